@@ -1,0 +1,118 @@
+// Package pg is the way to PostgreSQL: the pool, the two kinds of transaction,
+// the migrations, and a private PostgreSQL for demo and tests.
+//
+// Nothing runs outside a transaction, and every transaction first steps down
+// from the login role: into overread_app with one tenant (Tenant), or into
+// overread_system, which sees all tenants but no patient data (System). Both
+// are set with SET LOCAL semantics, so a transaction-mode pooler may stand in
+// between.
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// DB is a pool of connections to Overread's database.
+type DB struct {
+	pool *pgxpool.Pool
+}
+
+// Open connects to the database of the URL and checks that it answers.
+func Open(ctx context.Context, url string) (*DB, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	cfg.ConnConfig.RuntimeParams["application_name"] = "overread"
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("database does not answer: %w", err)
+	}
+	return &DB{pool: pool}, nil
+}
+
+// Close waits for running transactions and closes the connections.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ping checks that the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+// Tenant runs fn in a transaction that sees one tenant only. fn may be run
+// again after a deadlock or serialization failure, so it must have no effect
+// outside the transaction.
+func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) error) error {
+	return db.run(ctx, "overread_app", tenant.String(), fn)
+}
+
+// System runs fn in a transaction that sees every tenant, in the tables that
+// hold no patient data. fn may be run again, as in Tenant.
+func (db *DB) System(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return db.run(ctx, "overread_system", "", fn)
+}
+
+// EnterTenant narrows a System transaction down to one tenant: what follows in
+// it sees that tenant only, with all its tables.
+func EnterTenant(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	return step(ctx, tx, "overread_app", tenant.String())
+}
+
+// step takes the role and the tenant for the rest of the transaction.
+func step(ctx context.Context, tx pgx.Tx, role, tenant string) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true)`, role, tenant)
+	if err != nil {
+		return fmt.Errorf("take role %s: %w", role, err)
+	}
+	return nil
+}
+
+const maxAttempts = 5
+
+func (db *DB) run(ctx context.Context, role, tenant string, fn func(tx pgx.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+			if err := step(ctx, tx, role, tenant); err != nil {
+				return err
+			}
+			return fn(tx)
+		})
+		if err == nil || attempt == maxAttempts || !mayRetry(err) {
+			return err
+		}
+		pause := time.Duration(rand.Int64N(int64(attempt) * int64(20*time.Millisecond)))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// mayRetry tells whether PostgreSQL undid the whole transaction for a reason
+// that a second try may not meet: a deadlock or a serialization failure.
+func mayRetry(err error) bool {
+	var p *pgconn.PgError
+	return errors.As(err, &p) && (p.Code == "40P01" || p.Code == "40001")
+}
+
+// Constraint returns the name of the constraint that err violates, or "".
+func Constraint(err error) string {
+	var p *pgconn.PgError
+	if errors.As(err, &p) {
+		return p.ConstraintName
+	}
+	return ""
+}

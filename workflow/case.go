@@ -1,0 +1,153 @@
+package workflow
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// Case is one second opinion, from order to closure: a row of case_file.
+type Case struct {
+	TenantID              uuid.UUID
+	CaseID                uuid.UUID
+	Version               int64 // counts the events; the seq of the last case_event
+	State                 State
+	ResumeState           *State
+	Priority              string // FHIR request-priority: stat, asap, urgent, routine
+	PlacerSystem          string
+	PlacerValue           string
+	ServiceRequestID      *string // our copy; nil while the order stays at the EHR
+	ServiceRequestRef     string
+	TaskID                string
+	PatientID             *string
+	StudyID               *string // ImagingStudy
+	StudyUID              *string // without "urn:oid:"
+	Accession             *string
+	OriginalReportID      *string
+	OriginalReportVersion *int64
+	Exam                  Exam
+	Protocol              Protocol
+	Comparable            *bool // nil until known; false: no original report to compare with
+	Policy                Policy
+	Waived                []string
+	Findings              []Finding
+	ReaderID              *uuid.UUID
+	AdjudicatorID         *uuid.UUID
+	SupervisorID          *uuid.UUID
+	OfferedTo             *uuid.UUID
+	Declined              []uuid.UUID
+	ReportID              *string
+	ReportNo              int
+	ReportStatus          *string
+	ErrorProposedBy       *uuid.UUID
+	OpenedAt              time.Time
+	CompleteAt            *time.Time
+	AcceptedAt            *time.Time
+	LockedAt              *time.Time
+	RevealedAt            *time.Time
+	FinalAt               *time.Time
+	ClosedAt              *time.Time
+}
+
+// Protocol says what the reader may see before the lock.
+type Protocol string
+
+// The protocols of this release.
+const (
+	Unblinded Protocol = "unblinded"
+	Blinded   Protocol = "blinded"
+)
+
+// Exam is what is read: the study, as far as matching and the report need it.
+type Exam struct {
+	Display      string // "CT Head W contrast IV"
+	CodeSystem   string // of the original exam, e.g. http://loinc.org
+	Code         string
+	Modality     string // DICOM: CT, MR, DX, ...
+	BodySite     string
+	Laterality   string // left, right, bilateral or ""
+	Subspecialty string // see matching.go
+	Jurisdiction string // where the images were made, e.g. US-NY; "" when unknown
+	PatientAge   int    // years at the time of the study; -1 when unknown
+	StudyStarted *time.Time
+}
+
+// Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).
+type Order struct {
+	PlacerSystem      string // of the placer order number; never empty
+	PlacerValue       string
+	ServiceRequestID  *string
+	ServiceRequestRef string
+	TaskID            string // of the Coordination Task: the placer's own, or ours
+	PatientID         *string
+	Priority          string
+	Protocol          Protocol // "" means the tenant's policy
+}
+
+// Opinion is what a reader makes of the images, section by section; plain text.
+type Opinion struct {
+	Technique      string   `json:"technique,omitempty"`
+	Comparison     string   `json:"comparison,omitempty"` // priors looked at
+	Findings       string   `json:"findings"`
+	Impression     string   `json:"impression"`
+	Recommendation string   `json:"recommendation,omitempty"`
+	Conclusions    []Coding `json:"conclusions,omitempty"` // DiagnosticReport.conclusionCode
+}
+
+// Coding is a code of a terminology with its text.
+type Coding struct {
+	System  string `json:"system"`
+	Code    string `json:"code"`
+	Display string `json:"display,omitempty"`
+}
+
+// Report is what is signed: word for word what the report says, before it is
+// rendered. It is kept in signed_report and never changes.
+type Report struct {
+	No            int        `json:"no"`
+	Status        string     `json:"status"` // final, appended, corrected, amended
+	Opinion       Opinion    `json:"opinion"`
+	Level         Level      `json:"level"`
+	Difference    string     `json:"difference,omitempty"`       // what differs from the original and why it matters; plain words, no blame
+	Management    string     `json:"managementChange,omitempty"` // none, work-up, treatment, staging, referral
+	Actionable    string     `json:"actionable,omitempty"`       // none, non-critical, urgent, emergent
+	Amendment     *Amendment `json:"amendment,omitempty"`
+	ReaderID      uuid.UUID  `json:"readerId"`
+	AdjudicatorID *uuid.UUID `json:"adjudicatorId,omitempty"`
+	SupervisorID  *uuid.UUID `json:"supervisorId,omitempty"`
+	SignedBy      uuid.UUID  `json:"signedBy"`
+	SignedAt      time.Time  `json:"signedAt"`
+	OpinionSHA256 string     `json:"opinionSha256"` // of the locked opinion, hex
+	LockedAt      time.Time  `json:"lockedAt"`
+}
+
+// Amendment says what changed against the version before.
+type Amendment struct {
+	Kind   string `json:"kind"` // addition, correction, amendment
+	Reason string `json:"reason"`
+	Text   string `json:"text"` // the addendum itself, or what was changed
+}
+
+// Input is what the actor of an event gives with it; each event reads its own part.
+type Input struct {
+	Reason      string     // why, for whoever asks later; required by the guard reasonGiven
+	Independent bool       // the reader attests independence from the first reading
+	ReaderID    *uuid.UUID // offer: to whom
+	Opinion     *Opinion   // draft, lock; for an amendment the corrected opinion, else nil
+	Grade       *Grade     // grade, adjudicate
+	Amendment   *Amendment
+	Findings    []Finding // the system's events of intake and matching
+}
+
+// Change is one fired event, as the hooks and the caller see it.
+type Change struct {
+	Before State // "" for the first event
+	Case   Case  // after the event
+	Event  Event
+	Actor  access.Actor
+	Input  Input
+	At     time.Time // the transaction's one now
+	Report *Report   // set when the event signed one
+}
