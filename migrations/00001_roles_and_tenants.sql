@@ -57,8 +57,10 @@ CREATE TABLE token (
 );
 CREATE UNIQUE INDEX token_by_hash ON token (token_sha256);
 
--- Where a tenant's reports go. breaker_* is the circuit breaker of the
--- destination: while breaker_until is ahead, nothing is sent there.
+-- Where a tenant's reports go. While breaker_until is ahead, nothing is sent
+-- there. failed_lanes are the different cases that failed there since the last
+-- answer; enough of them close the destination (workflow/delivery_breaker.go). claimed_at
+-- is when the couriers last took something for it, so that all get their turn.
 CREATE TABLE destination (
     tenant_id      uuid        NOT NULL REFERENCES tenant,
     destination    text        NOT NULL CHECK (destination ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
@@ -68,7 +70,9 @@ CREATE TABLE destination (
     timeout_ms     integer     NOT NULL DEFAULT 10000 CHECK (timeout_ms BETWEEN 100 AND 120000),
     in_flight_max  integer     NOT NULL DEFAULT 2 CHECK (in_flight_max BETWEEN 1 AND 64),
     failures       integer     NOT NULL DEFAULT 0,
+    failed_lanes   uuid[]      NOT NULL DEFAULT '{}',
     breaker_until  timestamptz,
+    claimed_at     timestamptz,
     PRIMARY KEY (tenant_id, destination)
 );
 

@@ -105,7 +105,8 @@ DO $$
 DECLARE t text;
 BEGIN
     FOREACH t IN ARRAY ARRAY['resource', 'resource_history', 'resource_date', 'resource_string',
-                             'resource_origin', 'conditional_claim', 'receipt', 'audit_event'] LOOP
+                             'resource_origin', 'conditional_claim', 'receipt', 'audit_event',
+                             'resource_history_default', 'audit_event_default'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY one_tenant ON %I TO overread_app USING (tenant_id = overread_tenant())', t);

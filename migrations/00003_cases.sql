@@ -128,7 +128,7 @@ CREATE TABLE signed_report (
     tenant_id      uuid        NOT NULL,
     case_id        uuid        NOT NULL,
     report_no      integer     NOT NULL CHECK (report_no > 0),
-    status         text        NOT NULL CHECK (status IN ('final', 'appended', 'corrected', 'amended')),
+    status         text        NOT NULL CHECK (status IN ('final', 'appended', 'corrected', 'amended', 'entered-in-error')),
     signed_by      uuid        NOT NULL,
     signed_at      timestamptz NOT NULL,
     content        jsonb       NOT NULL, -- workflow.Report
@@ -176,11 +176,14 @@ CREATE TABLE delivery (
     PRIMARY KEY (tenant_id, case_id, report_no, destination),
     FOREIGN KEY (tenant_id, case_id, report_no) REFERENCES signed_report,
     FOREIGN KEY (tenant_id, destination) REFERENCES destination,
-    CONSTRAINT done_has_time CHECK ((state = 'done') = (done_at IS NOT NULL))
+    CONSTRAINT done_has_time CHECK ((state = 'done') = (done_at IS NOT NULL)),
+    CONSTRAINT leased_while_queued CHECK (lease_until IS NULL OR state = 'queued')
 );
-CREATE INDEX delivery_open ON delivery (next_attempt_at) WHERE state = 'queued';
+CREATE INDEX delivery_due ON delivery (tenant_id, destination, next_attempt_at) WHERE state = 'queued';
+CREATE INDEX delivery_leased ON delivery (tenant_id, destination) WHERE lease_until IS NOT NULL;
 
--- Every attempt and what the EHR answered, append-only.
+-- Every attempt and what the EHR answered, append-only. An attempt of which
+-- nobody knows the outcome (the courier stopped or died) is 'released'.
 CREATE TABLE delivery_attempt (
     tenant_id   uuid        NOT NULL,
     case_id     uuid        NOT NULL,
@@ -200,7 +203,7 @@ DO $$
 DECLARE t text;
 BEGIN
     FOREACH t IN ARRAY ARRAY['case_file', 'case_event', 'case_original', 'opinion', 'grade', 'signed_report',
-                             'agenda', 'delivery', 'delivery_attempt'] LOOP
+                             'agenda', 'delivery', 'delivery_attempt', 'case_event_default'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY one_tenant ON %I TO overread_app USING (tenant_id = overread_tenant())', t);
@@ -213,7 +216,7 @@ CREATE POLICY every_tenant ON delivery TO overread_system USING (true);
 GRANT SELECT, INSERT, UPDATE ON case_file, opinion, delivery TO overread_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agenda TO overread_app;
 GRANT SELECT, INSERT ON case_event, case_original, grade, signed_report, delivery_attempt TO overread_app; -- append-only
-GRANT UPDATE (failures, breaker_until) ON destination TO overread_app;
+GRANT UPDATE (failures, failed_lanes, breaker_until) ON destination TO overread_app;
 GRANT SELECT, UPDATE ON agenda TO overread_system; -- UPDATE for FOR UPDATE
 -- The worker's claim sees the head of a lane, never the report in it.
 GRANT SELECT (tenant_id, case_id, report_no, destination, state, queued_at, next_attempt_at, attempts, lease_until, epoch) ON delivery TO overread_system;

@@ -18,12 +18,15 @@ BEGIN
         FOR i IN 0..months_ahead LOOP
             month := date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + make_interval(months => i);
             name := parent || to_char(month AT TIME ZONE 'UTC', '_YYYY_MM');
-            IF to_regclass(name) IS NULL THEN
+            CONTINUE WHEN to_regclass(name) IS NOT NULL;
+            BEGIN
                 EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
                                name, parent, month, ((month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
                 EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
                 EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-            END IF;
+            EXCEPTION WHEN check_violation THEN
+                NULL; -- the DEFAULT partition already holds rows of this month, and keeps it
+            END;
         END LOOP;
     END LOOP;
 END $$;

@@ -1,0 +1,283 @@
+package pg_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/internal/pgtest"
+)
+
+// rows has one row for every table of a tenant's, by table.
+var rows = map[string]string{
+	"tenant":            `INSERT INTO tenant (tenant_id, name, display) VALUES (@tenant, 't-' || @tenant::uuid, 'T')`,
+	"token":             `INSERT INTO token (tenant_id, token_sha256, actor_id, role, display) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'placer', 'EHR')`,
+	"destination":       `INSERT INTO destination (tenant_id, destination, base_url) VALUES (@tenant, 'ehr', 'https://ehr.example/fhir')`,
+	"reader":            `INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential) VALUES (@tenant, @tenant, 'p', 'Dr. R', '{}')`,
+	"resource":          `INSERT INTO resource (tenant_id, type, id, version, last_updated, body) VALUES (@tenant, 'Patient', 'p', 1, now(), '{}')`,
+	"resource_history":  `INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body) VALUES (@tenant, 'Patient', 'p', 1, now(), false, '{}')`,
+	"resource_date":     `INSERT INTO resource_date (tenant_id, type, id, param, low, high) VALUES (@tenant, 'Patient', 'p', 'birthdate', now(), now())`,
+	"resource_string":   `INSERT INTO resource_string (tenant_id, type, id, param, folded, exact) VALUES (@tenant, 'Patient', 'p', 'name', 'a', 'A')`,
+	"resource_origin":   `INSERT INTO resource_origin (tenant_id, type, id, ehr_id) VALUES (@tenant, 'Patient', 'p', 'example')`,
+	"conditional_claim": `INSERT INTO conditional_claim (tenant_id, query_hash) VALUES (@tenant, sha256(''))`,
+	"receipt":           `INSERT INTO receipt (tenant_id, body_sha256) VALUES (@tenant, sha256(''))`,
+	"audit_event":       `INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body) VALUES (@tenant, @tenant, now(), '{}')`,
+	"case_file": `INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value, service_request_ref, task_id, protocol, policy, opened_at)
+	              VALUES (@tenant, @tenant, 1, 'received', 'routine', 's', 'v', 'ServiceRequest/1', '1', 'blinded', '{}', now())`,
+	"case_event":    `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
+	"case_original": `INSERT INTO case_original (tenant_id, case_id, type, id) VALUES (@tenant, @tenant, 'DiagnosticReport', 'd')`,
+	"opinion":       `INSERT INTO opinion (tenant_id, case_id, opinion_no, reader_id, status, content, saved_at) VALUES (@tenant, @tenant, 1, @tenant, 'draft', '{}', now())`,
+	"grade":         `INSERT INTO grade (tenant_id, case_id, grade_no, graded_by, role, graded_at, level, content) VALUES (@tenant, @tenant, 1, @tenant, 'reader', now(), 'none', '{}')`,
+	"signed_report": `INSERT INTO signed_report (tenant_id, case_id, report_no, status, signed_by, signed_at, content, content_sha256) VALUES (@tenant, @tenant, 1, 'final', @tenant, now(), '{}', sha256(''))`,
+	"agenda":        `INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at) VALUES (@tenant, @tenant, 'checks', now(), now())`,
+	"delivery":      `INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256) VALUES (@tenant, @tenant, 1, 'ehr', 'PUT', '/x', '{}', sha256('{}'))`,
+	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
+	                     VALUES (@tenant, @tenant, 1, 'ehr', 1, 'retry', 'timeout', 1)`,
+}
+
+// addRows fills every table for a tenant, in an order that foreign keys allow.
+func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
+	t.Helper()
+	tenant, err := uuid.NewV7()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := []string{"tenant", "destination", "resource", "case_file", "signed_report"}
+	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
+	for _, table := range append(first, rest...) {
+		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
+			t.Fatalf("%s: %v", table, err)
+		}
+	}
+	return tenant
+}
+
+func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	owner := db.Owner(t)
+	north, south := addRows(t, owner), addRows(t, owner)
+	for table := range rows {
+		var own, others int
+		err := db.Tenant(ctx, north, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `
+				SELECT count(*) FILTER (WHERE tenant_id = $1), count(*) FILTER (WHERE tenant_id <> $1)
+				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
+		})
+		switch {
+		case denied(err) && table == "token": // nobody's business but System's
+		case err != nil:
+			t.Errorf("%s: %v", table, err)
+		case own == 0 || others != 0:
+			t.Errorf("%s: a tenant sees %d rows of its own and %d of others", table, own, others)
+		}
+		err = db.Tenant(ctx, north, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, rows[table], pgx.NamedArgs{"tenant": south})
+			return err
+		})
+		if !denied(err) {
+			t.Errorf("%s: a tenant writes a row of another: %v", table, err)
+		}
+	}
+}
+
+func TestWithoutATenantNothingIsSeen(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	addRows(t, db.Owner(t))
+	conn := db.Owner(t)
+	if _, err := conn.Exec(ctx, `SET ROLE overread_app`); err != nil {
+		t.Fatal(err)
+	}
+	for table := range rows {
+		var seen int
+		err := conn.QueryRow(ctx, `SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()).Scan(&seen)
+		if err != nil && !denied(err) || seen > 0 {
+			t.Errorf("%s: %d rows seen without a tenant (%v)", table, seen, err)
+		}
+	}
+}
+
+func TestEveryTableForcesRowLevelSecurityAndBelongsToNeitherRole(t *testing.T) {
+	t.Parallel()
+	owner := pgtest.New(t).Owner(t)
+	found, err := owner.Query(context.Background(), `
+		SELECT relname
+		FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace
+		  AND relkind IN ('r', 'p')
+		  AND relname NOT IN ('goose_db_version')
+		  AND (NOT relrowsecurity OR NOT relforcerowsecurity OR relowner IN ('overread_app'::regrole, 'overread_system'::regrole))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lax, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lax) > 0 {
+		t.Errorf("without forced row-level security, or owned by a role of the server: %v", lax)
+	}
+}
+
+func TestTheListOfRowsHereNamesEveryTable(t *testing.T) {
+	t.Parallel()
+	owner := pgtest.New(t).Owner(t)
+	found, err := owner.Query(context.Background(), `
+		SELECT relname
+		FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace
+		  AND relkind IN ('r', 'p')
+		  AND NOT relispartition
+		  AND relname <> 'goose_db_version'
+		ORDER BY relname`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(tables)
+	if diff := cmp.Diff(tables, slices.Sorted(maps.Keys(rows))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatHasHappenedCannotBeChanged(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	tenant := addRows(t, db.Owner(t))
+	for _, table := range []string{"resource_history", "audit_event", "case_event", "case_original", "grade", "signed_report", "delivery_attempt"} {
+		for _, sql := range []string{
+			`UPDATE ` + table + ` SET tenant_id = tenant_id`,
+			`DELETE FROM ` + table,
+			`TRUNCATE ` + table,
+			`DROP TABLE ` + table,
+		} {
+			err := db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, sql)
+				return err
+			})
+			if !denied(err) {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+}
+
+func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
+	t.Parallel()
+	owner := pgtest.New(t).Owner(t)
+	found, err := owner.Query(context.Background(), `
+		SELECT c.relname || '.' || a.attname
+		FROM pg_class c
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.relnamespace = 'public'::regnamespace
+		  AND c.relkind IN ('r', 'p')
+		  AND c.relname NOT IN ('tenant', 'token', 'destination', 'reader', 'agenda')
+		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
+		ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(columns)
+	want := []string{
+		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
+		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
+	}
+	if diff := cmp.Diff(want, columns); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheSystemRoleMakesPartitionsAndMayDoSoAgain(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	owner := db.Owner(t)
+	for range 2 {
+		err := db.System(ctx, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT overread_make_partitions(6)`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := partitions(t, owner, "case_event"); got != 8 { // this month, six ahead, and the default
+		t.Errorf("%d partitions", got)
+	}
+}
+
+func TestAMonthThatTheDefaultPartitionHasBegunDoesNotStopTheNextOnes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	owner := db.Owner(t)
+	_, err := owner.Exec(ctx, `
+		INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role)
+		VALUES (gen_random_uuid(), gen_random_uuid(), 1, now() + interval '4 months', 'open', 'received', 'placer')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := owner.Exec(ctx, `SELECT overread_make_partitions(5)`); err != nil {
+		t.Fatal(err)
+	}
+	if got := partitions(t, owner, "case_event"); got != 6 { // all but that month
+		t.Errorf("%d partitions", got)
+	}
+}
+
+func TestMigratingAgainAndAtOnceChangesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	failed := make(chan error, 3)
+	for range cap(failed) {
+		go func() {
+			_, err := pg.Migrate(ctx, db.URL)
+			failed <- err
+		}()
+	}
+	for range cap(failed) {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+	have, want, err := pg.SchemaVersion(ctx, db.URL)
+	if err != nil || have != want || want == 0 {
+		t.Errorf("schema %d, want %d (%v)", have, want, err)
+	}
+}
+
+func partitions(t *testing.T, owner *pgx.Conn, table string) int {
+	t.Helper()
+	var n int
+	if err := owner.QueryRow(context.Background(), `SELECT count(*) FROM pg_inherits WHERE inhparent = $1::regclass`, table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// denied reports whether PostgreSQL refused for want of a privilege, which is
+// also what row-level security says.
+func denied(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "42501"
+}
