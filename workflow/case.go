@@ -60,18 +60,21 @@ const (
 	Blinded   Protocol = "blinded"
 )
 
-// Exam is what is read: the study, as far as matching and the report need it.
+// Exam is what is read: the study, and who read it first, as far as matching
+// and the report need it.
 type Exam struct {
-	Display      string // "CT Head W contrast IV"
-	CodeSystem   string // of the original exam, e.g. http://loinc.org
-	Code         string
-	Modality     string // DICOM: CT, MR, DX, ...
-	BodySite     string
-	Laterality   string // left, right, bilateral or ""
-	Subspecialty string // see matching.go
-	Jurisdiction string // where the images were made, e.g. US-NY; "" when unknown
-	PatientAge   int    // years at the time of the study; -1 when unknown
-	StudyStarted *time.Time
+	Display         string     `json:"display,omitempty"`    // "CT Head W contrast IV"
+	CodeSystem      string     `json:"codeSystem,omitempty"` // of the original exam, e.g. http://loinc.org
+	Code            string     `json:"code,omitempty"`
+	Modality        string     `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
+	BodySite        string     `json:"bodySite,omitempty"`
+	Laterality      string     `json:"laterality,omitempty"`   // left, right, bilateral or ""
+	Subspecialty    string     `json:"subspecialty,omitempty"` // see matching.go
+	Jurisdiction    string     `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
+	PatientAge      int        `json:"patientAge"`             // years at the time of the study; -1 when unknown
+	StudyStarted    *time.Time `json:"studyStarted,omitempty"`
+	OriginalReaders []string   `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
+	OriginalGroups  []string   `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value
 }
 
 // Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).
@@ -107,7 +110,7 @@ type Coding struct {
 // rendered. It is kept in signed_report and never changes.
 type Report struct {
 	No            int        `json:"no"`
-	Status        string     `json:"status"` // final, appended, corrected, amended
+	Status        string     `json:"status"` // final, appended, corrected, amended, entered-in-error
 	Opinion       Opinion    `json:"opinion"`
 	Level         Level      `json:"level"`
 	Difference    string     `json:"difference,omitempty"`       // what differs from the original and why it matters; plain words, no blame
@@ -125,7 +128,7 @@ type Report struct {
 
 // Amendment says what changed against the version before.
 type Amendment struct {
-	Kind   string `json:"kind"` // addition, correction, amendment
+	Kind   string `json:"kind"` // addition, correction, amendment; error when the report is withdrawn
 	Reason string `json:"reason"`
 	Text   string `json:"text"` // the addendum itself, or what was changed
 }
@@ -133,12 +136,18 @@ type Amendment struct {
 // Input is what the actor of an event gives with it; each event reads its own part.
 type Input struct {
 	Reason      string     // why, for whoever asks later; required by the guard reasonGiven
-	Independent bool       // the reader attests independence from the first reading
+	Independent bool       // claim: the reader attests independence from the first reading
 	ReaderID    *uuid.UUID // offer: to whom
-	Opinion     *Opinion   // draft, lock; for an amendment the corrected opinion, else nil
+	Opinion     *Opinion   // draft, lock; adjudicate and amend: the corrected opinion, else nil
 	Grade       *Grade     // grade, adjudicate
-	Amendment   *Amendment
-	Findings    []Finding // the system's events of intake and matching
+	Amendment   *Amendment // sign, when amending
+
+	// Of the system's own events.
+	Facts      *Facts                 // intake: what the checks looked at
+	Findings   []Finding              // intake and matching: what they said
+	Candidates map[uuid.UUID][]string // find-nobody: why not, by reader
+	Clock      ClockName              // warn, breach
+	Percent    int                    // warn, breach: of the limit
 }
 
 // Change is one fired event, as the hooks and the caller see it.

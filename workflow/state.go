@@ -60,7 +60,7 @@ var States = []StateInfo{
 	{Closed, "acknowledged", "none", "completed", "completed", "="},
 	{Amending, "a signed report gets an addendum, correction or amendment; the signed version stays in force", "reader", "completed", "completed", "="},
 	{OnHold, "suspended by the placer; the earlier state is resumed", "placer", "on-hold", "on-hold", "="},
-	{Rejected, "never accepted: wrong patient, duplicate, out of scope, no consent, unreadable, jurisdiction", "none", "revoked", "rejected", ""},
+	{Rejected, "never accepted: wrong patient, duplicate, out of scope, no consent, unreadable, jurisdiction", "none", "revoked", "rejected", "cancelled"},
 	{Cancelled, "revoked by the placer", "none", "revoked", "cancelled", "cancelled"},
 	{Failed, "accepted but cannot be done", "none", "revoked", "failed", "cancelled"},
 	{EnteredInError, "declared an error by the medical director; never deleted", "none", "entered-in-error", "entered-in-error", "entered-in-error"},

@@ -1,0 +1,208 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// item is one kind of row of the agenda: what the clock or the system has to
+// do for a case, and in which states. A row is written by an effect, is taken
+// away when the case leaves While, stands still in PausedIn and on hold, and
+// goes on after it with the time that was left.
+type item struct {
+	Kind     string
+	Clock    ClockName // of a clock; "" for a chore
+	While    []State
+	PausedIn []State
+	Doc      string
+	do       func(e *Engine, ctx context.Context, j job) (again time.Time, err error) // nil for a clock; zero: done
+}
+
+// The kinds that effects write.
+const (
+	intakeChecks       = "intake-checks"
+	lookAgain          = "look-again"
+	informationTimeout = "information-timeout"
+	imagesGiveUp       = "images-give-up"
+	match              = "match"
+	matchAgain         = "match-again"
+	offerExpiry        = "offer-expiry"
+)
+
+// agenda is the table of them all. It is a function because its rows fire
+// events, whose effects write its rows.
+func agenda() []item {
+	waiting := in(AwaitingInformation, AwaitingImages)
+	intake := in(Received, IntakeReview, AwaitingInformation, AwaitingImages)
+	return []item{
+		{Kind: intakeChecks, While: in(Received), do: (*Engine).runChecks,
+			Doc: "runs the intake checks and fires what they say"},
+		{Kind: lookAgain, While: waiting, do: (*Engine).lookAgain,
+			Doc: "runs the checks without a word, after 1 to 60 minutes, and fires recheck when they say something new"},
+		{Kind: informationTimeout, While: in(Received, AwaitingInformation), do: (*Engine).timeOutInformation,
+			Doc: "the wait of the policy is over: the case proceeds without what it may go on without"},
+		{Kind: imagesGiveUp, While: intake, do: (*Engine).giveUpImages,
+			Doc: "the images have not come within the policy's days: the case fails"},
+		{Kind: match, While: in(Ready), do: (*Engine).match,
+			Doc: "leaves the case in the pool, offers it to the best reader, or finds that nobody is eligible"},
+		{Kind: matchAgain, While: in(Unassignable), do: (*Engine).matchAgain,
+			Doc: "looks whether somebody has become eligible"},
+		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
+			Doc: "the reader has not answered: the next one is asked"},
+		clock(ClockIntake, intake, nil, "from the order to its completeness"),
+		clock(ClockAssign, in(Ready, Unassignable, Offered), nil, "from completeness to a reader's acceptance"),
+		clock(ClockFinal, unsigned, waiting, "from completeness to the signature, less the pauses"),
+		clock(ClockAdjudicate, in(Adjudication), nil, "from the grade to the adjudicator's signature"),
+		clock(ClockAcknowledge, in(Final, Amending), nil, "from the signature until the clinician has read it"),
+	}
+}
+
+func clock(name ClockName, while, pausedIn []State, doc string) item {
+	return item{Kind: kindOf(name), Clock: name, While: while, PausedIn: pausedIn, Doc: doc + "; fires warn at 50, 75 and 90 %, breach at 100 %"}
+}
+
+func kindOf(clock ClockName) string { return "clock-" + string(clock) }
+
+// entry is a row of the agenda.
+type entry struct {
+	TenantID   uuid.UUID
+	CaseID     uuid.UUID
+	Kind       string
+	DueAt      *time.Time // nil: never, until something changes
+	DeadlineAt *time.Time // clocks only: when 100 % is reached
+	Stage      int        // clocks: percent that spoke last; chores: attempts
+	RemainingS *float64   // seconds left when paused
+}
+
+const entryColumns = `tenant_id, case_id, kind, nullif(due_at, 'infinity') AS due_at, deadline_at, stage, remaining_s`
+
+// Whether a row that is already there stays as it is.
+const (
+	keepRunning = false
+	restart     = true
+)
+
+// plan puts a chore on the agenda.
+func (t *turn) plan(ctx context.Context, kind string, due time.Time, anew bool) error {
+	return t.write(ctx, kind, due, nil, anew)
+}
+
+// startClock puts a clock on the agenda, with its limit for the case.
+func (t *turn) startClock(ctx context.Context, clock ClockName, anew bool) error {
+	cal, limit := t.c.Policy.Calendar, t.c.limit(clock)
+	deadline := cal.Add(t.now, limit)
+	return t.write(ctx, kindOf(clock), stageAt(cal, deadline, limit, stages[0]), &deadline, anew)
+}
+
+func (t *turn) write(ctx context.Context, kind string, due time.Time, deadline *time.Time, anew bool) error {
+	_, err := t.tx.Exec(ctx, `
+		INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at, deadline_at)
+		VALUES (@tenant_id, @case_id, @kind, @due, @now, @deadline)
+		ON CONFLICT (tenant_id, case_id, kind) DO UPDATE
+		SET due_at = EXCLUDED.due_at, started_at = EXCLUDED.started_at, deadline_at = EXCLUDED.deadline_at,
+		    stage = 0, remaining_s = NULL
+		WHERE @anew`,
+		pgx.NamedArgs{"tenant_id": t.c.TenantID, "case_id": t.c.CaseID, "kind": kind, "due": due, "now": t.now, "deadline": deadline, "anew": anew})
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", kind, err)
+	}
+	return nil
+}
+
+// settle makes the agenda of a case fit its new state: rows that have no place
+// in it go, those that stand still in it pause, the others run. The caller
+// holds the case.
+func (e *Engine) settle(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) error {
+	rows, err := tx.Query(ctx, `SELECT `+entryColumns+` FROM agenda WHERE case_id = $1`, c.CaseID)
+	if err != nil {
+		return fmt.Errorf("agenda: %w", err)
+	}
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByName[entry])
+	if err != nil {
+		return fmt.Errorf("agenda: %w", err)
+	}
+	for _, row := range entries {
+		it, known := e.item(row.Kind)
+		state, paused := c.State, false
+		if state == OnHold {
+			state, paused = *c.ResumeState, true
+		}
+		paused = paused || slices.Contains(it.PausedIn, state)
+		switch {
+		case !known || !slices.Contains(it.While, state):
+			err = deleteEntry(ctx, tx, row)
+		case paused && row.RemainingS == nil && row.DueAt != nil:
+			err = updateEntry(ctx, tx, it.pause(c, row, now))
+		case !paused && row.RemainingS != nil:
+			err = updateEntry(ctx, tx, it.resume(c, row, now))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause takes the row off the clock and keeps how much time was left.
+func (it item) pause(c *Case, row entry, now time.Time) entry {
+	until := *row.DueAt
+	if it.Clock != "" {
+		until = *row.DeadlineAt
+	}
+	left := c.Policy.Calendar.Between(now, until, it.business(c)).Length.Seconds()
+	row.DueAt, row.RemainingS = nil, &left
+	return row
+}
+
+// resume puts the row back with the time that was left.
+func (it item) resume(c *Case, row entry, now time.Time) entry {
+	cal := c.Policy.Calendar
+	left := Span{Length: time.Duration(*row.RemainingS * float64(time.Second)), Business: it.business(c)}
+	until := cal.Add(now, left)
+	row.DueAt, row.RemainingS = &until, nil
+	if it.Clock != "" {
+		row.DeadlineAt = &until
+		next, _ := nextStage(row.Stage)
+		due := stageAt(cal, until, c.limit(it.Clock), next)
+		row.DueAt = &due
+	}
+	return row
+}
+
+func (it item) business(c *Case) bool { return it.Clock != "" && c.limit(it.Clock).Business }
+
+// item finds a row of the table.
+func (e *Engine) item(kind string) (item, bool) {
+	i := slices.IndexFunc(e.agenda, func(it item) bool { return it.Kind == kind })
+	if i < 0 {
+		return item{}, false
+	}
+	return e.agenda[i], true
+}
+
+func updateEntry(ctx context.Context, tx pgx.Tx, row entry) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE agenda
+		SET due_at = coalesce(@due, 'infinity'::timestamptz), deadline_at = @deadline, stage = @stage, remaining_s = @remaining
+		WHERE case_id = @case_id AND kind = @kind`,
+		pgx.NamedArgs{"case_id": row.CaseID, "kind": row.Kind, "due": row.DueAt, "deadline": row.DeadlineAt, "stage": row.Stage, "remaining": row.RemainingS})
+	if err != nil {
+		return fmt.Errorf("agenda %s: %w", row.Kind, err)
+	}
+	return nil
+}
+
+func deleteEntry(ctx context.Context, tx pgx.Tx, row entry) error {
+	_, err := tx.Exec(ctx, `
+		DELETE FROM agenda
+		WHERE case_id = $1 AND kind = $2`, row.CaseID, row.Kind)
+	if err != nil {
+		return fmt.Errorf("agenda %s: %w", row.Kind, err)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// job is one agenda row at work, in its claiming transaction, with its case
+// locked.
+type job struct {
+	tx  pgx.Tx
+	c   *Case
+	row entry
+	now time.Time
+}
+
+var done time.Time // what a chore returns that need not come again
+
+// fireSystem fires an event of the server's own.
+func (e *Engine) fireSystem(ctx context.Context, j job, ev Event, in Input) error {
+	_, err := e.fire(ctx, &turn{tx: j.tx, actor: access.SystemActor(j.c.TenantID), c: j.c, event: ev, in: in, now: j.now, detail: map[string]any{}})
+	return err
+}
+
+func (e *Engine) runChecks(ctx context.Context, j job) (time.Time, error) {
+	facts, found, err := e.evaluate(ctx, j)
+	if err != nil {
+		return done, err
+	}
+	return done, e.fireSystem(ctx, j, intakeEvent(found), Input{Facts: &facts, Findings: found})
+}
+
+// evaluate gathers the facts of a case and runs the checks on them.
+func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) {
+	facts, err := e.hooks.Facts(ctx, j.tx, j.c)
+	if err != nil {
+		return Facts{}, nil, fmt.Errorf("facts: %w", err)
+	}
+	if facts.Study != nil {
+		facts.Duplicates, err = duplicatesTx(ctx, j.tx, j.c, facts.Study.UID)
+	}
+	return facts, EvalIntake(facts, j.c.Policy, j.c.Waived), err
+}
+
+// duplicatesTx returns the Tasks of earlier cases on the same study that are
+// open, or were final within the policy's days.
+func duplicatesTx(ctx context.Context, tx pgx.Tx, c *Case, studyUID string) ([]string, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT task_id
+		FROM case_file
+		WHERE study_uid = @study_uid AND case_id <> @case_id
+		  AND state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+		  AND (opened_at, case_id) < (@opened_at, @case_id)
+		  AND (final_at IS NULL OR final_at > now() - make_interval(days => @days))
+		ORDER BY opened_at`,
+		pgx.NamedArgs{"study_uid": studyUID, "case_id": c.CaseID, "opened_at": c.OpenedAt, "days": c.Policy.DuplicateWithinDays})
+	if err != nil {
+		return nil, fmt.Errorf("duplicates: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// lookPause is how long until the n-th look at what is missing.
+func lookPause(n int) time.Duration {
+	pauses := []int{1, 2, 5, 10, 30, 60}
+	return time.Duration(pauses[min(n, len(pauses)-1)]) * time.Minute
+}
+
+func (e *Engine) lookAgain(ctx context.Context, j job) (time.Time, error) {
+	if err := e.reconsider(ctx, j); err != nil {
+		return done, err
+	}
+	if j.c.State == Received { // rechecked: the checks go on from here
+		return done, nil
+	}
+	return j.now.Add(lookPause(j.row.Stage + 1)), nil
+}
+
+// RecheckTx looks at cases anew, because something arrived or changed that may
+// concern them. Where that changes nothing, nothing happens; else a case that
+// is not accepted yet goes through the intake checks again, and one that is
+// being read gets the original report that came late.
+func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, caseIDs ...uuid.UUID) error {
+	for _, id := range caseIDs {
+		c, err := lockCase(ctx, tx, id)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if c.TenantID != tenant {
+			return fmt.Errorf("recheck: case %s is not of tenant %s", id, tenant)
+		}
+		if err := e.reconsider(ctx, job{tx: tx, c: &c, now: e.moment()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reconsider compares what the checks say now with what they said before.
+func (e *Engine) reconsider(ctx context.Context, j job) error {
+	c := j.c
+	if !slices.Contains(join(beforeAcceptance, beforeReveal), c.State) {
+		return nil
+	}
+	facts, found, err := e.evaluate(ctx, j)
+	if err != nil || c.State == Received { // the checks are about to run anyway
+		return err
+	}
+	arrived := facts.Original != nil && !c.comparable()
+	switch c.State {
+	case IntakeReview, AwaitingInformation, AwaitingImages:
+		if !slices.Equal(found, c.Findings) || arrived {
+			return e.fireSystem(ctx, j, "recheck", Input{})
+		}
+	case Ready, Unassignable:
+		if len(found) > 0 {
+			return e.fireSystem(ctx, j, "recheck", Input{})
+		}
+	}
+	if arrived && slices.Contains(beforeReveal, c.State) {
+		return e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts})
+	}
+	return nil
+}
+
+func (e *Engine) timeOutInformation(ctx context.Context, j job) (time.Time, error) {
+	if j.c.State != AwaitingInformation {
+		return j.now.Add(time.Minute), nil // being checked just now
+	}
+	err := e.fireSystem(ctx, j, "proceed", Input{Reason: "the wait for information is over"})
+	if fault.Is(err, fault.BusinessRule) { // it cannot go on without: the placer or the coordinator must act
+		return j.now.Add(time.Hour), nil
+	}
+	return done, err
+}
+
+func (e *Engine) giveUpImages(ctx context.Context, j job) (time.Time, error) {
+	if j.c.State != AwaitingImages {
+		return j.now.Add(time.Hour), nil
+	}
+	return done, e.fireSystem(ctx, j, "give-up", Input{Reason: fmt.Sprintf("the images have not come in %d days", j.c.Policy.ImagesGiveUpDays)})
+}
+
+// matchPause is how long until matching is tried again for a case that nobody
+// may read.
+const matchPause = 5 * time.Minute
+
+func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
+	best, reasons, err := candidate(ctx, j)
+	switch {
+	case err != nil:
+		return done, err
+	case best == nil:
+		return done, e.fireSystem(ctx, j, "find-nobody", Input{Candidates: reasons, Findings: []Finding{nobody(reasons)}})
+	case j.c.Policy.Assignment == FromPool:
+		return done, nil
+	}
+	return done, e.fireSystem(ctx, j, "offer", Input{ReaderID: &best.ID})
+}
+
+func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
+	best, _, err := candidate(ctx, j)
+	if err != nil || best == nil {
+		return j.now.Add(matchPause), err
+	}
+	return done, e.fireSystem(ctx, j, "rematch", Input{})
+}
+
+// candidate is the best reader for the case. Where the readers choose
+// themselves, it is enough that one of them may.
+func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, error) {
+	readers, err := ReadersTx(ctx, j.tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	need, err := needTx(ctx, j.tx, j.c, ToRead)
+	if err != nil {
+		return nil, nil, err
+	}
+	if j.c.Policy.Assignment == ByOffer {
+		need.Offered, need.Declined = true, j.c.Declined
+	}
+	best, reasons := Choose(need, readers, j.now)
+	return best, reasons, nil
+}
+
+// nobody says for how many readers each reason stands; who they are is in the
+// history only.
+func nobody(reasons map[uuid.UUID][]string) Finding {
+	count := map[string]int{}
+	for _, list := range reasons {
+		for _, r := range list {
+			count[r]++
+		}
+	}
+	var parts []string
+	for r, n := range count {
+		parts = append(parts, fmt.Sprintf("%s (%d)", r, n))
+	}
+	slices.Sort(parts)
+	text := fmt.Sprintf("none of %d readers is eligible", len(reasons))
+	if parts != nil {
+		text += ": " + strings.Join(parts, "; ")
+	}
+	return Finding{Code: "nobody-eligible", Kind: NobodyEligible, Text: text}
+}
+
+func (e *Engine) expireOffer(ctx context.Context, j job) (time.Time, error) {
+	return done, e.fireSystem(ctx, j, "expire-offer", Input{})
+}
+
+// noteOfferTx remembers when a reader was last offered a case, for fairness.
+func noteOfferTx(ctx context.Context, tx pgx.Tx, reader uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE reader
+		SET last_offered_at = $2
+		WHERE reader_id = $1`, reader, now)
+	if err != nil {
+		return fmt.Errorf("note offer: %w", err)
+	}
+	return nil
+}

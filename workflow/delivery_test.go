@@ -1,0 +1,514 @@
+package workflow_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/internal/pgtest"
+	"github.com/overread/overread/workflow"
+)
+
+// The outbox against real PostgreSQL; what it sends to is a function here. The
+// same over real HTTP, to a stand-in EHR, is in integrations/ehr.
+
+func TestTwoCouriersSendEachReportOnceInTheOrderOfItsCase(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "one", "two", "three")
+	want := map[string][]int{}
+	for range 15 {
+		c := o.newCase()
+		for no := 1; no <= 3; no++ {
+			for _, destination := range []string{"one", "two", "three"} {
+				o.queue(c, no, destination)
+				lane := destination + " " + c.String()
+				want[lane] = append(want[lane], no)
+			}
+		}
+	}
+
+	var mu sync.Mutex
+	got, busy, peak := map[string][]int{}, map[string]int{}, 0
+	send := func(_ context.Context, p workflow.Parcel) workflow.Receipt {
+		lane := p.Destination + " " + p.CaseID.String()
+		mu.Lock()
+		got[lane] = append(got[lane], p.ReportNo)
+		busy[p.Destination]++
+		busy[lane]++
+		peak = max(peak, busy[p.Destination])
+		if busy[lane] > 1 {
+			t.Errorf("two of one lane are under way at once")
+		}
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			busy[p.Destination]--
+			busy[lane]--
+			mu.Unlock()
+		}()
+		return delivered
+	}
+	var couriers sync.WaitGroup
+	for range 2 {
+		couriers.Go(func() { o.until(o.courier(send), func() bool { return o.open() == 0 }) })
+	}
+	couriers.Wait()
+
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what was sent in each lane (-want +got):\n%s", diff)
+	}
+	if peak > 2 {
+		t.Errorf("%d were under way to one destination, which bears 2", peak)
+	}
+	o.checkAttempts()
+}
+
+func TestARefusedReportHoldsUpOnlyItsOwnLaneUntilAPersonReleasesIt(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr", "archive")
+	poison, healthy := o.newCase(), o.newCase()
+	for _, destination := range []string{"ehr", "archive"} {
+		o.queue(poison, 1, destination)
+		o.queue(poison, 2, destination)
+		o.queue(healthy, 1, destination)
+	}
+	refusing := true
+	send := func(_ context.Context, p workflow.Parcel) workflow.Receipt {
+		if refusing && p.CaseID == poison && p.Destination == "ehr" {
+			return workflow.Receipt{Verdict: workflow.Parked, Status: 422, Reason: "refused-by-rule"}
+		}
+		return delivered
+	}
+	courier := o.courier(send)
+	o.tick(courier, 5)
+	o.want("after the refusal", map[string]int{"ehr queued": 1, "ehr parked": 1, "ehr done": 1, "archive done": 3})
+
+	refusing = false
+	o.tenantTx(func(tx pgx.Tx) error {
+		n, err := workflow.UnparkTx(t.Context(), tx, poison)
+		if n != 1 {
+			t.Errorf("%d deliveries were released", n)
+		}
+		return err
+	})
+	o.tick(courier, 2)
+	o.want("after the release", map[string]int{"ehr done": 3, "archive done": 3})
+	o.checkAttempts()
+}
+
+func TestACourierWhoseLeaseRanOutCannotRecord(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	o.queue(o.newCase(), 1, "ehr")
+
+	sending, proceed, finished := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	late := o.courier(func(context.Context, workflow.Parcel) workflow.Receipt {
+		close(sending)
+		<-proceed
+		return workflow.Receipt{Verdict: workflow.Parked, Status: 400, Reason: "refused-invalid"}
+	})
+	go func() { defer close(finished); o.tick(late, 1) }()
+	<-sending
+	next := o.courier(always(delivered))
+	o.tick(next, 0) // it is leased
+	o.runOutLeases()
+	o.tick(next, 1)
+	close(proceed)
+	<-finished
+
+	o.want("the second courier's outcome counts", map[string]int{"ehr done": 1})
+	o.wantAttempts("1 released lease-expired", "2 delivered acknowledged")
+}
+
+func TestACourierThatDiesAfterSendingLeavesTheReportToAnother(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	o.queue(o.newCase(), 1, "ehr")
+
+	own, err := pg.Open(t.Context(), o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dying := workflow.NewCourier(own, func(context.Context, workflow.Parcel) workflow.Receipt {
+		own.Close() // between sending and recording nothing of it is left
+		return delivered
+	}, time.Now, slog.New(slog.DiscardHandler))
+	if _, err := dying.Tick(t.Context()); err == nil {
+		t.Error("the courier recorded without a database")
+	}
+	o.want("nobody knows yet", map[string]int{"ehr queued": 1})
+
+	next := o.courier(always(delivered))
+	o.runOutLeases()
+	o.tick(next, 1)
+	o.want("the next courier sent it again", map[string]int{"ehr done": 1})
+	o.wantAttempts("1 released lease-expired", "2 delivered acknowledged")
+}
+
+func TestACourierThatIsStoppedGivesBackWhatItCouldNotFinish(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	o.queue(o.newCase(), 1, "ehr")
+
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := o.courier(func(ctx context.Context, _ workflow.Parcel) workflow.Receipt {
+		stop()
+		<-ctx.Done()
+		return workflow.Receipt{Verdict: workflow.Retry, Reason: "connection-cut", Sick: true}
+	})
+	if _, err := stopped.Tick(ctx); err != nil {
+		t.Fatal(err)
+	}
+	o.tick(o.courier(always(delivered)), 1) // at once, without waiting for a lease
+	o.wantAttempts("1 released shutdown", "2 delivered acknowledged")
+}
+
+func TestADestinationThatFailsIsClosedThenProbedThenOpened(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	o.exec(`UPDATE destination SET in_flight_max = 1`)
+	for range 12 {
+		o.queue(o.newCase(), 1, "ehr")
+	}
+	ill := true
+	courier := o.courier(func(context.Context, workflow.Parcel) workflow.Receipt {
+		if ill {
+			return unreachable
+		}
+		return delivered
+	})
+	o.tick(courier, 5) // five different cases; the other seven are spared
+	first := o.closedFor()
+	if first <= 0 {
+		t.Fatal("the destination is not closed")
+	}
+	o.tick(courier, 0)
+
+	last := first
+	for range 3 {
+		o.exec(`UPDATE destination SET breaker_until = now(), in_flight_max = 4`)
+		o.tick(courier, 1) // one probe, whatever the destination bears
+		last = o.closedFor()
+	}
+	if last < 2*first {
+		t.Errorf("closed for %v at first and for %v after three failed probes", first, last)
+	}
+
+	ill = false
+	o.exec(`UPDATE destination SET breaker_until = now()`)
+	o.exec(`UPDATE delivery SET next_attempt_at = now()`)
+	o.tick(courier, 12)
+	o.want("the probe opened it", map[string]int{"ehr done": 12})
+	o.checkAttempts()
+}
+
+func TestOneCaseThatFailsForEverDoesNotCloseItsDestination(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	ill := o.newCase()
+	o.queue(ill, 1, "ehr")
+	courier := o.courier(func(_ context.Context, p workflow.Parcel) workflow.Receipt {
+		if p.CaseID == ill {
+			return workflow.Receipt{Verdict: workflow.Retry, Status: 500, Reason: "server-error", Sick: true}
+		}
+		return delivered
+	})
+	for range 20 {
+		o.exec(`UPDATE delivery SET next_attempt_at = now()`)
+		o.tick(courier, 1)
+	}
+	o.exec(`UPDATE delivery SET next_attempt_at = now() + interval '1 hour'`)
+	o.queue(o.newCase(), 1, "ehr")
+	o.tick(courier, 1)
+	o.want("the other case went through", map[string]int{"ehr queued": 1, "ehr done": 1})
+}
+
+func TestADestinationThatAsksForAPauseGetsItForEverything(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr", "other")
+	o.exec(`UPDATE destination SET in_flight_max = 1`)
+	for range 3 {
+		c := o.newCase()
+		o.queue(c, 1, "ehr")
+		o.queue(c, 1, "other")
+	}
+	courier := o.courier(func(_ context.Context, p workflow.Parcel) workflow.Receipt {
+		if p.Destination == "ehr" {
+			return workflow.Receipt{Verdict: workflow.Retry, Status: 429, Reason: "rate-limited", Wait: time.Minute}
+		}
+		return delivered
+	})
+	o.tick(courier, 4)
+	o.want("only the one is paused", map[string]int{"ehr queued": 3, "other done": 3})
+	if got := o.closedFor(); got < 50*time.Second || got > time.Minute {
+		t.Errorf("paused for %v", got)
+	}
+}
+
+func TestASmallTenantIsNotDelayedByALargeOne(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "a", "b", "c", "d")
+	o.exec(`UPDATE destination SET in_flight_max = 1`)
+	for range 50 {
+		c := o.newCase()
+		for _, destination := range []string{"a", "b", "c", "d"} {
+			o.queue(c, 1, destination)
+		}
+	}
+	small := *o
+	small.tenant = pgtest.AddTenant(t, o.Database, "small")
+	pgtest.AddDestination(t, o.Database, small.tenant, "ehr", "http://127.0.0.1:9/fhir")
+	o.exec(`UPDATE destination SET in_flight_max = 1`)
+	for range 5 {
+		small.queue(small.newCase(), 1, "ehr")
+	}
+
+	var mu sync.Mutex
+	sent, last := 0, 0
+	o.tick(o.courier(func(_ context.Context, p workflow.Parcel) workflow.Receipt {
+		mu.Lock()
+		defer mu.Unlock()
+		if sent++; p.TenantID == small.tenant {
+			last = sent
+		}
+		return delivered
+	}), 205)
+	if last > 100 {
+		t.Errorf("the small tenant's fifth report was number %d of 205", last)
+	}
+}
+
+func TestTheCouriersChoiceCannotReadReports(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	err := o.System(t.Context(), func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SELECT body FROM delivery`)
+		return err
+	})
+	var denied *pgconn.PgError
+	if !errors.As(err, &denied) || denied.Code != "42501" {
+		t.Errorf("the system role read the reports: %v", err)
+	}
+}
+
+func TestTheBacklogTellsWhatWaitsAndSinceWhen(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr", "idle")
+	for range 3 {
+		o.queue(o.newCase(), 1, "ehr")
+	}
+	o.exec(`UPDATE delivery SET state = 'parked' WHERE case_id = (SELECT min(case_id::text)::uuid FROM delivery)`)
+	var got []workflow.Backlog
+	err := o.System(t.Context(), func(tx pgx.Tx) (err error) {
+		got, err = workflow.BacklogTx(t.Context(), tx)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Queued != 2 || got[0].Parked != 1 || time.Since(got[0].Oldest) > time.Minute {
+		t.Errorf("backlog: %+v", got)
+	}
+}
+
+func TestTheTenantsDestinationsAreListed(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	pgtest.AddDestination(t, o.Database, pgtest.AddTenant(t, o.Database, "other"), "theirs", "http://127.0.0.1:9/fhir")
+	o.tenantTx(func(tx pgx.Tx) error {
+		got, err := workflow.DestinationsTx(t.Context(), tx)
+		want := []workflow.Destination{{
+			Name: "ehr", BaseURL: "http://127.0.0.1:9/fhir", Packaging: workflow.PackTransaction, Timeout: 10 * time.Second,
+		}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		return err
+	})
+}
+
+// outbox is a database with one tenant and its destinations.
+type outbox struct {
+	*pgtest.Database
+	t      *testing.T
+	tenant uuid.UUID
+	owner  *pgx.Conn // for the test's own goroutine
+}
+
+var (
+	delivered   = workflow.Receipt{Verdict: workflow.Delivered, Status: 200, Reason: "acknowledged", Location: "DiagnosticReport/1"}
+	unreachable = workflow.Receipt{Verdict: workflow.Retry, Reason: "unreachable", Sick: true}
+)
+
+func always(r workflow.Receipt) func(context.Context, workflow.Parcel) workflow.Receipt {
+	return func(context.Context, workflow.Parcel) workflow.Receipt { return r }
+}
+
+func newOutbox(t *testing.T, destinations ...string) *outbox {
+	t.Helper()
+	db := pgtest.New(t)
+	o := &outbox{Database: db, t: t, tenant: pgtest.AddTenant(t, db, "north"), owner: db.Owner(t)}
+	for _, name := range destinations {
+		pgtest.AddDestination(t, db, o.tenant, name, "http://127.0.0.1:9/fhir")
+	}
+	return o
+}
+
+func (o *outbox) exec(sql string, args ...any) {
+	o.t.Helper()
+	if _, err := o.owner.Exec(context.Background(), sql, args...); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// query is for one of the collecting functions of pgx, which report the error.
+func (o *outbox) query(sql string) pgx.Rows {
+	rows, _ := o.owner.Query(context.Background(), sql)
+	return rows
+}
+
+func (o *outbox) tenantTx(fn func(tx pgx.Tx) error) {
+	o.t.Helper()
+	if err := o.Tenant(o.t.Context(), o.tenant, fn); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *outbox) newCase() uuid.UUID {
+	o.t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	o.exec(`
+		INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value,
+		                       service_request_ref, task_id, protocol, policy, opened_at)
+		VALUES ($1, $2, 1, 'ready', 'routine', 'urn:placer', $2::uuid::text,
+		        'ServiceRequest/1', $2::uuid::text, 'blinded', '{}', now())`, o.tenant, id)
+	return id
+}
+
+func (o *outbox) queue(c uuid.UUID, no int, destination string) {
+	o.t.Helper()
+	o.exec(`
+		INSERT INTO signed_report (tenant_id, case_id, report_no, status, signed_by, signed_at, content, content_sha256)
+		VALUES ($1, $2, $3, 'final', $2, now(), '{}', sha256(''))
+		ON CONFLICT DO NOTHING`, o.tenant, c, no)
+	o.tenantTx(func(tx pgx.Tx) error {
+		return workflow.QueueDeliveryTx(o.t.Context(), tx, workflow.Delivery{
+			TenantID: o.tenant, CaseID: c, ReportNo: no, Destination: destination,
+			Method: "POST", Body: []byte(`{"resourceType":"Bundle"}`),
+		})
+	})
+}
+
+func (o *outbox) courier(send func(context.Context, workflow.Parcel) workflow.Receipt) *workflow.Courier {
+	return workflow.NewCourier(o.DB, send, time.Now, slog.New(slog.DiscardHandler))
+}
+
+func (o *outbox) tick(c *workflow.Courier, want int) {
+	o.t.Helper()
+	sent, err := c.Tick(context.Background())
+	if err != nil {
+		o.t.Error(err)
+	}
+	if sent != want {
+		o.t.Errorf("%d attempts, want %d", sent, want)
+	}
+}
+
+// until ticks until done says so.
+func (o *outbox) until(c *workflow.Courier, done func() bool) {
+	for deadline := time.Now().Add(30 * time.Second); !done(); {
+		if _, err := c.Tick(context.Background()); err != nil {
+			o.t.Error(err)
+			return
+		}
+		if time.Now().After(deadline) {
+			o.t.Error("not done in 30 s")
+			return
+		}
+	}
+}
+
+// runOutLeases is the time that passes until every lease has run out.
+func (o *outbox) runOutLeases() {
+	o.t.Helper()
+	o.exec(`UPDATE delivery SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL`)
+}
+
+func (o *outbox) closedFor() (d time.Duration) {
+	o.t.Helper()
+	d, err := pgx.CollectOneRow(o.query(`
+		SELECT coalesce(max(breaker_until - now()), interval '0') FROM destination`), pgx.RowTo[time.Duration])
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return d
+}
+
+// open is how many deliveries are not done.
+func (o *outbox) open() (n int) {
+	err := o.System(context.Background(), func(tx pgx.Tx) error {
+		return tx.QueryRow(context.Background(), `SELECT count(*) FROM delivery WHERE state <> 'done'`).Scan(&n)
+	})
+	if err != nil {
+		o.t.Error(err)
+	}
+	return n
+}
+
+// want compares the number of deliveries by destination and state.
+func (o *outbox) want(when string, want map[string]int) {
+	o.t.Helper()
+	got := map[string]int{}
+	var name string
+	var n int
+	_, err := pgx.ForEachRow(o.query(`SELECT destination || ' ' || state, count(*) FROM delivery GROUP BY 1`),
+		[]any{&name, &n}, func() error { got[name] = n; return nil })
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		o.t.Errorf("%s (-want +got):\n%s", when, diff)
+	}
+}
+
+// wantAttempts compares the history of the only delivery.
+func (o *outbox) wantAttempts(want ...string) {
+	o.t.Helper()
+	got, err := pgx.CollectRows(o.query(`
+		SELECT attempt || ' ' || outcome || ' ' || reason FROM delivery_attempt ORDER BY attempt`), pgx.RowTo[string])
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		o.t.Errorf("attempts (-want +got):\n%s", diff)
+	}
+	o.checkAttempts()
+}
+
+// checkAttempts: each attempt that was counted has its row, and no lease is left.
+func (o *outbox) checkAttempts() {
+	o.t.Helper()
+	wrong, err := pgx.CollectRows(o.query(`
+		SELECT format('%s %s %s: %s attempts counted, %s recorded, leased %s', d.destination, d.case_id, d.report_no,
+		              d.attempts, count(a.attempt), d.lease_until IS NOT NULL)
+		FROM delivery d
+		LEFT JOIN delivery_attempt a USING (tenant_id, case_id, report_no, destination)
+		GROUP BY d.tenant_id, d.case_id, d.report_no, d.destination
+		HAVING d.attempts <> count(a.attempt) OR d.lease_until IS NOT NULL`), pgx.RowTo[string])
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, text := range wrong {
+		o.t.Error(fmt.Sprint("history: ", text))
+	}
+}

@@ -1,0 +1,282 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Effect is what an event brings about besides the new state: it changes the
+// case, and writes opinions, grades, reports and agenda rows.
+type Effect struct {
+	Name string
+	Doc  string
+	Do   func(ctx context.Context, t *turn) error
+}
+
+var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the case: study, exam, original report and its readers",
+	func(_ context.Context, t *turn) error {
+		f, c := t.in.Facts, t.c
+		if f == nil {
+			return nil
+		}
+		c.Exam = f.Exam
+		if c.Exam.Subspecialty == "" {
+			c.Exam.Subspecialty = Subspecialty(c.Exam)
+		}
+		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") { // an id here, not an identifier of somebody to come
+			c.PatientID = &f.OrderPatient
+		}
+		if s := f.Study; s != nil {
+			c.StudyID, c.StudyUID, c.Accession = optional(s.ID), optional(s.UID), optional(s.Accession)
+		}
+		there := f.Original != nil
+		c.Comparable = &there
+		if there {
+			c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
+			c.Exam.OriginalReaders, c.Exam.OriginalGroups = f.Original.Readers, f.Original.Groups
+		}
+		t.detail["comparable"] = there
+		return nil
+	}}
+
+var noteFindings = Effect{"noteFindings", "what stands in the way is kept with the case and told to the placer",
+	func(_ context.Context, t *turn) error {
+		t.c.Findings = t.in.Findings
+		t.detail["findings"] = t.in.Findings
+		if t.in.Candidates != nil {
+			t.detail["candidates"] = t.in.Candidates
+		}
+		return nil
+	}}
+
+var markComplete = Effect{"markComplete", "the order is complete; the final clock starts, the first time",
+	func(ctx context.Context, t *turn) error {
+		t.c.Findings = nil
+		if t.c.CompleteAt == nil {
+			t.c.CompleteAt = &t.now
+		}
+		return t.startClock(ctx, ClockFinal, keepRunning)
+	}}
+
+var scheduleChecks = Effect{"scheduleChecks", "the intake checks run at once",
+	func(ctx context.Context, t *turn) error { return t.plan(ctx, intakeChecks, t.now, restart) }}
+
+var waitForInformation = Effect{"waitForInformation", "the case goes on by itself after the policy's wait, where it may; the checks look again meanwhile",
+	func(ctx context.Context, t *turn) error {
+		until := t.c.Policy.Calendar.Add(t.now, t.c.Policy.informationWait(t.c.Priority))
+		if err := t.plan(ctx, informationTimeout, until, keepRunning); err != nil {
+			return err
+		}
+		return t.plan(ctx, lookAgain, t.now.Add(lookPause(0)), keepRunning)
+	}}
+
+var waitForImages = Effect{"waitForImages", "the checks look again, and give up after the policy's imagesGiveUpDays",
+	func(ctx context.Context, t *turn) error {
+		if err := t.plan(ctx, imagesGiveUp, t.now.AddDate(0, 0, t.c.Policy.ImagesGiveUpDays), keepRunning); err != nil {
+			return err
+		}
+		return t.plan(ctx, lookAgain, t.now.Add(lookPause(0)), keepRunning)
+	}}
+
+var waiveFindings = Effect{"waiveFindings", "the checks that said so are set aside for this case",
+	func(_ context.Context, t *turn) error {
+		for _, f := range t.c.Findings {
+			resolves := t.event == "resolve"
+			if (f.Kind == Doubtful) == resolves && !slices.Contains(t.c.Waived, f.Code) {
+				t.c.Waived = append(t.c.Waived, f.Code)
+			}
+		}
+		t.detail["waived"] = t.c.Waived
+		return nil
+	}}
+
+var startAssignment = Effect{"startAssignment", "matching runs at once; the assign clock starts, unless it runs",
+	func(ctx context.Context, t *turn) error {
+		t.c.Findings = nil
+		if err := t.plan(ctx, match, t.now, restart); err != nil {
+			return err
+		}
+		return t.startClock(ctx, ClockAssign, keepRunning)
+	}}
+
+var waitForReaders = Effect{"waitForReaders", "matching is tried again now and then",
+	func(ctx context.Context, t *turn) error {
+		return t.plan(ctx, matchAgain, t.now.Add(matchPause), restart)
+	}}
+
+var makeOffer = Effect{"makeOffer", "the case is offered to the reader until the offer expires",
+	func(ctx context.Context, t *turn) error {
+		t.c.OfferedTo, t.c.Findings = t.in.ReaderID, nil
+		t.detail["reader"] = t.in.ReaderID
+		if err := noteOfferTx(ctx, t.tx, *t.in.ReaderID, t.now); err != nil {
+			return err
+		}
+		return t.plan(ctx, offerExpiry, t.c.Policy.Calendar.Add(t.now, t.c.limit(ClockOffer)), restart)
+	}}
+
+var noteDecline = Effect{"noteDecline", "the server does not offer it to that reader again; the reader may still claim it",
+	func(_ context.Context, t *turn) error {
+		t.detail["reader"] = t.c.OfferedTo
+		t.c.Declined = append(t.c.Declined, *t.c.OfferedTo)
+		return nil
+	}}
+
+var assignReader = Effect{"assignReader", "the actor has the case; the report gets its id",
+	func(_ context.Context, t *turn) error {
+		t.c.ReaderID, t.c.AcceptedAt = &t.actor.ID, &t.now
+		if t.c.ReportID == nil {
+			id := newID().String()
+			t.c.ReportID = &id
+		}
+		t.detail["independent"] = true
+		return nil
+	}}
+
+var unassignReader = Effect{"unassignReader", "the case is nobody's; what was locked stays on record, and the next reader begins anew",
+	func(_ context.Context, t *turn) error {
+		c := t.c
+		t.detail["reader"] = c.ReaderID
+		c.Declined = append(c.Declined, *c.ReaderID)
+		c.ReaderID, c.AcceptedAt, c.LockedAt, c.RevealedAt = nil, nil, nil, nil
+		return nil
+	}}
+
+var openDraft = Effect{"openDraft", "an empty draft",
+	func(ctx context.Context, t *turn) error { return saveDraftTx(ctx, t.tx, t.c, Opinion{}, t.now) }}
+
+var saveDraft = Effect{"saveDraft", "the draft is saved",
+	func(ctx context.Context, t *turn) error {
+		if t.in.Opinion == nil {
+			return nil
+		}
+		return saveDraftTx(ctx, t.tx, t.c, *t.in.Opinion, t.now)
+	}}
+
+var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and the time are recorded, and it never changes again",
+	func(ctx context.Context, t *turn) error {
+		t.c.LockedAt = &t.now
+		return t.seal(ctx, "locked")
+	}}
+
+var sealPartialRead = Effect{"sealPartialRead", "a draft, if there is one, is sealed as an unfinished reading",
+	func(ctx context.Context, t *turn) error {
+		err := t.seal(ctx, "released")
+		if errors.Is(err, errNoDraft) {
+			return nil
+		}
+		return err
+	}}
+
+var revealOriginal = Effect{"revealOriginal", "the original report is shown from now on",
+	func(_ context.Context, t *turn) error {
+		t.c.RevealedAt = &t.now
+		return nil
+	}}
+
+var recordGrade = Effect{"recordGrade", "the grade is recorded; the latest is in force",
+	func(ctx context.Context, t *turn) error {
+		no, err := insertGradeTx(ctx, t.tx, t.c.CaseID, storedGrade{t.actor.ID, "reader", t.now, t.in.Grade.Level(), *t.in.Grade})
+		t.detail["gradeNo"] = no
+		return err
+	}}
+
+var startAdjudication = Effect{"startAdjudication", "the adjudicate clock starts",
+	func(ctx context.Context, t *turn) error { return t.startClock(ctx, ClockAdjudicate, restart) }}
+
+var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudicator; the grade, and the opinion if the adjudicator gives another, are recorded and in force",
+	func(ctx context.Context, t *turn) error {
+		t.c.AdjudicatorID = &t.actor.ID
+		no, err := insertGradeTx(ctx, t.tx, t.c.CaseID, storedGrade{t.actor.ID, "adjudicator", t.now, t.in.Grade.Level(), *t.in.Grade})
+		t.detail["gradeNo"] = no
+		if err != nil || t.in.Opinion == nil {
+			return err
+		}
+		if err := complete(*t.in.Opinion); err != nil {
+			return err
+		}
+		return t.sealNew(ctx, *t.in.Opinion)
+	}}
+
+var unassignAdjudicator = Effect{"unassignAdjudicator", "the adjudication is nobody's; what was given stays on record, and the next adjudicator begins anew",
+	func(_ context.Context, t *turn) error {
+		t.detail["adjudicator"] = t.c.AdjudicatorID
+		t.c.AdjudicatorID = nil
+		return nil
+	}}
+
+var noteSupervisor = Effect{"noteSupervisor", "the actor is the supervisor",
+	func(_ context.Context, t *turn) error {
+		t.c.SupervisorID = &t.actor.ID
+		return nil
+	}}
+
+var startAcknowledgement = Effect{"startAcknowledgement", "the acknowledge clock starts anew",
+	func(ctx context.Context, t *turn) error {
+		t.c.ClosedAt = nil
+		return t.startClock(ctx, ClockAcknowledge, restart)
+	}}
+
+var rememberState = Effect{"rememberState", "where to resume: an offer is withdrawn, and a waiting case is checked again, since things may arrive during the hold",
+	func(ctx context.Context, t *turn) error {
+		back := t.c.State
+		switch back {
+		case Offered:
+			back = Ready
+			if err := t.plan(ctx, match, t.now, restart); err != nil {
+				return err
+			}
+		case IntakeReview, AwaitingInformation, AwaitingImages:
+			back = Received
+			if err := t.plan(ctx, intakeChecks, t.now, restart); err != nil {
+				return err
+			}
+		}
+		t.c.ResumeState = &back
+		t.detail["resume"] = back
+		return nil
+	}}
+
+var endCase = Effect{"endCase", "the case is over; nothing stays on its agenda",
+	func(_ context.Context, t *turn) error {
+		t.c.ClosedAt = &t.now
+		return nil
+	}}
+
+var proposeError = Effect{"proposeError", "the actor is the first of the two directors",
+	func(_ context.Context, t *turn) error {
+		t.c.ErrorProposedBy = &t.actor.ID
+		return nil
+	}}
+
+// seal closes the draft.
+func (t *turn) seal(ctx context.Context, status string) error {
+	sum, err := sealDraftTx(ctx, t.tx, t.c.CaseID, status, t.now)
+	if err == nil {
+		t.detail["sha256"] = sum
+	}
+	return err
+}
+
+// sealNew writes and seals an opinion of the actor in one go.
+func (t *turn) sealNew(ctx context.Context, o Opinion) error {
+	author := *t.c // the draft belongs to who writes it
+	author.ReaderID = &t.actor.ID
+	if err := saveDraftTx(ctx, t.tx, &author, o, t.now); err != nil {
+		return err
+	}
+	return t.seal(ctx, "locked")
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// newID returns a UUIDv7.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

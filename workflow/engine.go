@@ -1,0 +1,248 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pg"
+)
+
+// Engine fires the rows of the transition table. Use it from any number of
+// goroutines and processes: the database decides who is first.
+type Engine struct {
+	db     *pg.DB
+	now    func() time.Time
+	log    *slog.Logger
+	hooks  Hooks
+	agenda []item
+
+	mu     sync.Mutex
+	failed map[failureKey]int // agenda rows that failed, and how often
+}
+
+// Hooks are what the FHIR surface does for the engine, inside its
+// transactions. serve.go connects the two.
+type Hooks struct {
+	// Facts gathers what the intake checks look at. It is asked again whenever
+	// something may have changed, until the original is revealed.
+	Facts func(ctx context.Context, tx pgx.Tx, c *Case) (Facts, error)
+	// Publish writes what the outside sees of a change: Task, report,
+	// queued deliveries. It is called last in the transaction of every event,
+	// the first one ("open") included.
+	Publish func(ctx context.Context, tx pgx.Tx, ch Change) error
+}
+
+// NewEngine returns an engine without hooks; Use connects them.
+func NewEngine(db *pg.DB, now func() time.Time, log *slog.Logger) *Engine {
+	return &Engine{db: db, now: now, log: log, agenda: agenda(), failed: map[failureKey]int{}, hooks: Hooks{
+		Facts:   func(context.Context, pgx.Tx, *Case) (Facts, error) { return Facts{}, nil },
+		Publish: func(context.Context, pgx.Tx, Change) error { return nil },
+	}}
+}
+
+// Use connects the hooks: once, before anything fires.
+func (e *Engine) Use(h Hooks) { e.hooks = h }
+
+// moment is the one now of a transaction, as precise as PostgreSQL keeps it.
+func (e *Engine) moment() time.Time { return e.now().UTC().Truncate(time.Microsecond) }
+
+// OpenTx opens a case for an order, or finds the one that the order has
+// already: the same placer number is the same case, also when many ask at
+// once. The intake checks run at the next tick. It returns a fault of kind
+// Conflict when the order's Task coordinates another case.
+func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Order) (c Case, opened bool, err error) {
+	policy, err := policyTx(ctx, tx)
+	if err != nil {
+		return Case{}, false, err
+	}
+	now := e.moment()
+	c = Case{
+		TenantID: actor.Tenant, CaseID: newID(), Version: 1, State: Received,
+		Priority: o.Priority, PlacerSystem: o.PlacerSystem, PlacerValue: o.PlacerValue,
+		ServiceRequestID: o.ServiceRequestID, ServiceRequestRef: o.ServiceRequestRef,
+		TaskID: o.TaskID, PatientID: o.PatientID,
+		Exam: Exam{PatientAge: -1}, Protocol: o.Protocol, Policy: policy, OpenedAt: now,
+	}
+	if c.Protocol == "" {
+		c.Protocol = policy.Protocol
+	}
+	if !slices.Contains(Priorities, c.Priority) {
+		c.Priority = "routine" // FHIR R4 ServiceRequest.priority: no value is routine
+	}
+	switch inserted, err := insertCase(ctx, tx, &c); {
+	case pg.Constraint(err) == "one_case_per_task":
+		return Case{}, false, fault.New(fault.Conflict, "this Task coordinates another order already; send a Task of its own")
+	case err != nil:
+		return Case{}, false, err
+	case !inserted:
+		c, err := CaseByPlacerTx(ctx, tx, o.PlacerSystem, o.PlacerValue)
+		return c, false, err
+	}
+	t := &turn{tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol}}
+	if err := t.plan(ctx, intakeChecks, now, restart); err != nil {
+		return Case{}, false, err
+	}
+	if err := t.startClock(ctx, ClockIntake, restart); err != nil {
+		return Case{}, false, err
+	}
+	_, err = e.record(ctx, t, "")
+	return c, true, err
+}
+
+// Fire is FireTx in a transaction of its own.
+func (e *Engine) Fire(ctx context.Context, actor access.Actor, caseID uuid.UUID, ev Event, in Input) (ch Change, err error) {
+	err = e.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
+		ch, err = e.FireTx(ctx, tx, actor, caseID, ev, in)
+		return err
+	})
+	return ch, err
+}
+
+// FireTx makes an event happen to a case, with everything that follows from
+// it, in the caller's transaction. It returns a fault of kind NotFound for an
+// unknown case, Conflict when the case's state does not take the event,
+// Forbidden when the actor may not fire it, and BusinessRule when a guard
+// refuses; then the transaction must be undone.
+func (e *Engine) FireTx(ctx context.Context, tx pgx.Tx, actor access.Actor, caseID uuid.UUID, ev Event, in Input) (Change, error) {
+	c, err := lockCase(ctx, tx, caseID)
+	if err != nil {
+		return Change{}, err
+	}
+	return e.fire(ctx, &turn{tx: tx, actor: actor, c: &c, event: ev, in: in, now: e.moment(), detail: map[string]any{}})
+}
+
+// fire runs the one row of the table that fits. The caller holds the case.
+func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
+	row, err := choose(ctx, t)
+	if err != nil {
+		return Change{}, err
+	}
+	for _, g := range row.Guards {
+		if err := g.Check(ctx, t); err != nil {
+			return Change{}, err
+		}
+	}
+	t.note()
+	for _, effect := range row.Effects {
+		if err := effect.Do(ctx, t); err != nil {
+			return Change{}, fmt.Errorf("%s: %w", effect.Name, err)
+		}
+	}
+	before := t.c.State
+	t.c.enter(row.To)
+	t.c.Version++
+	if err := updateCase(ctx, t.tx, t.c); err != nil {
+		return Change{}, err
+	}
+	if t.c.State != before {
+		if err := e.settle(ctx, t.tx, t.c, t.now); err != nil {
+			return Change{}, err
+		}
+	}
+	return e.record(ctx, t, before)
+}
+
+// record appends the event to the history and tells the outside.
+func (e *Engine) record(ctx context.Context, t *turn, before State) (Change, error) {
+	ch := Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Report: t.report}
+	if err := insertEvent(ctx, t.tx, ch, t.detail); err != nil {
+		return Change{}, err
+	}
+	if err := e.hooks.Publish(ctx, t.tx, ch); err != nil {
+		return Change{}, fmt.Errorf("publish: %w", err)
+	}
+	return ch, nil
+}
+
+// choose finds the row for the case's state, the event and the actor's role.
+func choose(ctx context.Context, t *turn) (*Transition, error) {
+	forbidden := false
+	for i := range Transitions {
+		row := &Transitions[i]
+		if row.Event != t.event || !slices.Contains(row.From, t.c.State) {
+			continue
+		}
+		if !slices.Contains(row.By, t.actor.Role) {
+			forbidden = true
+			continue
+		}
+		if row.When == nil {
+			return row, nil
+		}
+		if holds, err := row.When.Holds(ctx, t); err != nil || holds {
+			return row, err
+		}
+	}
+	if forbidden {
+		return nil, forbid("the role %s may not fire %s on a case that is %s", t.actor.Role, t.event, t.c.State)
+	}
+	return nil, fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", t.c.State, t.event, possible(t.c.State))
+}
+
+// possible lists what people may do with a case in this state.
+func possible(s State) string {
+	var events []string
+	for _, row := range Transitions {
+		if slices.Contains(row.From, s) && !slices.Equal(row.By, by(access.System)) && !slices.Contains(events, string(row.Event)) {
+			events = append(events, string(row.Event))
+		}
+	}
+	if events == nil {
+		return "nothing"
+	}
+	slices.Sort(events)
+	return strings.Join(events, ", ")
+}
+
+// enter takes the case to the next state and tidies what belonged to the one
+// before.
+func (c *Case) enter(to State) {
+	switch to {
+	case Same:
+		return
+	case Resumed:
+		to = *c.ResumeState
+	}
+	c.State = to
+	if to != OnHold {
+		c.ResumeState = nil
+	}
+	if to != Offered {
+		c.OfferedTo = nil
+	}
+	if status := to.Info().Report; c.ReportID != nil && status != "" && status != "=" {
+		c.ReportStatus = &status
+	}
+}
+
+// note keeps in the history what the actor gave: nothing of the patient.
+func (t *turn) note() {
+	if t.in.Reason != "" {
+		t.detail["reason"] = t.in.Reason
+	}
+	if t.in.Clock != "" {
+		t.detail["clock"], t.detail["percent"] = t.in.Clock, t.in.Percent
+	}
+	if t.in.Amendment != nil {
+		t.detail["amendment"] = t.in.Amendment.Kind
+	}
+}
+
+// policyTx is the policy of the transaction's tenant.
+func policyTx(ctx context.Context, tx pgx.Tx) (Policy, error) {
+	var raw []byte
+	if err := tx.QueryRow(ctx, `SELECT policy FROM tenant WHERE tenant_id = overread_tenant()`).Scan(&raw); err != nil {
+		return Policy{}, fmt.Errorf("policy of the tenant: %w", err)
+	}
+	return ParsePolicy(raw)
+}

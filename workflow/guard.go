@@ -1,0 +1,321 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// turn is one firing in progress: what choices and guards look at, and effects
+// change. Nothing of it outlives the transaction.
+type turn struct {
+	tx     pgx.Tx
+	actor  access.Actor
+	c      *Case
+	event  Event
+	in     Input
+	now    time.Time
+	detail map[string]any // of the case_event; no patient data
+	report *Report        // when one is signed
+}
+
+// Guard refuses an event with a reason: a fault of kind Forbidden when the
+// actor is the wrong one, BusinessRule when something else must be done first.
+type Guard struct {
+	Name  string
+	Doc   string
+	Check func(ctx context.Context, t *turn) error
+}
+
+// Choice picks between rows of the same state and event.
+type Choice struct {
+	Name  string
+	Doc   string
+	Holds func(ctx context.Context, t *turn) (bool, error)
+}
+
+func refuse(format string, args ...any) error { return fault.New(fault.BusinessRule, format, args...) }
+func forbid(format string, args ...any) error { return fault.New(fault.Forbidden, format, args...) }
+
+var reasonGiven = Guard{"reasonGiven", "a reason is given",
+	func(_ context.Context, t *turn) error {
+		if strings.TrimSpace(t.in.Reason) == "" {
+			return refuse("%s needs a reason", t.event)
+		}
+		return nil
+	}}
+
+var canResolve = Guard{"canResolve", "every doubt is one that a human may resolve",
+	func(_ context.Context, t *turn) error { return onlyWaivable(t, Doubtful, resolvedInReview) }}
+
+var canProceed = Guard{"canProceed", "the case may go on without everything that is missing: the coordinator may decide that, and time only what the checks say so of",
+	func(_ context.Context, t *turn) error {
+		least := waivedByHuman
+		if t.actor.Role == access.System {
+			least = waivedByTimeToo
+		}
+		if err := onlyWaivable(t, MissingInformation, least); err != nil {
+			return err
+		}
+		return onlyWaivable(t, MissingImages, least)
+	}}
+
+func onlyWaivable(t *turn, kind FindingKind, least waiver) error {
+	for _, f := range t.c.Findings {
+		if f.Kind == kind && waiverOf(f.Code) < least {
+			return refuse("the case cannot go on with %s: %s", f.Code, f.Text)
+		}
+	}
+	return nil
+}
+
+var candidateEligible = Guard{"candidateEligible", "the one to whom it is offered is eligible",
+	func(ctx context.Context, t *turn) error {
+		if t.in.ReaderID == nil {
+			return refuse("offer needs the reader to whom")
+		}
+		// Whom the coordinator asks in person may have declined before, and
+		// may be off shift.
+		return t.eligible(ctx, *t.in.ReaderID, ToRead)
+	}}
+
+var independenceAttested = Guard{"independenceAttested", "the reader attests that the reading is independent of the first",
+	func(_ context.Context, t *turn) error {
+		if !t.in.Independent {
+			return refuse("claim needs your word that you read independently of the first reading")
+		}
+		return nil
+	}}
+
+var actorEligible = Guard{"actorEligible", "the actor is eligible to read this case (matching.go)",
+	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToRead) }}
+
+var offeredToActor = Guard{"offeredToActor", "it is offered to the actor",
+	func(_ context.Context, t *turn) error {
+		return t.actorIs(t.c.OfferedTo, "the case is offered to another reader")
+	}}
+
+var isReader = Guard{"isReader", "the actor is the reader who has the case",
+	func(_ context.Context, t *turn) error {
+		return t.actorIs(t.c.ReaderID, "another reader has this case")
+	}}
+
+var isReaderOrCoordinator = Guard{"isReaderOrCoordinator", "the actor is the reader who has the case, or a coordinator",
+	func(ctx context.Context, t *turn) error {
+		if t.actor.Role == access.Coordinator {
+			return nil
+		}
+		return isReader.Check(ctx, t)
+	}}
+
+var stillIndependent = Guard{"stillIndependent", "the reader has not turned out to be the original reader, whose report came late",
+	func(ctx context.Context, t *turn) error {
+		r, err := ReaderByIDTx(ctx, t.tx, t.actor.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return forbid("you are no longer credentialed for this tenant; release the case")
+		}
+		if err == nil && meet(t.c.Exam.OriginalReaders, r.names()) {
+			err = refuse("the original report, which came late, is your own; release the case")
+		}
+		return err
+	}}
+
+var opinionGiven = Guard{"opinionGiven", "there is text to save",
+	func(_ context.Context, t *turn) error {
+		if t.in.Opinion == nil {
+			return refuse("draft needs the opinion so far")
+		}
+		return nil
+	}}
+
+var opinionComplete = Guard{"opinionComplete", "the opinion, given now or drafted before, has findings and an impression",
+	func(ctx context.Context, t *turn) error {
+		opinion := t.in.Opinion
+		if opinion == nil {
+			draft, err := draftTx(ctx, t.tx, t.c.CaseID)
+			if err != nil {
+				return err
+			}
+			opinion = &draft.Content
+		}
+		return complete(*opinion)
+	}}
+
+func complete(o Opinion) error {
+	if strings.TrimSpace(o.Findings) == "" || strings.TrimSpace(o.Impression) == "" {
+		return refuse("an opinion needs findings and an impression before it can be sealed")
+	}
+	return nil
+}
+
+var gradeComplete = Guard{"gradeComplete", "the grade is complete, and fits whether there is an original to compare with",
+	func(_ context.Context, t *turn) error {
+		switch g := t.in.Grade; {
+		case g == nil:
+			return refuse("%s needs the grade", t.event)
+		case g.Check() != "":
+			return refuse("%s", g.Check())
+		case !t.c.comparable() && g.NoComparison == "":
+			return refuse("there is no original report, so the grade can only be that no comparison is possible")
+		}
+		return nil
+	}}
+
+var graded = Guard{"graded", "the reader has graded the discrepancy, unless there is no original to compare with",
+	func(ctx context.Context, t *turn) error {
+		if !t.c.comparable() {
+			return nil
+		}
+		grade, err := lastGradeTx(ctx, t.tx, t.c.CaseID)
+		if err == nil && grade.GradedBy != *t.c.ReaderID {
+			err = errNoGrade // it is of the reader before
+		}
+		return err
+	}}
+
+var isThirdReader = Guard{"isThirdReader", "the actor may adjudicate, is neither of the two readers, and no other adjudicator has begun",
+	func(ctx context.Context, t *turn) error {
+		if t.c.AdjudicatorID != nil {
+			return t.actorIs(t.c.AdjudicatorID, "another adjudicator has this case")
+		}
+		return t.eligible(ctx, t.actor.ID, ToAdjudicate)
+	}}
+
+var isAdjudicator = Guard{"isAdjudicator", "the actor has adjudicated this case",
+	func(_ context.Context, t *turn) error {
+		if t.c.AdjudicatorID == nil {
+			return refuse("nobody has adjudicated this case yet; adjudicate first")
+		}
+		return t.actorIs(t.c.AdjudicatorID, "another adjudicator has this case")
+	}}
+
+var isAdjudicatorOrCoordinator = Guard{"isAdjudicatorOrCoordinator", "the actor has adjudicated this case, or is a coordinator",
+	func(ctx context.Context, t *turn) error {
+		if t.actor.Role == access.Coordinator {
+			return nil
+		}
+		return isAdjudicator.Check(ctx, t)
+	}}
+
+var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise, and has had no other part in the case",
+	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToSupervise) }}
+
+var isSignatory = Guard{"isSignatory", "the actor signed the report in force",
+	func(ctx context.Context, t *turn) error {
+		report, err := lastReportTx(ctx, t.tx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		return t.actorIs(&report.SignedBy, "only who signed the report may change it")
+	}}
+
+var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves the opinion as it is",
+	func(_ context.Context, t *turn) error {
+		a := t.in.Amendment
+		switch {
+		case a == nil:
+			return refuse("sign needs the amendment")
+		case reportStatus[a.Kind] == "":
+			return refuse("amendment.kind must be one of addition, correction, amendment")
+		case strings.TrimSpace(a.Reason) == "" || strings.TrimSpace(a.Text) == "":
+			return refuse("an amendment needs its reason and its text")
+		case a.Kind == "addition" && t.in.Opinion != nil:
+			return refuse("an addition leaves the opinion as it is; call it a correction or an amendment")
+		case t.in.Opinion != nil:
+			return complete(*t.in.Opinion)
+		}
+		return nil
+	}}
+
+var notProposedYet = Guard{"notProposedYet", "the actor has not proposed it already; it takes a second director",
+	func(_ context.Context, t *turn) error {
+		if t.c.ErrorProposedBy != nil {
+			return refuse("you have proposed this already; a signed report is declared an error by a second director")
+		}
+		return nil
+	}}
+
+var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of the discrepancy reaches the policy's adjudicateOn",
+	func(_ context.Context, t *turn) (bool, error) {
+		if t.in.Grade == nil {
+			return false, nil
+		}
+		switch level := t.in.Grade.Level(); t.c.Policy.AdjudicateOn {
+		case AdjudicateMajor:
+			return level == LevelMajor, nil
+		case AdjudicateMinor:
+			return level == LevelMajor || level == LevelMinor, nil
+		}
+		return false, nil
+	}}
+
+var readerNeedsCosign = &Choice{"readerNeedsCosign", "the reader is a trainee or a locum",
+	func(ctx context.Context, t *turn) (bool, error) {
+		r, err := ReaderByIDTx(ctx, t.tx, *t.c.ReaderID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return true, nil // no longer credentialed here: not without a supervisor
+		}
+		return r.needsCosign(), err
+	}}
+
+var proposedByAnother = &Choice{"proposedByAnother", "another director has proposed it",
+	func(_ context.Context, t *turn) (bool, error) {
+		return t.c.ErrorProposedBy != nil && *t.c.ErrorProposedBy != t.actor.ID, nil
+	}}
+
+var acknowledgedBefore = &Choice{"acknowledgedBefore", "the report in force was acknowledged",
+	func(_ context.Context, t *turn) (bool, error) { return t.c.ClosedAt != nil, nil }}
+
+// actorIs refuses every actor but the one named.
+func (t *turn) actorIs(who *uuid.UUID, otherwise string) error {
+	if who == nil || *who != t.actor.ID {
+		return forbid("%s", otherwise)
+	}
+	return nil
+}
+
+// eligible refuses a reader who may not have this part in the case, with every
+// reason.
+func (t *turn) eligible(ctx context.Context, reader uuid.UUID, duty Duty) error {
+	r, err := ReaderByIDTx(ctx, t.tx, reader)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return forbid("no active reader of this tenant has that id")
+	}
+	if err != nil {
+		return err
+	}
+	need, err := needTx(ctx, t.tx, t.c, duty)
+	if err != nil {
+		return err
+	}
+	if reasons := Eligible(need, r, t.now); len(reasons) > 0 {
+		return refuse("not eligible for this case: %s", strings.Join(reasons, "; "))
+	}
+	return nil
+}
+
+// needTx is the case's need with those who have read it before.
+func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
+	need := c.need(duty)
+	before, err := pastReadersTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return Need{}, err
+	}
+	for _, id := range before {
+		if !slices.Contains(need.Involved, id) {
+			need.Involved = append(need.Involved, id)
+		}
+	}
+	return need, nil
+}
+
+// comparable: there is an original report to compare with.
+func (c *Case) comparable() bool { return c.Comparable != nil && *c.Comparable }

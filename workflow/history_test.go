@@ -1,0 +1,180 @@
+package workflow
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// Whatever anybody does in whatever order: an event either happens by a row of
+// the table, or is refused with a reason and leaves no trace; the database's
+// constraints are never met; and the history leads to the state of the row.
+func TestRandomHistoriesKeepToTheTable(t *testing.T) {
+	t.Parallel()
+	houses := []*house{newHouse(t, `{"assignment": "offer"}`), newHouse(t, `{"assignment": "pool", "adjudicateOn": "minor"}`)}
+	rapid.Check(t, func(rt *rapid.T) {
+		h := houses[rapid.IntRange(0, 1).Draw(rt, "house")]
+		c := h.open(func(f *Facts) {
+			switch rapid.IntRange(0, 5).Draw(rt, "facts") {
+			case 0:
+				f.Original = nil
+			case 1:
+				f.Study.Instances = 2
+			case 2:
+				f.OrderModality = "MR"
+			}
+		})
+		h.tick()
+		h.headStart(rt, c)
+		for range rapid.IntRange(1, 20).Draw(rt, "steps") {
+			if rapid.IntRange(0, 3).Draw(rt, "who acts") == 0 {
+				h.skip(time.Duration(rapid.SampledFrom([]int{0, 1, 10, 100}).Draw(rt, "hours")) * time.Hour)
+				h.tick()
+				continue
+			}
+			h.randomEvent(rt, h.find(c))
+		}
+		h.replays(c)
+		h.agendaFits(rt, h.find(c))
+	})
+}
+
+// headStart takes the case some way along, so that the late states are met as
+// often as the early ones.
+func (h *house) headStart(rt *rapid.T, c Case) {
+	c = h.find(c)
+	reader := rapid.SampledFrom([]access.Actor{h.anna, h.trainee}).Draw(rt, "reader")
+	carl := as(h.carl, access.Adjudicator)
+	grade := rapid.SampledFrom([]*Grade{&agreement, &majorMiss}).Draw(rt, "first grade")
+	way := []func(){
+		func() { h.fire(h.coordinator, c, "offer", Input{ReaderID: &reader.ID}) },
+		func() { h.fire(reader, c, "claim", Input{Independent: true}) },
+		func() { h.fire(reader, c, "lock", Input{Opinion: &opinion}) },
+		func() { h.fire(reader, c, "reveal", Input{}) },
+		func() { h.fire(reader, c, "grade", Input{Grade: grade}) },
+		func() {
+			if h.find(c).State == Adjudication {
+				h.fire(carl, c, "adjudicate", Input{Grade: &minorMiss})
+				h.fire(carl, c, "sign", Input{})
+				return
+			}
+			h.fire(reader, c, "sign", Input{})
+		},
+	}
+	if c.State == Offered {
+		h.fire(h.coordinator, c, "withdraw-offer", Input{})
+	} else if c.State != Ready {
+		return
+	}
+	for _, step := range way[:rapid.IntRange(0, len(way)).Draw(rt, "head start")] {
+		step()
+	}
+}
+
+// ends are the events after which little can happen; they are drawn less often.
+var ends = []Event{"cancel", "declare-error", "reject", "give-up"}
+
+// randomEvent fires one of the events that the state takes, or, now and then,
+// any.
+func (h *house) randomEvent(rt *rapid.T, c Case) {
+	var events []Event
+	sensible := rapid.IntRange(0, 9).Draw(rt, "sensible") > 0
+	mayEnd := rapid.IntRange(0, 7).Draw(rt, "may end") == 0
+	for _, row := range Transitions {
+		if !mayEnd && slices.Contains(ends, row.Event) {
+			continue
+		}
+		people := slices.ContainsFunc(row.By, func(r access.Role) bool { return r != access.System })
+		if people && (!sensible || slices.Contains(row.From, c.State)) {
+			events = append(events, row.Event)
+		}
+	}
+	if events == nil {
+		return
+	}
+	event := rapid.SampledFrom(events).Draw(rt, "event")
+	actor := h.randomActor(rt, c, event)
+	ch, err := h.engine.Fire(context.Background(), actor, c.CaseID, event, h.randomInput(rt))
+	after := h.find(c)
+	switch {
+	case err == nil:
+		if after.Version != c.Version+1 || ch.Case.State != after.State || ch.Before != c.State {
+			rt.Fatalf("%s: from %s at %d to %s at %d", event, c.State, c.Version, after.State, after.Version)
+		}
+	case after.Version != c.Version || after.State != c.State:
+		rt.Fatalf("%s was refused (%v) and left a trace", event, err)
+	case !fault.Is(err, takes(c.State, event, actor.Role)) && !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.BusinessRule):
+		rt.Fatalf("%s on a case that is %s: %v", event, c.State, err)
+	}
+}
+
+// takes is the kind of fault that the table alone foresees.
+func takes(s State, ev Event, role access.Role) fault.Kind {
+	kind := fault.Conflict
+	for _, row := range Transitions {
+		if row.Event == ev && slices.Contains(row.From, s) {
+			if slices.Contains(row.By, role) {
+				return fault.BusinessRule
+			}
+			kind = fault.Forbidden
+		}
+	}
+	return kind
+}
+
+func (h *house) randomActor(rt *rapid.T, c Case, event Event) access.Actor {
+	people := []access.Actor{h.placer, h.coordinator, h.director, h.director2, h.anna, h.ben, h.trainee,
+		as(h.carl, access.Adjudicator), as(h.carl, access.Supervisor)}
+	var fit []access.Actor
+	for _, a := range people {
+		for _, row := range Transitions {
+			if row.Event == event && slices.Contains(row.From, c.State) && slices.Contains(row.By, a.Role) &&
+				(a.Role != access.Reader || c.ReaderID == nil || a.ID == *c.ReaderID) {
+				fit = append(fit, a)
+			}
+		}
+	}
+	if fit == nil || rapid.IntRange(0, 9).Draw(rt, "stranger") == 0 {
+		fit = people
+	}
+	return rapid.SampledFrom(fit).Draw(rt, "actor")
+}
+
+func (h *house) randomInput(rt *rapid.T) Input {
+	in := Input{Reason: "because", Independent: true, Opinion: &opinion, ReaderID: &h.trainee.ID}
+	in.Grade = rapid.SampledFrom([]*Grade{&agreement, &minorMiss, &majorMiss, {NoComparison: "cut off"}, nil}).Draw(rt, "grade")
+	in.Amendment = &Amendment{Kind: rapid.SampledFrom([]string{"addition", "correction", "amendment", "whim"}).Draw(rt, "kind"), Reason: "r", Text: "t"}
+	if in.Amendment.Kind == "addition" || rapid.IntRange(0, 4).Draw(rt, "terse") == 0 {
+		in.Opinion = nil
+	}
+	return in
+}
+
+// agendaFits: nothing waits for a case that is over, and every row has its
+// place in the state.
+func (h *house) agendaFits(rt *rapid.T, c Case) {
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT kind FROM agenda WHERE case_id = $1`, c.CaseID)
+		if err != nil {
+			return err
+		}
+		kinds, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, kind := range kinds {
+			state := c.State
+			if state == OnHold {
+				state = *c.ResumeState
+			}
+			if it, ok := h.engine.item(kind); !ok || !slices.Contains(it.While, state) {
+				rt.Errorf("%s is on the agenda of a case that is %s", kind, c.State)
+			}
+		}
+		return err
+	})
+}

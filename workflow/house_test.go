@@ -1,0 +1,191 @@
+package workflow
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pgtest"
+)
+
+// house is one tenant with an engine on a real database, and facts that stand
+// in for the FHIR resources.
+type house struct {
+	testing.TB
+	db     *pgtest.Database
+	engine *Engine
+	tenant uuid.UUID
+	facts  map[string]*Facts // by placer number
+	heard  []Change          // what was published
+	orders atomic.Int64
+
+	placer, coordinator, director, director2 access.Actor
+	anna, ben, carl, trainee                 access.Actor // readers; carl adjudicates and supervises
+}
+
+func newHouse(t testing.TB, policy string) *house {
+	t.Helper()
+	db := pgtest.New(t)
+	h := &house{TB: t, db: db, facts: map[string]*Facts{}, tenant: pgtest.AddTenant(t, db, "north")}
+	h.exec(`UPDATE tenant SET policy = $1`, policy)
+	h.engine = h.newEngine()
+	actor := func(role access.Role) access.Actor {
+		_, a := pgtest.AddToken(t, db, h.tenant, role)
+		return a
+	}
+	h.placer, h.coordinator = actor(access.Placer), actor(access.Coordinator)
+	h.director, h.director2 = actor(access.Director), actor(access.Director)
+	reader := func(name, credential string) access.Actor {
+		_, a := pgtest.AddReader(t, db, h.tenant, name, []byte(credential))
+		return a
+	}
+	h.anna = reader("Anna", `{"subspecialties": ["neuro"]}`)
+	h.ben = reader("Ben", `{"subspecialties": ["neuro", "chest"]}`)
+	h.carl = reader("Carl", `{"subspecialties": ["neuro"], "mayAdjudicate": true, "maySupervise": true, "absences": [{"from": "2000-01-01", "to": "2999-12-31"}]}`)
+	h.trainee = reader("Tina", `{"subspecialties": ["neuro"], "trainee": true, "absences": [{"from": "2000-01-01", "to": "2999-12-31"}]}`)
+	return h
+}
+
+// newEngine is another replica of the server.
+func (h *house) newEngine() *Engine {
+	e := NewEngine(h.db.DB, time.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	e.Use(Hooks{
+		Facts: func(_ context.Context, _ pgx.Tx, c *Case) (Facts, error) { return *h.facts[c.PlacerValue], nil },
+		Publish: func(_ context.Context, _ pgx.Tx, ch Change) error {
+			h.heard = append(h.heard, ch)
+			return nil
+		},
+	})
+	return e
+}
+
+// as is the same person in another role.
+func as(a access.Actor, role access.Role) access.Actor {
+	a.Role = role
+	return a
+}
+
+func (h *house) exec(sql string, args ...any) {
+	h.Helper()
+	conn, err := pgx.Connect(context.Background(), h.db.URL)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) in(fn func(ctx context.Context, tx pgx.Tx) error) {
+	h.Helper()
+	ctx := context.Background()
+	if err := h.db.Tenant(ctx, h.tenant, func(tx pgx.Tx) error { return fn(ctx, tx) }); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// open opens a case whose order lacks nothing, after spoil has had its way.
+func (h *house) open(spoil ...func(*Facts)) Case {
+	h.Helper()
+	n := uuid.NewString()
+	facts := wholeFacts()
+	facts.Study.UID = "2.25." + n
+	for _, fn := range spoil {
+		fn(&facts)
+	}
+	h.facts[n] = &facts
+	var c Case
+	h.in(func(ctx context.Context, tx pgx.Tx) (err error) {
+		c, _, err = h.engine.OpenTx(ctx, tx, h.placer, Order{PlacerSystem: "urn:north", PlacerValue: n, ServiceRequestRef: "ServiceRequest/" + n, TaskID: n})
+		return err
+	})
+	return c
+}
+
+// ready opens a case and lets the system work on it.
+func (h *house) ready() Case {
+	h.Helper()
+	c := h.open()
+	h.tick()
+	return h.find(c)
+}
+
+func (h *house) tick() int {
+	h.Helper()
+	n, err := h.engine.Tick(context.Background())
+	if err != nil {
+		h.Fatal(err)
+	}
+	return n
+}
+
+func (h *house) find(c Case) Case {
+	h.Helper()
+	h.in(func(ctx context.Context, tx pgx.Tx) (err error) {
+		c, err = CaseByIDTx(ctx, tx, c.CaseID)
+		return err
+	})
+	return c
+}
+
+// fire must succeed.
+func (h *house) fire(actor access.Actor, c Case, ev Event, in Input) Change {
+	h.Helper()
+	ch, err := h.engine.Fire(context.Background(), actor, c.CaseID, ev, in)
+	if err != nil {
+		h.Fatalf("%s by %s: %v", ev, actor.Role, err)
+	}
+	return ch
+}
+
+// refused must fail with this kind.
+func (h *house) refused(kind fault.Kind, actor access.Actor, c Case, ev Event, in Input) string {
+	h.Helper()
+	_, err := h.engine.Fire(context.Background(), actor, c.CaseID, ev, in)
+	if !fault.Is(err, kind) {
+		h.Fatalf("%s by %s: %v, want a fault of kind %s", ev, actor.Role, err, kind)
+	}
+	return err.Error()
+}
+
+// stands must be the state of the case.
+func (h *house) stands(c Case, want State) Case {
+	h.Helper()
+	got := h.find(c)
+	if got.State != want {
+		h.Fatalf("the case is %s, want %s (%v)", got.State, want, got.Findings)
+	}
+	return got
+}
+
+// skip lets time pass for the agenda: what is due within d is due now.
+func (h *house) skip(d time.Duration) {
+	h.Helper()
+	h.exec(`
+		UPDATE agenda
+		SET due_at = due_at - make_interval(secs => $1), deadline_at = deadline_at - make_interval(secs => $1)`, d.Seconds())
+}
+
+// comparing takes a case from the pool to Comparing.
+func (h *house) comparing(reader access.Actor, c Case) {
+	h.Helper()
+	h.fire(reader, c, "claim", Input{Independent: true})
+	h.fire(reader, c, "lock", Input{Opinion: &opinion})
+	h.fire(reader, c, "reveal", Input{})
+}
+
+var (
+	opinion   = Opinion{Findings: "A nodule in the left upper lobe.", Impression: "Nodule."}
+	agreement = Grade{}
+	minorMiss = Grade{Difference: "A small nodule is not mentioned.", Discrepancies: []Discrepancy{{Finding: "nodule", Significance: "unimportant", Nature: "detection"}}}
+	majorMiss = Grade{Difference: "A suspicious nodule is not mentioned.", Discrepancies: []Discrepancy{{Finding: "nodule", Significance: "important", Nature: "detection", Management: "work-up", Actionable: "urgent"}}}
+)

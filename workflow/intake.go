@@ -1,0 +1,278 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// FindingKind says what a finding leads to.
+type FindingKind string
+
+// The kinds of findings; the first that is present decides the next state.
+const (
+	Doubtful           FindingKind = "doubtful"    // a human must decide: intake-review
+	MissingInformation FindingKind = "information" // the placer must send it: awaiting-information
+	MissingImages      FindingKind = "images"      // the images must come: awaiting-images
+	NobodyEligible     FindingKind = "assignment"  // no reader: unassignable
+)
+
+// Finding is one thing that stands in the way of a case, in words for the one
+// who must mend it; never patient data.
+type Finding struct {
+	Code    string      `json:"code"`
+	Kind    FindingKind `json:"kind"`
+	Element string      `json:"element,omitempty"` // FHIRPath in the order
+	Text    string      `json:"text"`              // what the EHR must mend
+}
+
+// Facts is what the intake checks look at: the order and what it refers to, as
+// far as they are here. fhir/facts.go gathers them from the stored resources.
+// Patients are compared as strings: the id here, or system|value.
+type Facts struct {
+	Exam Exam // for matching and the report; Subspecialty "" is found from the rest
+
+	OrderPatient    string
+	OrderModality   string // DICOM code, "" when the order does not say
+	OrderBodySite   string
+	OrderLaterality string // left, right, bilateral, or ""
+	Question        bool   // the order says what is asked
+	History         bool   // the order gives the clinical history
+	Requester       bool   // the order says who asks
+	Consent         string // permit, deny, or "" when none was sent
+
+	StudyReferenced bool
+	Study           *StudyFacts // nil until it is here
+
+	OriginalReferenced bool
+	Original           *OriginalFacts // nil until it is here
+
+	Duplicates []string // Tasks of other cases on the same study; the engine fills this in
+}
+
+// StudyFacts is the ImagingStudy of the order.
+type StudyFacts struct {
+	ID            string
+	UID           string // without "urn:oid:"
+	Accession     string
+	Patient       string
+	Modalities    []string
+	BodySite      string
+	Laterality    string
+	Available     bool // ImagingStudy.status is available
+	Instances     int  // that can be had
+	InstancesSaid int  // that ImagingStudy.numberOfInstances promises; 0 when it does not say
+}
+
+// OriginalFacts is the report that the first reader made.
+type OriginalFacts struct {
+	ID      string
+	Version int64
+	Patient string
+	Final   bool     // status final, amended, corrected or appended
+	Readers []string // performers and interpreters: "Practitioner/{id}" here and system|value of each identifier
+	Groups  []string // their organisations: "Organization/{id}" here and system|value
+}
+
+// who may set a check aside.
+type waiver int
+
+const (
+	neverWaived       waiver = iota
+	waivedByHuman            // the coordinator, with a reason
+	waivedByTimeToo          // and the case goes on by itself when the wait is over
+	resolvedInReview         // doubts: the coordinator resolves them, with a reason
+	coordinatorWaives = "the coordinator"
+)
+
+func (w waiver) String() string {
+	return [...]string{"nobody", coordinatorWaives, coordinatorWaives + ", or time", coordinatorWaives + " (resolve)"}[w]
+}
+
+// intakeCheck is one row of the intake checks. says is "" when all is well.
+type intakeCheck struct {
+	code    string
+	kind    FindingKind
+	element string
+	waiver  waiver
+	doc     string
+	says    func(f Facts, p Policy) string
+}
+
+// checks are the intake checks, in the order in which their findings are shown.
+var checks = []intakeCheck{
+	{"patient-mismatch", Doubtful, "ServiceRequest.subject", resolvedInReview,
+		"one patient across order, study and original report",
+		func(f Facts, _ Policy) string {
+			if f.Study != nil && differ(f.OrderPatient, f.Study.Patient) {
+				return "the order and the ImagingStudy are of different patients; send the study of the order's patient"
+			}
+			if f.Original != nil && differ(f.OrderPatient, f.Original.Patient) {
+				return "the order and the original DiagnosticReport are of different patients; send the report of the order's patient"
+			}
+			return ""
+		}},
+	{"modality-mismatch", Doubtful, "ServiceRequest.code", resolvedInReview,
+		"order and study agree on the modality",
+		func(f Facts, _ Policy) string {
+			if f.Study == nil || f.OrderModality == "" || len(f.Study.Modalities) == 0 ||
+				slices.ContainsFunc(f.Study.Modalities, func(m string) bool { return strings.EqualFold(m, f.OrderModality) }) {
+				return ""
+			}
+			return "the order's modality is not among those of the ImagingStudy; refer to the right study or correct the order"
+		}},
+	{"body-site-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
+		"order and study agree on the body part",
+		func(f Facts, _ Policy) string {
+			if f.Study == nil || !differ(bodyRegion(f.OrderBodySite), bodyRegion(f.Study.BodySite)) {
+				return ""
+			}
+			return "the order's body site is not that of the ImagingStudy; refer to the right study or correct the order"
+		}},
+	{"laterality-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
+		"order and study agree on the side",
+		func(f Facts, _ Policy) string {
+			if f.Study == nil || !differ(f.OrderLaterality, f.Study.Laterality) ||
+				f.OrderLaterality == "bilateral" || f.Study.Laterality == "bilateral" {
+				return ""
+			}
+			return "the order's side is not that of the ImagingStudy; refer to the right study or correct the order"
+		}},
+	{"duplicate-case", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
+		"no other case on the same study is open or was final lately",
+		func(f Facts, _ Policy) string {
+			if len(f.Duplicates) == 0 {
+				return ""
+			}
+			return fmt.Sprintf("a second opinion on the same study is open or was given lately (Task/%s); cancel this order or say what it asks beyond that one", f.Duplicates[0])
+		}},
+	{"consent-denied", Doubtful, "ServiceRequest.supportingInfo", neverWaived,
+		"no Consent that denies a second opinion",
+		func(f Facts, _ Policy) string {
+			if f.Consent != "deny" {
+				return ""
+			}
+			return "the Consent denies it; send a Consent that permits it, or cancel the order"
+		}},
+	{"consent-missing", MissingInformation, "ServiceRequest.supportingInfo", neverWaived,
+		"consent, where policy requires it",
+		func(f Facts, p Policy) string {
+			if !p.ConsentRequired || f.Consent != "" {
+				return ""
+			}
+			return "the tenant's policy requires consent; refer to a Consent that permits the second opinion"
+		}},
+	{"study-not-named", MissingInformation, "ServiceRequest.supportingInfo", neverWaived,
+		"the order says which study is to be read",
+		func(f Facts, _ Policy) string {
+			if f.StudyReferenced {
+				return ""
+			}
+			return "refer to the ImagingStudy that is to be read"
+		}},
+	{"question-missing", MissingInformation, "ServiceRequest.reasonCode", waivedByHuman,
+		"the clinical question, where policy requires it",
+		func(f Facts, p Policy) string {
+			if !p.QuestionRequired || f.Question {
+				return ""
+			}
+			return "say what is asked: reasonCode.text, or note"
+		}},
+	{"history-missing", MissingInformation, "ServiceRequest.reasonReference", waivedByTimeToo,
+		"the clinical history, where policy requires it",
+		func(f Facts, p Policy) string {
+			if !p.HistoryRequired || f.History {
+				return ""
+			}
+			return "give the clinical history: reasonReference or supportingInfo to a Condition or Observation, or note"
+		}},
+	{"requester-missing", MissingInformation, "ServiceRequest.requester", waivedByHuman,
+		"who asks, where policy requires it",
+		func(f Facts, p Policy) string {
+			if !p.RequesterRequired || f.Requester {
+				return ""
+			}
+			return "say who asks: requester"
+		}},
+	{"original-report-missing", MissingInformation, "ServiceRequest.supportingInfo", waivedByTimeToo,
+		"the original report, where the order refers to one; without any reference the case goes on as \"no comparison possible\"",
+		func(f Facts, _ Policy) string {
+			if !f.OriginalReferenced || f.Original != nil {
+				return ""
+			}
+			return "the original DiagnosticReport that the order refers to is not here; send it"
+		}},
+	{"original-report-not-final", MissingInformation, "ServiceRequest.supportingInfo", waivedByTimeToo,
+		"the original report is final",
+		func(f Facts, _ Policy) string {
+			if f.Original == nil || f.Original.Final {
+				return ""
+			}
+			return "the original DiagnosticReport is not final yet; send it when it is"
+		}},
+	{"study-missing", MissingImages, "ServiceRequest.supportingInfo", neverWaived,
+		"the study that the order refers to is here",
+		func(f Facts, _ Policy) string {
+			if !f.StudyReferenced || f.Study != nil {
+				return ""
+			}
+			return "the ImagingStudy that the order refers to is not here; send it"
+		}},
+	{"study-unavailable", MissingImages, "ServiceRequest.supportingInfo", neverWaived,
+		"the images can be had",
+		func(f Facts, _ Policy) string {
+			if f.Study == nil || f.Study.Available && f.Study.Instances > 0 {
+				return ""
+			}
+			return "the ImagingStudy has no images that can be had; send it again with status available and its series"
+		}},
+	{"study-incomplete", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"as many images as the ImagingStudy says",
+		func(f Facts, _ Policy) string {
+			if f.Study == nil || f.Study.Instances <= 0 || f.Study.Instances >= f.Study.InstancesSaid {
+				return ""
+			}
+			return fmt.Sprintf("%d of the %d instances of the ImagingStudy are here; send the rest", f.Study.Instances, f.Study.InstancesSaid)
+		}},
+}
+
+// EvalIntake runs the checks that nobody has waived. No findings: the order is
+// complete.
+func EvalIntake(f Facts, p Policy, waived []string) []Finding {
+	var found []Finding
+	for _, ch := range checks {
+		if slices.Contains(waived, ch.code) {
+			continue
+		}
+		if text := ch.says(f, p); text != "" {
+			found = append(found, Finding{ch.code, ch.kind, ch.element, text})
+		}
+	}
+	return found
+}
+
+// intakeEvent is the event that the findings call for.
+func intakeEvent(found []Finding) Event {
+	for _, row := range []struct {
+		kind FindingKind
+		then Event
+	}{{Doubtful, "doubt"}, {MissingInformation, "miss-information"}, {MissingImages, "miss-images"}} {
+		if slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == row.kind }) {
+			return row.then
+		}
+	}
+	return "pass-checks"
+}
+
+// waiverOf says who may set the check with this code aside.
+func waiverOf(code string) waiver {
+	for _, ch := range checks {
+		if ch.code == code {
+			return ch.waiver
+		}
+	}
+	return neverWaived
+}
+
+// differ: both are known and they are not the same.
+func differ(a, b string) bool { return a != "" && b != "" && !strings.EqualFold(a, b) }

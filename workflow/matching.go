@@ -1,0 +1,188 @@
+package workflow
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Duty is what a reader is wanted for.
+type Duty string
+
+// The duties.
+const (
+	ToRead       Duty = "read"
+	ToAdjudicate Duty = "adjudicate"
+	ToSupervise  Duty = "supervise"
+)
+
+// Need is what a case asks of a reader.
+type Need struct {
+	Duty               Duty
+	Exam               Exam
+	SameGroupForbidden bool
+	Offered            bool        // chosen by the server: shifts, absences and capacity count
+	Declined           []uuid.UUID // by whom the case was declined, or left to expire
+	Involved           []uuid.UUID // who has read this case before, or has another part in it
+}
+
+// need is what the case asks for a duty.
+func (c *Case) need(duty Duty) Need {
+	n := Need{Duty: duty, Exam: c.Exam, SameGroupForbidden: c.Policy.SameGroupForbidden}
+	for _, id := range []*uuid.UUID{c.ReaderID, c.AdjudicatorID} {
+		if id != nil {
+			n.Involved = append(n.Involved, *id)
+		}
+	}
+	return n
+}
+
+// Eligible says why a reader may not have a part in a case: one sentence a
+// reason, none when the reader is eligible.
+func Eligible(need Need, r Reader, at time.Time) []string {
+	today := DateOf(r.local(at))
+	var reasons []string
+	no := func(when bool, format string, args ...any) {
+		if when {
+			reasons = append(reasons, fmt.Sprintf(format, args...))
+		}
+	}
+	exam := need.Exam
+	no(r.ValidFrom != "" && today < r.ValidFrom, "credentialed here from %s", r.ValidFrom)
+	no(r.ValidTo != "" && today > r.ValidTo, "credentialed here until %s", r.ValidTo)
+	no(need.Duty == ToAdjudicate && !r.MayAdjudicate, "not credentialed to adjudicate")
+	no(need.Duty == ToSupervise && !r.MaySupervise, "not credentialed to supervise")
+	no(need.Duty != ToRead && r.needsCosign(), "needs a supervisor's signature")
+	no(exam.Subspecialty != General && exam.Subspecialty != "" && !slices.Contains(r.Subspecialties, exam.Subspecialty), "no privilege for %s", exam.Subspecialty)
+	no(exam.Modality != "" && len(r.Modalities) > 0 && !slices.Contains(r.Modalities, exam.Modality), "no privilege for modality %s", exam.Modality)
+	no(exam.PatientAge >= 0 && !r.Ages.include(exam.PatientAge), "no privilege for the patient's age")
+	for _, where := range jurisdictions(exam.Jurisdiction, r.ReadsFrom) {
+		wrong := r.licence(where, today)
+		no(wrong != "", "%s", wrong)
+	}
+	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
+	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
+	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
+	no(slices.Contains(need.Involved, r.ID), "has had a part in this case")
+	no(slices.Contains(need.Declined, r.ID), "declined before")
+	if need.Offered {
+		no(r.Capacity > 0 && r.OpenCases >= r.Capacity, "has %d open cases, at most %d", r.OpenCases, r.Capacity)
+		away := r.away(at)
+		no(away != "", "%s", away)
+	}
+	return reasons
+}
+
+// Choose picks the reader to offer a case to: of those eligible the one whose
+// main subspecialty fits, then the least loaded, then the one who has waited
+// longest for an offer. best is nil when nobody is eligible; reasons holds why
+// for everybody else.
+func Choose(need Need, readers []Reader, at time.Time) (best *Reader, reasons map[uuid.UUID][]string) {
+	reasons = map[uuid.UUID][]string{}
+	for i := range readers {
+		r := &readers[i]
+		switch why := Eligible(need, *r, at); {
+		case len(why) > 0:
+			reasons[r.ID] = why
+		case best == nil || preference(need, r, best) < 0:
+			best = r
+		}
+	}
+	return best, reasons
+}
+
+func preference(need Need, a, b *Reader) int {
+	fit := func(r *Reader) int {
+		return slices.Index(r.Subspecialties, need.Exam.Subspecialty) // -1: general work fits everybody
+	}
+	waited := func(r *Reader) int64 {
+		if r.LastOffered == nil {
+			return 0
+		}
+		return r.LastOffered.UnixMicro()
+	}
+	return cmp.Or(
+		cmp.Compare(fit(a), fit(b)),
+		cmp.Compare(a.OpenCases, b.OpenCases),
+		cmp.Compare(waited(a), waited(b)),
+		cmp.Compare(a.ID.String(), b.ID.String()))
+}
+
+func (a *Ages) include(years int) bool {
+	return a == nil || years >= a.From && (a.To == 0 || years <= a.To)
+}
+
+// jurisdictions are those in which a licence is needed: where the images were
+// made and where they are read, as far as they are known.
+func jurisdictions(made, read string) (in []string) {
+	if made != "" {
+		in = append(in, made)
+	}
+	if read != "" && !strings.EqualFold(made, read) {
+		in = append(in, read)
+	}
+	return in
+}
+
+func meet(a, b []string) bool {
+	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
+}
+
+// General is the subspecialty of exams that every reader may read.
+const General = "general"
+
+// subspecialties is the table that finds who reads what: by the modality, else
+// by the first word that stands in the body site or the name of the exam.
+var subspecialties = []struct {
+	name       string
+	modalities []string
+	region     string // of the body; "" where the subspecialty is not one of a region
+	words      []string
+}{
+	{"breast", []string{"MG"}, "breast", []string{"breast", "mamm"}},
+	{"nuclear", []string{"NM", "PT"}, "", nil},
+	{"cardiac", nil, "heart", []string{"cardiac", "heart", "coronar"}},
+	{"vascular", []string{"XA"}, "vessels", []string{"angio", "aorta", "carotid", "vascular"}},
+	{"neuro", nil, "head", []string{"head", "brain", "skull", "neuro", "pituitary", "orbit", "cranial"}},
+	{"neuro", nil, "spine", []string{"spine", "spinal", "vertebra", "cervical", "lumbar", "sacral"}},
+	{"head-neck", nil, "neck", []string{"neck", "sinus", "thyroid", "temporal bone", "larynx", "face"}},
+	{"chest", nil, "chest", []string{"chest", "thorax", "thoracic", "lung", "pulmonary", "rib"}},
+	{"abdominal", nil, "abdomen", []string{"abdom", "liver", "pancrea", "bowel", "colon", "kidney", "renal", "spleen", "biliary", "gallbladder"}},
+	{"genitourinary", nil, "pelvis", []string{"pelvi", "prostat", "uter", "ovar", "bladder", "scrot"}},
+	{"musculoskeletal", nil, "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe"}},
+}
+
+// Subspecialty finds who should read an exam; General when nothing tells.
+func Subspecialty(e Exam) string {
+	for _, s := range subspecialties {
+		if slices.Contains(s.modalities, e.Modality) {
+			return s.name
+		}
+	}
+	text := strings.ToLower(e.BodySite + " " + e.Display)
+	for _, s := range subspecialties {
+		if containsAny(text, s.words) {
+			return s.name
+		}
+	}
+	return General
+}
+
+// bodyRegion is the coarse region of a body site, "" when nothing tells.
+func bodyRegion(site string) string {
+	site = strings.ToLower(site)
+	for _, s := range subspecialties {
+		if s.region != "" && containsAny(site, s.words) {
+			return s.region
+		}
+	}
+	return ""
+}
+
+func containsAny(text string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}

@@ -1,0 +1,141 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// reportStatus is the status (FHIR R4 diagnostic-report-status) of a report
+// version that amends the one before: appended keeps the text and adds to it,
+// corrected mends an error, amended is any other change.
+var reportStatus = map[string]string{
+	"addition":   "appended",
+	"correction": "corrected",
+	"amendment":  "amended",
+}
+
+var signReport = Effect{"signReport", "the report is written down word for word from the sealed opinion and the grade in force, before anything is rendered from it",
+	func(ctx context.Context, t *turn) error {
+		opinion, err := lockedOpinionTx(ctx, t.tx, t.c)
+		if err != nil {
+			return err
+		}
+		r := Report{
+			Status: "final",
+			Level:  LevelNoComparison,
+		}
+		r.use(opinion)
+		if t.c.comparable() {
+			grade, err := lastGradeTx(ctx, t.tx, t.c.CaseID)
+			if err != nil {
+				return err
+			}
+			r.compare(grade.Content)
+		}
+		t.c.FinalAt = &t.now
+		return t.sign(ctx, r)
+	}}
+
+var signAmendment = Effect{"signAmendment", "a new version of the report, with what changed; the versions before stay on record",
+	func(ctx context.Context, t *turn) error {
+		r, err := lastReportTx(ctx, t.tx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		r.Amendment, r.Status = t.in.Amendment, reportStatus[t.in.Amendment.Kind]
+		if t.in.Opinion != nil {
+			if err := t.sealNew(ctx, *t.in.Opinion); err != nil {
+				return err
+			}
+			opinion, err := lockedOpinionTx(ctx, t.tx, t.c)
+			if err != nil {
+				return err
+			}
+			r.use(opinion)
+		}
+		return t.sign(ctx, r)
+	}}
+
+var signError = Effect{"signError", "the last version of the report says that it was entered in error, so that the EHR learns it too",
+	func(ctx context.Context, t *turn) error {
+		r, err := lastReportTx(ctx, t.tx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		r.Amendment = &Amendment{Kind: "error", Reason: t.in.Reason}
+		r.Status = "entered-in-error"
+		return t.sign(ctx, r)
+	}}
+
+// use takes a sealed opinion as the text of the report.
+func (r *Report) use(o sealedOpinion) {
+	r.Opinion, r.OpinionSHA256, r.LockedAt = o.Content, o.SHA256, o.SealedAt
+}
+
+// compare takes from a grade what may stand in the chart, and nothing else.
+func (r *Report) compare(g Grade) {
+	r.Level, r.Difference = g.Level(), g.Difference
+	r.Management, r.Actionable = g.Management(), g.Actionable()
+}
+
+// sign records the report as the case's next version.
+func (t *turn) sign(ctx context.Context, r Report) error {
+	c := t.c
+	c.ReportNo++
+	c.ReportStatus = &r.Status
+	r.No = c.ReportNo
+	r.ReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, c.AdjudicatorID, c.SupervisorID
+	r.SignedBy, r.SignedAt = t.actor.ID, t.now
+	sum, err := insertReportTx(ctx, t.tx, c.CaseID, r)
+	if err != nil {
+		return err
+	}
+	t.detail["reportNo"], t.detail["reportStatus"], t.detail["sha256"] = r.No, r.Status, sum
+	t.report = &r
+	return nil
+}
+
+// insertReportTx records what is signed and returns its SHA-256 in hex.
+func insertReportTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, r Report) (string, error) {
+	text, sum, err := canonical(r)
+	if err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO signed_report (tenant_id, case_id, report_no, status, signed_by, signed_at, content, content_sha256)
+		VALUES (overread_tenant(), @case_id, @no, @status, @signed_by, @signed_at, @content, @sum)`,
+		pgx.NamedArgs{"case_id": caseID, "no": r.No, "status": r.Status, "signed_by": r.SignedBy, "signed_at": r.SignedAt, "content": string(text), "sum": sum[:]})
+	if err != nil {
+		return "", fmt.Errorf("insert signed report: %w", err)
+	}
+	return hexOf(sum), nil
+}
+
+// ReportsTx returns every version of the case's report, the oldest first.
+func ReportsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Report, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT content
+		FROM signed_report
+		WHERE case_id = $1
+		ORDER BY report_no`, caseID)
+	if err != nil {
+		return nil, fmt.Errorf("signed reports: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[Report])
+}
+
+// lastReportTx returns the version in force; a fault of kind BusinessRule
+// before the first.
+func lastReportTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (Report, error) {
+	reports, err := ReportsTx(ctx, tx, caseID)
+	if err == nil && len(reports) == 0 {
+		err = refuse("nothing is signed yet")
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	return reports[len(reports)-1], nil
+}

@@ -1,0 +1,210 @@
+package workflow
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
+)
+
+const caseColumns = `
+	tenant_id, case_id, version, state, resume_state, priority, placer_system, placer_value, service_request_id,
+	service_request_ref, task_id, patient_id, study_id, study_uid, accession, original_report_id,
+	original_report_version, exam, protocol, comparable, policy, waived, findings, reader_id, adjudicator_id,
+	supervisor_id, offered_to, declined, report_id, report_no, report_status, error_proposed_by, opened_at,
+	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at`
+
+// CaseByIDTx returns a case of the transaction's tenant; a fault of kind
+// NotFound when there is none.
+func CaseByIDTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Case, error) {
+	return queryCase(ctx, tx, `case_id = $1`, id)
+}
+
+// CaseByTaskTx returns the case of a Coordination Task, as CaseByIDTx.
+func CaseByTaskTx(ctx context.Context, tx pgx.Tx, taskID string) (Case, error) {
+	return queryCase(ctx, tx, `task_id = $1`, taskID)
+}
+
+// CaseByPlacerTx returns the case of a placer order number, as CaseByIDTx.
+func CaseByPlacerTx(ctx context.Context, tx pgx.Tx, system, value string) (Case, error) {
+	return queryCase(ctx, tx, `placer_system = $1 AND placer_value = $2`, system, value)
+}
+
+// CaseByServiceRequestTx returns the case of our copy of an order, as
+// CaseByIDTx.
+func CaseByServiceRequestTx(ctx context.Context, tx pgx.Tx, id string) (Case, error) {
+	return queryCase(ctx, tx, `service_request_id = $1`, id)
+}
+
+// CasesWaitingTx returns the cases, before the original is revealed, that a
+// resource about this patient may concern: those of the patient and those
+// whose patient is not known yet; all of them for patientID "". Give their ids
+// to Engine.RecheckTx.
+func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patientID string) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT case_id
+		FROM case_file
+		WHERE state = ANY(@open) AND (@patient = '' OR patient_id IS NULL OR patient_id = @patient)
+		ORDER BY case_id`,
+		pgx.NamedArgs{"open": join(beforeAcceptance, beforeReveal), "patient": patientID})
+	if err != nil {
+		return nil, fmt.Errorf("waiting cases: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+// lockCase is CaseByIDTx that holds the row until the transaction ends.
+func lockCase(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Case, error) {
+	return queryCase(ctx, tx, `case_id = $1 FOR UPDATE`, id)
+}
+
+// tryLockCase is lockCase that does not wait; NotFound when somebody else
+// holds the row.
+func tryLockCase(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Case, error) {
+	return queryCase(ctx, tx, `case_id = $1 FOR UPDATE SKIP LOCKED`, id)
+}
+
+func queryCase(ctx context.Context, tx pgx.Tx, where string, args ...any) (Case, error) {
+	rows, err := tx.Query(ctx, `SELECT `+caseColumns+` FROM case_file WHERE `+where, args...)
+	if err != nil {
+		return Case{}, fmt.Errorf("case: %w", err)
+	}
+	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Case])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Case{}, fault.New(fault.NotFound, "there is no such case")
+	}
+	if err != nil {
+		return Case{}, fmt.Errorf("case: %w", err)
+	}
+	return c, nil
+}
+
+// insertCase writes a new case; inserted is false when the placer's order has
+// one already. The insert of the same order waits for the first one's commit.
+func insertCase(ctx context.Context, tx pgx.Tx, c *Case) (inserted bool, err error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value,
+		                       service_request_id, service_request_ref, task_id, patient_id, exam, protocol, policy, opened_at)
+		VALUES (@tenant_id, @case_id, @version, @state, @priority, @placer_system, @placer_value,
+		        @service_request_id, @service_request_ref, @task_id, @patient_id, @exam, @protocol, @policy, @opened_at)
+		ON CONFLICT ON CONSTRAINT one_case_per_placer_order DO NOTHING`,
+		pgx.NamedArgs{
+			"tenant_id": c.TenantID, "case_id": c.CaseID, "version": c.Version, "state": c.State, "priority": c.Priority,
+			"placer_system": c.PlacerSystem, "placer_value": c.PlacerValue, "service_request_id": c.ServiceRequestID,
+			"service_request_ref": c.ServiceRequestRef, "task_id": c.TaskID, "patient_id": c.PatientID, "exam": c.Exam,
+			"protocol": c.Protocol, "policy": c.Policy, "opened_at": c.OpenedAt,
+		})
+	if err != nil {
+		return false, fmt.Errorf("insert case: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// updateCase writes the case over the version before it. It returns a fault of
+// kind Conflict when that version is no longer the one in the table.
+func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE case_file
+		SET version = @version, state = @state, resume_state = @resume_state, patient_id = @patient_id,
+		    study_id = @study_id, study_uid = @study_uid, accession = @accession,
+		    original_report_id = @original_report_id, original_report_version = @original_report_version,
+		    exam = @exam, comparable = @comparable, waived = @waived, findings = @findings,
+		    reader_id = @reader_id, adjudicator_id = @adjudicator_id, supervisor_id = @supervisor_id,
+		    offered_to = @offered_to, declined = @declined,
+		    report_id = @report_id, report_no = @report_no, report_status = @report_status,
+		    error_proposed_by = @error_proposed_by, complete_at = @complete_at, accepted_at = @accepted_at,
+		    locked_at = @locked_at, revealed_at = @revealed_at, final_at = @final_at, closed_at = @closed_at
+		WHERE case_id = @case_id AND version = @version - 1`,
+		pgx.NamedArgs{
+			"case_id": c.CaseID, "version": c.Version, "state": c.State, "resume_state": c.ResumeState,
+			"patient_id": c.PatientID, "study_id": c.StudyID, "study_uid": c.StudyUID, "accession": c.Accession,
+			"original_report_id": c.OriginalReportID, "original_report_version": c.OriginalReportVersion,
+			"exam": c.Exam, "comparable": c.Comparable, "waived": listed(c.Waived), "findings": listed(c.Findings),
+			"reader_id": c.ReaderID, "adjudicator_id": c.AdjudicatorID, "supervisor_id": c.SupervisorID,
+			"offered_to": c.OfferedTo, "declined": listed(c.Declined),
+			"report_id": c.ReportID, "report_no": c.ReportNo, "report_status": c.ReportStatus,
+			"error_proposed_by": c.ErrorProposedBy, "complete_at": c.CompleteAt, "accepted_at": c.AcceptedAt,
+			"locked_at": c.LockedAt, "revealed_at": c.RevealedAt, "final_at": c.FinalAt, "closed_at": c.ClosedAt,
+		})
+	if err != nil {
+		return fmt.Errorf("update case: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fault.New(fault.Conflict, "somebody else changed the case at the same time; read it and try again")
+	}
+	return nil
+}
+
+// insertEvent appends to the history of the case.
+func insertEvent(ctx context.Context, tx pgx.Tx, ch Change, detail map[string]any) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, from_state, to_state, actor_role, actor_id, detail)
+		VALUES (@tenant_id, @case_id, @seq, @occurred_at, @event, nullif(@from_state::text, ''), @to_state, @actor_role, nullif(@actor_id::uuid, @nobody::uuid), @detail)`,
+		pgx.NamedArgs{
+			"tenant_id": ch.Case.TenantID, "case_id": ch.Case.CaseID, "seq": ch.Case.Version, "occurred_at": ch.At,
+			"event": ch.Event, "from_state": string(ch.Before), "to_state": ch.Case.State, "actor_role": ch.Actor.Role,
+			"actor_id": ch.Actor.ID, "nobody": uuid.Nil, "detail": detail,
+		})
+	if err != nil {
+		return fmt.Errorf("insert case event: %w", err)
+	}
+	return nil
+}
+
+// Record is one row of a case's history.
+type Record struct {
+	Seq        int64
+	OccurredAt time.Time
+	Event      Event
+	FromState  *State // nil for the first
+	ToState    State
+	ActorRole  string
+	ActorID    *uuid.UUID // nil for the system
+	Detail     json.RawMessage
+}
+
+// HistoryTx returns what happened to a case, the oldest first.
+func HistoryTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Record, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT seq, occurred_at, event, from_state, to_state, actor_role, actor_id, detail
+		FROM case_event
+		WHERE case_id = $1
+		ORDER BY seq`, caseID)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Record])
+}
+
+// listed is the list itself, empty rather than NULL.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// canonical is the value as JSON in the one form that anybody can make again
+// (RFC 8785), with its SHA-256.
+func canonical(v any) (text []byte, sum [sha256.Size]byte, err error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, sum, fmt.Errorf("canonical JSON: %w", err)
+	}
+	value := jsontext.Value(raw)
+	if err := value.Canonicalize(); err != nil {
+		return nil, sum, fmt.Errorf("canonical JSON: %w", err)
+	}
+	return value, sha256.Sum256(value), nil
+}
+
+func hexOf(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:]) }

@@ -1,0 +1,21 @@
+package workflow
+
+// Words are the words that an element of a discrepancy may say (see
+// vocabulary), the weakest first.
+func Words(element string) []string {
+	for _, v := range vocabulary {
+		if v.element == element {
+			return v.words
+		}
+	}
+	panic("workflow: a discrepancy has no element " + element)
+}
+
+// IntakeCodes are the codes of the intake checks, each with what it checks.
+func IntakeCodes() []Coding {
+	var codes []Coding
+	for _, c := range checks {
+		codes = append(codes, Coding{Code: c.code, Display: c.doc})
+	}
+	return codes
+}
