@@ -1,0 +1,244 @@
+package fhir
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/overread/overread/internal/fault"
+)
+
+// maxIssues is how many things to mend one answer lists.
+const maxIssues = 20
+
+// checker walks a tree beside the shapes of its types. It finds what google/fhir
+// lets pass (names in another case, an object in place of a string, dangling
+// fragments, unsafe narrative), and keeps the resources that were without fault.
+type checker struct {
+	at     path
+	issues []fault.Issue
+	sound  []located
+}
+
+// located is a resource and where it lies: Bundle.entry[2].resource.
+type located struct {
+	at       path
+	resource *Node
+}
+
+func (c *checker) root(n *Node) {
+	c.at = append(c.at[:0], segment{name: n.Type(), index: -1})
+	if resourceShape(n.Type()) == nil {
+		c.at = nil
+	}
+	conditional := n.Type() == "Bundle" && n.Text("type") == "transaction"
+	c.resource(n, &scope{transaction: conditional})
+}
+
+func (c *checker) add(kind fault.Kind, format string, args ...any) {
+	if !c.full() {
+		c.issues = append(c.issues, fault.Issue{Kind: kind, Expression: c.at.String(), Text: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *checker) full() bool { return len(c.issues) >= maxIssues }
+
+func (c *checker) resource(n *Node, in *scope) {
+	s := resourceShape(n.Type())
+	if s == nil {
+		c.add(fault.Structure, "resourceType is missing or names no resource of FHIR R4: write it in exactly this case, as ServiceRequest")
+		return
+	}
+	before := len(c.issues)
+	if !in.inContained {
+		in.ids = containedIDs(n)
+	}
+	c.object(n, s, in)
+	if len(c.issues) == before {
+		c.sound = append(c.sound, located{slices.Clone(c.at), n})
+	}
+}
+
+func containedIDs(n *Node) map[string]bool {
+	contained := n.Get("contained").Items()
+	ids := make(map[string]bool, len(contained))
+	for _, resource := range contained {
+		ids[resource.Text("id")] = true
+	}
+	delete(ids, "")
+	return ids
+}
+
+func (c *checker) object(n *Node, s *shape, in *scope) {
+	for i, m := range n.members {
+		e := s.elements[m.name]
+		switch {
+		case c.full():
+			return
+		case s.resource && m.name == "resourceType":
+			continue
+		case e == nil:
+			c.unknown(m.name, s)
+			continue
+		case e.choice:
+			c.choice(n.members[:i], m.name, e, s)
+		}
+		c.at = append(c.at, segment{name: e.name, index: -1})
+		c.member(n, m, e, in)
+		c.at = c.at[:len(c.at)-1]
+	}
+	c.rule(n, s, in)
+}
+
+var likeAName = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9_]{0,63}$`)
+
+// unknown says what to do about a name that the type does not have. A name that does
+// not look like one is not repeated: it may be anything.
+func (c *checker) unknown(name string, s *shape) {
+	if choices := s.choices[name]; choices != nil {
+		c.add(fault.Structure, "%s needs its type in its name: write %s", name, choices[0]+orMore(choices))
+		return
+	}
+	for known := range s.elements {
+		if strings.EqualFold(known, name) {
+			c.add(fault.Structure, "names are written in exactly one case: write %s", known)
+			return
+		}
+	}
+	if !likeAName.MatchString(name) {
+		name = "an element with this name"
+	}
+	c.add(fault.Structure, "%s does not have %s in FHIR R4: leave it out, or use an extension", s.name, name)
+}
+
+func orMore(choices []string) string {
+	if len(choices) == 1 {
+		return ""
+	}
+	return " or another of its types"
+}
+
+func (c *checker) choice(before []member, name string, e *element, s *shape) {
+	name = strings.TrimPrefix(name, "_")
+	for _, m := range before {
+		other := s.elements[m.name]
+		if other != nil && other.choice && other.name == e.name && strings.TrimPrefix(m.name, "_") != name {
+			c.add(fault.Structure, "%s[x] may have one type only: keep one", e.name)
+			return
+		}
+	}
+}
+
+func (c *checker) member(n *Node, m member, e *element, in *scope) {
+	if m.value.IsArray() != e.list {
+		if e.list {
+			c.add(fault.Structure, "this element repeats: write its value in an array")
+		} else {
+			c.add(fault.Structure, "this element does not repeat: write its value without an array")
+		}
+		return
+	}
+	if !e.list {
+		c.item(m.value, e, in)
+		return
+	}
+	twin := n.member("_" + m.name)
+	if e.companion {
+		twin = n.member(m.name[1:])
+	}
+	if twin.IsArray() && len(twin.items) != len(m.value.items) {
+		c.add(fault.Structure, "the values and their extensions are arrays of the same length: fill the gaps with null")
+		return
+	}
+	last := len(c.at) - 1
+	for i, item := range m.value.items {
+		c.at[last].index = i
+		if !item.IsNull() {
+			c.item(item, e, in)
+		} else if e.primitive == "" || !twin.IsArray() || twin.items[i].IsNull() {
+			c.add(fault.Structure, "null is no value: leave it out of the array")
+		}
+		if c.full() {
+			return
+		}
+	}
+}
+
+func (c *checker) item(v *Node, e *element, in *scope) {
+	switch {
+	case e.resource && v.IsObject():
+		c.nested(v, e, in)
+	case e.primitive != "" && !e.companion:
+		c.primitive(v, e)
+	case v.IsObject():
+		c.object(v, e.shape(), in)
+	default:
+		c.add(fault.Structure, "this element has parts: write it as an object")
+	}
+}
+
+func (c *checker) nested(v *Node, e *element, in *scope) {
+	if e.name != "contained" {
+		c.resource(v, &scope{transaction: in.transaction})
+		return
+	}
+	// FHIR R4 domainresource.html dom-2; references.html#contained for the id
+	if in.inContained {
+		c.add(fault.Structure, "a contained resource contains none itself: move it to the outer resource")
+		return
+	}
+	if v.Text("id") == "" {
+		c.add(fault.Required, "a contained resource needs an id, for references to it")
+	}
+	c.resource(v, &scope{inContained: true, ids: in.ids, transaction: in.transaction})
+}
+
+var kindNames = map[nodeKind]string{stringNode: "a string, in quotes", numberNode: "a number, without quotes", boolNode: "true or false, without quotes"}
+
+func (c *checker) primitive(v *Node, e *element) {
+	if want := jsonKinds[e.primitive]; v.kind != want && (want != nullNode || v.kind != stringNode) {
+		if want == nullNode {
+			want = stringNode
+		}
+		c.add(fault.Value, "write this value as %s", kindNames[want])
+		return
+	}
+	problem := ""
+	switch {
+	case e.codes != nil && !e.codes[v.text]:
+		problem = "not a code of " + e.valueSet
+		if len(e.codes) <= 20 {
+			problem += ": use one of " + strings.Join(slices.Sorted(maps.Keys(e.codes)), ", ")
+		}
+	case e.primitive == "Uri" || e.primitive == "Url" || e.primitive == "Canonical":
+		problem = uriProblem(v.text)
+	case e.primitive == "Xhtml":
+		problem = narrativeProblem(v.text)
+	}
+	if problem != "" {
+		c.add(fault.Value, "%s", problem)
+	}
+}
+
+// rule checks what concerns several elements of one object.
+func (c *checker) rule(n *Node, s *shape, in *scope) {
+	switch s.name {
+	case "Reference":
+		text := n.member("reference")
+		if !text.IsString() {
+			return
+		}
+		if problem := referenceProblem(text.text, in); problem != "" {
+			c.at = append(c.at, segment{name: "reference", index: -1})
+			c.add(fault.Value, "%s", problem)
+			c.at = c.at[:len(c.at)-1]
+		}
+	case "Extension": // FHIR R4 extensibility.html ext-1
+		hasValue := slices.ContainsFunc(n.members, func(m member) bool { return strings.HasPrefix(strings.TrimPrefix(m.name, "_"), "value") })
+		if hasValue == (n.member("extension") != nil) {
+			c.add(fault.Structure, "an extension has either a value or extensions of its own: keep or add one of them")
+		}
+	}
+}

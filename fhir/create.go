@@ -1,0 +1,46 @@
+package fhir
+
+import (
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// create is POST /fhir/{type}, FHIR R4 http.html#create, with If-None-Exist the
+// conditional create. The id of the body is the client's own and not ours.
+func (s *Server) create(c echo.Context, actor access.Actor) error {
+	row, err := s.rowFor(c, "create")
+	if err != nil {
+		return err
+	}
+	body, err := s.body(c, fhirTypes...)
+	if err != nil {
+		return err
+	}
+	wanted := change{method: http.MethodPost, row: row, path: row.name}
+	if wanted.sent, err = Decode(body, row.name); err != nil {
+		return err
+	}
+	if header := c.Request().Header.Get("If-None-Exist"); header != "" {
+		if wanted.condition, err = parseCondition(header); err != nil {
+			return err
+		}
+	}
+	return s.write(c, actor, wanted)
+}
+
+// write applies one change in a transaction of its own, and replies.
+func (s *Server) write(c echo.Context, actor access.Actor, wanted change) error {
+	ctx := c.Request().Context()
+	done, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*change, error) {
+		try := wanted // the transaction may be run again
+		return &try, s.apply(ctx, tx, actor, []*change{&try})
+	})
+	if err != nil {
+		return err
+	}
+	return s.replyWritten(c, done.status(), done.stored)
+}

@@ -1,0 +1,254 @@
+package fhir
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/workflow"
+)
+
+// dossier is a case's order and what it refers to, as far as that is here. The
+// intake checks look at it (facts.go), and the report is rendered around it
+// (publish.go).
+type dossier struct {
+	c workflow.Case
+
+	order *Node // the ServiceRequest: ours, or contained in the Task; else the Task, which then says the same things
+	task  *Node
+
+	patient    *Node
+	patientKey string // the id here, or system|value, or a URL: comparable with the next two
+
+	studyNamed   bool
+	studyRef     *Node // as the order names it
+	study        found
+	studyPatient string
+
+	originalNamed   bool
+	originalRef     *Node // as the order names it
+	original        found
+	originalPatient string
+	originalResults []found  // its Observations
+	firstReaders    []string // of the original: Practitioner/{id}, system|value
+	firstGroups     []string
+
+	consents     []*Node
+	documents    []found // that are reports of imaging
+	historyNamed bool
+	jurisdiction string // where the images were made
+}
+
+// id is that of a resource which is kept here; "" for a contained one.
+func (f found) id() string {
+	if f.version == 0 {
+		return ""
+	}
+	return f.Text("id")
+}
+
+func (s *Server) dossier(ctx context.Context, tx pgx.Tx, c workflow.Case) (*dossier, error) {
+	r, err := s.resolver(ctx, tx, c.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	d := &dossier{c: c}
+	for _, step := range []func(context.Context, resolver) error{
+		d.findOrder, d.findPatient, d.followOrder, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findJurisdiction,
+	} {
+		if err := step(ctx, r); err != nil {
+			return nil, fmt.Errorf("dossier of case %s: %w", c.CaseID, err)
+		}
+	}
+	return d, nil
+}
+
+// findOrder: our copy of the ServiceRequest, or the one within the placer's
+// Task, or what the Task itself says.
+func (d *dossier) findOrder(ctx context.Context, r resolver) error {
+	task, err := r.get(ctx, "Task", d.c.TaskID)
+	if err != nil {
+		return err
+	}
+	d.task = task.Node
+	if d.c.ServiceRequestID != nil {
+		order, err := r.get(ctx, "ServiceRequest", *d.c.ServiceRequestID)
+		d.order = order.Node
+		return err
+	}
+	order, err := r.follow(ctx, focusOf(d.task), d.task)
+	if d.order = order.Node; d.order == nil {
+		d.order = d.task
+	}
+	return err
+}
+
+func (d *dossier) findPatient(ctx context.Context, r resolver) error {
+	ref := d.subject()
+	patient, err := r.follow(ctx, ref, d.order)
+	if err != nil {
+		return err
+	}
+	d.patient = patient.Node
+	d.patientKey, err = r.patientKey(ctx, ref, d.order)
+	return err
+}
+
+// subject is the Reference to the patient of the order.
+func (d *dossier) subject() *Node {
+	for _, ref := range []*Node{d.order.Get("subject"), d.order.Get("for"), d.task.Get("for")} {
+		if ref != nil {
+			return ref
+		}
+	}
+	return nil
+}
+
+// patientKey makes references to patients comparable: the id where the patient
+// is here, else the identifier, else the address.
+func (r resolver) patientKey(ctx context.Context, ref, parent *Node) (string, error) {
+	if ref == nil {
+		return "", nil
+	}
+	if typeOf(ref) == "" && ref.Get("identifier") != nil { // a logical reference to a patient need not say so
+		ref = ref.Clone()
+		ref.Set("type", "Patient")
+	}
+	f, err := r.follow(ctx, ref, parent)
+	switch {
+	case err != nil:
+		return "", err
+	case f.id() != "":
+		return f.id(), nil
+	case f.Node != nil: // contained: find the patient whom it describes
+		for _, id := range f.Each("identifier") {
+			same, err := r.byIdentifier(ctx, "Patient", id.Text("system"), id.Text("value"))
+			if err != nil || same.Node != nil {
+				return same.id(), err
+			}
+		}
+		return identifierKey(f.Get("identifier")), nil
+	}
+	if key := identifierKey(ref.Get("identifier")); key != "" {
+		return key, nil
+	}
+	return ref.Text("reference"), nil
+}
+
+// identifierKey is system|value of an Identifier, or of the first of a list.
+func identifierKey(id *Node) string {
+	for _, each := range id.Each() {
+		if each.Text("value") != "" {
+			return each.Text("system") + "|" + each.Text("value")
+		}
+	}
+	return ""
+}
+
+// mention is a Reference in the order, and the resource in which it stands.
+type mention struct{ ref, parent *Node }
+
+// mentions are everything that order and Task refer to, in the order of
+// weight: what the order gives as its reason first.
+func (d *dossier) mentions() []mention {
+	var all []mention
+	add := func(parent *Node, refs []*Node) {
+		for _, ref := range refs {
+			all = append(all, mention{ref, parent})
+		}
+	}
+	add(d.order, d.order.Each("reasonReference"))
+	add(d.order, d.order.Each("supportingInfo"))
+	add(d.task, d.task.Each("reasonReference"))
+	add(d.task, d.task.Each("input", "valueReference"))
+	return all
+}
+
+// followOrder sorts what the order refers to by its type.
+func (d *dossier) followOrder(ctx context.Context, r resolver) error {
+	for _, m := range d.mentions() {
+		typ := targetType(m.ref, m.parent)
+		f, err := r.follow(ctx, m.ref, m.parent)
+		if err != nil {
+			return err
+		}
+		if f.Node != nil {
+			typ = f.Type()
+		}
+		switch typ {
+		case "ImagingStudy":
+			err = d.takeStudy(ctx, r, m, f)
+		case "DiagnosticReport":
+			d.takeOriginal(m, f)
+		case "Consent":
+			d.consents = append(d.consents, f.Node)
+		case "Condition", "Observation":
+			d.historyNamed = true
+		case "DocumentReference":
+			if imagingDocuments.Has(f.Get("type")) || imagingDocuments.Has(f.Get("category")) {
+				d.documents = append(d.documents, f)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imagingDocuments are the types of documents that are reports of imaging.
+var imagingDocuments = ValueSet{
+	{System: loinc, Code: "18748-4"}, {System: loinc, Code: "18726-0"}, {System: loinc, Code: "11528-7"},
+	{System: loinc, Code: "68604-8"}, {System: loinc, Code: "LP29684-5"}, {System: loinc, Code: "85430-7"},
+}
+
+// takeStudy: the first study is the one to read; further ones are priors.
+func (d *dossier) takeStudy(ctx context.Context, r resolver, m mention, f found) (err error) {
+	if d.studyNamed {
+		return nil
+	}
+	d.studyNamed, d.studyRef, d.study = true, m.ref, f
+	d.studyPatient, err = r.patientKey(ctx, f.Get("subject"), f.Node)
+	return err
+}
+
+// findStudy: an order that names the original report only means its study.
+func (d *dossier) findStudy(ctx context.Context, r resolver) error {
+	studies := d.original.Each("imagingStudy")
+	if len(studies) == 0 {
+		return nil
+	}
+	f, err := r.follow(ctx, studies[0], d.original.Node)
+	if err != nil {
+		return err
+	}
+	return d.takeStudy(ctx, r, mention{studies[0], d.original.Node}, f)
+}
+
+// findJurisdiction: where the images were made is the address of the study's
+// location, else of the organisation that first reported. ISO 3166: US-NY, FR.
+func (d *dossier) findJurisdiction(ctx context.Context, r resolver) error {
+	refs := []mention{{d.study.Get("location"), d.study.Node}}
+	for _, ref := range d.original.Each("performer") {
+		refs = append(refs, mention{ref, d.original.Node})
+	}
+	for _, m := range refs {
+		f, err := r.follow(ctx, m.ref, m.parent)
+		if err != nil {
+			return err
+		}
+		if f.Type() != "Location" && f.Type() != "Organization" {
+			continue
+		}
+		country, state := f.Text("address", "country"), f.Text("address", "state")
+		if country != "" && state != "" {
+			country += "-" + state
+		}
+		if country != "" {
+			d.jurisdiction = country
+			return nil
+		}
+	}
+	return nil
+}

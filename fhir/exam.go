@@ -1,0 +1,123 @@
+package fhir
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/overread/overread/workflow"
+)
+
+// exam is what is read, for matching and for the report. The name and code are
+// those of the original report, else of what the order or the study calls it.
+func (d *dossier) exam(codes ValueSet) workflow.Exam {
+	e := workflow.Exam{
+		Display:      d.study.Text("description"),
+		BodySite:     bodySite(d.study.Node),
+		Laterality:   seriesLaterality(d.study.Node),
+		Jurisdiction: d.jurisdiction,
+		PatientAge:   -1,
+	}
+	if c := d.examConcept(codes); c != nil {
+		e.Display = conceptText(c)
+		e.CodeSystem, e.Code = c.Text("coding", "system"), c.Text("coding", "code")
+	}
+	if all := modalities(d.study.Node); len(all) > 0 {
+		e.Modality = all[0]
+	} else {
+		e.Modality = orderModality(d.order)
+	}
+	if e.BodySite == "" {
+		e.BodySite = conceptText(d.order.Get("bodySite"))
+	}
+	if e.Laterality == "" {
+		e.Laterality = laterality(d.order.Get("bodySite"))
+	}
+	if at, ok := moment(d.study.Text("started")); ok {
+		e.StudyStarted = &at
+		e.PatientAge = yearsBetween(d.patient.Text("birthDate"), at)
+	}
+	return e
+}
+
+// examConcept is the first CodeableConcept that names the exam.
+func (d *dossier) examConcept(codes ValueSet) *Node {
+	named := d.original.Each("code")
+	if d.order.Type() == "ServiceRequest" {
+		named = append(append(named, d.order.Each("orderDetail")...), d.order.Each("code")...)
+	}
+	for _, c := range append(named, d.study.Each("procedureCode")...) {
+		if exam := without(codes, c); exam != nil {
+			return exam
+		}
+	}
+	return nil
+}
+
+// without is a CodeableConcept less the codings of a set: an order may say in
+// one breath what was examined and that it wants a second opinion. It is nil
+// when nothing else was said.
+func without(codes ValueSet, concept *Node) *Node {
+	if !codes.Has(concept) {
+		return concept
+	}
+	var rest []*Node
+	for _, c := range concept.Each("coding") {
+		if !codes.Has(Object("coding", []*Node{c})) {
+			rest = append(rest, c)
+		}
+	}
+	if rest == nil {
+		return nil
+	}
+	return Object("coding", rest)
+}
+
+// conceptText is a CodeableConcept, or the first of a list, in words.
+func conceptText(concept *Node) string {
+	for _, c := range concept.Each() {
+		if text := c.Text("text"); text != "" {
+			return text
+		}
+		for _, each := range c.Each("coding") {
+			if text := codingText(each); text != "" {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+func codingText(c *Node) string {
+	if text := c.Text("display"); text != "" {
+		return text
+	}
+	return c.Text("code")
+}
+
+func number(n *Node) int {
+	i, _ := strconv.Atoi(n.Text())
+	return i
+}
+
+// moment reads a dateTime that has a time; one of a day or less is not a
+// moment, and is not made one.
+func moment(text string) (time.Time, bool) {
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
+
+// yearsBetween is an age in full years, -1 where the birth date does not tell.
+func yearsBetween(birthDate string, at time.Time) int {
+	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
+		born, err := time.Parse(layout, birthDate)
+		if err != nil {
+			continue
+		}
+		years := at.Year() - born.Year()
+		if at.YearDay() < born.YearDay() && layout == time.DateOnly {
+			years--
+		}
+		return years
+	}
+	return -1
+}

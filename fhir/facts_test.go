@@ -1,0 +1,131 @@
+package fhir
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/overread/overread/workflow"
+)
+
+func parsed(t testing.TB, body string) *Node {
+	t.Helper()
+	n, err := Parse([]byte(body), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestInstancesAreCountedAsTheStudyTellsThem(t *testing.T) {
+	for _, test := range []struct {
+		name, study string
+		had, said   int
+	}{
+		{"nothing said", `{"resourceType":"ImagingStudy"}`, 0, 0},
+		{"no series listed", `{"resourceType":"ImagingStudy","numberOfInstances":86}`, 86, 86},
+		{"series with counts", `{"resourceType":"ImagingStudy","numberOfInstances":86,"series":[{"numberOfInstances":50},{"numberOfInstances":36}]}`, 86, 86},
+		{"a series is missing", `{"resourceType":"ImagingStudy","numberOfInstances":86,"series":[{"numberOfInstances":50}]}`, 50, 86},
+		{"series with instances only", `{"resourceType":"ImagingStudy","series":[{"instance":[{"uid":"1"},{"uid":"2"}]}]}`, 2, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if had, said := instances(parsed(t, test.study)); had != test.had || said != test.said {
+				t.Errorf("got %d of %d", had, said)
+			}
+		})
+	}
+}
+
+func TestTheExamIsThatOfTheOriginalElseOfTheOrderElseOfTheStudy(t *testing.T) {
+	study := parsed(t, `{"resourceType":"ImagingStudy","started":"2024-03-01T10:00:00Z","description":"Study A","procedureCode":[{"text":"Head CT"}],
+		"series":[{"modality":{"code":"CT"},"bodySite":{"code":"1","display":"Head"},"laterality":{"code":"7771000"}}]}`)
+	order := parsed(t, `{"resourceType":"ServiceRequest","code":{"coding":[{"system":"http://loinc.org","code":"73575-3"},{"system":"http://loinc.org","code":"24725-4","display":"CT Head"}]}}`)
+	original := parsed(t, `{"resourceType":"DiagnosticReport","code":{"coding":[{"system":"http://loinc.org","code":"30799-1","display":"CT Head WO contr"}]}}`)
+	patient := parsed(t, `{"resourceType":"Patient","birthDate":"1980-06-01"}`)
+	for _, test := range []struct {
+		name    string
+		d       dossier
+		display string
+		code    string
+	}{
+		{"original", dossier{order: order, study: found{study, 1}, original: found{original, 1}, patient: patient}, "CT Head WO contr", "30799-1"},
+		{"order", dossier{order: order, study: found{study, 1}, patient: patient}, "CT Head", "24725-4"},
+		{"study", dossier{order: Object("resourceType", "Task"), study: found{study, 1}, patient: patient}, "Head CT", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := (&test.d).exam(SecondOpinionCodes)
+			if e.Display != test.display || e.Code != test.code || e.Modality != "CT" || e.BodySite != "Head" || e.Laterality != "left" || e.PatientAge != 43 {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+func TestWhatAnOrderSaysAndDoesNotSay(t *testing.T) {
+	for _, test := range []struct {
+		name, order       string
+		question, history bool
+	}{
+		{"the bare code of a second opinion", `{"resourceType":"ServiceRequest","reasonCode":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0336","code":"S"}]}]}`, false, false},
+		{"a question in words", `{"resourceType":"ServiceRequest","reasonCode":[{"text":"Fracture?"}]}`, true, false},
+		{"a coded reason", `{"resourceType":"ServiceRequest","reasonCode":[{"coding":[{"system":"http://snomed.info/sct","code":"386663009"}]}]}`, true, true},
+		{"a note", `{"resourceType":"ServiceRequest","note":[{"text":"Fell off a bicycle."}]}`, true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			order := parsed(t, test.order)
+			f := (&dossier{order: order}).facts(SecondOpinionCodes)
+			if f.Question != test.question || f.History != test.history {
+				t.Errorf("question %v, history %v", f.Question, f.History)
+			}
+		})
+	}
+}
+
+func TestOneDenialOutweighsEveryPermission(t *testing.T) {
+	consent := func(status, provision string) *Node {
+		return Object("resourceType", "Consent", "status", status, "provision", Object("type", provision))
+	}
+	for _, test := range []struct {
+		consents []*Node
+		want     string
+	}{
+		{nil, ""},
+		{[]*Node{consent("active", "permit")}, "permit"},
+		{[]*Node{consent("inactive", "deny"), consent("active", "permit")}, "permit"},
+		{[]*Node{consent("active", "permit"), consent("active", "deny")}, "deny"},
+		{[]*Node{nil}, ""},
+	} {
+		if got := consentSays(test.consents); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
+
+func TestThePlacerNumberIsTheOneOfItsType(t *testing.T) {
+	for _, test := range []struct {
+		name, identifiers string
+		want              businessIdentifier
+	}{
+		{"PLAC wins", `[{"system":"a","value":"1"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"PLAC"}]},"system":"b","value":"2"}]`, businessIdentifier{"b", "2"}},
+		{"accession and filler numbers do not count", `[{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"ACSN"}]},"system":"a","value":"1"},{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"FILL"}]},"system":"b","value":"2"},{"system":"c","value":"3"}]`, businessIdentifier{"c", "3"}},
+		{"no system, no number", `[{"value":"1"}]`, businessIdentifier{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := placerIdentifier(parsed(t, `{"resourceType":"ServiceRequest","identifier":`+test.identifiers+`}`))
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(businessIdentifier{})); diff != "" {
+				t.Error(diff)
+			}
+			if (err != nil) != (test.want == businessIdentifier{}) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestNumbersOfACaseNeverChangeAndAreReadable(t *testing.T) {
+	c := workflow.Case{}
+	c.CaseID[15], c.CaseID[11] = 1, 0xff
+	if got := fillerNumber(c); got != fillerNumber(c) || len(got) != len("OR261123-AAAA-AAAA") {
+		t.Errorf("got %s", got)
+	}
+}

@@ -1,0 +1,211 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"html"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// A linker makes every reference of what is about to be stored lead where it
+// should (FHIR R4 bundle.html#references):
+//
+//   - to an entry of the same Bundle: to the id that the entry gets here
+//   - conditional: to the one resource that matches
+//   - absolute below our own base: relative
+//   - absolute below the EHR's base: to our copy where there is one
+//   - relative: must exist here; in an entry whose fullUrl is absolute, it means
+//     the server of that fullUrl
+//
+// Other absolute URLs, logical and contained references stay as they are.
+type linker struct {
+	server  *Server
+	tx      pgx.Tx
+	actor   access.Actor
+	ehrBase string
+	entries map[string]destination // of a Bundle: fullUrl, or Type/id of a PUT
+	fresh   []*Node                // of a Bundle: what it is about to store
+	bundle  bool
+}
+
+// destination is what a fullUrl becomes.
+type destination struct {
+	reference string // Type/id
+	version   string
+}
+
+// linkable is one resource to be linked.
+type linkable struct {
+	n    *Node
+	root string // its path: "ServiceRequest", or "Bundle.entry[2].resource"
+	base string // of its fullUrl, where that is absolute
+}
+
+// link rewrites the references of all of these. It returns a fault with every
+// reference that leads nowhere.
+func (l *linker) link(ctx context.Context, resources []linkable) error {
+	var links []link
+	for _, r := range resources {
+		for _, k := range linksOf(r.n, r.root) {
+			if k.target.local() && r.base != "" {
+				k.target.base = r.base
+			}
+			links = append(links, k)
+		}
+		rewriteNarrative(r.n, func(url string) string {
+			if to, ok := l.entry(parseReference(html.UnescapeString(url)), html.UnescapeString(url)); ok {
+				return to
+			}
+			return url
+		})
+	}
+	for _, step := range []func(context.Context, []link) ([]link, error){l.withinBundle, l.conditional, l.absolute, l.local} {
+		var err error
+		if links, err = step(ctx, links); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry is what a URL leads to when it is the fullUrl of an entry.
+func (l *linker) entry(t target, text string) (string, bool) {
+	if t.id != "" {
+		text = t.relative()
+		if t.base != "" {
+			text = t.base + "/" + text
+		}
+	}
+	to, ok := l.entries[text]
+	if !ok {
+		return "", false
+	}
+	return t.versionedAs(to.reference, to.version), true
+}
+
+// withinBundle rewrites what leads to an entry, and returns the references that
+// are left. A urn: that is no entry's leads nowhere.
+func (l *linker) withinBundle(_ context.Context, links []link) (rest []link, err error) {
+	var lost dangling
+	for _, k := range links {
+		text := k.node.Text()
+		if k.target.absolute() {
+			text = k.target.base + "/" + k.target.relative()
+		}
+		if to, ok := l.entry(k.target, text); ok {
+			k.node.SetText(to)
+			continue
+		}
+		switch {
+		case k.isURI:
+		case strings.HasPrefix(text, "urn:uuid:"):
+			lost.add(k.path, "no entry of this Bundle has this urn:uuid as its fullUrl")
+		default:
+			rest = append(rest, k)
+		}
+	}
+	return rest, lost.err()
+}
+
+// conditional rewrites Patient?identifier=... to the one match, whether it is
+// kept already or part of this Bundle (FHIR R4 http.html#trules).
+func (l *linker) conditional(ctx context.Context, links []link) (rest []link, err error) {
+	var lost dangling
+	for _, k := range links {
+		if k.target.query == "" {
+			rest = append(rest, k)
+			continue
+		}
+		if !l.bundle {
+			lost.add(k.path, "a conditional reference is allowed in a transaction Bundle only: give Type/id or an identifier")
+			continue
+		}
+		to, err := l.server.matchReference(ctx, l.tx, l.actor, k.target, l.fresh)
+		var f *fault.Error
+		switch {
+		case errors.As(err, &f):
+			lost.add(k.path, f.Issues[0].Text)
+		case err != nil:
+			return nil, err
+		default:
+			k.node.SetText(to)
+		}
+	}
+	return rest, lost.err()
+}
+
+// absolute rewrites what is absolute and yet known here, and returns the local
+// references.
+func (l *linker) absolute(ctx context.Context, links []link) (local []link, err error) {
+	var theirs []link
+	var names []string
+	for _, k := range links {
+		switch {
+		case k.target.local():
+			local = append(local, k)
+		case !k.target.absolute():
+		case k.target.base == l.server.baseURL:
+			k.node.SetText(k.target.versionedAs(k.target.relative(), k.target.version))
+			k.target.base = ""
+			local = append(local, k)
+		case k.target.base == l.ehrBase:
+			theirs = append(theirs, k)
+			names = append(names, k.target.relative())
+		default: // relative to a fullUrl on another server
+			k.node.SetText(k.target.versionedAs(k.target.base+"/"+k.target.relative(), k.target.version))
+		}
+	}
+	known, err := localsOf(ctx, l.tx, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range theirs {
+		ours, ok := known[k.target.relative()]
+		switch {
+		case ok: // the version is the EHR's own count, not ours
+			k.node.SetText(ours)
+		default:
+			k.node.SetText(k.target.versionedAs(l.ehrBase+"/"+k.target.relative(), k.target.version))
+		}
+	}
+	return local, nil
+}
+
+// local checks that every local reference leads to a resource that is kept
+// here.
+func (l *linker) local(ctx context.Context, links []link) ([]link, error) {
+	names := make([]string, len(links))
+	for i, k := range links {
+		names[i] = k.target.relative()
+	}
+	found, err := existing(ctx, l.tx, names)
+	if err != nil {
+		return nil, err
+	}
+	var lost dangling
+	for _, k := range links {
+		if !found[k.target.relative()] {
+			lost.add(k.path, "there is no such resource here: send it in the same transaction Bundle, or refer to it by its absolute URL or its identifier")
+		}
+	}
+	return nil, lost.err()
+}
+
+// dangling collects the references that lead nowhere.
+type dangling []fault.Issue
+
+func (d *dangling) add(path, text string) {
+	*d = append(*d, fault.Issue{Kind: fault.BusinessRule, Expression: path, Text: text})
+}
+
+func (d dangling) err() error {
+	if len(d) == 0 {
+		return nil
+	}
+	return &fault.Error{Issues: d}
+}

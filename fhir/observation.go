@@ -1,0 +1,151 @@
+package fhir
+
+import (
+	"strconv"
+
+	"github.com/overread/overread/workflow"
+)
+
+// section is one part of the reading that is also an Observation of its own.
+type section struct {
+	slot string // names the Observation within the case
+	code workflow.Coding
+	text func(workflow.Opinion) string
+}
+
+// sections is the table of what is said in words, in reading order.
+var sections = []section{
+	{"findings", workflow.Coding{System: loinc, Code: "59776-5", Display: "Procedure findings"},
+		func(o workflow.Opinion) string { return o.Findings }},
+	{"impression", workflow.Coding{System: loinc, Code: "19005-8", Display: "Radiology Imaging study [Impression] (narrative)"},
+		func(o workflow.Opinion) string { return o.Impression }},
+	{"recommendation", workflow.Coding{System: loinc, Code: "18783-1", Display: "Radiology Study recommendation (narrative)"},
+		func(o workflow.Opinion) string { return o.Recommendation }},
+}
+
+// agreementCodes say how the two readings relate, in the words of the clinical
+// record. The grade behind it (workflow.Grade) is quality work product and is
+// never part of any resource.
+var agreementCodes = map[workflow.Level]workflow.Coding{
+	workflow.LevelNone:         {System: csAgreement, Code: "agreement", Display: "The second reading agrees with the original report"},
+	workflow.LevelMinor:        {System: csAgreement, Code: "minor-difference", Display: "The readings differ in a way that is unlikely to change management"},
+	workflow.LevelMajor:        {System: csAgreement, Code: "major-difference", Display: "The readings differ in a way that may change management"},
+	workflow.LevelNoComparison: {System: csAgreement, Code: "no-comparison", Display: "There was no original report to compare with"},
+}
+
+// managementCodes say what the difference may change for the patient.
+var managementCodes = map[string]string{
+	"none":      "No change of management",
+	"work-up":   "Further work-up",
+	"treatment": "Change of treatment",
+	"staging":   "Change of staging",
+	"referral":  "Referral",
+}
+
+// observations are the parts of the report that a machine may want one by one.
+func observations(src reportSources) []*Node {
+	var out []*Node
+	for _, s := range sections {
+		if text := s.text(src.Report.Opinion); text != "" {
+			o := observationFrame(src, s.slot, s.code)
+			o.Set("valueString", text)
+			out = append(out, o)
+		}
+	}
+	out = append(out, agreement(src))
+	for _, a := range amendments(src) {
+		o := observationFrame(src, "addendum-"+strconv.Itoa(a.No), workflow.Coding{System: loinc, Code: "55107-7", Display: "Addendum Document"})
+		o.Set("issued", instant(a.At))
+		o.Set("valueString", a.Text)
+		out = append(out, o)
+	}
+	if withdrawn(src) {
+		for _, o := range out {
+			takenBack(o)
+		}
+	}
+	return out
+}
+
+// formerObservations are those that an earlier version may have had and this
+// one has not, as entered in error; so are all of a report that is withdrawn.
+// Their content is gone from the current version.
+func formerObservations(src reportSources) []*Node {
+	var out []*Node
+	for _, s := range sections {
+		if s.text(src.Report.Opinion) == "" {
+			out = append(out, takenBack(observationFrame(src, s.slot, s.code)))
+		}
+	}
+	return out
+}
+
+func takenBack(o *Node) *Node {
+	o.Set("status", "entered-in-error")
+	for _, content := range []string{"valueString", "valueCodeableConcept", "note", "component"} {
+		o.Remove(content)
+	}
+	o.Set("dataAbsentReason", concept("http://terminology.hl7.org/CodeSystem/data-absent-reason", "error", "Error"))
+	return o
+}
+
+// agreement is the comparison with the original report. The original is its
+// focus: derivedFrom may not name a DiagnosticReport in FHIR R4.
+func agreement(src reportSources) *Node {
+	o := observationFrame(src, "agreement", workflow.Coding{System: csObservation, Code: "agreement", Display: "Second reading compared with the original report"})
+	if src.Original != nil {
+		o.Set("focus", []*Node{src.Original.Clone()})
+	}
+	code := agreementCodes[src.Report.Level]
+	o.Set("valueCodeableConcept", concept(code.System, code.Code, code.Display))
+	if src.Report.Difference != "" {
+		o.Set("note", []*Node{Object("text", src.Report.Difference)})
+	}
+	var components []*Node
+	if display, ok := managementCodes[src.Report.Management]; ok {
+		components = append(components, Object(
+			"code", concept(csObservation, "management-change", "What the difference may change"),
+			"valueCodeableConcept", concept(csManagement, src.Report.Management, display)))
+	}
+	if c, ok := actionableCodes[src.Report.Actionable]; ok {
+		components = append(components, Object(
+			"code", concept(csObservation, "actionable-category", "Category of actionable finding"),
+			"valueCodeableConcept", concept(c.System, c.Code, c.Display)))
+	}
+	o.Set("component", components)
+	return o
+}
+
+// observationFrame is what all Observations of a report have in common.
+func observationFrame(src reportSources, slot string, code workflow.Coding) *Node {
+	c := src.Case
+	o := Object(
+		"resourceType", "Observation",
+		"id", derivedID(c, slot),
+		"identifier", []*Node{Object("system", sidObservation, "value", c.CaseID.String()+"/"+slot)},
+		"basedOn", []*Node{src.Order.Clone()},
+		"status", observationStatus[src.Report.Status],
+		"category", []*Node{concept(obsCategory, "imaging", "Imaging")},
+		"code", concept(code.System, code.Code, code.Display),
+		"subject", src.Subject.Clone(),
+		"encounter", src.Encounter.Clone(),
+		"effectiveDateTime", effective(src),
+		"issued", instant(src.Report.SignedAt),
+		"performer", performers(src),
+	)
+	if src.Study != nil {
+		o.Set("partOf", []*Node{src.Study.Clone()})
+		o.Set("derivedFrom", []*Node{src.Study.Clone()})
+	}
+	return o
+}
+
+// observationStatus: an Observation knows no "appended"; with an addendum, the
+// earlier text stands as it was.
+var observationStatus = map[string]string{
+	"final":            "final",
+	"appended":         "final",
+	"corrected":        "corrected",
+	"amended":          "amended",
+	"entered-in-error": "entered-in-error",
+}

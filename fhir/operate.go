@@ -1,0 +1,191 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// operate is POST /fhir/Task/{id}/${name}: it reads the input by the table of
+// operations, fires the event, and answers with the Task as it is then. With
+// If-Match, only when the Task is still of that version.
+func (s *Server) operate(c echo.Context, actor access.Actor) error {
+	op, err := operationCalled(c.Param("operation"))
+	if err != nil {
+		return err
+	}
+	r, err := s.readRequest(c, op)
+	if err != nil {
+		return err
+	}
+	expected, err := expectedVersion(c.Request().Header.Get("If-Match"))
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	task, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (Stored, error) {
+		return s.perform(ctx, tx, actor, c.Param("id"), op, r, expected)
+	})
+	if err != nil {
+		return err
+	}
+	return s.reply(c, http.StatusOK, task)
+}
+
+func operationCalled(name string) (operation, error) {
+	for _, op := range operations {
+		if "$"+op.Name == name {
+			return op, nil
+		}
+	}
+	if !strings.HasPrefix(name, "$") {
+		return operation{}, fault.New(fault.NotFound, "nothing is served at this address; operations on a Task are written Task/{id}/$name")
+	}
+	names := make([]string, len(operations))
+	for i, op := range operations {
+		names[i] = "$" + op.Name
+	}
+	return operation{}, fault.New(fault.NotSupported, "there is no such operation on a Task; there are: %s", strings.Join(names, ", "))
+}
+
+// readRequest reads the body. Without one there need be no Content-Type.
+func (s *Server) readRequest(c echo.Context, op operation) (request, error) {
+	var body []byte
+	if c.Request().ContentLength != 0 {
+		var err error
+		if body, err = s.body(c, fhirTypes...); err != nil {
+			return request{}, err
+		}
+	}
+	return readParameters(op, body)
+}
+
+func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, taskID string, op operation, r request, expected *int64) (Stored, error) {
+	c, err := lockedCase(ctx, tx, taskID)
+	if err != nil {
+		return Stored{}, err
+	}
+	if err := s.expect(ctx, tx, taskID, expected); err != nil {
+		return Stored{}, err
+	}
+	if op.run != nil {
+		err = op.run(s, ctx, tx, actor, c, r)
+	} else {
+		err = s.fireOperation(ctx, tx, actor, c, op, r)
+	}
+	if err != nil {
+		return Stored{}, err
+	}
+	task, err := s.store.Get(ctx, tx, "Task", taskID)
+	if err != nil {
+		return Stored{}, err
+	}
+	return task, s.audit(ctx, tx, actor, auditEntry{
+		Interaction: "operation", Target: task.Versioned(), Patient: casePatient(c), Query: "$" + op.Name, RequestID: requestID(ctx)})
+}
+
+// lockedCase is the case of a Task, held until the transaction ends, so that
+// the version that If-Match names cannot change under the operation.
+func lockedCase(ctx context.Context, tx pgx.Tx, taskID string) (workflow.Case, error) {
+	if _, err := tx.Exec(ctx, `SELECT 1 FROM case_file WHERE task_id = $1 FOR UPDATE`, taskID); err != nil {
+		return workflow.Case{}, fmt.Errorf("lock the case of a Task: %w", err)
+	}
+	c, err := workflow.CaseByTaskTx(ctx, tx, taskID)
+	if fault.Is(err, fault.NotFound) {
+		return c, fault.New(fault.NotFound, "no second opinion runs on this Task, or it is not yours to see")
+	}
+	return c, err
+}
+
+func (s *Server) expect(ctx context.Context, tx pgx.Tx, taskID string, expected *int64) error {
+	if expected == nil {
+		return nil
+	}
+	task, err := s.store.Get(ctx, tx, "Task", taskID)
+	if err == nil && task.Version != *expected {
+		err = versionConflict(*expected, task.Version)
+	}
+	return err
+}
+
+func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, op operation, r request) error {
+	if r.reader != "" {
+		id, err := readerOf(ctx, tx, r.reader)
+		if err != nil {
+			return err
+		}
+		r.ReaderID = &id
+	}
+	if slices.ContainsFunc(op.Takes, func(p parameter) bool { return p.Name == "discrepancy" }) {
+		r.grade() // no discrepancy at all is a grade too
+	}
+	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, workflow.Event(op.Name), r.Input)
+	return err
+}
+
+// readerOf finds the reader who is this Practitioner.
+func readerOf(ctx context.Context, tx pgx.Tx, practitioner string) (id uuid.UUID, err error) {
+	local := localID(practitioner, "Practitioner")
+	if local == nil {
+		return id, fault.At(fault.Value, "Parameters.parameter.where(name = 'reader')", "refer to a reader of the service as Practitioner/{id}")
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT reader_id
+		FROM reader
+		WHERE practitioner_id = $1 AND active`, *local).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return id, fault.At(fault.BusinessRule, "Parameters.parameter.where(name = 'reader')", "no active reader is this Practitioner; search Practitioner?identifier=%s| for those there are", sidReader)
+	}
+	return id, err
+}
+
+// sign refuses words that would not be signed: the opinion was sealed when it
+// was locked, and only an amendment brings new ones.
+func (s *Server) sign(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	if c.State != workflow.Amending && (r.Amendment != nil || r.Opinion != nil) {
+		return fault.At(fault.BusinessRule, "Parameters.parameter", "the opinion was sealed when it was locked: sign without parameters, and change the report by $amend afterwards")
+	}
+	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "sign", r.Input)
+	return err
+}
+
+// redeliver makes what a destination refused, or what waits for its next try,
+// due at once. Only a coordinator may.
+func (*Server) redeliver(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, _ request) error {
+	if actor.Role != access.Coordinator {
+		return fault.New(fault.Forbidden, "the role %s may not redeliver", actor.Role)
+	}
+	released, err := workflow.UnparkTx(ctx, tx, c.CaseID)
+	if err == nil && released == 0 {
+		err = fault.New(fault.BusinessRule, "no delivery of this case waits")
+	}
+	return err
+}
+
+func casePatient(c workflow.Case) string {
+	if c.PatientID == nil || !idPattern.MatchString(*c.PatientID) {
+		return ""
+	}
+	return "Patient/" + *c.PatientID
+}
+
+// operationCapabilities are the operations as the CapabilityStatement lists
+// them.
+func operationCapabilities() []*Node {
+	var rows []*Node
+	for _, op := range operations {
+		rows = append(rows, Object("name", op.Name, "definition", Canonical+"/OperationDefinition/"+op.id(), "documentation", op.Does))
+	}
+	return rows
+}

@@ -1,0 +1,193 @@
+package fhir
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/workflow"
+)
+
+// operation is one thing that somebody may do with a case: POST
+// /fhir/Task/{id}/${name} with a Parameters resource. It fires the event of
+// the same name (workflow/transitions.go, which also says who may and when)
+// and answers with the Task.
+type operation struct {
+	Name  string
+	Does  string
+	Takes []parameter
+	run   func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error // nil: fires the event
+}
+
+// parameter is one row of an operation's input. Parts are read after the
+// parameter itself.
+type parameter struct {
+	Name  string
+	Type  string // FHIR type: the value is in value{Type}; "" for one that has parts
+	Min   int
+	Many  bool
+	Doc   string
+	Codes []string // of a code: those allowed; nil for any
+	Parts []parameter
+	Set   func(r *request, v *Node)
+}
+
+// request is what an operation asks for, as far as it is read.
+type request struct {
+	workflow.Input
+	reader string // offer: the Practitioner's reference
+}
+
+// operations is the table of operations. The OperationDefinitions, the rows of
+// the CapabilityStatement and the routes are made from it.
+var operations = []operation{
+	// The coordinator: what the intake checks cannot decide.
+	{Name: "resolve", Does: "Settles a doubt of the intake checks (identity, laterality, possible duplicate) and runs them again without it.", Takes: list(reason(1))},
+	{Name: "proceed", Does: "Goes on without what is missing: without original report the case is read as \"no comparison possible\".", Takes: list(reason(0))},
+	{Name: "give-up", Does: "Ends a case that cannot be done: the images never came, or nobody is eligible.", Takes: list(reason(1))},
+	{Name: "reject", Does: "Refuses the order: wrong patient, duplicate, out of scope, no consent, jurisdiction.", Takes: list(reason(1))},
+	{Name: "offer", Does: "Offers the case to one eligible reader, until the offer expires.", Takes: list(offeredTo)},
+	{Name: "withdraw-offer", Does: "Takes an offer back; the case returns to the pool."},
+	{Name: "rematch", Does: "Looks again for an eligible reader."},
+	{Name: "redeliver", Does: "Sends parked deliveries of the report again, after the EHR has been mended.", run: (*Server).redeliver},
+
+	// The reader: an independent reading first, the comparison after it.
+	{Name: "claim", Does: "Takes the case, from the pool or an offer.", Takes: list(independent)},
+	{Name: "decline", Does: "Declines an offer; the case goes to somebody else.", Takes: list(reason(0))},
+	{Name: "start", Does: "Begins the first pass."},
+	{Name: "draft", Does: "Saves the opinion as it stands.", Takes: opinion},
+	{Name: "lock", Does: "Seals the independent opinion, with its hash and time. Without parameters it is the draft as it stands.", Takes: opinion},
+	{Name: "release", Does: "Gives the case back to the pool; what was written is sealed and kept.", Takes: list(reason(1))},
+	{Name: "reveal", Does: "Shows the original report. Audited."},
+	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: only difference, managementChange and actionable ever reach the report.", Takes: grade},
+	{Name: "adjudicate", Does: "A third reader decides between two.", Takes: slices.Concat(grade, opinion)},
+	{Name: "sign", Does: "Signs the report, or an amendment of it. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, opinion), run: (*Server).sign},
+	{Name: "return", Does: "A supervisor returns a report to its reader without signing it.", Takes: list(reason(1))},
+	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed.", Takes: list(reason(1))},
+	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays."},
+
+	// The placer.
+	{Name: "acknowledge", Does: "The clinician has seen the report."},
+	{Name: "hold", Does: "Suspends the case; its clocks stop.", Takes: list(reason(0))},
+	{Name: "resume", Does: "Goes on after a hold."},
+	{Name: "cancel", Does: "Withdraws the order; refused once the report is signed.", Takes: list(reason(0))},
+
+	// The medical director.
+	{Name: "declare-error", Does: "Declares the case entered in error. Once the report is signed it takes two directors: the first proposes, another confirms.", Takes: list(reason(1))},
+}
+
+var independent = parameter{Name: "independent", Type: "boolean", Min: 1,
+	Doc: "The reader attests: I was not part of the first reading and have not seen its report.",
+	Set: func(r *request, v *Node) { r.Independent = v.Text() == "true" }}
+
+var offeredTo = parameter{Name: "reader", Type: "Reference", Min: 1,
+	Doc: "Practitioner/{id} of the reader.",
+	Set: func(r *request, v *Node) { r.reader = v.Text("reference") }}
+
+func reason(least int) parameter {
+	return parameter{Name: "reason", Type: "string", Min: least,
+		Doc: "Why, for whoever asks later. The reason of an end or a hold is shown to the placer.",
+		Set: func(r *request, v *Node) { r.Reason = v.Text() }}
+}
+
+func list(rows ...parameter) []parameter { return rows }
+
+// opinion is what the reader makes of the images, in plain text.
+var opinion = []parameter{
+	said("technique", "How the images were made, as far as it matters.", func(o *workflow.Opinion) *string { return &o.Technique }),
+	said("comparison", "Prior examinations looked at.", func(o *workflow.Opinion) *string { return &o.Comparison }),
+	said("findings", "What is seen. Needed to lock.", func(o *workflow.Opinion) *string { return &o.Findings }),
+	said("impression", "What it means. Needed to lock.", func(o *workflow.Opinion) *string { return &o.Impression }),
+	said("recommendation", "What to do next.", func(o *workflow.Opinion) *string { return &o.Recommendation }),
+	{Name: "conclusion", Type: "Coding", Many: true, Doc: "A coded conclusion; DiagnosticReport.conclusionCode.",
+		Set: func(r *request, v *Node) {
+			o := r.opinion()
+			o.Conclusions = append(o.Conclusions, workflow.Coding{System: v.Text("system"), Code: v.Text("code"), Display: v.Text("display")})
+		}},
+}
+
+func said(name, doc string, field func(*workflow.Opinion) *string) parameter {
+	return parameter{Name: name, Type: "string", Doc: doc,
+		Set: func(r *request, v *Node) { *field(r.opinion()) = v.Text() }}
+}
+
+func (r *request) opinion() *workflow.Opinion {
+	if r.Opinion == nil {
+		r.Opinion = new(workflow.Opinion)
+	}
+	return r.Opinion
+}
+
+// amendment is what a signature on an amendment needs, and no other.
+var amendment = []parameter{
+	{Name: "kind", Type: "code", Codes: []string{"addition", "correction", "amendment"},
+		Doc: "addition: new content, the earlier text stands (appended). correction: an error is mended (corrected). amendment: any other change (amended).",
+		Set: func(r *request, v *Node) { r.amendment().Kind = v.Text() }},
+	{Name: "reason", Type: "string", Doc: "Why the report is changed.",
+		Set: func(r *request, v *Node) { r.amendment().Reason = v.Text(); r.Reason = v.Text() }},
+	{Name: "text", Type: "string", Doc: "The addendum itself, or what was changed.",
+		Set: func(r *request, v *Node) { r.amendment().Text = v.Text() }},
+}
+
+func (r *request) amendment() *workflow.Amendment {
+	if r.Amendment == nil {
+		r.Amendment = new(workflow.Amendment)
+	}
+	return r.Amendment
+}
+
+// grade is how far the two readings differ (workflow.Grade). No difference at
+// all is a grade without discrepancy.
+var grade = []parameter{
+	{Name: "discrepancy", Many: true, Doc: "One point in which the readings differ.",
+		Parts: discrepancy,
+		Set: func(r *request, _ *Node) {
+			g := r.grade()
+			g.Discrepancies = append(g.Discrepancies, workflow.Discrepancy{})
+		}},
+	{Name: "difference", Type: "string", Doc: "For the chart: what differs and why it matters, in plain words and without blame. Needed where there is a discrepancy of any significance.",
+		Set: func(r *request, v *Node) { r.grade().Difference = v.Text() }},
+	{Name: "noComparison", Type: "string", Doc: "Why no comparison is possible; then there are no discrepancies.",
+		Set: func(r *request, v *Node) { r.grade().NoComparison = v.Text() }},
+	{Name: "goodCall", Type: "boolean", Doc: "The original saw what is easily missed. Never in the report.",
+		Set: func(r *request, v *Node) { r.grade().GoodCall = v.Text() == "true" }},
+	{Name: "comment", Type: "string", Doc: "For quality work. Never in the report.",
+		Set: func(r *request, v *Node) { r.grade().Comment = v.Text() }},
+}
+
+// discrepancy is one point of a grade, part by part.
+var discrepancy = []parameter{
+	{Name: "description", Type: "string", Min: 1, Doc: "What it is about, in a few words.",
+		Set: func(r *request, v *Node) { r.lastDiscrepancy().Finding = v.Text() }},
+	rated("significance", 1, "How much it matters for the patient.", func(d *workflow.Discrepancy) *string { return &d.Significance }),
+	rated("nature", 1, "What kind of difference it is.", func(d *workflow.Discrepancy) *string { return &d.Nature }),
+	rated("direction", 0, "Which way it goes.", func(d *workflow.Discrepancy) *string { return &d.Direction }),
+	rated("expectedness", 0, "Whether the diagnosis should ordinarily be made. Never in the report.", func(d *workflow.Discrepancy) *string { return &d.Expectedness }),
+	rated("management", 0, "What it may change for the patient.", func(d *workflow.Discrepancy) *string { return &d.Management }),
+	rated("actionable", 0, "How soon somebody must act (ACR categories).", func(d *workflow.Discrepancy) *string { return &d.Actionable }),
+	{Name: "asymmetry", Type: "code", Many: true, Codes: workflow.Words("asymmetry"),
+		Doc: "What the second reader had and the first lacked. Never in the report.",
+		Set: func(r *request, v *Node) {
+			d := r.lastDiscrepancy()
+			d.Asymmetry = append(d.Asymmetry, v.Text())
+		}},
+}
+
+func rated(name string, least int, doc string, field func(*workflow.Discrepancy) *string) parameter {
+	return parameter{Name: name, Type: "code", Min: least, Doc: doc, Codes: workflow.Words(name),
+		Set: func(r *request, v *Node) { *field(r.lastDiscrepancy()) = v.Text() }}
+}
+
+func (r *request) grade() *workflow.Grade {
+	if r.Grade == nil {
+		r.Grade = new(workflow.Grade)
+	}
+	return r.Grade
+}
+
+func (r *request) lastDiscrepancy() *workflow.Discrepancy {
+	g := r.grade()
+	return &g.Discrepancies[len(g.Discrepancies)-1]
+}

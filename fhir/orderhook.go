@@ -1,0 +1,127 @@
+package fhir
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// orderCreated is the hook of the table of resources: a ServiceRequest that
+// asks for a second opinion opens a case with a Task of ours. The same order
+// again leads to the ServiceRequest that is here already.
+func (s *Server) orderCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
+	if !asksForSecondOpinion(n, s.secondOpinion) {
+		return nil, nil
+	}
+	task, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	order, err := orderOf(n, task.String())
+	if err != nil {
+		return nil, err
+	}
+	c, opened, err := s.engine.OpenTx(ctx, tx, actor, order)
+	switch {
+	case err != nil:
+		return nil, err
+	case opened:
+		return nil, s.withholdEarly(ctx, tx, c)
+	case c.ServiceRequestID == nil, *c.ServiceRequestID == n.Text("id"):
+		return nil, nil // the case is on a Task whose order had stayed at the EHR
+	}
+	existing, err := s.store.Get(ctx, tx, "ServiceRequest", *c.ServiceRequestID)
+	return &existing, err
+}
+
+// withholdEarly hides the original report from blinded readers from the first
+// moment, before the intake checks look at the order.
+func (s *Server) withholdEarly(ctx context.Context, tx pgx.Tx, c workflow.Case) error {
+	d, err := s.dossier(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	return withhold(ctx, tx, d)
+}
+
+// orderEvent is what a new status of an order means for its case.
+type orderEvent struct {
+	event  workflow.Event
+	reason string
+}
+
+// orderEvents is the table of them. completed is the placer's to say, after we
+// have finished; it changes nothing here.
+var orderEvents = map[string]orderEvent{
+	"revoked":          {"cancel", "the placer revoked the order"},
+	"entered-in-error": {"cancel", "the placer entered the order in error"},
+	"on-hold":          {"hold", "the placer suspended the order"},
+	"active":           {"resume", ""},
+}
+
+// orderUpdated is the hook of the table of resources: the placer revokes,
+// holds or resumes its order, or completes what was missing in it.
+func (s *Server) orderUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
+	c, err := workflow.CaseByServiceRequestTx(ctx, tx, after.Text("id"))
+	if fault.Is(err, fault.NotFound) {
+		return s.becomesOrder(ctx, tx, actor, after)
+	}
+	if err != nil {
+		return err
+	}
+	if err := sameOrder(c, before, after); err != nil {
+		return err
+	}
+	if status := after.Text("status"); status != before.Text("status") {
+		if e, ok := orderEvents[status]; ok && e.applies(c) {
+			return s.fireOrderEvent(ctx, tx, actor, c, e)
+		}
+	}
+	return s.engine.RecheckTx(ctx, tx, actor.Tenant, c.CaseID)
+}
+
+// becomesOrder: a draft is activated, or an order is coded as a second opinion.
+func (s *Server) becomesOrder(ctx context.Context, tx pgx.Tx, actor access.Actor, after *Node) error {
+	existing, err := s.orderCreated(ctx, tx, actor, after)
+	if err == nil && existing != nil {
+		return fault.At(fault.Conflict, "ServiceRequest.identifier", "this order number has a case already, on %s", existing.Reference())
+	}
+	return err
+}
+
+// sameOrder: what makes it this order stays; anything else is a new order.
+func sameOrder(c workflow.Case, before, after *Node) error {
+	if c.AcceptedAt != nil && before.Text("subject", "reference") != after.Text("subject", "reference") {
+		return fault.At(fault.BusinessRule, "ServiceRequest.subject", "a reader has the case, and its patient cannot change any more; revoke this order and send a new one")
+	}
+	was, numbered := placerIdentifier(before)
+	if is, err := placerIdentifier(after); numbered == nil && (err != nil || is != was) {
+		return fault.At(fault.BusinessRule, "ServiceRequest.identifier", "the placer's order number names the case and cannot change; revoke this order and send a new one")
+	}
+	return nil
+}
+
+// applies: an order that is activated again resumes only what was on hold, and
+// one that is revoked ends only what has not ended.
+func (e orderEvent) applies(c workflow.Case) bool {
+	switch c.State {
+	case workflow.Cancelled, workflow.Rejected, workflow.Failed, workflow.EnteredInError:
+		return false
+	}
+	return e.event != "resume" || c.State == workflow.OnHold
+}
+
+// fireOrderEvent refuses to cancel what is signed with words that help.
+func (s *Server) fireOrderEvent(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, e orderEvent) error {
+	if c.ReportNo > 0 {
+		return fault.At(fault.BusinessRule, "ServiceRequest.status",
+			"the second opinion is signed (the case is %s), and a signed report is not undone by its order: leave the status active or set completed; for a mistake in the report ask for an amendment, for a wrong patient ask the medical director ($declare-error)", c.State)
+	}
+	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, e.event, workflow.Input{Reason: e.reason})
+	return err
+}

@@ -1,0 +1,109 @@
+package fhir
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/overread/overread/internal/fault"
+)
+
+const parametersExample = `{"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"..."}]}`
+
+// readParameters reads the body of an operation by its row of the table. An
+// empty body is a Parameters without parameters. Every refusal names the
+// parameter and what is allowed.
+func readParameters(op operation, body []byte) (request, error) {
+	var r request
+	var given []*Node
+	if len(strings.TrimSpace(string(body))) > 0 {
+		n, err := Parse(body, Limits{})
+		if err != nil {
+			return r, err
+		}
+		if n.Type() != "Parameters" {
+			return r, fault.New(fault.Structure, "the body of $%s must be a FHIR Parameters resource, for example %s; or empty", op.Name, parametersExample)
+		}
+		if n, err = Decode(body, "Parameters"); err != nil {
+			return r, err
+		}
+		given = n.Get("parameter").Items()
+	}
+	return r, fill(&r, "$"+op.Name, op.Takes, given, "Parameters.parameter")
+}
+
+// fill gives each parameter to its row. owner is what takes the rows: "$claim",
+// or "discrepancy" for parts.
+func fill(r *request, owner string, rows []parameter, given []*Node, path string) error {
+	count := map[string]int{}
+	for i, p := range given {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		row, ok := rowOf(rows, p.Text("name"))
+		if !ok {
+			return fault.At(fault.Value, at+".name", "%s knows no parameter of this name; %s", owner, allowed(rows))
+		}
+		if count[row.Name]++; count[row.Name] > 1 && !row.Many {
+			return fault.At(fault.Value, at, "%s takes the parameter %s once only", owner, row.Name)
+		}
+		if err := give(r, row, p, at); err != nil {
+			return err
+		}
+	}
+	for _, row := range rows {
+		if count[row.Name] < row.Min {
+			return fault.At(fault.Required, path, "%s needs the parameter %s: %s", owner, row.Name, row.Doc)
+		}
+	}
+	return nil
+}
+
+func give(r *request, row parameter, p *Node, at string) error {
+	if row.Type == "" {
+		row.Set(r, p)
+		return fill(r, row.Name, row.Parts, p.Get("part").Items(), at+".part")
+	}
+	for _, element := range valueElements(row.Type) {
+		v := p.Get(element)
+		if v == nil {
+			continue
+		}
+		if row.Codes != nil && !slices.Contains(row.Codes, v.Text()) {
+			return fault.At(fault.Value, at+"."+element, "the parameter %s is one of: %s", row.Name, strings.Join(row.Codes, ", "))
+		}
+		row.Set(r, v)
+		return nil
+	}
+	return fault.At(fault.Value, at, "the parameter %s must have its value in %s", row.Name, valueElements(row.Type)[0])
+}
+
+// valueElements are where the value of a type may stand. Clients often send a
+// code as a string, which means the same here.
+func valueElements(typ string) []string {
+	switch typ {
+	case "code":
+		return []string{"valueCode", "valueString"}
+	case "string":
+		return []string{"valueString", "valueMarkdown"}
+	}
+	return []string{"value" + strings.ToUpper(typ[:1]) + typ[1:]}
+}
+
+func rowOf(rows []parameter, name string) (parameter, bool) {
+	for _, row := range rows {
+		if row.Name == name {
+			return row, true
+		}
+	}
+	return parameter{}, false
+}
+
+func allowed(rows []parameter) string {
+	if len(rows) == 0 {
+		return "it takes none"
+	}
+	names := make([]string, len(rows))
+	for i, row := range rows {
+		names[i] = row.Name
+	}
+	return "it takes: " + strings.Join(names, ", ")
+}

@@ -1,0 +1,189 @@
+package fhir
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// Publish is what every event of a case does to the FHIR resources
+// (workflow.Hooks), in the transaction of the event: the Task says where the
+// case stands, the DiagnosticReport keeps in step, and a signature renders the
+// report once and queues exactly those bytes for the EHR.
+func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
+		s.publishTask, s.publishReport, s.publishOrder,
+	} {
+		if err := step(ctx, tx, ch); err != nil {
+			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	c := ch.Case
+	r, err := s.resolver(ctx, tx, c.TenantID)
+	if err != nil {
+		return err
+	}
+	d := &dossier{c: c}
+	if err := d.findOrder(ctx, r); err != nil {
+		return err
+	}
+	src := taskSources{
+		Patient:   d.subjectReference(),
+		Requester: portable(d.order.Get("requester"), d.order),
+		Encounter: portable(d.order.Get("encounter"), d.order),
+		Reason:    ch.Input.Reason,
+		At:        ch.At,
+	}
+	if src.Owner, err = s.owner(ctx, tx, c); err != nil {
+		return err
+	}
+	if src.Due, err = workflow.DueTx(ctx, tx, c.CaseID); err != nil {
+		return err
+	}
+	return s.putIfChanged(ctx, tx, ch.Actor, caseTask(d.task, c, src), d.task)
+}
+
+// owner answers for the case: the reader who has it, before that the service.
+func (s *Server) owner(ctx context.Context, tx pgx.Tx, c workflow.Case) (*Node, error) {
+	n, err := s.practitioner(ctx, tx, c.TenantID, c.ReaderID)
+	if n == nil && err == nil {
+		n, err = s.service(ctx, tx, c.TenantID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resourceReference(n), nil
+}
+
+// publishReport brings the DiagnosticReport to what the state says of it
+// (workflow.States); a signature makes a new version of it.
+func (s *Server) publishReport(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	status := ch.Case.State.Info().Report
+	if ch.Report == nil && (status == "" || status == "=" || ch.Before == ch.Case.State) {
+		return nil
+	}
+	stored, err := s.store.Get(ctx, tx, "DiagnosticReport", reportID(ch.Case))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	before, err := stored.found()
+	if err != nil {
+		return err
+	}
+	if ch.Report != nil {
+		return s.release(ctx, tx, ch, before)
+	}
+	if before.Node == nil && status != "registered" || before.Text("status") == status {
+		return nil
+	}
+	src, err := s.reportSources(ctx, tx, ch.Case)
+	if err != nil {
+		return err
+	}
+	_, err = s.store.Put(ctx, tx, ch.Actor, registeredReport(src, status), nil)
+	return err
+}
+
+// release stores a signed version of the report with its Observations and
+// Provenance, and queues it for every destination of the tenant.
+func (s *Server) release(ctx context.Context, tx pgx.Tx, ch workflow.Change, before found) error {
+	src, err := s.reportSources(ctx, tx, ch.Case)
+	if err != nil {
+		return err
+	}
+	src.Report = *ch.Report
+	if src.History, err = workflow.ReportsTx(ctx, tx, ch.Case.CaseID); err != nil {
+		return err
+	}
+	src.History = src.History[:ch.Report.No-1] // the last one is this version
+	report, err := diagnosticReport(src)
+	if err != nil {
+		return err
+	}
+	stored, err := s.store.Put(ctx, tx, ch.Actor, report, nil)
+	if err != nil {
+		return err
+	}
+	parts, err := s.releaseObservations(ctx, tx, ch.Actor, src)
+	if err != nil {
+		return err
+	}
+	previous := int64(0)
+	if src.Report.No > 1 {
+		previous = before.version
+	}
+	origin := provenance(src, stored.Version, previous)
+	if _, err := s.store.Put(ctx, tx, ch.Actor, origin, nil); err != nil {
+		return err
+	}
+	return s.deliver(ctx, tx, src, report, parts, origin)
+}
+
+// releaseObservations stores the Observations of this version, and takes back
+// those of an earlier one that it no longer has.
+func (s *Server) releaseObservations(ctx context.Context, tx pgx.Tx, actor access.Actor, src reportSources) ([]*Node, error) {
+	parts := observations(src)
+	for _, o := range formerObservations(src) {
+		_, err := s.store.Get(ctx, tx, "Observation", o.Text("id"))
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, o)
+	}
+	for _, o := range parts {
+		if _, err := s.store.Put(ctx, tx, actor, o, nil); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
+// publishOrder sets the status of the ServiceRequest, but only where the
+// tenant has made us its authority: an order belongs to its placer (COW 1.0).
+func (s *Server) publishOrder(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	c := ch.Case
+	if c.Policy.ServiceRequestAuthority != workflow.FillerSets || c.ServiceRequestID == nil {
+		return nil
+	}
+	stored, err := s.store.Get(ctx, tx, "ServiceRequest", *c.ServiceRequestID)
+	if err != nil {
+		return err
+	}
+	before, err := stored.found()
+	if err != nil {
+		return err
+	}
+	after := before.Clone()
+	after.Set("status", c.State.Info().ServiceRequest)
+	return s.putIfChanged(ctx, tx, ch.Actor, after, before.Node)
+}
+
+// putIfChanged stores after, unless it says the same as before: a deadline
+// that passes is an event of the case, and no change of its Task.
+func (s *Server) putIfChanged(ctx context.Context, tx pgx.Tx, actor access.Actor, after, before *Node) error {
+	if before != nil && bytes.Equal(undated(after), undated(before)) {
+		return nil
+	}
+	_, err := s.store.Put(ctx, tx, actor, after, nil)
+	return err
+}
+
+func undated(n *Node) []byte {
+	n = n.Clone()
+	n.Remove("meta")
+	n.Remove("lastModified")
+	return n.Bytes()
+}

@@ -1,0 +1,110 @@
+package fhir
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// rowFor is the row of the table for the type in the address. It returns a
+// fault of kind NotFound for a type that is not served, and MethodNotAllowed
+// for an interaction that the type does not have.
+func (s *Server) rowFor(c echo.Context, interaction string) (*resourceType, error) {
+	row, ok := s.resources[c.Param("type")]
+	switch {
+	case !ok:
+		return nil, fault.New(fault.NotFound, "this type of resource is not served; /fhir/metadata lists those that are")
+	case !row.allows(interaction):
+		return nil, fault.New(fault.MethodNotAllowed, "%s does not have the interaction %s here; /fhir/metadata lists what it has", row.name, interaction)
+	}
+	return row, nil
+}
+
+// read is GET /fhir/{type}/{id}, FHIR R4 http.html#read: one primary-key
+// look-up, and the kept bytes.
+func (s *Server) read(c echo.Context, actor access.Actor) error {
+	row, err := s.rowFor(c, "read")
+	if err != nil {
+		return err
+	}
+	if row.content != nil {
+		return s.readContent(c, row)
+	}
+	ctx := c.Request().Context()
+	return s.readStored(c, actor, func(tx pgx.Tx) (Stored, error) {
+		return s.store.Visible(ctx, tx, actor, row.name, c.Param("id"))
+	})
+}
+
+// vread is GET /fhir/{type}/{id}/_history/{version}, FHIR R4 http.html#vread.
+func (s *Server) vread(c echo.Context, actor access.Actor) error {
+	row, err := s.rowFor(c, "vread")
+	if err != nil {
+		return err
+	}
+	version, err := strconv.ParseInt(c.Param("version"), 10, 64)
+	if err != nil {
+		return notFound()
+	}
+	ctx := c.Request().Context()
+	return s.readStored(c, actor, func(tx pgx.Tx) (Stored, error) {
+		if err := s.store.mustBeVisible(ctx, tx, actor, row.name, c.Param("id")); err != nil {
+			return Stored{}, err
+		}
+		return s.store.Version(ctx, tx, row.name, c.Param("id"), version)
+	})
+}
+
+func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.Tx) (Stored, error)) error {
+	if !idPattern.MatchString(c.Param("id")) {
+		return notFound()
+	}
+	found, err := inTenant(c.Request().Context(), s, actor, get)
+	if err != nil {
+		return err
+	}
+	if unchanged(c.Request(), found) {
+		c.Response().Header().Set("ETag", found.ETag())
+		return c.NoContent(http.StatusNotModified)
+	}
+	return s.reply(c, http.StatusOK, found)
+}
+
+// readContent reads what is part of the program.
+func (s *Server) readContent(c echo.Context, row *resourceType) error {
+	for _, n := range row.content() {
+		if n.Text("id") == c.Param("id") {
+			return write(c, http.StatusOK, n.Bytes())
+		}
+	}
+	return notFound()
+}
+
+// healthz says that the program runs; readyz, that it can work.
+func (s *Server) healthz(c echo.Context, _ access.Actor) error {
+	return c.JSON(http.StatusOK, map[string]string{"status": "ok", "version": s.version})
+}
+
+func (s *Server) readyz(c echo.Context, _ access.Actor) error {
+	if err := s.db.Ping(c.Request().Context()); err != nil {
+		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "the database does not answer"}}, Cause: err}
+	}
+	return c.JSON(http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// inTenant runs fn in a transaction of the actor's tenant and returns what it
+// returns. Like fn of pg.DB.Tenant, fn may be run again.
+func inTenant[T any](ctx context.Context, s *Server, actor access.Actor, fn func(tx pgx.Tx) (T, error)) (T, error) {
+	var result T
+	err := s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) (err error) {
+		result, err = fn(tx)
+		return err
+	})
+	return result, err
+}

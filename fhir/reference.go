@@ -1,0 +1,128 @@
+package fhir
+
+import (
+	"regexp"
+	"strings"
+)
+
+// target is where a reference points, taken apart: FHIR R4
+// references.html#literal. At most one of these is set: typ (with id or query),
+// other, fragment.
+type target struct {
+	base     string // of an absolute URL: what stands before Type/id
+	typ      string
+	id       string
+	version  string // of a version-specific reference
+	query    string // of a conditional one: Patient?identifier=...
+	other    string // urn:uuid:..., urn:oid:..., or a URL that is not of a FHIR server
+	fragment bool   // of a contained resource: #id
+}
+
+var (
+	idPattern   = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`) // FHIR R4 datatypes.html#id
+	typePattern = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
+)
+
+// parseReference takes a reference apart. "" is no target at all.
+func parseReference(text string) target {
+	switch {
+	case text == "":
+		return target{}
+	case strings.HasPrefix(text, "#"):
+		return target{fragment: true}
+	case strings.HasPrefix(text, "urn:"):
+		return target{other: text}
+	}
+	if typ, query, ok := strings.Cut(text, "?"); ok && typePattern.MatchString(typ) {
+		return target{typ: typ, query: query}
+	}
+	var t target
+	rest, version, versioned := strings.Cut(text, "/_history/")
+	segments := strings.Split(rest, "/")
+	n := len(segments)
+	if n < 2 || !typePattern.MatchString(segments[n-2]) || !idPattern.MatchString(segments[n-1]) || versioned && !idPattern.MatchString(version) {
+		return target{other: text}
+	}
+	t.typ, t.id, t.version = segments[n-2], segments[n-1], version
+	if t.base = strings.Join(segments[:n-2], "/"); t.base != "" && !isHTTP(t.base) {
+		return target{other: text}
+	}
+	return t
+}
+
+func isHTTP(url string) bool {
+	return strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://")
+}
+
+func (t target) local() bool    { return t.id != "" && t.base == "" }
+func (t target) absolute() bool { return t.id != "" && t.base != "" }
+
+// relative is Type/id, without the version.
+func (t target) relative() string { return t.typ + "/" + t.id }
+
+// versioned is s with the version that t had.
+func (t target) versionedAs(s, version string) string {
+	if t.version == "" {
+		return s
+	}
+	return s + "/_history/" + version
+}
+
+// link is one place in a resource that points somewhere.
+type link struct {
+	path   string // FHIRPath, for the client
+	node   *Node  // the string to rewrite
+	isURI  bool   // an element of type url or uri: points only if it equals a fullUrl
+	target target
+}
+
+// linksOf finds the references and urls of a resource; root stands for the
+// resource itself in their paths.
+func linksOf(n *Node, root string) []link {
+	var links []link
+	n.Walk(func(path string, v *Node) {
+		if !v.IsString() {
+			return
+		}
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		reference := name == "reference"
+		if !reference && !namesURI(name) {
+			return
+		}
+		links = append(links, link{
+			path:   root + strings.TrimPrefix(path, n.Type()),
+			node:   v,
+			isURI:  !reference,
+			target: parseReference(v.Text()),
+		})
+	})
+	return links
+}
+
+// namesURI tells whether an element is of type url, uri or canonical by its
+// name, as R4 has them: url, valueUri, instantiatesCanonical, Endpoint.address.
+// An Identifier.value is none of them, even if it looks like one.
+func namesURI(name string) bool {
+	name, _, _ = strings.Cut(name, "[")
+	lower := strings.ToLower(name)
+	return strings.HasSuffix(lower, "url") || strings.HasSuffix(lower, "uri") || strings.HasSuffix(lower, "canonical") || lower == "address"
+}
+
+// narrativeLink finds where a narrative points, FHIR R4 bundle.html#references.
+var narrativeLink = regexp.MustCompile(`\b(href|src)(\s*=\s*)("[^"]*"|'[^']*')`)
+
+// rewriteNarrative gives every href and src of the narratives of a resource, its
+// contained ones included, to fn, which returns what shall stand there.
+func rewriteNarrative(n *Node, fn func(url string) string) {
+	for _, resource := range append([]*Node{n}, n.Each("contained")...) {
+		div := resource.Get("text", "div")
+		if !div.IsString() {
+			continue
+		}
+		div.SetText(narrativeLink.ReplaceAllStringFunc(div.Text(), func(attribute string) string {
+			part := narrativeLink.FindStringSubmatch(attribute)
+			quote, url := part[3][:1], part[3][1:len(part[3])-1]
+			return part[1] + part[2] + quote + fn(url) + quote
+		}))
+	}
+}

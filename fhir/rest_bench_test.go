@@ -1,0 +1,68 @@
+package fhir
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// What a client waits for, HTTP and PostgreSQL included:
+//
+//	go test ./fhir -run xxx -bench REST -cpu 2
+func BenchmarkRESTReadByID(b *testing.B) {
+	r := startREST(b)
+	path := "/fhir/Patient/" + r.mustCreate("Patient", patientJSON("1"))
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r.expect(http.StatusOK, r.get(path))
+		}
+	})
+}
+
+func BenchmarkRESTCreateServiceRequest(b *testing.B) {
+	r := startREST(b)
+	body := orderJSON("Patient/" + r.mustCreate("Patient", patientJSON("1")))
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r.expect(http.StatusCreated, r.post("/fhir/ServiceRequest", body))
+		}
+	})
+}
+
+// Six entries: patient, practitioner and organization are known already, as
+// they are for most orders; study, report and order are new.
+func BenchmarkRESTTransaction(b *testing.B) {
+	r := startREST(b)
+	var number atomic.Int64
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			body := strings.Replace(orderTransaction(fmt.Sprint(number.Add(1))),
+				`"method":"PUT","url":"Organization/radiology"`, `"method":"POST","url":"Organization","ifNoneExist":"name:exact=Radiology"`, 1)
+			r.expect(http.StatusOK, r.post("/fhir", body))
+		}
+	})
+}
+
+func BenchmarkRESTSearchByIdentifier(b *testing.B) {
+	r := startREST(b)
+	for i := range 1000 {
+		r.mustCreate("Patient", patientJSON(fmt.Sprint(i)))
+	}
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r.expect(http.StatusOK, r.get("/fhir/Patient?identifier=urn:mrn%7C500"))
+		}
+	})
+}
+
+func (r *rest) expect(status int, got response) {
+	if got.status != status {
+		r.t.Errorf("%d %s", got.status, got.body)
+	}
+}

@@ -1,0 +1,186 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// What every request goes through, from the outside in: observe (request id,
+// log line, errors become OperationOutcomes), recover, admit (who is it, may
+// they), and then its handler.
+
+type requestIDKey struct{}
+
+// requestID is the id of the request that is being served, "" outside one.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// requestIDPattern is what we take over from a client; it ends up in logs.
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// observe gives the request its id, renders its error, and logs one line. The
+// line has the route's template, never the path with its ids or the query.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		began := time.Now()
+		id := c.Request().Header.Get("X-Request-Id")
+		if !requestIDPattern.MatchString(id) {
+			id = uuid.Must(uuid.NewV7()).String()
+		}
+		c.Response().Header().Set("X-Request-Id", id)
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), requestIDKey{}, id)))
+		if err := next(c); err != nil {
+			s.fail(err, c)
+		}
+		s.log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
+			slog.String("method", c.Request().Method),
+			slog.String("route", c.Path()),
+			slog.Int("status", c.Response().Status),
+			slog.Float64("ms", float64(time.Since(began).Microseconds())/1000),
+			slog.String("request_id", id))
+		return nil
+	}
+}
+
+// errPanic is what the client of a handler that panicked is told: nothing.
+var errPanic = errors.New("panic")
+
+// recover turns a panic into an error. What was panicked with may be a
+// patient's, so only its type is logged, and where.
+func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch r := recover(); r {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(r)
+			default:
+				s.log.Error("panic", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()), "request_id", requestID(c.Request().Context()))
+				err = errPanic
+			}
+		}()
+		return next(c)
+	}
+}
+
+// admit finds out who is calling and whether the route is theirs, and that
+// they can read what they would be answered.
+func (s *Server) admit(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !acceptable(c) {
+			return fault.New(fault.NotAcceptable, "only application/fhir+json (FHIR version 4.0) is served: send Accept: application/fhir+json, or none")
+		}
+		for _, value := range c.ParamValues() {
+			if readable("", value) != nil { // PostgreSQL would refuse it
+				return notFound()
+			}
+		}
+		if r.by == nil {
+			return r.handle(c, access.Actor{})
+		}
+		token, err := bearer(c.Request())
+		if err != nil {
+			return err
+		}
+		actor, err := access.Identify(c.Request().Context(), s.db, token)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(r.by, actor.Role) {
+			return fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
+		}
+		return r.handle(c, actor)
+	}
+}
+
+func bearer(r *http.Request) (string, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
+		return "", fault.New(fault.Unauthenticated, "send a bearer token: Authorization: Bearer ...")
+	}
+	return token, nil
+}
+
+// fail writes an error as an OperationOutcome. It is the only place that does.
+func (s *Server) fail(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	id := requestID(c.Request().Context())
+	err = explain(err)
+	status, body := Outcome(err, id)
+	if status == http.StatusInternalServerError && err != errPanic {
+		s.log.Error("internal error", "error", safely(err), "route", c.Path(), "request_id", id)
+	}
+	header := c.Response().Header()
+	for _, name := range []string{"ETag", "Last-Modified", "Location"} {
+		header.Del(name) // a handler may have prepared them for its success
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="overread"`)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		header.Set("Retry-After", "5")
+	}
+	_ = write(c, status, body.Bytes()) // the client has gone
+}
+
+// explain finds the fault in errors of the router, of net/http and of the way
+// to PostgreSQL; what is left is internal.
+func explain(err error) error {
+	var (
+		routing *echo.HTTPError
+		tooLong *http.MaxBytesError
+		connect *pgconn.ConnectError
+		refused *pgconn.PgError
+		known   *fault.Error
+	)
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &routing) && routing.Code == http.StatusMethodNotAllowed:
+		return fault.New(fault.MethodNotAllowed, "this address does not take this method; the Allow header says which it takes, and /fhir/metadata everything that is served")
+	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:
+		return fault.New(fault.NotFound, "nothing is served at this address; FHIR is below /fhir, and /fhir/metadata says what is")
+	case errors.As(err, &tooLong):
+		return fault.New(fault.TooLarge, "the body is larger than %d bytes", tooLong.Limit)
+	case errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "try again in a moment: the same request is safe to repeat"}}, Cause: err}
+	}
+	return err
+}
+
+// unavailable tells by its SQLSTATE whether an error will pass by itself: the
+// server is going down or full, or two transactions met.
+func unavailable(code string) bool {
+	return slices.Contains([]string{"57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03", "57014"}, code) || strings.HasPrefix(code, "08")
+}
+
+// safely describes an internal error for the log. PostgreSQL's own words may
+// quote the row, so of them only the code and the constraint are kept.
+func safely(err error) string {
+	var p *pgconn.PgError
+	if errors.As(err, &p) {
+		return fmt.Sprintf("PostgreSQL %s, constraint %q, table %q, routine %s", p.Code, p.ConstraintName, p.TableName, p.Routine)
+	}
+	return err.Error()
+}

@@ -1,0 +1,322 @@
+package fhir
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/fault"
+)
+
+// A query is a search as it was understood: FHIR R4 search.html. Criteria
+// are all to be met; each by any of its alternatives.
+type query struct {
+	row      *resourceType
+	tenant   uuid.UUID
+	criteria []criterion
+	count    int
+	sort     string // a column of sorts
+	after    cursor
+	used     url.Values // what of the question was used, for the self link
+}
+
+// criterion is one parameter of the question; of its fields those of its kind
+// are set.
+type criterion struct {
+	param     string
+	not       bool // token with :not
+	keys      []uuid.UUID
+	spans     []span
+	texts     []textMatch
+	ids       []string // _id
+	ofUpdated bool     // spans are of _lastUpdated
+}
+
+// span is a date asked for, with its prefix.
+type span struct {
+	prefix string
+	interval
+}
+
+type textMatch struct{ modifier, text string }
+
+// maxValues bounds the alternatives in one question, all parameters together.
+const maxValues = 200
+
+// parseQuery understands a question about a type. What it does not know is
+// refused, or left out where lenient (FHIR R4 search.html#errors); a value that
+// cannot be read is always refused. ehr turns the EHR's own references into
+// ours.
+func parseQuery(tenant uuid.UUID, row *resourceType, asked url.Values, lenient bool, ehr func(string) []string) (*query, error) {
+	q := &query{row: row, tenant: tenant, count: defaultCount, sort: "-_id", used: url.Values{}}
+	values := 0
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		for _, value := range asked[name] {
+			if err := readable(name, value); err != nil {
+				return nil, err
+			}
+			values += 1 + strings.Count(value, ",")
+			if values > maxValues {
+				return nil, fault.New(fault.TooLarge, "more than %d values in one search: split it", maxValues)
+			}
+			known, err := q.take(name, value, ehr)
+			switch {
+			case err != nil:
+				return nil, err
+			case known:
+				q.used.Add(name, value)
+			case !lenient:
+				return nil, q.unknown(name)
+			}
+		}
+	}
+	return q, nil
+}
+
+// readable refuses what no stored text can be equal to, before PostgreSQL does.
+// The text of the refusal does not repeat it.
+func readable(name, value string) error {
+	switch {
+	case !utf8.ValidString(name) || !utf8.ValidString(value):
+		return fault.New(fault.Value, "a search parameter is not valid UTF-8")
+	case strings.ContainsRune(name, 0) || strings.ContainsRune(value, 0):
+		return fault.New(fault.Value, "a search parameter contains a NUL character")
+	case len(value) > 8192:
+		return fault.New(fault.TooLarge, "a search parameter is longer than 8192 bytes")
+	}
+	return nil
+}
+
+func (q *query) unknown(name string) error {
+	names := []string{"_id", "_lastUpdated"}
+	for _, p := range q.row.search {
+		names = append(names, p.name)
+	}
+	for result := range resultParams {
+		if result != "_after" {
+			names = append(names, result)
+		}
+	}
+	slices.Sort(names)
+	given := "this search parameter"
+	if short := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-:."); short == "" && len(name) < 64 {
+		given = "the search parameter " + name
+	}
+	return fault.New(fault.NotSupported, "%s cannot search by %s; it can by: %s (or send Prefer: handling=lenient)",
+		q.row.name, given, strings.Join(names, ", "))
+}
+
+// take adds one parameter; known is false when the type has no such parameter.
+func (q *query) take(name, value string, ehr func(string) []string) (known bool, err error) {
+	if set, ok := resultParams[name]; ok {
+		return true, set(q, value)
+	}
+	name, modifier, _ := strings.Cut(name, ":")
+	if value == "" { // ignoring it would answer with everything
+		if _, ok := q.row.param(name); !ok && name != "_id" && name != "_lastUpdated" {
+			return false, nil
+		}
+		return true, fault.New(fault.Value, "the search parameter %s has no value", name)
+	}
+	c := criterion{param: name}
+	switch p, ok := q.row.param(name); {
+	case name == "_id" && modifier == "":
+		c.ids, err = ids(value)
+	case name == "_lastUpdated" && modifier == "":
+		c.ofUpdated = true
+		c.spans, err = spans(value)
+	case !ok:
+		return false, nil
+	case p.kind == "date" && modifier == "":
+		c.param = p.key
+		c.spans, err = spans(value)
+	case p.kind == "string" && (modifier == "" || modifier == "exact" || modifier == "contains"):
+		c.param = p.key
+		c.texts, err = texts(modifier, value)
+	case p.kind == "token" && (modifier == "" || modifier == "not"):
+		c.not = modifier == "not"
+		c.keys, err = tokenQuestion(keySpace{q.tenant, q.row.name, p.key}, value)
+	case p.kind == "reference" && (modifier == "" || modifier == "identifier" || typePattern.MatchString(modifier)):
+		c.keys, err = referenceQuestion(keySpace{q.tenant, q.row.name, p.key}, modifier, value, ehr)
+	case p.kind == "uri" && modifier == "":
+		for _, v := range alternatives(value) {
+			c.keys = append(c.keys, keySpace{q.tenant, q.row.name, p.key}.key(formURI, unescape(v)))
+		}
+	default:
+		return true, fault.New(fault.NotSupported, "the search parameter %s does not have this modifier here", name)
+	}
+	q.criteria = append(q.criteria, c)
+	return true, err
+}
+
+func ids(value string) ([]string, error) {
+	list := alternatives(value)
+	for _, id := range list {
+		if !idPattern.MatchString(id) {
+			return nil, fault.New(fault.Value, "_id must be one or more ids, separated by commas")
+		}
+	}
+	return list, nil
+}
+
+// datePrefixes are those of FHIR R4 search.html#prefix.
+var datePrefixes = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
+
+func spans(value string) ([]span, error) {
+	var list []span
+	for _, v := range alternatives(value) {
+		prefix := "eq"
+		if len(v) > 2 && slices.Contains(datePrefixes, v[:2]) {
+			prefix, v = v[:2], v[2:]
+		}
+		i, ok := parseInterval(strings.ReplaceAll(v, " ", "+")) // a + that was not escaped
+		if !ok {
+			return nil, fault.New(fault.Value, "a date must look like 2026, 2026-01, 2026-01-31 or 2026-01-31T09:30:00Z, after an optional prefix: %s", strings.Join(datePrefixes, ", "))
+		}
+		list = append(list, span{prefix, i})
+	}
+	return list, nil
+}
+
+func texts(modifier, value string) ([]textMatch, error) {
+	var list []textMatch
+	for _, v := range alternatives(value) {
+		v = unescape(v)
+		if modifier != "exact" {
+			v = fold(v)
+		}
+		if v == "" {
+			return nil, fault.New(fault.Value, "a text to search for is empty")
+		}
+		list = append(list, textMatch{modifier, v})
+	}
+	return list, nil
+}
+
+// tokenQuestion are the keys of code, system|code, |code and system|, FHIR R4
+// search.html#token.
+func tokenQuestion(space keySpace, value string) ([]uuid.UUID, error) {
+	var keys []uuid.UUID
+	for _, v := range alternatives(value) {
+		system, code, split := cutUnescaped(v)
+		code = bareUID(code)
+		switch {
+		case !split && code != "":
+			keys = append(keys, space.key(formCode, code))
+		case code != "":
+			keys = append(keys, space.key(formSystemCode, system, code))
+		case system != "":
+			keys = append(keys, space.key(formSystem, system))
+		default:
+			return nil, fault.New(fault.Value, "a token must be a code, system|code, |code or system|")
+		}
+	}
+	return keys, nil
+}
+
+// referenceQuestion are the keys of id, Type/id, a URL, or with :identifier of
+// a logical reference, FHIR R4 search.html#reference.
+func referenceQuestion(space keySpace, modifier, value string, ehr func(string) []string) ([]uuid.UUID, error) {
+	var keys []uuid.UUID
+	for _, v := range alternatives(value) {
+		if modifier == "identifier" {
+			system, code, split := cutUnescaped(v)
+			code = bareUID(code)
+			switch {
+			case code == "":
+				return nil, fault.New(fault.Value, "an identifier must be a value, system|value or |value")
+			case split:
+				keys = append(keys, space.key(formIdentifier, system, code))
+			default:
+				keys = append(keys, space.key(formIdentifier, code))
+			}
+			continue
+		}
+		v = unescape(v)
+		if modifier != "" && !strings.Contains(v, "/") {
+			v = modifier + "/" + v
+		}
+		if v == "" {
+			return nil, fault.New(fault.Value, "a reference must be an id, Type/id or a URL")
+		}
+		if !strings.ContainsAny(v, "/:") {
+			keys = append(keys, space.key(formID, v))
+			continue
+		}
+		for _, known := range ehr(v) {
+			keys = append(keys, space.key(formReference, known))
+		}
+	}
+	return keys, nil
+}
+
+// matches tells whether a resource that is not in the database (part of the
+// program, or of the Bundle at hand) meets the conditions, all of which must
+// be of keys or ids.
+func (q *query) matches(n *Node) bool {
+	keys := indexOf(q.tenant, q.row, n).keys
+	for _, c := range q.criteria {
+		met := slices.Contains(c.ids, n.Text("id"))
+		for _, key := range c.keys {
+			met = met || slices.Contains(keys, key)
+		}
+		if met == c.not {
+			return false
+		}
+	}
+	return true
+}
+
+// byKeys tells whether matches can judge the query.
+func (q *query) byKeys() bool {
+	for _, c := range q.criteria {
+		if c.spans != nil || c.texts != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// alternatives splits at commas that are not escaped, FHIR R4
+// search.html#escaping. What it returns is still escaped.
+func alternatives(value string) []string {
+	var list []string
+	start, escaped := 0, false
+	for i := range len(value) {
+		switch {
+		case escaped:
+			escaped = false
+		case value[i] == '\\':
+			escaped = true
+		case value[i] == ',':
+			list = append(list, value[start:i])
+			start = i + 1
+		}
+	}
+	return append(list, value[start:])
+}
+
+// cutUnescaped cuts a token at its first | that is not escaped; without one,
+// all of it is the code.
+func cutUnescaped(value string) (system, code string, split bool) {
+	escaped := false
+	for i := range len(value) {
+		switch {
+		case escaped:
+			escaped = false
+		case value[i] == '\\':
+			escaped = true
+		case value[i] == '|':
+			return unescape(value[:i]), unescape(value[i+1:]), true
+		}
+	}
+	return "", unescape(value), false
+}
+
+var unescaper = strings.NewReplacer(`\\`, `\`, `\,`, `,`, `\|`, `|`, `\$`, `$`)
+
+func unescape(value string) string { return unescaper.Replace(value) }

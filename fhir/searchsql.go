@@ -1,0 +1,207 @@
+package fhir
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// find answers a query with up to limit resources, in the query's order, that
+// the actor may see.
+func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit int) ([]Stored, error) {
+	b := &sqlBuilder{args: pgx.NamedArgs{"type": q.row.name, "limit": limit}}
+	for _, c := range q.criteria {
+		b.criterion(c)
+	}
+	b.page(q)
+	if hidesOriginals(actor) {
+		b.where = append(b.where, notHidden)
+	}
+	order := sorts[q.sort]
+	rows, err := tx.Query(ctx, `
+		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
+		FROM resource_search r
+		WHERE r.type = @type
+		  AND NOT r.deleted`+b.conditions()+`
+		ORDER BY r.`+order.column+` `+order.direction+`, r.id `+order.direction+`
+		LIMIT @limit`, b.args)
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
+	}
+	return found, nil
+}
+
+// sqlBuilder makes the WHERE of a query. All that a client said is in args.
+type sqlBuilder struct {
+	where []string
+	args  pgx.NamedArgs
+}
+
+func (b *sqlBuilder) conditions() string {
+	var s strings.Builder
+	for _, w := range b.where {
+		s.WriteString("\n\t\t  AND ")
+		s.WriteString(w)
+	}
+	return s.String()
+}
+
+// arg binds a value and returns its placeholder.
+func (b *sqlBuilder) arg(value any) string {
+	name := fmt.Sprintf("a%d", len(b.args))
+	b.args[name] = value
+	return "@" + name
+}
+
+func (b *sqlBuilder) criterion(c criterion) {
+	switch {
+	case c.ids != nil:
+		b.where = append(b.where, `r.id = ANY (`+b.arg(c.ids)+`::text[])`)
+	case c.ofUpdated:
+		b.where = append(b.where, b.any(len(c.spans), func(i int) string {
+			return b.span(c.spans[i], "r.last_updated", "r.last_updated")
+		}))
+	case c.spans != nil:
+		b.where = append(b.where, b.exists("resource_date", c.param, len(c.spans), func(i int) string {
+			return b.span(c.spans[i], "v.low", "v.high")
+		}))
+	case c.texts != nil:
+		b.where = append(b.where, b.exists("resource_string", c.param, len(c.texts), func(i int) string {
+			return b.text(c.texts[i])
+		}))
+	case c.not:
+		b.where = append(b.where, `NOT r.keys && `+b.arg(c.keys)+`::uuid[]`)
+	case len(c.keys) == 1:
+		b.where = append(b.where, `r.keys @> `+b.arg(c.keys)+`::uuid[]`)
+	default:
+		b.where = append(b.where, `r.keys && `+b.arg(keysOrNone(c.keys))+`::uuid[]`)
+	}
+}
+
+func keysOrNone(keys []uuid.UUID) []uuid.UUID {
+	if keys == nil {
+		return []uuid.UUID{}
+	}
+	return keys
+}
+
+func (b *sqlBuilder) exists(table, param string, n int, test func(i int) string) string {
+	return `EXISTS (
+			SELECT FROM ` + table + ` v
+			WHERE v.tenant_id = r.tenant_id AND v.type = r.type AND v.id = r.id AND v.param = ` + b.arg(param) + `
+			  AND ` + b.any(n, test) + `)`
+}
+
+func (b *sqlBuilder) any(n int, test func(i int) string) string {
+	tests := make([]string, n)
+	for i := range tests {
+		tests[i] = test(i)
+	}
+	return "(" + strings.Join(tests, " OR ") + ")"
+}
+
+// spanTests compare the half-open interval [low, high) of a value with the
+// [@low, @high) that is asked for: FHIR R4 search.html#prefix.
+var spanTests = map[string]string{
+	"eq": `low >= @low AND high <= @high`,
+	"ne": `NOT (low >= @low AND high <= @high)`,
+	"gt": `high > @high`,
+	"lt": `low < @low`,
+	"ge": `(high > @high OR low >= @low)`,
+	"le": `(low < @low OR high <= @high)`,
+	"sa": `low >= @high`,
+	"eb": `high <= @low`,
+	"ap": `low < @high + (@high - @low) / 10 AND high > @low - (@high - @low) / 10`,
+}
+
+// instantTests are the same for a value that is one moment, such as
+// _lastUpdated, and for which an interval would be empty.
+var instantTests = map[string]string{
+	"eq": `low >= @low AND low < @high`,
+	"ne": `NOT (low >= @low AND low < @high)`,
+	"gt": `low >= @high`,
+	"lt": `low < @low`,
+	"ge": `low >= @low`,
+	"le": `low < @high`,
+	"sa": `low >= @high`,
+	"eb": `low < @low`,
+	"ap": `low >= @low - (@high - @low) / 10 AND low < @high + (@high - @low) / 10`,
+}
+
+func (b *sqlBuilder) span(s span, lowColumn, highColumn string) string {
+	test := spanTests[s.prefix]
+	if lowColumn == highColumn {
+		test = instantTests[s.prefix]
+	}
+	low, high := b.arg(s.low)+"::timestamptz", b.arg(s.high)+"::timestamptz"
+	return "(" + strings.NewReplacer("@low", low, "@high", high, "low", lowColumn, "high", highColumn).Replace(test) + ")"
+}
+
+func (b *sqlBuilder) text(m textMatch) string {
+	switch m.modifier {
+	case "exact":
+		return `v.exact = ` + b.arg(m.text)
+	case "contains":
+		return `position(` + b.arg(m.text) + ` IN v.folded) > 0`
+	}
+	from := b.arg(m.text)
+	return `(v.folded >= ` + from + ` AND v.folded < ` + b.arg(m.text+"\U0010FFFF") + `)`
+}
+
+// page continues after the cursor.
+func (b *sqlBuilder) page(q *query) {
+	if q.after.id == "" {
+		return
+	}
+	order := sorts[q.sort]
+	sign := map[string]string{"ASC": ">", "DESC": "<"}[order.direction]
+	if order.column == "id" {
+		b.where = append(b.where, `r.id `+sign+` `+b.arg(q.after.id))
+		return
+	}
+	b.where = append(b.where, `(r.last_updated, r.id) `+sign+` (`+b.arg(q.after.lastUpdated)+`::timestamptz, `+b.arg(q.after.id)+`)`)
+}
+
+// hidesOriginals tells whether blinding concerns the actor.
+func hidesOriginals(actor access.Actor) bool { return actor.Role == access.Reader }
+
+// notHidden leaves out the original reports of blinded cases that are not
+// revealed yet, with all that belongs to them.
+const notHidden = `NOT EXISTS (
+			SELECT FROM case_original o
+			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
+			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
+			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL)`
+
+// Visible is Get for an actor: what blinding hides from them is as absent as
+// what does not exist.
+func (s *store) Visible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string) (Stored, error) {
+	if err := s.mustBeVisible(ctx, tx, actor, typ, id); err != nil {
+		return Stored{}, err
+	}
+	return s.Get(ctx, tx, typ, id)
+}
+
+func (s *store) mustBeVisible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string) error {
+	if !hidesOriginals(actor) {
+		return nil
+	}
+	var visible bool
+	err := tx.QueryRow(ctx, `
+		SELECT `+notHidden+`
+		FROM (VALUES (overread_tenant(), @type COLLATE "C", @id COLLATE "C")) AS r (tenant_id, type, id)`,
+		pgx.NamedArgs{"type": typ, "id": id}).Scan(&visible)
+	if err == nil && !visible {
+		err = notFound()
+	}
+	return err
+}

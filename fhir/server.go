@@ -1,0 +1,140 @@
+package fhir
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/workflow"
+)
+
+// Config is what a Server needs. DB, Engine and BaseURL have no default.
+type Config struct {
+	DB            *pg.DB
+	Engine        *workflow.Engine
+	BaseURL       string           // the FHIR base as clients see it, e.g. https://overread.example/fhir
+	Now           func() time.Time // default: time.Now
+	Log           *slog.Logger     // default: slog.Default()
+	MaxBody       int64            // bytes of a request's body; default: 4 MiB
+	Version       string           // of the program, for the CapabilityStatement
+	SecondOpinion ValueSet         // codes that mean "second opinion"; default: SecondOpinionCodes
+}
+
+// Server is the FHIR surface.
+type Server struct {
+	db            *pg.DB
+	engine        *workflow.Engine
+	store         *store
+	resources     map[string]*resourceType
+	typeNames     []string // of resources, in the order of the table
+	baseURL       string
+	now           func() time.Time
+	log           *slog.Logger
+	maxBody       int64
+	version       string
+	started       time.Time
+	secondOpinion ValueSet
+}
+
+// New makes a Server; Register puts it on a router.
+func New(cfg Config) (*Server, error) {
+	switch {
+	case cfg.DB == nil:
+		return nil, errors.New("fhir: no database")
+	case !strings.HasPrefix(cfg.BaseURL, "http://") && !strings.HasPrefix(cfg.BaseURL, "https://"):
+		return nil, errors.New("fhir: the base URL must begin with http:// or https://")
+	}
+	s := &Server{
+		db:            cfg.DB,
+		engine:        cfg.Engine,
+		baseURL:       strings.TrimRight(cfg.BaseURL, "/"),
+		now:           cfg.Now,
+		log:           cfg.Log,
+		maxBody:       cfg.MaxBody,
+		version:       cfg.Version,
+		secondOpinion: cfg.SecondOpinion,
+		resources:     map[string]*resourceType{},
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.maxBody <= 0 {
+		s.maxBody = 4 << 20
+	}
+	if s.secondOpinion == nil {
+		s.secondOpinion = SecondOpinionCodes
+	}
+	for _, row := range resourceTable() {
+		row.search = defined(row.name, append(row.search, commonParams()...))
+		s.resources[row.name] = &row
+		s.typeNames = append(s.typeNames, row.name)
+	}
+	s.resources["ValueSet"].content = func() []*Node { return valueSets(s.secondOpinion) } // as configured
+	s.started = s.now()
+	s.store = &store{resources: s.resources, now: s.now, audit: s.audit}
+	return s, nil
+}
+
+// route is one row of the table of routes. Who may call it is decided before
+// the handler runs: everybody where by is open, else the roles of by.
+type route struct {
+	method, path string
+	by           []access.Role
+	handle       handler
+}
+
+// A handler decodes, maps, acts and replies. It returns errors and never
+// writes them; route.go does. The actor of an open route is empty.
+type handler func(c echo.Context, actor access.Actor) error
+
+var (
+	open    []access.Role // no token asked for
+	anybody = []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Auditor, access.Director}
+	writers = []access.Role{access.Placer, access.Coordinator}
+)
+
+// routes is the table of routes: one per interaction, not per type (FHIR R4
+// http.html). Operations on a Task have a table of their own, operation.go.
+func (s *Server) routes() []route {
+	return []route{
+		{"GET", "/healthz", open, s.healthz},
+		{"GET", "/readyz", open, s.readyz},
+		{"GET", "/fhir/metadata", open, s.metadata},
+
+		{"GET", "/fhir/:type/:id", anybody, s.read},
+		{"GET", "/fhir/:type/:id/_history/:version", anybody, s.vread},
+		{"GET", "/fhir/:type", anybody, s.search},
+		{"POST", "/fhir/:type/_search", anybody, s.search},
+
+		{"POST", "/fhir/:type", writers, s.create},
+		{"PUT", "/fhir/:type/:id", writers, s.update},
+		{"PUT", "/fhir/:type", writers, s.conditionalUpdate},
+		{"POST", "/fhir", writers, s.transaction},
+		{"POST", "/fhir/", writers, s.transaction},
+
+		{"POST", "/fhir/Task/:id/:operation", anybody, s.operate},
+	}
+}
+
+// Register puts the routes on the router, and makes everything that the router
+// itself says (no such route, no such method) an OperationOutcome.
+func (s *Server) Register(e *echo.Echo) {
+	e.HTTPErrorHandler = s.fail
+	e.Use(s.observe, s.recover)
+	for _, r := range s.routes() {
+		handle := s.admit(r)
+		e.Add(r.method, r.path, handle)
+		if r.method == http.MethodGet {
+			e.Add(http.MethodHead, r.path, handle)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package fhir
+
+import (
+	"strings"
+	"time"
+
+	"github.com/overread/overread/workflow"
+)
+
+// taskSources is what a Task shows besides the case itself.
+type taskSources struct {
+	Patient   *Node      // Reference
+	Requester *Node      // Reference: who ordered
+	Encounter *Node      // Reference
+	Owner     *Node      // Reference: our Organization, from acceptance on the reader
+	Due       *time.Time // when the report is due
+	Reason    string     // why the case ended or rests, for the placer
+	At        time.Time
+}
+
+// caseTask brings a Task up to date with its case. prior is the Task as it
+// stands, nil for a new one of our own; of a Task that the placer made (a
+// Coordination Task) everything that is not ours to say is kept.
+//
+// The state machine speaks through the Task, never through the placer's
+// ServiceRequest (HL7 Clinical Order Workflows, "Task at Fulfiller"). focus
+// and basedOn both name the order, because the guide's text says the one and
+// its profile the other.
+func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
+	t := prior.Clone()
+	if t == nil {
+		t = newTask(c)
+	}
+	info := c.State.Info()
+	identify(t, "", sidCase, c.CaseID.String())
+	identify(t, "FILL", sidFiller, fillerNumber(c))
+	t.Set("status", info.Task)
+	t.Set("statusReason", statusReason(t, c, src))
+	t.Set("businessStatus", concept(csCaseState, string(c.State), info.Meaning))
+	setIfAbsent(t, "for", src.Patient)
+	setIfAbsent(t, "encounter", src.Encounter)
+	setIfAbsent(t, "requester", src.Requester)
+	t.Set("owner", src.Owner)
+	t.Set("lastModified", instant(src.At))
+	if src.Due != nil {
+		t.Set("restriction", Object("period", Object("end", instant(*src.Due))))
+	}
+	t.Set("executionPeriod", executionPeriod(c))
+	t.Set("output", taskOutput(c))
+	return t
+}
+
+func newTask(c workflow.Case) *Node {
+	order := orderReference(c)
+	return Object(
+		"resourceType", "Task",
+		"id", c.TaskID,
+		"identifier", []*Node{Object("system", sidCase, "value", c.CaseID.String())},
+		"basedOn", []*Node{order},
+		"status", "requested",
+		"intent", "order",
+		"priority", c.Priority,
+		"code", concept(taskCode, "fulfill", "Fulfill the focal request"),
+		"focus", order.Clone(),
+		"authoredOn", instant(c.OpenedAt),
+	)
+}
+
+// statusReason says in one concept what is waited for, or why the case ended.
+// The reasons why readers are not eligible are about readers and stay here.
+func statusReason(t *Node, c workflow.Case, src taskSources) *Node {
+	switch c.State {
+	case workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages:
+		return findingsReason(c.Findings)
+	case workflow.Unassignable:
+		return concept(csFinding, "nobody-eligible", "No eligible reader is available at present; the reading service is looking for one")
+	case workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError, workflow.OnHold:
+		if src.Reason == "" {
+			return t.Get("statusReason")
+		}
+		return Object("text", src.Reason)
+	}
+	return nil
+}
+
+func findingsReason(findings []workflow.Finding) *Node {
+	if len(findings) == 0 {
+		return nil
+	}
+	var texts []string
+	for _, f := range findings {
+		texts = append(texts, f.Text)
+	}
+	return Object("coding", []*Node{coding(csFinding, findings[0].Code, "")}, "text", strings.Join(texts, "; "))
+}
+
+// taskOutput lists what is to be mended, one entry each, and the report.
+func taskOutput(c workflow.Case) []*Node {
+	var out []*Node
+	switch c.State {
+	case workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages:
+		for _, f := range c.Findings {
+			text := f.Text
+			if f.Element != "" {
+				text = f.Element + ": " + text
+			}
+			out = append(out, Object(
+				"type", concept(csOutput, "finding", "What the intake checks found"),
+				"valueCodeableConcept", Object("coding", []*Node{coding(csFinding, f.Code, "")}, "text", text)))
+		}
+	}
+	if c.ReportNo > 0 && c.ReportID != nil {
+		out = append(out, Object(
+			"type", concept(csOutput, "report", "Second-opinion report"),
+			"valueReference", refer("DiagnosticReport/"+*c.ReportID, "DiagnosticReport", "")))
+	}
+	return out
+}
+
+func executionPeriod(c workflow.Case) *Node {
+	if c.AcceptedAt == nil {
+		return nil
+	}
+	p := Object("start", instant(*c.AcceptedAt))
+	if c.FinalAt != nil {
+		p.Set("end", instant(*c.FinalAt))
+	}
+	return p
+}
+
+// refer is a Reference; typ and display may be "".
+func refer(ref, typ, display string) *Node {
+	return Object("reference", ref, "type", typ, "display", display)
+}
+
+// identify adds an identifier of ours unless it is there. kind is a code of
+// v2-0203, or "".
+func identify(n *Node, kind, system, value string) {
+	for _, id := range n.Each("identifier") {
+		if id.Text("system") == system && id.Text("value") == value {
+			return
+		}
+	}
+	id := Object("system", system, "value", value)
+	if kind != "" {
+		id = Object("type", Object("coding", []*Node{coding(v2Identifier, kind, "")}), "system", system, "value", value)
+	}
+	n.Append("identifier", id)
+}
+
+func setIfAbsent(n *Node, name string, v *Node) {
+	if n.Get(name) == nil && v != nil {
+		n.Set(name, v)
+	}
+}
+
+// fillerNumber is our order number as people print, dictate and type it: the
+// day the case was opened and 40 of the random bits of its id, in Crockford's
+// alphabet. It never changes and is never parsed.
+func fillerNumber(c workflow.Case) string {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var bits uint64
+	for _, b := range c.CaseID[11:] {
+		bits = bits<<8 | uint64(b)
+	}
+	var digits [8]byte
+	for i := range digits {
+		digits[len(digits)-1-i] = alphabet[bits>>(5*i)&31]
+	}
+	return "OR" + c.OpenedAt.UTC().Format("060102") + "-" + string(digits[:4]) + "-" + string(digits[4:])
+}

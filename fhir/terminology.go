@@ -1,0 +1,94 @@
+package fhir
+
+import "github.com/overread/overread/workflow"
+
+// Canonical is the base of everything that this product defines: its code
+// systems, value sets, operations and identifier systems.
+const Canonical = "https://overread.org/fhir"
+
+// Systems of identifiers that we assign.
+const (
+	sidReport      = Canonical + "/sid/report"          // DiagnosticReport: the case id, the same in every version
+	sidFiller      = Canonical + "/sid/filler"          // our order number, for people: printed, dictated, typed
+	sidCase        = Canonical + "/sid/case"            // Task: the case id
+	sidObservation = Canonical + "/sid/observation"     // Observation: the case id and the slot
+	sidVersion     = Canonical + "/sid/version"         // a version of a resource kept here
+	sidRelease     = Canonical + "/sid/release"         // meta.tag of Provenance: the case id and the report's number
+	sidReader      = Canonical + "/sid/reader"          // Practitioner
+	sidFillerOrg   = Canonical + "/sid/reading-service" // Organization
+)
+
+// Code systems that we publish (definition.go).
+const (
+	csCaseState   = Canonical + "/CodeSystem/case-state"
+	csAgreement   = Canonical + "/CodeSystem/second-opinion-agreement"
+	csObservation = Canonical + "/CodeSystem/second-opinion-observation"
+	csFinding     = Canonical + "/CodeSystem/intake-finding"
+	csOutput      = Canonical + "/CodeSystem/task-output"
+	csManagement  = Canonical + "/CodeSystem/management-change"
+)
+
+// Code systems of others.
+const (
+	loinc          = "http://loinc.org"
+	snomed         = "http://snomed.info/sct"
+	dicom          = "http://dicom.nema.org/resources/ontology/DCM"
+	radlex         = "http://radlex.org"
+	v2Diagnostic   = "http://terminology.hl7.org/CodeSystem/v2-0074"
+	v2Identifier   = "http://terminology.hl7.org/CodeSystem/v2-0203"
+	v2Referral     = "http://terminology.hl7.org/CodeSystem/v2-0336"
+	taskCode       = "http://hl7.org/fhir/CodeSystem/task-code"
+	obsCategory    = "http://terminology.hl7.org/CodeSystem/observation-category"
+	participant    = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+	docCompletion  = "http://terminology.hl7.org/CodeSystem/v3-DocumentCompletion"
+	dataOperation  = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+	urlExtends     = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends"
+	studyUIDSystem = "urn:dicom:uid"
+	npi            = "http://hl7.org/fhir/sid/us-npi"
+)
+
+// coding is a Coding.
+func coding(system, code, display string) *Node {
+	o := Object("system", system, "code", code)
+	if display != "" {
+		o.Set("display", display)
+	}
+	return o
+}
+
+// concept is a CodeableConcept of one coding, with its display as the text.
+func concept(system, code, display string) *Node {
+	o := Object("coding", []*Node{coding(system, code, display)})
+	if display != "" {
+		o.Set("text", display)
+	}
+	return o
+}
+
+// hasCode tells whether a CodeableConcept (or an array of them) has this coding.
+func hasCode(concept *Node, system, code string) bool {
+	for _, c := range concept.Each("coding") {
+		if c.Text("system") == system && c.Text("code") == code {
+			return true
+		}
+	}
+	return false
+}
+
+// conclusionCodes are the reader's coded conclusions.
+func conclusionCodes(codes []workflow.Coding) []*Node {
+	var out []*Node
+	for _, c := range codes {
+		out = append(out, concept(c.System, c.Code, c.Display))
+	}
+	return out
+}
+
+// actionableCodes are the RadLex categories of actionable findings (ACR), by
+// the word of workflow.Report.Actionable.
+var actionableCodes = map[string]workflow.Coding{
+	"none":         {System: radlex, Code: "RID50261", Display: "Category 0: no actionable finding"},
+	"non-critical": {System: radlex, Code: "RID49482", Display: "Category 3: non-critical actionable finding"},
+	"urgent":       {System: radlex, Code: "RID49481", Display: "Category 2: urgent actionable finding"},
+	"emergent":     {System: radlex, Code: "RID49480", Display: "Category 1: emergent actionable finding"},
+}

@@ -1,0 +1,67 @@
+package fhir
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// update is PUT /fhir/{type}/{id}, FHIR R4 http.html#update: a new version, or
+// a new resource of that id where there is none.
+func (s *Server) update(c echo.Context, actor access.Actor) error {
+	wanted, err := s.put(c)
+	if err != nil {
+		return err
+	}
+	wanted.id = c.Param("id")
+	if err := wanted.checkID(); err != nil {
+		return err
+	}
+	return s.write(c, actor, wanted)
+}
+
+// conditionalUpdate is PUT /fhir/{type}?..., FHIR R4 http.html#cond-update.
+func (s *Server) conditionalUpdate(c echo.Context, actor access.Actor) error {
+	wanted, err := s.put(c)
+	if err != nil {
+		return err
+	}
+	if wanted.condition, err = parseCondition(c.Request().URL.RawQuery); err != nil {
+		return err
+	}
+	return s.write(c, actor, wanted)
+}
+
+// put reads what both kinds of update have in common.
+func (s *Server) put(c echo.Context) (change, error) {
+	row, err := s.rowFor(c, "update")
+	if err != nil {
+		return change{}, err
+	}
+	body, err := s.body(c, fhirTypes...)
+	if err != nil {
+		return change{}, err
+	}
+	wanted := change{method: http.MethodPut, row: row, path: row.name}
+	if wanted.sent, err = Decode(body, row.name); err != nil {
+		return change{}, err
+	}
+	wanted.ifMatch, err = expectedForUpdate(c.Request().Header.Get("If-Match"), c.Request().Header.Get("If-None-Match"))
+	return wanted, err
+}
+
+// checkID holds the id in the body to the one in the address.
+func (c *change) checkID() error {
+	switch {
+	case !idPattern.MatchString(c.id):
+		return fault.New(fault.Value, "the id in the address must be 1 to 64 letters, digits, hyphens and dots")
+	case c.sent.Text("id") == "":
+		return fault.At(fault.Required, c.row.name+".id", "an update needs the id in the body too, the same as in the address")
+	case c.sent.Text("id") != c.id:
+		return fault.At(fault.Value, c.row.name+".id", "the id in the body is not the one in the address")
+	}
+	return nil
+}
