@@ -43,6 +43,11 @@ func TestAReaderDoesNotFindTheOriginalBeforeTheReveal(t *testing.T) {
 			t.Errorf("the placer gets %d", got.status)
 		}
 	}
+	for _, role := range []access.Role{access.Adjudicator, access.Supervisor} {
+		if got := r.do(role, "GET", paths[0], ""); got.status != http.StatusNotFound {
+			t.Errorf("a reader who is %s as well gets %d", role, got.status)
+		}
+	}
 	search := "/fhir/DiagnosticReport?patient=" + patient
 	if diff := cmp.Diff([]string{other}, r.do(access.Reader, "GET", search, "").ids()); diff != "" {
 		t.Errorf("a search: %s", diff)
@@ -60,4 +65,164 @@ func TestAReaderDoesNotFindTheOriginalBeforeTheReveal(t *testing.T) {
 	if got := r.do(access.Reader, "GET", search, "").ids(); len(got) != 2 {
 		t.Errorf("after the reveal, a search finds %d", len(got))
 	}
+}
+
+// reads is what a role finds at these addresses: those that are there.
+func (c *clinic) reads(as access.Role, references ...string) []string {
+	c.t.Helper()
+	var there []string
+	for _, ref := range references {
+		if c.do(as, "GET", "/fhir/"+ref, "").status == http.StatusOK {
+			there = append(there, ref)
+		}
+	}
+	return there
+}
+
+// An order that contains the original report is withheld with it; the reader
+// still has the question, and the order is there after the reveal.
+func TestAnOrderThatContainsTheOriginalIsWithheldAndItsQuestionIsNot(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	entries := chestXray(t, "contained")
+	order := entries[len(entries)-1].Get("resource")
+	original := entries[len(entries)-2].Get("resource")
+	original.Remove("result")
+	original.Set("id", "first")
+	order.Set("contained", []*Node{original})
+	order.Set("supportingInfo", []*Node{Object("reference", "ImagingStudy/xr1"), Object("reference", "#first")})
+	id := c.order(append(entries[:4:4], entries[len(entries)-1])...)
+	focus := c.task(id).Text("focus", "reference")
+	addresses := []string{focus, focus + "/_history/1"}
+	search := "/fhir/ServiceRequest?identifier=urn:placer%7Ccontained"
+	hidden := func() {
+		t.Helper()
+		if there := c.reads(access.Reader, addresses...); there != nil {
+			t.Errorf("the reader reads %v", there)
+		}
+		if ids := c.do(access.Reader, "GET", search, "").ids(); len(ids) != 0 {
+			t.Errorf("the reader finds %v", ids)
+		}
+	}
+	hidden()
+	c.tick()
+	c.wantState(id, "ready")
+	hidden()
+	task := c.do(access.Reader, "GET", "/fhir/Task/"+id, "")
+	if got := task.node.Text("description"); got != "Bicycle accident\nIs there a fracture?" {
+		t.Errorf("the reader's question is %q", got)
+	}
+	if got := c.get(search).ids(); len(got) != 1 {
+		t.Errorf("the placer finds %v", got)
+	}
+	c.read(id)
+	if there := c.reads(access.Reader, addresses...); len(there) != len(addresses) {
+		t.Errorf("after the reveal the reader reads %v", there)
+	}
+	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$sign")
+}
+
+// The reader works by the Task, so it cannot be withheld.
+func TestATaskThatContainsTheOriginalIsRefusedWhereTheReadingIsBlind(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := coordinationTask(Object("reference", ehrBase+"/ServiceRequest/9"))
+	task.Set("contained", []*Node{Object("resourceType", "DiagnosticReport", "id", "first", "status", "final", "code", Object("text", "CT"))})
+	task.Set("input", []*Node{Object("type", Object("text", "original"), "valueReference", Object("reference", "#first"))})
+	c.post("/fhir/Task", task.jsonText()).want(t, http.StatusUnprocessableEntity, "business-rule")
+	if ids := c.get("/fhir/Task").ids(); len(ids) != 0 {
+		t.Errorf("half of it is stored: %v", ids)
+	}
+}
+
+// A study has often more than one report, and a report more than its text.
+func TestWhatElseTellsOfTheOriginalIsWithheldToo(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.order(chestXray(t, "siblings")...)
+	subject := c.task(id).Get("for")
+	study := Object("reference", "ImagingStudy/"+c.get("/fhir/ImagingStudy").ids()[0])
+	original := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport").ids()[0]
+	create := func(n *Node) string { return n.Type() + "/" + c.mustCreate(n.Type(), n.jsonText()) }
+	image := create(Object("resourceType", "Media", "status", "completed", "content", Object("url", "https://pacs.example/key")))
+	preliminary := create(Object("resourceType", "DiagnosticReport", "status", "preliminary", "code", Object("text", "XR"), "subject", subject,
+		"imagingStudy", []*Node{study}, "media", []*Node{Object("link", Object("reference", image))}))
+	author := create(Object("resourceType", "Provenance", "recorded", "2024-10-13T12:00:00Z", "target", []*Node{Object("reference", original)},
+		"agent", []*Node{Object("who", Object("display", "Dr First"))}))
+	told := []string{original, preliminary, image, author}
+	c.tick()
+	for _, role := range []access.Role{access.Reader, access.Adjudicator} {
+		if there := c.reads(role, told...); there != nil {
+			t.Errorf("the %s reads %v", role, there)
+		}
+	}
+	c.read(id)
+	if there := c.reads(access.Reader, told...); len(there) != len(told) {
+		t.Errorf("after the reveal the reader reads only %v", there)
+	}
+}
+
+// A second order for the same study neither hides the original for ever from
+// who is comparing with it, nor is it read by them.
+func TestADuplicateOrderDoesNotHideTheOriginalFromWhoHasSeenIt(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	first := c.order(chestXray(t, "twice")...)
+	c.tick()
+	c.read(first)
+	original := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport?status=final").ids()[0]
+	order := c.get("/fhir/" + c.task(first).Text("focus", "reference")).node
+	order.Remove("id")
+	order.Set("identifier", []*Node{Object("system", "urn:placer", "value", "twice-more")})
+	second := c.taskOf("ServiceRequest/" + c.mustCreate("ServiceRequest", order.jsonText()))
+	if c.reads(access.Reader, original) == nil {
+		t.Error("hidden from the reader who compares")
+	}
+	c.tick()
+	c.wantState(second, "intake-review")
+	c.mustAct(access.Coordinator, second, "$resolve", "reason", "another question")
+	c.tick()
+	c.wantState(second, "ready")
+	c.act(access.Reader, second, "$claim", "independent", true).want(t, http.StatusUnprocessableEntity, "business-rule")
+
+	c.addColleague(access.Reader, "Dr Fresh Reader", everything)
+	if c.reads(access.Reader, original) != nil {
+		t.Error("seen by a reader who may get the second case")
+	}
+	c.mustAct(access.Coordinator, second, "$reject", "reason", "duplicate")
+	if c.reads(access.Reader, original) == nil {
+		t.Error("a case that ended unread still hides the original")
+	}
+}
+
+// What comes while the placer holds the case is withheld from the reader too.
+func TestAnOriginalThatComesDuringTheHoldIsWithheld(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	entries := chestXray(t, "held")
+	original, order := entries[len(entries)-2].Get("resource"), entries[len(entries)-1].Get("resource")
+	order.Set("supportingInfo", []*Node{Object("reference", "ImagingStudy/xr1")})
+	id := c.order(append(entries[:4:4], entries[len(entries)-1])...)
+	c.tick()
+	c.mustAct(access.Reader, id, "$claim", "independent", true)
+	c.mustAct(access.Placer, id, "$hold")
+	original.Remove("result")
+	original.Remove("encounter")
+	original.Set("subject", c.task(id).Get("for"))
+	original.Set("imagingStudy", []*Node{Object("reference", "ImagingStudy/"+c.get("/fhir/ImagingStudy").ids()[0])})
+	original.Remove("performer")
+	original.Remove("resultsInterpreter")
+	late := "DiagnosticReport/" + c.mustCreate("DiagnosticReport", original.jsonText())
+	if there := c.reads(access.Reader, late); there != nil {
+		t.Error("seen during the hold")
+	}
+	c.mustAct(access.Placer, id, "$resume")
+	c.tick()
+	if there := c.reads(access.Reader, late); there != nil {
+		t.Error("seen after the hold")
+	}
+	c.mustAct(access.Reader, id, "$lock", "findings", "f", "impression", "i")
+	c.mustAct(access.Reader, id, "$reveal")
+	c.act(access.Reader, id, "$sign").want(t, http.StatusUnprocessableEntity, "business-rule") // there is one to compare with
 }

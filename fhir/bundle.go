@@ -24,7 +24,7 @@ func (s *Server) transaction(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	bundle, err := Decode(body, "Bundle")
+	bundle, err := s.decode(c.Request().Context(), body, "Bundle")
 	if err != nil {
 		return err
 	}

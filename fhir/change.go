@@ -79,7 +79,7 @@ func (s *Server) apply(ctx context.Context, tx pgx.Tx, actor access.Actor, chang
 	if err := s.identify(ctx, tx, actor, changes); err != nil {
 		return err
 	}
-	if err := s.lock(ctx, tx, changes); err != nil {
+	if err := s.lock(ctx, tx, actor, changes); err != nil {
 		return err
 	}
 	base, err := s.ehrBase(ctx, tx)
@@ -171,8 +171,8 @@ func noOverlap(changes []*change) error {
 	return nil
 }
 
-// lock takes what is to be updated, and checks the versions.
-func (s *Server) lock(ctx context.Context, tx pgx.Tx, changes []*change) error {
+// lock takes what is to be updated, and checks the versions and whose it is.
+func (s *Server) lock(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
 	if err := lockCases(ctx, tx, changes); err != nil {
 		return err
 	}
@@ -189,6 +189,9 @@ func (s *Server) lock(ctx context.Context, tx pgx.Tx, changes []*change) error {
 		}
 		if c.ifMatch != nil && *c.ifMatch != current.Version {
 			return c.blame(versionConflict(*c.ifMatch, current.Version))
+		}
+		if err := mayReplace(ctx, tx, actor, c); err != nil {
+			return err
 		}
 	}
 	return nil

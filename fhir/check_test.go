@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -149,8 +150,8 @@ func TestAnswersListSeveralFaultsButNotEndlessly(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	_, err = Decode([]byte(`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Task","Status":"x","code":"y","priority":"z"}}`+strings.Repeat(`,{"resource":{"resourceType":"Task"}}`, 50)+`]}`), "")
-	f, ok := err.(*fault.Error)
-	if !ok || len(f.Issues) != maxIssues {
+	var f *fault.Error
+	if !errors.As(err, &f) || len(f.Issues) != maxIssues {
 		t.Fatalf("got %v", err)
 	}
 	wantIssue(t, err, fault.Structure, "Bundle.entry[0].resource")

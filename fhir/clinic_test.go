@@ -30,6 +30,11 @@ type clinic struct {
 
 const ehrBase = "https://ehr.example/north"
 
+// everything is the credential of one who may do it all.
+var everything = workflow.Reader{
+	Subspecialties: []string{"chest", "neuro", "abdominal", "musculoskeletal"}, MayAdjudicate: true, MaySupervise: true,
+}
+
 func startClinic(t testing.TB) *clinic {
 	t.Helper()
 	r := &rest{t: t, db: pgtest.New(t), tokens: map[access.Role]string{}}
@@ -38,9 +43,6 @@ func startClinic(t testing.TB) *clinic {
 		r.tokens[role], _ = pgtest.AddToken(t, r.db, r.tenant, role)
 	}
 	c := &clinic{rest: r, readers: map[access.Role]access.Actor{}}
-	everything := workflow.Reader{
-		Subspecialties: []string{"chest", "neuro", "abdominal", "musculoskeletal"}, MayAdjudicate: true, MaySupervise: true,
-	}
 	r.tokens[access.Reader], c.readers[access.Reader] = pgtest.AddReader(t, r.db, r.tenant, "Dr Second Reader", everything)
 	c.addColleague(access.Adjudicator, "Dr Third Reader", everything)
 	pgtest.AddDestination(t, r.db, r.tenant, "ehr", ehrBase)

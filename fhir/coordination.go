@@ -59,8 +59,13 @@ func (s *Server) coordinate(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		return nil, err
 	}
 	c, opened, err := s.engine.OpenTx(ctx, tx, actor, order)
-	if err != nil || opened {
+	switch {
+	case err != nil:
 		return nil, err
+	case opened && c.Protocol == workflow.Blinded && containsReport(task):
+		return nil, fault.At(fault.BusinessRule, "Task.contained", "the case is read blinded, and its reader works by this Task: send the original report as a resource of its own, which can be withheld")
+	case opened:
+		return nil, s.withholdEarly(ctx, tx, c)
 	}
 	if c.TaskID == task.Text("id") {
 		return nil, nil
@@ -72,6 +77,9 @@ func (s *Server) coordinate(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 // coordinatedOrder maps a Coordination Task to the order of a case. It returns
 // a fault of kind Required when nothing in it names the order.
 func (s *Server) coordinatedOrder(ctx context.Context, tx pgx.Tx, actor access.Actor, task *Node) (workflow.Order, error) {
+	if err := understood(task); err != nil {
+		return workflow.Order{}, err
+	}
 	focus := focusOf(task)
 	if focus == nil {
 		return workflow.Order{}, fault.At(fault.Required, "Task.focus", "a Task with code fulfill needs focus (and basedOn): a reference to the ServiceRequest that is to be fulfilled")
@@ -84,12 +92,21 @@ func (s *Server) coordinatedOrder(ctx context.Context, tx pgx.Tx, actor access.A
 	if err != nil {
 		return workflow.Order{}, err
 	}
+	if err := inForce(sr.Node); err != nil {
+		return workflow.Order{}, err
+	}
+	if err := samePatient(ctx, r, task, sr.Node); err != nil {
+		return workflow.Order{}, err
+	}
 	if sr.id() != "" { // kept here
 		order, err := orderOf(sr.Node, task.Text("id"))
 		order.Priority = priorityOf(moreUrgent(task, sr.Node))
 		return order, err
 	}
 	placer, err := orderNumber(task, focus, sr.Node)
+	if err == nil {
+		err = placer.checkLength("Task.focus")
+	}
 	if err != nil {
 		return workflow.Order{}, err
 	}
@@ -104,6 +121,31 @@ func (s *Server) coordinatedOrder(ctx context.Context, tx pgx.Tx, actor access.A
 		order.ServiceRequestRef = literal
 	}
 	return order, nil
+}
+
+// samePatient refuses a Task that is for another patient than its order.
+func samePatient(ctx context.Context, r resolver, task, sr *Node) error {
+	of, err := r.patientKey(ctx, task.Get("for"), task)
+	if err != nil {
+		return err
+	}
+	ordered, err := r.patientKey(ctx, sr.Get("subject"), sr)
+	if err == nil && of != "" && ordered != "" && of != ordered {
+		err = fault.At(fault.BusinessRule, "Task.for", "the Task is for another patient than the order in its focus: send both for the same patient")
+	}
+	return err
+}
+
+// inForce refuses a Task for an order that is over, or that forbids. An order
+// that stays at the EHR (nil) is for the EHR to know.
+func inForce(sr *Node) error {
+	switch status := sr.Text("status"); {
+	case status == "revoked", status == "completed", status == "entered-in-error", sr.Text("doNotPerform") == "true":
+		return fault.At(fault.BusinessRule, "Task.focus", "the order that is to be fulfilled is not in force: its status ends it, or doNotPerform forbids it")
+	case sr != nil:
+		return understood(sr)
+	}
+	return nil
 }
 
 // moreUrgent is the one of Task and order that says a priority; the order first.
@@ -127,7 +169,7 @@ func orderNumber(task, focus, sr *Node) (businessIdentifier, error) {
 	}
 	if literal := focus.Text("reference"); isAbsolute(literal) {
 		address, _, _ := strings.Cut(literal, "/_history/")
-		return businessIdentifier{"urn:ietf:rfc:3986", address}, nil
+		return businessIdentifier{uriSystem, address}, nil
 	}
 	for _, id := range task.Each("identifier") { // of the Task itself: the guide demands one
 		if id.Text("system") != "" && id.Text("value") != "" {

@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -199,5 +201,47 @@ func TestACaseFindsWhatItsOrderNamesOnlyByIdentifier(t *testing.T) {
 	sent := c.deliveries()[0].resources(t, "DiagnosticReport")[0]
 	if sent.Text("imagingStudy", "reference") != "ImagingStudy/xr1" || sent.Text("subject", "identifier", "value") != "1032702" {
 		t.Errorf("%s", sent.Bytes())
+	}
+}
+
+func TestANumberTooLongForAKeyIsRefusedAndNotAnError(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.chart("1")
+	var long strings.Builder
+	for i := range 2000 { // text that PostgreSQL cannot compress away
+		fmt.Fprintf(&long, "%x", sha256.Sum256([]byte{byte(i), byte(i >> 8)}))
+	}
+	task := coordinationTask(Object("type", "ServiceRequest", "identifier", Object("system", "urn:placer", "value", long.String())))
+	got := c.post("/fhir/Task", task.jsonText())
+	if got.status != http.StatusBadRequest || got.node.Text("issue", "expression") != "Task.focus" {
+		t.Errorf("a Task: %d %s", got.status, got.body)
+	}
+	entries := chestXray(t, long.String())
+	got = c.post("/fhir", Object("resourceType", "Bundle", "type", "transaction", "entry", entries).jsonText())
+	if got.status != http.StatusBadRequest || !strings.HasSuffix(got.node.Text("issue", "expression"), "identifier") {
+		t.Errorf("an order: %d %s", got.status, got.body)
+	}
+}
+
+// A Task may come before its order and know of it nothing but its address. The
+// order is then the one that the case is on already.
+func TestAnOrderThatComesAfterItsTaskOpensNoSecondCase(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	entries := chestXray(t, "late")
+	address := entries[len(entries)-1].Text("fullUrl")
+	c.chart("late")
+	if got := c.post("/fhir/Task", coordinationTask(Object("reference", address)).jsonText()); got.status != http.StatusCreated {
+		t.Fatal(got.status, got.body)
+	}
+	for range 2 {
+		got := c.post("/fhir", Object("resourceType", "Bundle", "type", "transaction", "entry", entries[len(entries)-1:]).jsonText())
+		if got.status != http.StatusOK {
+			t.Fatal(got.status, got.body)
+		}
+	}
+	if n := c.count("case_file"); n != 1 {
+		t.Errorf("%d cases", n)
 	}
 }

@@ -21,11 +21,11 @@ func (s *Server) create(c echo.Context, actor access.Actor) error {
 		return err
 	}
 	wanted := change{method: http.MethodPost, row: row, path: row.name}
-	if wanted.sent, err = Decode(body, row.name); err != nil {
+	if wanted.sent, err = s.decode(c.Request().Context(), body, row.name); err != nil {
 		return err
 	}
-	if header := c.Request().Header.Get("If-None-Exist"); header != "" {
-		if wanted.condition, err = parseCondition(header); err != nil {
+	if headers := c.Request().Header.Values("If-None-Exist"); len(headers) > 0 { // an empty one is a mistake, not an absence
+		if wanted.condition, err = parseCondition(headers[0]); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,7 @@
 //
 //	scan.go     the text: strict JSON within limits, built into a tree (node.go)
 //	element.go  the names: which elements each type has, from google/fhir's descriptors
-//	content.go  what a name and a type do not say: references, URLs, narrative
+//	check.go    what a name and a type do not say: references, URLs, narrative
 //	decode.go   all of these, and then google/fhir's own validation
 //
 // The tree keeps the order of names and the text of numbers and dates, so what was

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type element struct {
 	resource  bool            // any resource: contained, Bundle.entry.resource
 	codes     map[string]bool // of a required binding, nil where there is none
 	valueSet  string          // and its address
+	targets   []string        // of a Reference: the types that it may lead to; empty for any
 	message   protoreflect.MessageDescriptor
 }
 
@@ -101,7 +103,9 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 		case proto.HasExtension(field.Message().Options(), apb.E_IsChoiceType):
 			s.addChoice(field)
 		default:
-			s.add(field.JSONName(), newElement(field.JSONName(), field.Message(), field.IsList()))
+			e := newElement(field.JSONName(), field.Message(), field.IsList())
+			e.targets = targetsOf(field)
+			s.add(field.JSONName(), e)
 		}
 	}
 	if s.name == "Extension" {
@@ -116,7 +120,7 @@ func (s *shape) addChoice(field protoreflect.FieldDescriptor) {
 		typ := types.Get(i)
 		name := field.JSONName() + strings.ToUpper(typ.JSONName()[:1]) + typ.JSONName()[1:]
 		e := newElement(field.JSONName(), typ.Message(), false)
-		e.choice = true
+		e.choice, e.targets = true, targetsOf(typ)
 		s.add(name, e)
 		s.choices[e.name] = append(s.choices[e.name], name)
 	}
@@ -141,6 +145,15 @@ func newElement(name string, message protoreflect.MessageDescriptor, list bool) 
 		e.codes, e.valueSet = codesOf(message)
 	}
 	return e
+}
+
+// targetsOf are the types that a Reference may lead to; empty for any.
+func targetsOf(field protoreflect.FieldDescriptor) []string {
+	targets, _ := proto.GetExtension(field.Options(), apb.E_ValidReferenceType).([]string)
+	if slices.Contains(targets, "Resource") {
+		return nil
+	}
+	return targets
 }
 
 func structureKind(message protoreflect.MessageDescriptor) apb.StructureDefinitionKindValue {

@@ -53,12 +53,7 @@ func acceptable(c echo.Context) bool {
 	if strings.TrimSpace(accept) == "" {
 		return true
 	}
-	for _, each := range strings.Split(accept, ",") {
-		if acceptsFHIR(each) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(strings.Split(accept, ","), acceptsFHIR)
 }
 
 var acceptedTypes = append([]string{"json", "*/*", "application/*"}, fhirTypes...)
@@ -149,7 +144,7 @@ func expectedVersion(header string) (*int64, error) {
 // http.html#cread. If-None-Match outweighs If-Modified-Since (RFC 9110 13.1.3).
 func unchanged(r *http.Request, stored Stored) bool {
 	if tags := r.Header.Get("If-None-Match"); tags != "" {
-		for _, tag := range strings.Split(tags, ",") {
+		for tag := range strings.SplitSeq(tags, ",") {
 			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
 			if tag == "*" || `W/`+tag == stored.ETag() {
 				return true

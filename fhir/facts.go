@@ -18,7 +18,7 @@ func (s *Server) Facts(ctx context.Context, tx pgx.Tx, c *workflow.Case) (workfl
 	if err != nil {
 		return workflow.Facts{}, err
 	}
-	if err := withhold(ctx, tx, d); err != nil {
+	if err := s.withhold(ctx, tx, d); err != nil {
 		return workflow.Facts{}, err
 	}
 	return d.facts(s.secondOpinion), nil
@@ -80,12 +80,19 @@ func (d *dossier) originalFacts() *workflow.OriginalFacts {
 	}
 }
 
+// longestUID: DICOM PS3.5 section 9.1.
+const longestUID = 64
+
 // studyUID is the Study Instance UID without "urn:oid:" (FHIR R4
 // imagingstudy.html: identifier of system urn:dicom:uid).
 func studyUID(study *Node) string {
 	for _, id := range study.Each("identifier") {
 		if id.Text("system") == studyUIDSystem {
-			return bareUID(id.Text("value"))
+			uid := bareUID(id.Text("value"))
+			if len(uid) > longestUID {
+				return ""
+			}
+			return uid
 		}
 	}
 	return ""

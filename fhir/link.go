@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"html"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -70,7 +72,49 @@ func (l *linker) link(ctx context.Context, resources []linkable) error {
 			return err
 		}
 	}
-	return nil
+	return l.targets(resources)
+}
+
+// targets holds the references within a Bundle to the types that FHIR R4 lets
+// them have: what a urn: leads to is known only now. All others were checked
+// when the Bundle was decoded.
+func (l *linker) targets(resources []linkable) error {
+	if !l.bundle {
+		return nil
+	}
+	var wrong dangling
+	for _, r := range resources {
+		misdirected(r.n, resourceShape(r.n.Type()), r.root, &wrong)
+	}
+	return wrong.err()
+}
+
+// misdirected adds the local references below n that lead to a wrong type.
+func misdirected(n *Node, in *shape, at string, wrong *dangling) {
+	if in == nil {
+		return
+	}
+	for _, m := range n.members {
+		e := in.elements[m.name]
+		if e == nil || e.primitive != "" {
+			continue
+		}
+		for i, value := range m.value.Each() {
+			path := at + "." + e.name
+			if m.value.IsArray() {
+				path += "[" + strconv.Itoa(i) + "]"
+			}
+			below := e.shape()
+			if e.resource {
+				below = resourceShape(value.Type())
+			}
+			target := parseReference(value.Text("reference"))
+			if len(e.targets) > 0 && target.local() && !slices.Contains(e.targets, target.typ) {
+				*wrong = append(*wrong, fault.Issue{Kind: fault.Value, Expression: path + ".reference", Text: "this may refer to " + strings.Join(e.targets, " or ") + " only"})
+			}
+			misdirected(value, below, path, wrong)
+		}
+	}
 }
 
 // entry is what a URL leads to when it is the fullUrl of an entry.

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"strings"
 )
@@ -24,7 +25,7 @@ var (
 
 func wordSet(words string) map[string]bool {
 	set := map[string]bool{"": false}
-	for _, word := range strings.Fields(words) {
+	for word := range strings.FieldsSeq(words) {
 		set[word] = true
 	}
 	return set
@@ -43,7 +44,7 @@ func narrativeProblem(text string) string {
 	depth, roots, content := 0, 0, false
 	for {
 		token, err := dec.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -45,7 +45,7 @@ type member struct {
 func Object(members ...any) *Node {
 	n := &Node{kind: objectNode, members: make([]member, 0, len(members)/2)}
 	for i := 0; i < len(members); i += 2 {
-		n.Set(members[i].(string), members[i+1])
+		n.Set(members[i].(string), members[i+1]) //nolint:gosec // a name without a value is a mistake of the caller
 	}
 	return n
 }

@@ -30,7 +30,7 @@ var agreementCodes = map[workflow.Level]workflow.Coding{
 	workflow.LevelNone:         {System: csAgreement, Code: "agreement", Display: "The second reading agrees with the original report"},
 	workflow.LevelMinor:        {System: csAgreement, Code: "minor-difference", Display: "The readings differ in a way that is unlikely to change management"},
 	workflow.LevelMajor:        {System: csAgreement, Code: "major-difference", Display: "The readings differ in a way that may change management"},
-	workflow.LevelNoComparison: {System: csAgreement, Code: "no-comparison", Display: "There was no original report to compare with"},
+	workflow.LevelNoComparison: {System: csAgreement, Code: "no-comparison", Display: "The second reading could not be compared with an original report"},
 }
 
 // managementCodes say what the difference may change for the patient.

@@ -68,6 +68,11 @@ func (s *Server) readRequest(c echo.Context, op operation) (request, error) {
 			return request{}, err
 		}
 	}
+	done, err := s.turns.wait(c.Request().Context(), len(body))
+	if err != nil {
+		return request{}, err
+	}
+	defer done()
 	return readParameters(op, body)
 }
 

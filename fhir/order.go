@@ -32,7 +32,19 @@ func (v ValueSet) Has(concept *Node) bool {
 // is in force, it authorises (a proposal or a plan does not, FHIR R4
 // valueset-request-intent.html), and one of its codes says second opinion.
 func asksForSecondOpinion(sr *Node, codes ValueSet) bool {
-	return sr.Text("status") == "active" && authorises[sr.Text("intent")] && meansSecondOpinion(sr, codes)
+	return sr.Text("status") == "active" && authorises[sr.Text("intent")] && sr.Text("doNotPerform") != "true" && meansSecondOpinion(sr, codes)
+}
+
+// understood refuses an order, or a Task for one, that says something which may
+// turn its meaning round and which we do not know: FHIR R4
+// extensibility.html#modifierExtension, resource.html#implicitRules.
+func understood(n *Node) error {
+	for _, name := range []string{"modifierExtension", "implicitRules"} {
+		if n.Get(name) != nil {
+			return fault.At(fault.BusinessRule, n.Type()+"."+name, "this may change what the order means, and it is not understood here: no case can run on it; send the order without it")
+		}
+	}
+	return nil
 }
 
 var authorises = map[string]bool{
@@ -46,9 +58,15 @@ func meansSecondOpinion(sr *Node, codes ValueSet) bool {
 
 // orderOf maps a ServiceRequest that is kept here to the order of a case whose
 // Task has this id. It returns a fault of kind Required when the order has no
-// number of its placer.
+// number of its placer, BusinessRule when it is not understood.
 func orderOf(sr *Node, taskID string) (workflow.Order, error) {
+	if err := understood(sr); err != nil {
+		return workflow.Order{}, err
+	}
 	placer, err := placerIdentifier(sr)
+	if err == nil {
+		err = placer.checkLength("ServiceRequest.identifier")
+	}
 	if err != nil {
 		return workflow.Order{}, err
 	}
@@ -66,6 +84,18 @@ func orderOf(sr *Node, taskID string) (workflow.Order, error) {
 
 // businessIdentifier is an Identifier that can be compared: both parts are there.
 type businessIdentifier struct{ system, value string }
+
+// longestIdentifier bounds what becomes the key of a case, system and value
+// together, in bytes. PostgreSQL takes 2700 bytes of a key.
+const longestIdentifier = 1024
+
+// checkLength returns a fault of kind Value for what is too long for a key.
+func (b businessIdentifier) checkLength(at string) error {
+	if len(b.system)+len(b.value) > longestIdentifier {
+		return fault.At(fault.Value, at, "the placer's order number, its system and value together, is longer than %d bytes", longestIdentifier)
+	}
+	return nil
+}
 
 // placerIdentifier is the number under which the placer knows its order, which
 // makes one case of however many copies arrive: the identifier of type PLAC,

@@ -18,6 +18,9 @@ func (s *Server) orderCreated(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if !asksForSecondOpinion(n, s.secondOpinion) {
 		return nil, nil
 	}
+	if coordinated, err := s.coordinated(ctx, tx, n); coordinated || err != nil {
+		return nil, err // the case is on a Task that came before its order
+	}
 	task, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
@@ -39,6 +42,24 @@ func (s *Server) orderCreated(ctx context.Context, tx pgx.Tx, actor access.Actor
 	return &existing, err
 }
 
+// coordinated tells whether a Coordination Task has opened a case on this order
+// already, when it knew of it nothing but its address at the EHR.
+func (s *Server) coordinated(ctx context.Context, tx pgx.Tx, n *Node) (bool, error) {
+	base, err := s.ehrBase(ctx, tx)
+	if err != nil || base == "" {
+		return false, err
+	}
+	ehrID, known, err := originOf(ctx, tx, n.Type(), n.Text("id"))
+	if err != nil || !known {
+		return false, err
+	}
+	_, err = workflow.CaseByPlacerTx(ctx, tx, uriSystem, base+"/"+n.Type()+"/"+ehrID)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // withholdEarly hides the original report from blinded readers from the first
 // moment, before the intake checks look at the order.
 func (s *Server) withholdEarly(ctx context.Context, tx pgx.Tx, c workflow.Case) error {
@@ -46,7 +67,7 @@ func (s *Server) withholdEarly(ctx context.Context, tx pgx.Tx, c workflow.Case) 
 	if err != nil {
 		return err
 	}
-	return withhold(ctx, tx, d)
+	return s.withhold(ctx, tx, d)
 }
 
 // orderEvent is what a new status of an order means for its case.
@@ -77,10 +98,17 @@ func (s *Server) orderUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if err := sameOrder(c, before, after); err != nil {
 		return err
 	}
+	if err := s.sameStudy(ctx, tx, c); err != nil {
+		return err
+	}
 	if status := after.Text("status"); status != before.Text("status") {
 		if e, ok := orderEvents[status]; ok && e.applies(c) {
 			return s.fireOrderEvent(ctx, tx, actor, c, e)
 		}
+	}
+	// The checks may find the same as before, which is no event: the Task follows its order all the same.
+	if err := s.publishTask(ctx, tx, workflow.Change{Case: c, Actor: actor, At: s.now()}); err != nil {
+		return err
 	}
 	return s.engine.RecheckTx(ctx, tx, actor.Tenant, c.CaseID)
 }
@@ -96,14 +124,37 @@ func (s *Server) becomesOrder(ctx context.Context, tx pgx.Tx, actor access.Actor
 
 // sameOrder: what makes it this order stays; anything else is a new order.
 func sameOrder(c workflow.Case, before, after *Node) error {
-	if c.AcceptedAt != nil && before.Text("subject", "reference") != after.Text("subject", "reference") {
+	if c.AcceptedAt != nil && !sameReference(before.Get("subject"), after.Get("subject")) {
 		return fault.At(fault.BusinessRule, "ServiceRequest.subject", "a reader has the case, and its patient cannot change any more; revoke this order and send a new one")
+	}
+	if after.Text("doNotPerform") == "true" {
+		return fault.At(fault.BusinessRule, "ServiceRequest.doNotPerform", "a case runs on this order, and it cannot turn into its opposite; revoke it")
+	}
+	if err := understood(after); err != nil {
+		return err
 	}
 	was, numbered := placerIdentifier(before)
 	if is, err := placerIdentifier(after); numbered == nil && (err != nil || is != was) {
 		return fault.At(fault.BusinessRule, "ServiceRequest.identifier", "the placer's order number names the case and cannot change; revoke this order and send a new one")
 	}
 	return nil
+}
+
+// sameReference: wherever two References say it, they say the same.
+func sameReference(a, b *Node) bool {
+	return a.Text("reference") == b.Text("reference") && identifierKey(a.Get("identifier")) == identifierKey(b.Get("identifier"))
+}
+
+// sameStudy: the report is of the study that was read.
+func (s *Server) sameStudy(ctx context.Context, tx pgx.Tx, c workflow.Case) error {
+	if c.AcceptedAt == nil || c.StudyID == nil {
+		return nil
+	}
+	d, err := s.dossier(ctx, tx, c)
+	if err == nil && d.study.id() != "" && d.study.id() != *c.StudyID {
+		err = fault.At(fault.BusinessRule, "ServiceRequest.supportingInfo", "a reader has the case, and its study cannot change any more; revoke this order and send a new one")
+	}
+	return err
 }
 
 // applies: an order that is activated again resumes only what was on hold, and

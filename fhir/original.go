@@ -76,7 +76,7 @@ func (d *dossier) followOriginal(ctx context.Context, r resolver) (err error) {
 
 // isOurs tells a second opinion of ours from a first reading.
 func isOurs(report *Node) bool {
-	return slices.ContainsFunc(report.Each("identifier"), func(id *Node) bool { return id.Text("system") == sidReport })
+	return identifierOf(report, sidReport) != ""
 }
 
 // findFirstReaders names who made the original, in every way in which a reader

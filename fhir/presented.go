@@ -175,14 +175,17 @@ func studyLines(src reportSources) []letter.Line {
 
 // question is why the second opinion was asked for, in the words of the order
 // and of the placer's Task.
-func question(src reportSources) string {
+func question(src reportSources) string { return questionOf(src.OrderResource, src.Task) }
+
+// questionOf is what order and Task say, as far as they are given.
+func questionOf(said ...*Node) string {
 	var parts []string
 	add := func(text string) {
 		if text != "" && !slices.Contains(parts, text) {
 			parts = append(parts, text)
 		}
 	}
-	for _, n := range []*Node{src.OrderResource, src.Task} {
+	for _, n := range said {
 		for _, reason := range n.Each("reasonCode") {
 			if reason.Text("text") != "" || !hasCode(reason, v2Referral, "S") {
 				add(conceptText(reason))

@@ -41,6 +41,7 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		Patient:   d.subjectReference(),
 		Requester: portable(d.order.Get("requester"), d.order),
 		Encounter: portable(d.order.Get("encounter"), d.order),
+		Question:  questionOf(d.order),
 		Reason:    ch.Input.Reason,
 		At:        ch.At,
 	}

@@ -49,7 +49,7 @@ func (s *Server) vread(c echo.Context, actor access.Actor) error {
 		return err
 	}
 	version, err := strconv.ParseInt(c.Param("version"), 10, 64)
-	if err != nil {
+	if err != nil || strconv.FormatInt(version, 10) != c.Param("version") { // one version has one address
 		return notFound()
 	}
 	ctx := c.Request().Context()

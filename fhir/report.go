@@ -198,12 +198,20 @@ func (src reportSources) people() []author {
 	return all
 }
 
-// conclusion is the impression, and where the two readings differ also that:
-// many EHRs show a report's conclusion and nothing else of it.
+// conclusion is the impression, before it what is urgent, and after it how the
+// two readings differ and what to do: many EHRs show a report's conclusion and
+// nothing else of it.
 func conclusion(src reportSources) string {
-	parts := []string{src.Report.Opinion.Impression}
+	var parts []string
+	if a := src.Report.Actionable; a == "urgent" || a == "emergent" {
+		parts = append(parts, actionableCodes[a].Display+".")
+	}
+	parts = append(parts, src.Report.Opinion.Impression)
 	if src.Report.Difference != "" && src.Report.Level != workflow.LevelNone {
 		parts = append(parts, "Compared with the original report: "+src.Report.Difference)
+	}
+	if to := src.Report.Opinion.Recommendation; to != "" {
+		parts = append(parts, "Recommendation: "+to)
 	}
 	for _, a := range amendments(src) {
 		parts = append(parts, a.Heading+": "+a.Text)

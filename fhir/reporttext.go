@@ -19,6 +19,8 @@ func shownSections(src reportSources) []shownSection {
 		{"Findings", o.Findings},
 		{"Impression", o.Impression},
 		{"Compared with the original report", difference(src)},
+		{"Effect on management", managementCodes[src.Report.Management]},
+		{"Urgency", actionableCodes[src.Report.Actionable].Display},
 		{"Recommendation", o.Recommendation},
 	}
 	for _, a := range amendments(src) {

@@ -145,7 +145,7 @@ func resourceTable() []resourceType {
 				byReference("performer", "performer"),
 				byReference("encounter", "encounter").as("clinical-encounter"),
 			}},
-		{name: "Provenance", interactions: readWrite,
+		{name: "Provenance", interactions: readWrite, onCreate: (*Server).provenanceCreated, onUpdate: (*Server).provenanceUpdated,
 			search: []searchParam{
 				byReference("target", "target"),
 				byReference("patient", "target").only("Patient"),

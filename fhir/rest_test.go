@@ -39,7 +39,7 @@ func startREST(t testing.TB, change ...func(*Server)) *rest {
 	t.Cleanup(web.Close)
 	r.url = web.URL
 	var err error
-	r.server, err = New(Config{DB: r.db.DB, BaseURL: web.URL + "/fhir", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test"})
+	r.server, err = New(Config{DB: r.db.DB, BaseURL: web.URL + "/fhir", Log: slog.New(slog.DiscardHandler), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

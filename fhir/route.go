@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pg"
 )
 
 // What every request goes through, from the outside in: observe (request id,
@@ -127,8 +130,8 @@ func (s *Server) fail(err error, c echo.Context) {
 	id := requestID(c.Request().Context())
 	err = explain(err)
 	status, body := Outcome(err, id)
-	if status == http.StatusInternalServerError && err != errPanic {
-		s.log.Error("internal error", "error", safely(err), "route", c.Path(), "request_id", id)
+	if status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
+		s.log.Error("internal error", "error", pg.Describe(err), "route", c.Path(), "request_id", id)
 	}
 	header := c.Response().Header()
 	for _, name := range []string{"ETag", "Last-Modified", "Location"} {
@@ -150,6 +153,7 @@ func explain(err error) error {
 		routing *echo.HTTPError
 		tooLong *http.MaxBytesError
 		connect *pgconn.ConnectError
+		network *net.OpError
 		refused *pgconn.PgError
 		known   *fault.Error
 	)
@@ -165,22 +169,15 @@ func explain(err error) error {
 	case errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "try again in a moment: the same request is safe to repeat"}}, Cause: err}
+	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err):
+		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "the database was lost on the way, and it is not known whether this was done: look, then try again"}}, Cause: err}
 	}
 	return err
 }
 
 // unavailable tells by its SQLSTATE whether an error will pass by itself: the
-// server is going down or full, or two transactions met.
+// server is going down or full or a standby, or two transactions met.
 func unavailable(code string) bool {
-	return slices.Contains([]string{"57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03", "57014"}, code) || strings.HasPrefix(code, "08")
-}
-
-// safely describes an internal error for the log. PostgreSQL's own words may
-// quote the row, so of them only the code and the constraint are kept.
-func safely(err error) string {
-	var p *pgconn.PgError
-	if errors.As(err, &p) {
-		return fmt.Sprintf("PostgreSQL %s, constraint %q, table %q, routine %s", p.Code, p.ConstraintName, p.TableName, p.Routine)
-	}
-	return err.Error()
+	return slices.Contains([]string{"57P01", "57P02", "57P03", "25006", "25P03", "40001", "40P01", "55P03", "57014"}, code) ||
+		strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53")
 }

@@ -46,7 +46,7 @@ func Parse(body []byte, limits Limits) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.dec.ReadToken(); err != io.EOF {
+	if _, err := s.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, s.fault(fault.Structure, "something follows the resource: send one resource and nothing else")
 	}
 	return n, nil
@@ -210,8 +210,7 @@ func (s *scanner) place(index int) {
 func (s *scanner) syntax(err error) error {
 	text := "the text is not well-formed JSON: mend it"
 	offset := s.dec.InputOffset()
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		offset = syntactic.ByteOffset
 	}
 	switch {

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -77,8 +78,8 @@ func TestTextThatIsNotFHIRsJSONIsRefused(t *testing.T) {
 
 func wantIssue(t *testing.T, err error, kind fault.Kind, expression string) {
 	t.Helper()
-	f, ok := err.(*fault.Error)
-	if !ok {
+	var f *fault.Error
+	if !errors.As(err, &f) {
 		t.Fatalf("got %v, want a fault", err)
 	}
 	for _, issue := range f.Issues {

@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -139,9 +140,7 @@ func (s *Server) searchset(q *query, found []Stored) []byte {
 	b = appendJSON(b, s.searchURL(q, q.used))
 	if more {
 		next := url.Values{}
-		for name, values := range q.used {
-			next[name] = values
-		}
+		maps.Copy(next, q.used)
 		last := found[len(found)-1]
 		next.Set("_after", cursor{last.ID, last.LastUpdated}.String())
 		b = append(b, `},{"relation":"next","url":`...)

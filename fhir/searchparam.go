@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -77,10 +78,5 @@ func (r *resourceType) param(name string) (searchParam, bool) {
 
 // allows tells whether the type has this interaction.
 func (r *resourceType) allows(interaction string) bool {
-	for _, i := range r.interactions {
-		if i == interaction {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.interactions, interaction)
 }

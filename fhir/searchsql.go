@@ -21,6 +21,7 @@ func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit i
 	b.page(q)
 	if hidesOriginals(actor) {
 		b.where = append(b.where, notHidden)
+		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
 	}
 	order := sorts[q.sort]
 	rows, err := tx.Query(ctx, `
@@ -171,16 +172,29 @@ func (b *sqlBuilder) page(q *query) {
 	b.where = append(b.where, `(r.last_updated, r.id) `+sign+` (`+b.arg(q.after.lastUpdated)+`::timestamptz, `+b.arg(q.after.id)+`)`)
 }
 
-// hidesOriginals tells whether blinding concerns the actor.
-func hidesOriginals(actor access.Actor) bool { return actor.Role == access.Reader }
+// hidesOriginals tells whether blinding concerns the actor: everybody who
+// reads. Who adjudicates or supervises may have a token for each role, and has
+// nothing to decide before the reveal.
+func hidesOriginals(actor access.Actor) bool {
+	return actor.Role == access.Reader || actor.Role == access.Adjudicator || actor.Role == access.Supervisor
+}
 
 // notHidden leaves out the original reports of blinded cases that are not
-// revealed yet, with all that belongs to them.
+// revealed yet, with all that belongs to them. A case that ended unread hides
+// nothing. Who has seen the original in another case goes on seeing it: its
+// reader, and (decides) whoever adjudicates and supervises; matching keeps them
+// off the new case.
 const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
 			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
-			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL)`
+			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL
+			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+			  AND NOT EXISTS (
+				SELECT FROM case_original other
+				JOIN case_file seen ON seen.tenant_id = other.tenant_id AND seen.case_id = other.case_id
+				WHERE other.tenant_id = o.tenant_id AND other.type = o.type AND other.id = o.id
+				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR @decides)))`
 
 // Visible is Get for an actor: what blinding hides from them is as absent as
 // what does not exist.
@@ -199,7 +213,7 @@ func (s *store) mustBeVisible(ctx context.Context, tx pgx.Tx, actor access.Actor
 	err := tx.QueryRow(ctx, `
 		SELECT `+notHidden+`
 		FROM (VALUES (overread_tenant(), @type COLLATE "C", @id COLLATE "C")) AS r (tenant_id, type, id)`,
-		pgx.NamedArgs{"type": typ, "id": id}).Scan(&visible)
+		pgx.NamedArgs{"type": typ, "id": id, "viewer": actor.ID, "decides": actor.Role != access.Reader}).Scan(&visible)
 	if err == nil && !visible {
 		err = notFound()
 	}

@@ -37,6 +37,7 @@ type Server struct {
 	now           func() time.Time
 	log           *slog.Logger
 	maxBody       int64
+	turns         turns
 	version       string
 	started       time.Time
 	secondOpinion ValueSet
@@ -60,6 +61,7 @@ func New(cfg Config) (*Server, error) {
 		version:       cfg.Version,
 		secondOpinion: cfg.SecondOpinion,
 		resources:     map[string]*resourceType{},
+		turns:         newTurns(),
 	}
 	if s.now == nil {
 		s.now = time.Now

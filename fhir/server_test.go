@@ -2,13 +2,18 @@ package fhir
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/overread/overread/internal/access"
 )
@@ -246,6 +251,21 @@ func TestAnInternalErrorIsLoggedWithItsRequestAndShownWithout(t *testing.T) {
 	got.want(t, http.StatusInternalServerError, "exception")
 	if !strings.Contains(log.String(), "request_id=abc-2") || !strings.Contains(log.String(), "internal error") {
 		t.Errorf("log: %s", log.String())
+	}
+}
+
+func TestWhatPassesByItselfIsUnavailableAndNotAnInternalError(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&pgconn.PgError{Code: "57P01"}, &pgconn.PgError{Code: "53100"}, &pgconn.PgError{Code: "25006"}, &pgconn.PgError{Code: "40P01"},
+		&net.OpError{Op: "read", Err: syscall.ECONNRESET}, fmt.Errorf("read resource: %w", io.ErrUnexpectedEOF), context.Canceled,
+	} {
+		if status, _ := Outcome(explain(fmt.Errorf("publish: %w", err)), ""); status != http.StatusServiceUnavailable {
+			t.Errorf("%v: %d", err, status)
+		}
+	}
+	if status, _ := Outcome(explain(&pgconn.PgError{Code: "23505"}), ""); status != http.StatusInternalServerError {
+		t.Errorf("a constraint: %d", status)
 	}
 }
 

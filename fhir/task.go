@@ -13,6 +13,7 @@ type taskSources struct {
 	Requester *Node      // Reference: who ordered
 	Encounter *Node      // Reference
 	Owner     *Node      // Reference: our Organization, from acceptance on the reader
+	Question  string     // of the order, in words: for a reader from whom the order is withheld
 	Due       *time.Time // when the report is due
 	Reason    string     // why the case ended or rests, for the placer
 	At        time.Time
@@ -37,9 +38,16 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	t.Set("status", info.Task)
 	t.Set("statusReason", statusReason(t, c, src))
 	t.Set("businessStatus", concept(csCaseState, string(c.State), info.Meaning))
-	setIfAbsent(t, "for", src.Patient)
-	setIfAbsent(t, "encounter", src.Encounter)
-	setIfAbsent(t, "requester", src.Requester)
+	say := setIfAbsent
+	if t.Text("identifier", "system") == sidCase { // a Task of our own follows its order; a placer's says these itself
+		say = setIfSaid
+		if src.Question != "" {
+			t.Set("description", src.Question)
+		}
+	}
+	say(t, "for", src.Patient)
+	say(t, "encounter", src.Encounter)
+	say(t, "requester", src.Requester)
 	t.Set("owner", src.Owner)
 	t.Set("lastModified", instant(src.At))
 	if src.Due != nil {
@@ -146,6 +154,12 @@ func identify(n *Node, kind, system, value string) {
 		id = Object("type", Object("coding", []*Node{coding(v2Identifier, kind, "")}), "system", system, "value", value)
 	}
 	n.Append("identifier", id)
+}
+
+func setIfSaid(t *Node, name string, value *Node) {
+	if value != nil {
+		t.Set(name, value)
+	}
 }
 
 func setIfAbsent(n *Node, name string, v *Node) {

@@ -30,6 +30,7 @@ const (
 
 // Code systems of others.
 const (
+	uriSystem      = "urn:ietf:rfc:3986" // of an identifier that is a URI
 	loinc          = "http://loinc.org"
 	snomed         = "http://snomed.info/sct"
 	dicom          = "http://dicom.nema.org/resources/ontology/DCM"

@@ -46,7 +46,7 @@ func (s *Server) put(c echo.Context) (change, error) {
 		return change{}, err
 	}
 	wanted := change{method: http.MethodPut, row: row, path: row.name}
-	if wanted.sent, err = Decode(body, row.name); err != nil {
+	if wanted.sent, err = s.decode(c.Request().Context(), body, row.name); err != nil {
 		return change{}, err
 	}
 	wanted.ifMatch, err = expectedForUpdate(c.Request().Header.Get("If-Match"), c.Request().Header.Get("If-None-Match"))

@@ -5,25 +5,30 @@
 -- owner or even a superuser and row-level security still holds.
 --   overread_app     sees one tenant: the one named by overread.tenant
 --   overread_system  sees every tenant, but only tables without patient data
+--
+-- Where the login may not create roles, a superuser makes them first (and
+-- overread_search, of 00005) and grants them to it.
 -- +goose StatementBegin
 DO $$
+DECLARE
+    name text;
 BEGIN
-    CREATE ROLE overread_app NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$;
--- +goose StatementEnd
--- +goose StatementBegin
-DO $$
-BEGIN
-    CREATE ROLE overread_system NOLOGIN;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    FOREACH name IN ARRAY ARRAY['overread_app', 'overread_system'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = name);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; -- another database of this cluster was faster
+        END;
+    END LOOP;
 END $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 DO $$
 BEGIN
     EXECUTE format('GRANT overread_app, overread_system TO %I', current_user);
-EXCEPTION WHEN unique_violation THEN NULL; -- another database of this cluster was just granted the same
+EXCEPTION
+    WHEN unique_violation THEN NULL; -- another database of this cluster was just granted the same
+    WHEN insufficient_privilege THEN NULL; -- they are not ours to grant: whoever made them has, or overread doctor says so
 END $$;
 -- +goose StatementEnd
 

@@ -8,7 +8,9 @@
 -- +goose StatementBegin
 DO $$
 BEGIN
-    CREATE ROLE overread_search NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'overread_search') THEN
+        CREATE ROLE overread_search NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 -- +goose StatementEnd
@@ -30,7 +32,11 @@ DECLARE
     member boolean := NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
 BEGIN
     IF member THEN
-        EXECUTE format('GRANT overread_search TO %I', current_user);
+        BEGIN
+            EXECUTE format('GRANT overread_search TO %I', current_user);
+        EXCEPTION WHEN insufficient_privilege THEN
+            member := false; -- whoever made the role has granted it, and it stays so
+        END;
     END IF;
     GRANT CREATE ON SCHEMA public TO overread_search;
     ALTER VIEW resource_search OWNER TO overread_search;

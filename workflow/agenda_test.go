@@ -302,6 +302,49 @@ func TestWhatComesDuringTheHoldCountsAfterIt(t *testing.T) {
 	h.replays(c)
 }
 
+func TestAnOriginalThatComesDuringTheHoldIsNotedAfterIt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	for _, reading := range []bool{false, true} {
+		var original *OriginalFacts
+		c := h.open(func(f *Facts) { original, f.OriginalReferenced, f.Original = f.Original, false, nil })
+		h.tick()
+		want := Ready
+		if reading {
+			h.fire(h.anna, c, "claim", Input{Independent: true})
+			h.fire(h.anna, c, "start", Input{})
+			want = Reading
+		}
+		h.fire(h.placer, c, "hold", Input{})
+		h.facts[c.PlacerValue].Original = original
+		h.recheck(c)
+		h.fire(h.placer, c, "resume", Input{})
+		h.tick()
+		if c := h.stands(c, want); !c.comparable() {
+			t.Errorf("%s: the original is forgotten", want)
+		}
+		h.replays(c)
+	}
+}
+
+func TestAnOrderThatComesToMeanAnotherPatientIsCheckedAnew(t *testing.T) {
+	t.Parallel()
+	for _, assignment := range []string{"pool", "offer"} {
+		h := newHouse(t, `{"assignment": "`+assignment+`"}`)
+		c := h.ready()
+		f := h.facts[c.PlacerValue]
+		f.OrderPatient, f.Study.Patient, f.Study.ID, f.Study.UID, f.Original = "p2", "p2", "s2", "2.25.2", nil
+		f.OriginalReferenced = false
+		h.recheck(c)
+		h.stands(c, Received)
+		h.tick()
+		if c := h.find(c); *c.PatientID != "p2" || *c.StudyUID != "2.25.2" {
+			t.Errorf("%s: still of patient %s, study %s", assignment, *c.PatientID, *c.StudyUID)
+		}
+		h.replays(c)
+	}
+}
+
 func TestTwoEnginesTickingAtOnceDoEachRowOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{}`)

@@ -18,7 +18,6 @@ type Span struct {
 
 func minutes(n int) Span      { return Span{Length: time.Duration(n) * time.Minute} }
 func hours(n int) Span        { return Span{Length: time.Duration(n) * time.Hour} }
-func days(n int) Span         { return Span{Length: time.Duration(n) * day} }
 func businessDays(n int) Span { return Span{Length: time.Duration(n) * day, Business: true} }
 
 const day = 24 * time.Hour
@@ -136,20 +135,20 @@ func (c Calendar) Add(t time.Time, s Span) time.Time {
 		return t.Add(s.Length).UTC()
 	}
 	loc := c.location()
-	midnight, clock := splitDay(t.In(loc))
+	date, clock := splitDay(t.In(loc))
 	left := s.Length
 	for range maxDays {
-		if !c.IsBusinessDay(midnight) {
-			midnight, clock = nextDay(midnight, left), edge(left)
+		if !c.IsBusinessDay(date) {
+			date, clock = nextDay(date, left), edge(left)
 			continue
 		}
 		if to := clock + left; 0 <= to && to <= day {
-			return onDay(midnight, to).UTC()
+			return onDay(date, to).UTC()
 		}
 		left -= edge(-left) - clock // what this day still had
-		midnight, clock = nextDay(midnight, left), edge(left)
+		date, clock = nextDay(date, left), edge(left)
 	}
-	return midnight.UTC()
+	return date.UTC()
 }
 
 // Between is how much time of the kind (business or not) lies from a to b;
@@ -183,26 +182,32 @@ func (c Calendar) Between(a, b time.Time, business bool) Span {
 
 const maxDays = 20000 // a calendar without any business day ends here
 
-// splitDay is the midnight before t and the clock on the wall at t.
-func splitDay(t time.Time) (midnight time.Time, clock time.Duration) {
-	midnight = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
+// splitDay is the date of t, as its noon, and the clock on the wall at t. Not
+// as its midnight: where clocks are set forward at midnight (Chile, Egypt),
+// that date has none.
+func splitDay(t time.Time) (date time.Time, clock time.Duration) {
+	date = noon(t, 0)
 	clock = time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute +
 		time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
-	return midnight, clock
+	return date, clock
 }
 
-func onDay(midnight time.Time, clock time.Duration) time.Time {
+// noon of the date of t, or of so many days later.
+func noon(t time.Time, later int) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day()+later, 12, 0, 0, 0, t.Location())
+}
+
+func onDay(date time.Time, clock time.Duration) time.Time {
 	s := clock / time.Second
-	return time.Date(midnight.Year(), midnight.Month(), midnight.Day(), 0, 0, int(s), int(clock%time.Second), midnight.Location())
+	return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, int(s), int(clock%time.Second), date.Location())
 }
 
-// nextDay is the midnight after or, for a negative direction, before.
-func nextDay(midnight time.Time, direction time.Duration) time.Time {
-	n := 1
+// nextDay is the date after or, for a negative direction, before.
+func nextDay(date time.Time, direction time.Duration) time.Time {
 	if direction < 0 {
-		n = -1
+		return noon(date, -1)
 	}
-	return time.Date(midnight.Year(), midnight.Month(), midnight.Day()+n, 0, 0, 0, 0, midnight.Location())
+	return noon(date, 1)
 }
 
 // edge is where a day is entered: at its begin, or going backwards at its end.

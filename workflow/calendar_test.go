@@ -49,6 +49,29 @@ func TestGoingBackUndoesGoingForth(t *testing.T) {
 	})
 }
 
+// In Chile clocks go from midnight to one: that Sunday has no midnight, and
+// counting days by their midnights would never get past it.
+func TestADateWithoutMidnightIsADayLikeOthers(t *testing.T) {
+	for _, test := range []struct{ zone, from string }{
+		{"America/Santiago", "2026-09-04T15:30:00-04:00"}, // Friday; the change is on Sunday 6 September
+		{"America/Havana", "2026-03-06T15:30:00-05:00"},
+		{"Africa/Cairo", "2026-04-23T15:30:00+02:00"}, // Thursday; the change is on Friday
+	} {
+		cal := Calendar{Zone: test.zone, Weekend: []string{"saturday", "sunday"}}
+		from, err := time.Parse(time.RFC3339, test.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := cal.Add(from, businessDays(2))
+		if got := cal.Between(from, to, true); got != businessDays(2) {
+			t.Errorf("%s: between %s and %s lie %s", test.zone, from, to, got)
+		}
+		if back := cal.Add(to, businessDays(-2)); !back.Equal(from) {
+			t.Errorf("%s: back from %s is %s", test.zone, to, back)
+		}
+	}
+}
+
 func TestStagesAreCountedBackFromTheDeadline(t *testing.T) {
 	deadline := newYork.Add(at(t, "2026-06-05 12:00"), businessDays(1))
 	var got []string

@@ -79,7 +79,7 @@ func (e *Engine) lookAgain(ctx context.Context, j job) (time.Time, error) {
 	if err := e.reconsider(ctx, j); err != nil {
 		return done, err
 	}
-	if j.c.State == Received { // rechecked: the checks go on from here
+	if !slices.Contains(in(AwaitingInformation, AwaitingImages), j.c.State) {
 		return done, nil
 	}
 	return j.now.Add(lookPause(j.row.Stage + 1)), nil
@@ -111,21 +111,21 @@ func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, cas
 // reconsider compares what the checks say now with what they said before.
 func (e *Engine) reconsider(ctx context.Context, j job) error {
 	c := j.c
-	if !slices.Contains(join(beforeAcceptance, beforeReveal), c.State) {
+	if !slices.Contains(join(beforeAcceptance, beforeReveal, in(OnHold)), c.State) {
 		return nil
 	}
-	facts, found, err := e.evaluate(ctx, j)
-	if err != nil || c.State == Received { // the checks are about to run anyway
+	facts, found, err := e.evaluate(ctx, j)                     // which also withholds what came from blinded readers
+	if err != nil || c.State == Received || c.State == OnHold { // the checks are about to run anyway, or after the hold
 		return err
 	}
 	arrived := facts.Original != nil && !c.comparable()
 	switch c.State {
 	case IntakeReview, AwaitingInformation, AwaitingImages:
-		if !slices.Equal(found, c.Findings) || arrived {
+		if !slices.Equal(found, c.Findings) || arrived || c.movedFrom(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
-	case Ready, Unassignable:
-		if len(found) > 0 {
+	case Ready, Unassignable, Offered:
+		if len(found) > 0 || c.movedFrom(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	}
@@ -133,6 +133,12 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 		return e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts})
 	}
 	return nil
+}
+
+// movedFrom: the order means another patient or study than the case keeps.
+func (c *Case) movedFrom(f Facts) bool {
+	return c.PatientID != nil && differ(*c.PatientID, f.OrderPatient) ||
+		c.StudyID != nil && f.Study != nil && differ(*c.StudyID, f.Study.ID)
 }
 
 func (e *Engine) timeOutInformation(ctx context.Context, j job) (time.Time, error) {

@@ -44,7 +44,7 @@ func NewCourier(db *pg.DB, send func(context.Context, Parcel) Receipt, now func(
 func (c *Courier) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if _, err := c.Tick(ctx); err != nil && ctx.Err() == nil {
-			c.log.ErrorContext(ctx, "courier", "error", err)
+			c.log.ErrorContext(ctx, "courier", "error", pg.Describe(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -240,6 +240,9 @@ var rememberState = Effect{"rememberState", "where to resume: an offer is withdr
 		return nil
 	}}
 
+var lookAtOnce = Effect{"lookAtOnce", "what came during the hold is looked at",
+	func(ctx context.Context, t *turn) error { return t.plan(ctx, lookAgain, t.now, restart) }}
+
 var endCase = Effect{"endCase", "the case is over; nothing stays on its agenda",
 	func(_ context.Context, t *turn) error {
 		t.c.ClosedAt = &t.now

@@ -159,6 +159,29 @@ func TestAnAmendmentIsANewVersionAndIsAcknowledgedAnew(t *testing.T) {
 	h.replays(c)
 }
 
+// Whoever must act next may have left the house.
+func TestTheCoordinatorUnblocksWhatAPersonWhoIsGoneHolds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.comparing(h.trainee, c)
+	h.fire(h.trainee, c, "grade", Input{Grade: &agreement})
+	h.fire(h.trainee, c, "sign", Input{})
+	h.stands(c, AwaitingCosign)
+	h.refused(fault.BusinessRule, h.coordinator, c, "release", Input{})
+	h.fire(h.coordinator, c, "release", Input{Reason: "no supervisor is left"})
+	h.stands(c, Ready)
+	h.refused(fault.BusinessRule, h.trainee, c, "claim", Input{Independent: true})
+
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	h.fire(h.anna, c, "sign", Input{})
+	h.fire(h.anna, c, "amend", Input{Reason: "a prior came"})
+	h.fire(h.coordinator, c, "withdraw-amendment", Input{})
+	h.stands(c, Final)
+	h.replays(c)
+}
+
 func TestASignedReportIsAnErrorOnlyByTwoDirectors(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{}`)

@@ -70,10 +70,10 @@ func (g Grade) Level() Level {
 		return LevelNoComparison
 	}
 	for _, d := range g.Discrepancies {
-		switch {
-		case d.Significance == "important":
+		switch d.Significance {
+		case "important":
 			return LevelMajor
-		case d.Significance == "unimportant":
+		case "unimportant":
 			level = LevelMinor
 		}
 	}

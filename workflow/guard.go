@@ -108,13 +108,7 @@ var isReader = Guard{"isReader", "the actor is the reader who has the case",
 		return t.actorIs(t.c.ReaderID, "another reader has this case")
 	}}
 
-var isReaderOrCoordinator = Guard{"isReaderOrCoordinator", "the actor is the reader who has the case, or a coordinator",
-	func(ctx context.Context, t *turn) error {
-		if t.actor.Role == access.Coordinator {
-			return nil
-		}
-		return isReader.Check(ctx, t)
-	}}
+var isReaderOrCoordinator = orCoordinator("isReaderOrCoordinator", "the actor is the reader who has the case, or a coordinator", isReader)
 
 var stillIndependent = Guard{"stillIndependent", "the reader has not turned out to be the original reader, whose report came late",
 	func(ctx context.Context, t *turn) error {
@@ -197,13 +191,7 @@ var isAdjudicator = Guard{"isAdjudicator", "the actor has adjudicated this case"
 		return t.actorIs(t.c.AdjudicatorID, "another adjudicator has this case")
 	}}
 
-var isAdjudicatorOrCoordinator = Guard{"isAdjudicatorOrCoordinator", "the actor has adjudicated this case, or is a coordinator",
-	func(ctx context.Context, t *turn) error {
-		if t.actor.Role == access.Coordinator {
-			return nil
-		}
-		return isAdjudicator.Check(ctx, t)
-	}}
+var isAdjudicatorOrCoordinator = orCoordinator("isAdjudicatorOrCoordinator", "the actor has adjudicated this case, or is a coordinator", isAdjudicator)
 
 var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise, and has had no other part in the case",
 	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToSupervise) }}
@@ -216,6 +204,8 @@ var isSignatory = Guard{"isSignatory", "the actor signed the report in force",
 		}
 		return t.actorIs(&report.SignedBy, "only who signed the report may change it")
 	}}
+
+var isSignatoryOrCoordinator = orCoordinator("isSignatoryOrCoordinator", "the actor signed the report in force, or is a coordinator", isSignatory)
 
 var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves the opinion as it is",
 	func(_ context.Context, t *turn) error {
@@ -274,6 +264,16 @@ var proposedByAnother = &Choice{"proposedByAnother", "another director has propo
 var acknowledgedBefore = &Choice{"acknowledgedBefore", "the report in force was acknowledged",
 	func(_ context.Context, t *turn) (bool, error) { return t.c.ClosedAt != nil, nil }}
 
+// orCoordinator is a guard that lets the coordinator pass.
+func orCoordinator(name, doc string, g Guard) Guard {
+	return Guard{name, doc, func(ctx context.Context, t *turn) error {
+		if t.actor.Role == access.Coordinator {
+			return nil
+		}
+		return g.Check(ctx, t)
+	}}
+}
+
 // actorIs refuses every actor but the one named.
 func (t *turn) actorIs(who *uuid.UUID, otherwise string) error {
 	if who == nil || *who != t.actor.ID {
@@ -302,10 +302,10 @@ func (t *turn) eligible(ctx context.Context, reader uuid.UUID, duty Duty) error 
 	return nil
 }
 
-// needTx is the case's need with those who have read it before.
+// needTx is the case's need with those who have read the study before.
 func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
 	need := c.need(duty)
-	before, err := pastReadersTx(ctx, tx, c.CaseID)
+	before, err := pastReadersTx(ctx, tx, c)
 	if err != nil {
 		return Need{}, err
 	}

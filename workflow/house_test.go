@@ -2,9 +2,7 @@ package workflow
 
 import (
 	"context"
-	"io"
 	"log/slog"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +23,6 @@ type house struct {
 	tenant uuid.UUID
 	facts  map[string]*Facts // by placer number
 	heard  []Change          // what was published
-	orders atomic.Int64
 
 	placer, coordinator, director, director2 access.Actor
 	anna, ben, carl, trainee                 access.Actor // readers; carl adjudicates and supervises
@@ -56,7 +53,7 @@ func newHouse(t testing.TB, policy string) *house {
 
 // newEngine is another replica of the server.
 func (h *house) newEngine() *Engine {
-	e := NewEngine(h.db.DB, time.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	e := NewEngine(h.db.DB, time.Now, slog.New(slog.DiscardHandler))
 	e.Use(Hooks{
 		Facts: func(_ context.Context, _ pgx.Tx, c *Case) (Facts, error) { return *h.facts[c.PlacerValue], nil },
 		Publish: func(_ context.Context, _ pgx.Tx, ch Change) error {

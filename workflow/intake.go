@@ -78,12 +78,13 @@ type OriginalFacts struct {
 type waiver int
 
 const (
-	neverWaived       waiver = iota
-	waivedByHuman            // the coordinator, with a reason
-	waivedByTimeToo          // and the case goes on by itself when the wait is over
-	resolvedInReview         // doubts: the coordinator resolves them, with a reason
-	coordinatorWaives = "the coordinator"
+	neverWaived      waiver = iota
+	waivedByHuman           // the coordinator, with a reason
+	waivedByTimeToo         // and the case goes on by itself when the wait is over
+	resolvedInReview        // doubts: the coordinator resolves them, with a reason
 )
+
+const coordinatorWaives = "the coordinator"
 
 func (w waiver) String() string {
 	return [...]string{"nobody", coordinatorWaives, coordinatorWaives + ", or time", coordinatorWaives + " (resolve)"}[w]

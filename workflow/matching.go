@@ -27,7 +27,7 @@ type Need struct {
 	SameGroupForbidden bool
 	Offered            bool        // chosen by the server: shifts, absences and capacity count
 	Declined           []uuid.UUID // by whom the case was declined, or left to expire
-	Involved           []uuid.UUID // who has read this case before, or has another part in it
+	Involved           []uuid.UUID // who has read the study before, or has another part in the case
 }
 
 // need is what the case asks for a duty.
@@ -67,7 +67,7 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
 	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
 	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
-	no(slices.Contains(need.Involved, r.ID), "has had a part in this case")
+	no(slices.Contains(need.Involved, r.ID), "has had a part in a second opinion on this study")
 	no(slices.Contains(need.Declined, r.ID), "declined before")
 	if need.Offered {
 		no(r.Capacity > 0 && r.OpenCases >= r.Capacity, "has %d open cases, at most %d", r.OpenCases, r.Capacity)

@@ -61,7 +61,7 @@ func TestEachReasonAgainstAReaderIsSaid(t *testing.T) {
 		{func(_ *Need, _ *Reader, at *time.Time) { *at = time.Date(2026, 6, 6, 9, 0, 0, 0, time.UTC) }, nil}, // Friday's night shift
 		{func(_ *Need, _ *Reader, at *time.Time) { *at = at.AddDate(0, 0, 35) }, []string{"absent until 2026-07-14"}},
 		{func(n *Need, r *Reader, _ *time.Time) { n.Declined = []uuid.UUID{r.ID} }, []string{"declined before"}},
-		{func(n *Need, r *Reader, _ *time.Time) { n.Involved = []uuid.UUID{r.ID} }, []string{"has had a part in this case"}},
+		{func(n *Need, r *Reader, _ *time.Time) { n.Involved = []uuid.UUID{r.ID} }, []string{"has had a part in a second opinion on this study"}},
 		{func(n *Need, r *Reader, _ *time.Time) { n.Duty, r.MayAdjudicate = ToAdjudicate, false }, []string{"not credentialed to adjudicate"}},
 		{func(n *Need, r *Reader, _ *time.Time) { n.Duty, r.Trainee = ToAdjudicate, true }, []string{"needs a supervisor's signature"}},
 		{func(n *Need, _ *Reader, _ *time.Time) { n.Duty = ToSupervise }, []string{"not credentialed to supervise"}},

@@ -109,12 +109,26 @@ func DraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (Opinion, error) 
 	return d.Content, err
 }
 
-// pastReadersTx returns who has sealed an opinion on the case, whole or not.
-func pastReadersTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]uuid.UUID, error) {
+// pastReadersTx returns who has sealed an opinion on the case or on another of
+// the same study, whole or not, or has decided one: who has seen the original,
+// or may have, does not read the study independently.
+func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT DISTINCT reader_id
-		FROM opinion
-		WHERE case_id = $1 AND status <> 'draft'`, caseID)
+		WITH same AS (
+			SELECT case_id, adjudicator_id, supervisor_id
+			FROM case_file
+			WHERE case_id = @case OR study_uid = @study
+		)
+		SELECT o.reader_id
+		FROM opinion o
+		JOIN same ON same.case_id = o.case_id
+		WHERE o.status <> 'draft'
+		UNION
+		SELECT decided.by
+		FROM same
+		CROSS JOIN LATERAL (VALUES (adjudicator_id), (supervisor_id)) AS decided (by)
+		WHERE case_id <> @case AND decided.by IS NOT NULL`,
+		pgx.NamedArgs{"case": c.CaseID, "study": c.StudyUID})
 	if err != nil {
 		return nil, fmt.Errorf("past readers: %w", err)
 	}

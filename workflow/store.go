@@ -45,7 +45,7 @@ func CaseByServiceRequestTx(ctx context.Context, tx pgx.Tx, id string) (Case, er
 	return queryCase(ctx, tx, `service_request_id = $1`, id)
 }
 
-// CasesWaitingTx returns the cases, before the original is revealed, that a
+// CasesWaitingTx returns the cases, before the original is revealed or on hold, that a
 // resource about this patient may concern: those of the patient and those
 // whose patient is not known yet; all of them for patientID "". Give their ids
 // to Engine.RecheckTx.
@@ -55,7 +55,7 @@ func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patientID string) ([]uuid.UU
 		FROM case_file
 		WHERE state = ANY(@open) AND (@patient = '' OR patient_id IS NULL OR patient_id = @patient)
 		ORDER BY case_id`,
-		pgx.NamedArgs{"open": join(beforeAcceptance, beforeReveal), "patient": patientID})
+		pgx.NamedArgs{"open": join(beforeAcceptance, beforeReveal, in(OnHold)), "patient": patientID})
 	if err != nil {
 		return nil, fmt.Errorf("waiting cases: %w", err)
 	}

@@ -36,7 +36,7 @@ func (e *Engine) Tick(ctx context.Context) (worked int, err error) {
 		case row == nil || ctx.Err() != nil:
 			return worked, errors.Join(append(failures, err)...)
 		default:
-			e.log.ErrorContext(ctx, "agenda row failed", slog.String("kind", row.Kind), slog.String("case", row.CaseID.String()), slog.Any("error", err))
+			e.log.ErrorContext(ctx, "agenda row failed", slog.String("kind", row.Kind), slog.String("case", row.CaseID.String()), slog.String("error", pg.Describe(err)))
 			failures = append(failures, fmt.Errorf("agenda %s of case %s: %w", row.Kind, row.CaseID, err))
 			if err := e.putOff(ctx, *row); err != nil {
 				return worked, errors.Join(append(failures, err)...)

@@ -47,7 +47,7 @@ var Transitions = []Transition{
 	{From: in(Received), Event: "doubt", To: IntakeReview, By: by(role.System), Effects: do(noteFacts, noteFindings)},
 	{From: in(Received), Event: "miss-information", To: AwaitingInformation, By: by(role.System), Effects: do(noteFacts, noteFindings, waitForInformation)},
 	{From: in(Received), Event: "miss-images", To: AwaitingImages, By: by(role.System), Effects: do(noteFacts, noteFindings, waitForImages)},
-	{From: beforeAcceptance, Event: "recheck", To: Received, By: by(role.System), Effects: do(scheduleChecks)},
+	{From: join(beforeAcceptance, in(Offered)), Event: "recheck", To: Received, By: by(role.System), Effects: do(scheduleChecks)},
 	{From: in(IntakeReview), Event: "resolve", To: Received, By: by(role.Coordinator), Guards: check(reasonGiven, canResolve), Effects: do(waiveFindings, scheduleChecks)},
 	{From: in(AwaitingInformation, AwaitingImages), Event: "proceed", To: Received, By: by(role.Coordinator, role.System), Guards: check(reasonGiven, canProceed), Effects: do(waiveFindings, scheduleChecks)},
 	{From: in(AwaitingImages), Event: "give-up", To: Failed, By: by(role.System, role.Coordinator), Guards: check(reasonGiven), Effects: do(endCase)},
@@ -81,18 +81,19 @@ var Transitions = []Transition{
 	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader), Guards: check(isReader, graded), Effects: do(signReport, startAcknowledgement)},
 	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator), Effects: do(signReport, startAcknowledgement)},
 	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise), Effects: do(noteSupervisor, signReport, startAcknowledgement)},
+	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven)},
 
 	// After the signature.
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Effects: do(endCase)},
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven)},
 	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, amendmentComplete), Effects: do(signAmendment, startAcknowledgement)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor), When: acknowledgedBefore, Guards: check(isSignatory)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), When: acknowledgedBefore, Guards: check(isSignatoryOrCoordinator)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator)},
 
 	// The placer's own decisions.
 	{From: unsigned, Event: "hold", To: OnHold, By: by(role.Placer), Effects: do(rememberState)},
-	{From: in(OnHold), Event: "resume", To: Resumed, By: by(role.Placer)},
+	{From: in(OnHold), Event: "resume", To: Resumed, By: by(role.Placer), Effects: do(lookAtOnce)},
 	{From: join(unsigned, in(OnHold)), Event: "cancel", To: Cancelled, By: by(role.Placer), Effects: do(sealPartialRead, endCase)},
 
 	// An error is declared, never deleted; once signed it takes two directors.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/goitalic"
@@ -54,11 +55,9 @@ func (p *printer) clean(text string) string {
 }
 
 func withoutAccent(r rune) rune {
-	for _, base := range norm.NFD.String(string(r)) {
-		if base != r && hasGlyph(base) {
-			return base
-		}
-		break
+	base, _ := utf8.DecodeRuneInString(norm.NFD.String(string(r)))
+	if base != r && hasGlyph(base) {
+		return base
 	}
 	return missing
 }

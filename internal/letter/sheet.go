@@ -85,7 +85,7 @@ func (s *sheet) wrap(text string, w float64, st style) []string {
 	var lines []string
 	for paragraph := range strings.SplitSeq(strings.TrimRight(s.printer.clean(text), "\n "), "\n") {
 		line := ""
-		for _, word := range strings.Fields(paragraph) {
+		for word := range strings.FieldsSeq(paragraph) {
 			if joined := strings.TrimLeft(line+" "+word, " "); s.fits(joined, w) {
 				line = joined
 				continue

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,11 +27,19 @@ type DB struct {
 	pool *pgxpool.Pool
 }
 
-// Open connects to the database of the URL and checks that it answers.
+// leastConns is the size of the pool on a machine with few processors: most of
+// a transaction's time is the way to PostgreSQL and back.
+const leastConns = 16
+
+// Open connects to the migrated database of the URL and checks that it
+// answers, and that the login may take both roles.
 func Open(ctx context.Context, url string) (*DB, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		cfg.MaxConns = max(leastConns, cfg.MaxConns)
 	}
 	cfg.ConnConfig.RuntimeParams["application_name"] = "overread"
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
@@ -38,11 +47,26 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
+	db := &DB{pool: pool}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("database does not answer: %w", err)
 	}
-	return &DB{pool: pool}, nil
+	if err := db.checkRoles(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// checkRoles refuses at the start what would fail at every request.
+func (db *DB) checkRoles(ctx context.Context) error {
+	nothing := func(pgx.Tx) error { return nil }
+	err := errors.Join(db.System(ctx, nothing), db.Tenant(ctx, uuid.Nil, nothing))
+	if err != nil {
+		return fmt.Errorf("the database's login may not do its work, see overread doctor: %w", err)
+	}
+	return nil
 }
 
 // Close waits for running transactions and closes the connections.
@@ -70,9 +94,24 @@ func EnterTenant(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 	return step(ctx, tx, "overread_app", tenant.String())
 }
 
-// step takes the role and the tenant for the rest of the transaction.
+// How long a transaction may hold others up. A replica that stands still in
+// the middle of one (a paused machine, a lost network) would otherwise keep its
+// locks until TCP gives up, and whoever waits for them would use up the
+// connections of every other replica.
+const (
+	lockPatience      = "5s"  // for a lock that another transaction has
+	statementPatience = "30s" // for one statement
+	idlePatience      = "15s" // between two statements; then PostgreSQL ends the transaction
+)
+
+// step takes the role and the tenant for the rest of the transaction, and its
+// limits: with SET LOCAL, as a pooler refuses them at the start of a session.
 func step(ctx context.Context, tx pgx.Tx, role, tenant string) error {
-	_, err := tx.Exec(ctx, `SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true)`, role, tenant)
+	_, err := tx.Exec(ctx, `
+		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
+		       set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
+		       set_config('idle_in_transaction_session_timeout', $5, true)`,
+		role, tenant, lockPatience, statementPatience, idlePatience)
 	if err != nil {
 		return fmt.Errorf("take role %s: %w", role, err)
 	}
@@ -110,8 +149,7 @@ func mayRetry(err error) bool {
 
 // Constraint returns the name of the constraint that err violates, or "".
 func Constraint(err error) string {
-	var p *pgconn.PgError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return p.ConstraintName
 	}
 	return ""

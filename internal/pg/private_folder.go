@@ -142,7 +142,7 @@ func (f *folder) choosePort() (int, error) {
 }
 
 func isFree(port int) bool {
-	l, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(port))
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		return false
 	}
@@ -257,7 +257,7 @@ func wallFor(as *syscall.Credential, dir string) string {
 			case info.Gid == as.Gid:
 				pass = 0o010
 			}
-			if uint32(info.Mode)&pass == 0 {
+			if uint32(info.Mode)&pass == 0 { //nolint:unconvert // has 16 bits elsewhere
 				wall = parent
 			}
 		}

@@ -2,9 +2,12 @@ package pg_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -280,4 +283,83 @@ func partitions(t *testing.T, owner *pgx.Conn, table string) int {
 func denied(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code == "42501"
+}
+
+func TestTheServersLoginNeedsToOwnNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	super := pgtest.New(t)
+	admin := super.Owner(t)
+	name := "plain_" + strings.ToLower(rand.Text())
+	login(t, admin, name)
+
+	as := loginURL(t, super.URL, name, "")
+	if _, err := pg.Open(ctx, as); !denied(err) {
+		t.Errorf("a login that has not been granted the roles: %v", err)
+	}
+	run(t, admin, `GRANT overread_app, overread_system TO `+name)
+	db, err := pg.Open(ctx, as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	if have, want, err := pg.SchemaVersion(ctx, as); err != nil || have != want {
+		t.Errorf("schema %d, want %d (%v)", have, want, err)
+	}
+}
+
+func TestAnOwnerWhoMayNotCreateRolesMigrates(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	super := pgtest.New(t) // the roles are the cluster's, and so they are there
+	admin := super.Owner(t)
+	name := "owner_" + strings.ToLower(rand.Text())
+	login(t, admin, name)
+	run(t, admin, `CREATE DATABASE `+name+` OWNER `+name)
+	t.Cleanup(func() { run(t, admin, `DROP DATABASE `+name+` WITH (FORCE)`) })
+
+	as := loginURL(t, super.URL, name, name)
+	if have, _, err := pg.SchemaVersion(ctx, as); err != nil || have != 0 {
+		t.Errorf("an empty database has version %d (%v)", have, err)
+	}
+	if _, err := pg.Migrate(ctx, as); !denied(err) || !strings.Contains(err.Error(), "CREATEROLE") {
+		t.Errorf("without the roles: %v", err)
+	}
+	run(t, admin, `GRANT overread_app, overread_system, overread_search TO `+name)
+	if _, err := pg.Migrate(ctx, as); err != nil {
+		t.Fatal(err)
+	}
+	db, err := pg.Open(ctx, as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+}
+
+// login makes a login with no rights, which goes when the test ends.
+func login(t *testing.T, admin *pgx.Conn, name string) {
+	t.Helper()
+	run(t, admin, `CREATE ROLE `+name+` LOGIN PASSWORD 'secret'`)
+	t.Cleanup(func() { run(t, admin, `DROP ROLE `+name) })
+}
+
+// loginURL is the URL with another user, and another database unless that is "".
+func loginURL(t *testing.T, target, user, database string) string {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(user, "secret")
+	if database != "" {
+		u.Path = "/" + database
+	}
+	return u.String()
+}
+
+func run(t *testing.T, conn *pgx.Conn, sql string) {
+	t.Helper()
+	if _, err := conn.Exec(context.Background(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
 }

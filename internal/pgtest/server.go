@@ -60,7 +60,7 @@ func startPrivate(ctx context.Context) (url string, alive io.Closer, err error) 
 		return "", nil, err
 	}
 	const sweep = `read -r _; i=0; while [ -e "$1/data/postmaster.pid" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; rm -rf "$1" "$2"`
-	broom := exec.Command("/bin/sh", "-c", sweep, "sh", p.Dir(), dir)
+	broom := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", sweep, "sh", p.Dir(), dir)
 	broom.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if alive, err = broom.StdinPipe(); err != nil {
 		return "", nil, err

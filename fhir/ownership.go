@@ -1,0 +1,84 @@
+package fhir
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// mayReplace refuses to let a client overwrite what the reading service has
+// made: a signed report is changed by an amendment and in no other way. A copy
+// that the EHR keeps here under an id of its own is the EHR's.
+func mayReplace(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) error {
+	ours, known := ownMarks[c.row.name]
+	if c.current == nil || !known || ours.desk && actor.Role == access.Coordinator {
+		return nil
+	}
+	n, err := Parse(c.current.Body, Limits{})
+	if err != nil {
+		return err
+	}
+	own, err := ours.made(ctx, tx, n)
+	if err != nil || !own {
+		return err
+	}
+	return c.blame(fault.New(fault.Forbidden, "this %s is the reading service's own: a report is changed by $amend on its Task, and nothing else of the service from outside", c.row.name))
+}
+
+// ownMark says how a resource that we made is told from one that a client sent.
+type ownMark struct {
+	made func(ctx context.Context, tx pgx.Tx, n *Node) (bool, error)
+	desk bool // the coordinator may change it
+}
+
+var ownMarks = map[string]ownMark{
+	"DiagnosticReport": {made: isCaseReport},
+	"Observation": {made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
+		caseID, slot, _ := strings.Cut(identifierOf(n, sidObservation), "/")
+		return isDerived(n, caseID, slot), nil
+	}},
+	"Provenance": {made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
+		return n.Text("meta", "tag", "system") == sidRelease, nil
+	}},
+	"Practitioner": {desk: true, made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
+		return identifierOf(n, sidReader) == n.Text("id"), nil
+	}},
+	"Organization": {desk: true, made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
+		return identifierOf(n, sidFillerOrg) == n.Text("id"), nil
+	}},
+}
+
+// isCaseReport tells whether this is the report of the case that it names.
+func isCaseReport(ctx context.Context, tx pgx.Tx, n *Node) (own bool, err error) {
+	caseID, err := uuid.Parse(identifierOf(n, sidReport))
+	if err != nil {
+		return false, nil //nolint:nilerr // it names no case of ours
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM case_file
+			WHERE case_id = @case AND (report_id = @id OR case_id::text = @id))`,
+		pgx.NamedArgs{"case": caseID, "id": n.Text("id")}).Scan(&own)
+	return own, err
+}
+
+// isDerived tells whether the id is the one that derivedID makes.
+func isDerived(n *Node, caseID, slot string) bool {
+	id, err := uuid.Parse(caseID)
+	return err == nil && uuid.NewSHA1(id, []byte(slot)).String() == n.Text("id")
+}
+
+// identifierOf is the value of the identifier of a system, "" for none.
+func identifierOf(n *Node, system string) string {
+	for _, id := range n.Each("identifier") {
+		if id.Text("system") == system {
+			return id.Text("value")
+		}
+	}
+	return ""
+}
