@@ -29,6 +29,7 @@ func (s *Server) deliver(ctx context.Context, tx pgx.Tx, src reportSources, repo
 		err := workflow.QueueDeliveryTx(ctx, tx, workflow.Delivery{
 			TenantID: src.Case.TenantID, CaseID: src.Case.CaseID, ReportNo: src.Report.No,
 			Destination: d.Name, Method: p.Method, Path: p.Path, Body: p.Body,
+			Withdraws: withdrawn(src),
 		})
 		if err != nil {
 			return err

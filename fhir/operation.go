@@ -63,7 +63,7 @@ var operations = []operation{
 	{Name: "reveal", Does: "Shows the original report. Audited."},
 	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: only difference, managementChange and actionable ever reach the report.", Takes: grade},
 	{Name: "adjudicate", Does: "A third reader decides between two.", Takes: slices.Concat(grade, opinion)},
-	{Name: "sign", Does: "Signs the report, or an amendment of it. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, opinion), run: (*Server).sign},
+	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, opinion, grade), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it.", Takes: list(reason(1))},
 	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed.", Takes: list(reason(1))},
 	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays."},
@@ -101,6 +101,9 @@ var opinion = []parameter{
 	said("findings", "What is seen. Needed to lock.", func(o *workflow.Opinion) *string { return &o.Findings }),
 	said("impression", "What it means. Needed to lock.", func(o *workflow.Opinion) *string { return &o.Impression }),
 	said("recommendation", "What to do next.", func(o *workflow.Opinion) *string { return &o.Recommendation }),
+	{Name: "actionable", Type: "code", Codes: workflow.Words("actionable"),
+		Doc: "How soon somebody must act on what is seen (ACR categories), whether or not the first reading saw it too.",
+		Set: func(r *request, v *Node) { r.opinion().Actionable = v.Text() }},
 	{Name: "conclusion", Type: "Coding", Many: true, Doc: "A coded conclusion; DiagnosticReport.conclusionCode.",
 		Set: func(r *request, v *Node) {
 			o := r.opinion()

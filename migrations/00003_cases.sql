@@ -161,7 +161,8 @@ CREATE TABLE delivery (
     case_id         uuid        NOT NULL,
     report_no       integer     NOT NULL CHECK (report_no > 0),
     destination     text        NOT NULL,
-    state           text        NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'done', 'parked')),
+    state           text        NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'done', 'parked', 'withdrawn')),
+    withdraws       boolean     NOT NULL DEFAULT false, -- says "entered in error": overtakes what is parked
     queued_at       timestamptz NOT NULL DEFAULT now(),
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
     attempts        integer     NOT NULL DEFAULT 0,

@@ -136,6 +136,12 @@ func TestADoubtIsResolvedByTheCoordinatorAndADenialIsNot(t *testing.T) {
 	if c := h.stands(c, Ready); !cmp.Equal(c.Waived, []string{"laterality-mismatch"}) {
 		t.Error(c.Waived)
 	}
+	f := h.facts[c.PlacerValue] // the order now means another patient, with the same doubt: nobody has looked at that
+	f.OrderPatient, f.Study.Patient = "p2", "p2"
+	h.recheck(c)
+	h.tick()
+	h.stands(c, IntakeReview)
+
 	h.stands(denied, IntakeReview)
 	h.refused(fault.BusinessRule, h.coordinator, denied, "resolve", Input{Reason: "whatever"})
 	h.fire(h.coordinator, denied, "reject", Input{Reason: "no consent"})

@@ -96,6 +96,7 @@ type Opinion struct {
 	Findings       string   `json:"findings"`
 	Impression     string   `json:"impression"`
 	Recommendation string   `json:"recommendation,omitempty"`
+	Actionable     string   `json:"actionable,omitempty"`  // how soon somebody must act: none, non-critical, urgent, emergent
 	Conclusions    []Coding `json:"conclusions,omitempty"` // DiagnosticReport.conclusionCode
 }
 
@@ -115,14 +116,16 @@ type Report struct {
 	Level         Level      `json:"level"`
 	Difference    string     `json:"difference,omitempty"`       // what differs from the original and why it matters; plain words, no blame
 	Management    string     `json:"managementChange,omitempty"` // none, work-up, treatment, staging, referral
-	Actionable    string     `json:"actionable,omitempty"`       // none, non-critical, urgent, emergent
+	Actionable    string     `json:"actionable,omitempty"`       // none, non-critical, urgent, emergent: the more pressing of the opinion's and Compared
+	Compared      string     `json:"compared,omitempty"`         // how soon somebody must act on what differs
 	Amendment     *Amendment `json:"amendment,omitempty"`
 	ReaderID      uuid.UUID  `json:"readerId"`
 	AdjudicatorID *uuid.UUID `json:"adjudicatorId,omitempty"`
 	SupervisorID  *uuid.UUID `json:"supervisorId,omitempty"`
 	SignedBy      uuid.UUID  `json:"signedBy"`
 	SignedAt      time.Time  `json:"signedAt"`
-	OpinionSHA256 string     `json:"opinionSha256"` // of the locked opinion, hex
+	GradeNo       int        `json:"gradeNo,omitempty"` // the grade that it was compared by; 0 when there was nothing to compare with
+	OpinionSHA256 string     `json:"opinionSha256"`     // of the locked opinion, hex
 	LockedAt      time.Time  `json:"lockedAt"`
 }
 

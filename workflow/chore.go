@@ -45,6 +45,9 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("facts: %w", err)
 	}
+	if j.c.movedFrom(facts) {
+		j.c.Waived = nil // what was set aside was said of another patient or study
+	}
 	if facts.Study != nil {
 		facts.Duplicates, err = duplicatesTx(ctx, j.tx, j.c, facts.Study.UID)
 	}

@@ -19,6 +19,7 @@ type Delivery struct {
 	Method      string // POST or PUT
 	Path        string // below the destination's base, with its query; "" is the base itself
 	Body        []byte
+	Withdraws   bool // the report was entered in error: older versions need not arrive any more
 }
 
 // Destination is where reports go: a row of the table destination.
@@ -39,13 +40,23 @@ const (
 // QueueDeliveryTx writes the delivery down within the transaction that signs
 // the report. From here on it is sent until the destination has it, or has
 // refused it for good.
+//
+// One that withdraws the report takes the place of what has not been sent yet:
+// an erroneous report is not delivered first. What is under way just now is
+// waited for (recordOutcomeTx).
 func QueueDeliveryTx(ctx context.Context, tx pgx.Tx, d Delivery) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256)
-		VALUES (@tenant, @case, @report_no, @destination, @method, @path, @body, sha256(@body))`,
+		WITH superseded AS (
+			UPDATE delivery
+			SET state = 'withdrawn'
+			WHERE @withdraws AND tenant_id = @tenant AND case_id = @case AND destination = @destination
+			  AND state IN ('queued', 'parked') AND lease_until IS NULL
+		)
+		INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256, withdraws)
+		VALUES (@tenant, @case, @report_no, @destination, @method, @path, @body, sha256(@body), @withdraws)`,
 		pgx.NamedArgs{
 			"tenant": d.TenantID, "case": d.CaseID, "report_no": d.ReportNo, "destination": d.Destination,
-			"method": d.Method, "path": d.Path, "body": d.Body,
+			"method": d.Method, "path": d.Path, "body": d.Body, "withdraws": d.Withdraws,
 		})
 	if err != nil {
 		return fmt.Errorf("queue report %d of case %s for %s: %w", d.ReportNo, d.CaseID, d.Destination, err)

@@ -19,10 +19,12 @@ const (
 	breakerMax   = 2 * time.Minute
 )
 
-// backoff is the rest of a delivery after its nth attempt: exponential, with
-// full jitter, so that what failed together does not come back together.
+// backoff is the rest of a delivery after its nth attempt: exponential, half of
+// it by chance, so that what failed together does not come back together, and
+// nothing comes back at once.
 func backoff(attempt int) time.Duration {
-	return rand.N(doubled(backoffFirst, attempt-1, backoffMax)) + 1
+	half := doubled(backoffFirst, attempt-1, backoffMax) / 2
+	return half + rand.N(half)
 }
 
 // doubled is first, doubled n times, and never more than limit.

@@ -25,6 +25,16 @@ type Parcel struct {
 // to record what came of it.
 const leaseSlack = 10 * time.Second
 
+// dueHead holds for a delivery d that is due and the head of its lane: nothing
+// of the case that is older still has to go to the destination.
+const dueHead = `d.state = 'queued' AND d.next_attempt_at <= now()
+				  AND (d.lease_until IS NULL OR d.lease_until <= now())
+				  AND NOT EXISTS (
+					SELECT FROM delivery earlier
+					WHERE earlier.tenant_id = d.tenant_id AND earlier.case_id = d.case_id
+					  AND earlier.report_no < d.report_no AND earlier.destination = d.destination
+					  AND earlier.state IN ('queued', 'parked'))`
+
 // claim leases up to room deliveries. Couriers everywhere may claim at once:
 // the destination's row is locked while its deliveries are taken, so that the
 // count of what is under way to it is exact.
@@ -74,13 +84,7 @@ func lockDestinationsTx(ctx context.Context, tx pgx.Tx, limit int) (tenants []uu
 				SELECT
 				FROM delivery d
 				WHERE d.tenant_id = dest.tenant_id AND d.destination = dest.destination
-				  AND d.state = 'queued' AND d.next_attempt_at <= now()
-				  AND (d.lease_until IS NULL OR d.lease_until <= now())
-				  AND NOT EXISTS (
-					SELECT FROM delivery earlier
-					WHERE earlier.tenant_id = d.tenant_id AND earlier.case_id = d.case_id
-					  AND earlier.report_no < d.report_no AND earlier.destination = d.destination
-					  AND earlier.state <> 'done')
+				  AND `+dueHead+`
 				LIMIT 1
 			) something_due
 			WHERE (dest.breaker_until IS NULL OR dest.breaker_until <= now())
@@ -147,13 +151,7 @@ func leaseHeadsTx(ctx context.Context, tx pgx.Tx, tenants []uuid.UUID, names []s
 				       row_number() OVER (ORDER BY d.next_attempt_at) AS nth
 				FROM delivery d
 				WHERE d.tenant_id = mine.tenant_id AND d.destination = mine.destination
-				  AND d.state = 'queued' AND d.next_attempt_at <= now()
-				  AND (d.lease_until IS NULL OR d.lease_until <= now())
-				  AND NOT EXISTS (
-					SELECT FROM delivery earlier
-					WHERE earlier.tenant_id = d.tenant_id AND earlier.case_id = d.case_id
-					  AND earlier.report_no < d.report_no AND earlier.destination = d.destination
-					  AND earlier.state <> 'done')
+				  AND `+dueHead+`
 				ORDER BY d.next_attempt_at
 				LIMIT greatest(mine.bears - busy.in_flight, 0)
 			) due

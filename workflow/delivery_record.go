@@ -50,8 +50,17 @@ func record(ctx context.Context, db *pg.DB, p Parcel, r Receipt, took time.Durat
 
 func recordOutcomeTx(ctx context.Context, tx pgx.Tx, p Parcel, r Receipt) error {
 	tag, err := tx.Exec(ctx, `
-		UPDATE delivery
-		SET state = CASE @verdict::text WHEN 'delivered' THEN 'done' WHEN 'parked' THEN 'parked' ELSE 'queued' END,
+		UPDATE delivery d
+		SET state = CASE
+		        WHEN @verdict::text = 'delivered' THEN 'done'
+		        WHEN EXISTS (
+		            SELECT FROM delivery later
+		            WHERE later.tenant_id = d.tenant_id AND later.case_id = d.case_id
+		              AND later.report_no > d.report_no AND later.destination = d.destination
+		              AND later.withdraws) THEN 'withdrawn'
+		        WHEN @verdict::text = 'parked' THEN 'parked'
+		        ELSE 'queued'
+		    END,
 		    next_attempt_at = now() + @wait::interval,
 		    lease_until = NULL,
 		    done_at = CASE @verdict::text WHEN 'delivered' THEN now() END,

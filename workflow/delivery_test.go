@@ -106,6 +106,43 @@ func TestARefusedReportHoldsUpOnlyItsOwnLaneUntilAPersonReleasesIt(t *testing.T)
 	o.checkAttempts()
 }
 
+func TestAWithdrawalOvertakesWhatHasNotArrived(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	refused := o.newCase()
+	o.queue(refused, 1, "ehr")
+	o.queue(refused, 2, "ehr")
+	o.tick(o.courier(always(workflow.Receipt{Verdict: workflow.Parked, Status: 422, Reason: "refused-by-rule"})), 1)
+	o.withdraw(refused, 3, "ehr")
+	o.want("after the withdrawal", map[string]int{"ehr withdrawn": 2, "ehr queued": 1})
+	o.tick(o.courier(always(delivered)), 1)
+	o.want("at the end", map[string]int{"ehr withdrawn": 2, "ehr done": 1})
+}
+
+func TestAWithdrawalWaitsForWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	c := o.newCase()
+	o.queue(c, 1, "ehr")
+	sending, proceed, finished := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		o.tick(o.courier(func(context.Context, workflow.Parcel) workflow.Receipt {
+			close(sending)
+			<-proceed
+			return workflow.Receipt{Verdict: workflow.Retry, Reason: "no-answer", Wait: time.Hour}
+		}), 1)
+	}()
+	<-sending
+	o.withdraw(c, 2, "ehr")
+	o.tick(o.courier(always(delivered)), 0)
+	close(proceed)
+	<-finished
+	o.exec(`UPDATE destination SET breaker_until = NULL`)
+	o.tick(o.courier(always(delivered)), 1)
+	o.want("at the end", map[string]int{"ehr withdrawn": 1, "ehr done": 1})
+}
+
 func TestACourierWhoseLeaseRanOutCannotRecord(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(t, "ehr")
@@ -397,16 +434,22 @@ func (o *outbox) newCase() uuid.UUID {
 
 func (o *outbox) queue(c uuid.UUID, no int, destination string) {
 	o.t.Helper()
+	o.queueDelivery(workflow.Delivery{CaseID: c, ReportNo: no, Destination: destination})
+}
+
+func (o *outbox) withdraw(c uuid.UUID, no int, destination string) {
+	o.t.Helper()
+	o.queueDelivery(workflow.Delivery{CaseID: c, ReportNo: no, Destination: destination, Withdraws: true})
+}
+
+func (o *outbox) queueDelivery(d workflow.Delivery) {
+	o.t.Helper()
+	d.TenantID, d.Method, d.Body = o.tenant, "POST", []byte(`{"resourceType":"Bundle"}`)
 	o.exec(`
 		INSERT INTO signed_report (tenant_id, case_id, report_no, status, signed_by, signed_at, content, content_sha256)
 		VALUES ($1, $2, $3, 'final', $2, now(), '{}', sha256(''))
-		ON CONFLICT DO NOTHING`, o.tenant, c, no)
-	o.tenantTx(func(tx pgx.Tx) error {
-		return workflow.QueueDeliveryTx(o.t.Context(), tx, workflow.Delivery{
-			TenantID: o.tenant, CaseID: c, ReportNo: no, Destination: destination,
-			Method: "POST", Body: []byte(`{"resourceType":"Bundle"}`),
-		})
-	})
+		ON CONFLICT DO NOTHING`, o.tenant, d.CaseID, d.ReportNo)
+	o.tenantTx(func(tx pgx.Tx) error { return workflow.QueueDeliveryTx(o.t.Context(), tx, d) })
 }
 
 func (o *outbox) courier(send func(context.Context, workflow.Parcel) workflow.Receipt) *workflow.Courier {

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"github.com/overread/overread/internal/access"
 	"context"
 	"errors"
 	"slices"
@@ -179,8 +180,7 @@ var revealOriginal = Effect{"revealOriginal", "the original report is shown from
 
 var recordGrade = Effect{"recordGrade", "the grade is recorded; the latest is in force",
 	func(ctx context.Context, t *turn) error {
-		no, err := insertGradeTx(ctx, t.tx, t.c.CaseID, storedGrade{t.actor.ID, "reader", t.now, t.in.Grade.Level(), *t.in.Grade})
-		t.detail["gradeNo"] = no
+		_, err := t.recordGrade(ctx)
 		return err
 	}}
 
@@ -190,9 +190,7 @@ var startAdjudication = Effect{"startAdjudication", "the adjudicate clock starts
 var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudicator; the grade, and the opinion if the adjudicator gives another, are recorded and in force",
 	func(ctx context.Context, t *turn) error {
 		t.c.AdjudicatorID = &t.actor.ID
-		no, err := insertGradeTx(ctx, t.tx, t.c.CaseID, storedGrade{t.actor.ID, "adjudicator", t.now, t.in.Grade.Level(), *t.in.Grade})
-		t.detail["gradeNo"] = no
-		if err != nil || t.in.Opinion == nil {
+		if _, err := t.recordGrade(ctx); err != nil || t.in.Opinion == nil {
 			return err
 		}
 		if err := complete(*t.in.Opinion); err != nil {
@@ -211,6 +209,14 @@ var unassignAdjudicator = Effect{"unassignAdjudicator", "the adjudication is nob
 var noteSupervisor = Effect{"noteSupervisor", "the actor is the supervisor",
 	func(_ context.Context, t *turn) error {
 		t.c.SupervisorID = &t.actor.ID
+		return nil
+	}}
+
+var noteStandIn = Effect{"noteStandIn", "a supervisor who amends for somebody is the case's supervisor",
+	func(_ context.Context, t *turn) error {
+		if t.actor.Role == access.Supervisor {
+			t.c.SupervisorID = &t.actor.ID
+		}
 		return nil
 	}}
 

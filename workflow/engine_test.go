@@ -42,7 +42,7 @@ func TestAnAgreementGoesFromOrderToClosure(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Report{No: 1, Status: "final", Opinion: opinion, Level: LevelNone, ReaderID: h.anna.ID, SignedBy: h.anna.ID,
-		SignedAt: ch.At, OpinionSHA256: hexOf(sum), LockedAt: *ch.Case.LockedAt}
+		SignedAt: ch.At, GradeNo: 1, OpinionSHA256: hexOf(sum), LockedAt: *ch.Case.LockedAt}
 	if diff := cmp.Diff(want, ch.Report); diff != "" {
 		t.Error(diff)
 	}
@@ -157,6 +157,56 @@ func TestAnAmendmentIsANewVersionAndIsAcknowledgedAnew(t *testing.T) {
 		t.Error(diff)
 	}
 	h.replays(c)
+}
+
+func TestACorrectionKeepsWhatItDoesNotNameAndMayGradeAnew(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	first := h.signed(c)
+	h.fire(h.anna, c, "amend", Input{Reason: "a prior came"})
+	wrong := Grade{Discrepancies: []Discrepancy{{Finding: "nodule", Significance: "unimportant", Nature: "detection", Management: "treatment"}}, Difference: "A nodule."}
+	correction := &Amendment{Kind: "correction", Reason: "a prior came", Text: "There is a nodule."}
+	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{Amendment: correction, Grade: &wrong})
+	second := h.fire(h.anna, c, "sign", Input{Amendment: correction, Grade: &majorMiss,
+		Opinion: &Opinion{Impression: "A nodule.", Actionable: "urgent"}}).Report
+
+	want := first.Opinion
+	want.Impression, want.Actionable = "A nodule.", "urgent"
+	if diff := cmp.Diff(want, second.Opinion); diff != "" {
+		t.Error(diff)
+	}
+	if second.Level != LevelMajor || second.Difference != majorMiss.Difference || second.GradeNo != first.GradeNo+1 || second.Actionable != "urgent" {
+		t.Errorf("%+v", second)
+	}
+	h.replays(c)
+}
+
+func TestALicenceThatHasExpiredSignsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	h.exec(`UPDATE reader SET credential = credential || '{"validTo": "2020-01-01"}' WHERE reader_id = $1`, h.anna.ID)
+	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{})
+	h.fire(h.coordinator, c, "release", Input{Reason: "the credential has expired"})
+	h.stands(c, Ready)
+}
+
+func TestASupervisorAmendsForASignatoryWhoIsGone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.signed(c)
+	carl := as(h.carl, access.Supervisor)
+	h.refused(fault.Forbidden, carl, c, "amend", Input{Reason: "a prior came"})
+	h.exec(`UPDATE reader SET active = false WHERE reader_id = $1`, h.anna.ID)
+	h.fire(carl, c, "amend", Input{Reason: "a prior came"})
+	report := h.fire(carl, c, "sign", Input{Opinion: &Opinion{Impression: "Stable."}, Amendment: &Amendment{Kind: "correction", Reason: "a prior came", Text: "Stable."}}).Report
+	if report.SignedBy != h.carl.ID || *report.SupervisorID != h.carl.ID || report.ReaderID != h.anna.ID || report.Opinion.Impression != "Stable." {
+		t.Errorf("%+v", report)
+	}
 }
 
 // Whoever must act next may have left the house.

@@ -61,6 +61,12 @@ var vocabulary = []struct {
 var (
 	managements = []string{"none", "work-up", "staging", "referral", "treatment"}
 	actionables = []string{"none", "non-critical", "urgent", "emergent"}
+
+	// What makes a discrepancy important: a report must not call small what
+	// changes the patient's care (Zan 2010: important is what is likely to
+	// change management).
+	careChanges = []string{"staging", "treatment"}
+	pressing    = []string{"urgent", "emergent"}
 )
 
 // Level is that of the most significant discrepancy.
@@ -88,6 +94,18 @@ func (g Grade) Management() string {
 // Actionable is the most pressing actionable category, "" when nothing was said.
 func (g Grade) Actionable() string {
 	return g.weightiest(actionables, func(d Discrepancy) string { return d.Actionable })
+}
+
+// mostPressing is the more pressing of actionable categories, "" when nothing
+// was said.
+func mostPressing(categories ...string) string {
+	most := ""
+	for _, c := range categories {
+		if slices.Index(actionables, c) > slices.Index(actionables, most) {
+			most = c
+		}
+	}
+	return most
 }
 
 func (g Grade) weightiest(words []string, of func(Discrepancy) string) string {
@@ -157,6 +175,9 @@ func (g Grade) Check() string {
 	for i, d := range g.Discrepancies {
 		if d.Finding == "" {
 			return fmt.Sprintf("discrepancies[%d].finding is missing: say in a few words what it is about", i)
+		}
+		if d.Significance != "important" && (slices.Contains(careChanges, d.Management) || slices.Contains(pressing, d.Actionable)) {
+			return fmt.Sprintf("discrepancies[%d] changes treatment or staging, or is urgent, and so its significance is important", i)
 		}
 		for _, v := range vocabulary {
 			for _, word := range v.of(d) {

@@ -61,6 +61,8 @@ func TestAnIncompleteGradeSaysWhatIsMissing(t *testing.T) {
 		"discrepancies[0].significance": with(func(d *Discrepancy) { d.Significance = "" }),
 		"discrepancies[0].nature":       with(func(d *Discrepancy) { d.Nature = "bad luck" }),
 		"discrepancies[0].asymmetry":    with(func(d *Discrepancy) { d.Asymmetry = []string{"priors", "weather"} }),
+		"discrepancies[0] changes":      with(func(d *Discrepancy) { d.Significance, d.Management = "unimportant", "treatment" }),
+		"discrepancies[0] changes t":    with(func(d *Discrepancy) { d.Significance, d.Actionable = "none", "emergent" }),
 		"in plain words":                {Discrepancies: []Discrepancy{full}},
 		"has no discrepancies":          {NoComparison: "no original", Discrepancies: []Discrepancy{full}},
 	} {

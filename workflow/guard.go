@@ -122,6 +122,21 @@ var stillIndependent = Guard{"stillIndependent", "the reader has not turned out 
 		return err
 	}}
 
+var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed today: a licence may have expired since the case was taken",
+	func(ctx context.Context, t *turn) error {
+		r, err := ReaderByIDTx(ctx, t.tx, t.actor.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return forbid("you are no longer credentialed for this tenant; the coordinator can release the case")
+		}
+		if err != nil {
+			return err
+		}
+		if reasons := unlicensed(t.c.Exam, r, t.now); len(reasons) > 0 {
+			return refuse("you may not sign: %s", strings.Join(reasons, "; "))
+		}
+		return nil
+	}}
+
 var opinionGiven = Guard{"opinionGiven", "there is text to save",
 	func(_ context.Context, t *turn) error {
 		if t.in.Opinion == nil {
@@ -144,6 +159,9 @@ var opinionComplete = Guard{"opinionComplete", "the opinion, given now or drafte
 	}}
 
 func complete(o Opinion) error {
+	if o.unknownCategory() {
+		return errCategory
+	}
 	if strings.TrimSpace(o.Findings) == "" || strings.TrimSpace(o.Impression) == "" {
 		return refuse("an opinion needs findings and an impression before it can be sealed")
 	}
@@ -196,19 +214,24 @@ var isAdjudicatorOrCoordinator = orCoordinator("isAdjudicatorOrCoordinator", "th
 var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise, and has had no other part in the case",
 	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToSupervise) }}
 
-var isSignatory = Guard{"isSignatory", "the actor signed the report in force",
+var isSignatory = Guard{"isSignatory", "the actor signed the report in force, or is a supervisor and who signed is no longer a reader here",
 	func(ctx context.Context, t *turn) error {
 		report, err := lastReportTx(ctx, t.tx, t.c.CaseID)
 		if err != nil {
 			return err
+		}
+		if t.actor.Role == access.Supervisor && report.SignedBy != t.actor.ID {
+			if _, err := ReaderByIDTx(ctx, t.tx, report.SignedBy); errors.Is(err, pgx.ErrNoRows) {
+				return t.eligible(ctx, t.actor.ID, ToSupervise)
+			}
 		}
 		return t.actorIs(&report.SignedBy, "only who signed the report may change it")
 	}}
 
 var isSignatoryOrCoordinator = orCoordinator("isSignatoryOrCoordinator", "the actor signed the report in force, or is a coordinator", isSignatory)
 
-var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves the opinion as it is",
-	func(_ context.Context, t *turn) error {
+var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves opinion and grade as they are; a grade that is given is complete",
+	func(ctx context.Context, t *turn) error {
 		a := t.in.Amendment
 		switch {
 		case a == nil:
@@ -217,10 +240,12 @@ var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a 
 			return refuse("amendment.kind must be one of addition, correction, amendment")
 		case strings.TrimSpace(a.Reason) == "" || strings.TrimSpace(a.Text) == "":
 			return refuse("an amendment needs its reason and its text")
-		case a.Kind == "addition" && t.in.Opinion != nil:
-			return refuse("an addition leaves the opinion as it is; call it a correction or an amendment")
-		case t.in.Opinion != nil:
-			return complete(*t.in.Opinion)
+		case a.Kind == "addition" && (t.in.Opinion != nil || t.in.Grade != nil):
+			return refuse("an addition leaves the opinion and the grade as they are; call it a correction or an amendment")
+		case t.in.Opinion != nil && t.in.Opinion.unknownCategory():
+			return errCategory
+		case t.in.Grade != nil:
+			return gradeComplete.Check(ctx, t)
 		}
 		return nil
 	}}

@@ -186,3 +186,11 @@ var (
 	minorMiss = Grade{Difference: "A small nodule is not mentioned.", Discrepancies: []Discrepancy{{Finding: "nodule", Significance: "unimportant", Nature: "detection"}}}
 	majorMiss = Grade{Difference: "A suspicious nodule is not mentioned.", Discrepancies: []Discrepancy{{Finding: "nodule", Significance: "important", Nature: "detection", Management: "work-up", Actionable: "urgent"}}}
 )
+
+// signed takes a ready case to a report by Anna that agrees.
+func (h *house) signed(c Case) *Report {
+	h.Helper()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	return h.fire(h.anna, c, "sign", Input{}).Report
+}

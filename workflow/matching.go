@@ -44,7 +44,6 @@ func (c *Case) need(duty Duty) Need {
 // Eligible says why a reader may not have a part in a case: one sentence a
 // reason, none when the reader is eligible.
 func Eligible(need Need, r Reader, at time.Time) []string {
-	today := DateOf(r.local(at))
 	var reasons []string
 	no := func(when bool, format string, args ...any) {
 		if when {
@@ -52,18 +51,13 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 		}
 	}
 	exam := need.Exam
-	no(r.ValidFrom != "" && today < r.ValidFrom, "credentialed here from %s", r.ValidFrom)
-	no(r.ValidTo != "" && today > r.ValidTo, "credentialed here until %s", r.ValidTo)
+	reasons = append(reasons, unlicensed(exam, r, at)...)
 	no(need.Duty == ToAdjudicate && !r.MayAdjudicate, "not credentialed to adjudicate")
 	no(need.Duty == ToSupervise && !r.MaySupervise, "not credentialed to supervise")
 	no(need.Duty != ToRead && r.needsCosign(), "needs a supervisor's signature")
 	no(exam.Subspecialty != General && exam.Subspecialty != "" && !slices.Contains(r.Subspecialties, exam.Subspecialty), "no privilege for %s", exam.Subspecialty)
 	no(exam.Modality != "" && len(r.Modalities) > 0 && !slices.Contains(r.Modalities, exam.Modality), "no privilege for modality %s", exam.Modality)
 	no(exam.PatientAge >= 0 && !r.Ages.include(exam.PatientAge), "no privilege for the patient's age")
-	for _, where := range jurisdictions(exam.Jurisdiction, r.ReadsFrom) {
-		wrong := r.licence(where, today)
-		no(wrong != "", "%s", wrong)
-	}
 	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
 	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
 	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
@@ -73,6 +67,25 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 		no(r.Capacity > 0 && r.OpenCases >= r.Capacity, "has %d open cases, at most %d", r.OpenCases, r.Capacity)
 		away := r.away(at)
 		no(away != "", "%s", away)
+	}
+	return reasons
+}
+
+// unlicensed says why a reader may not practise on an exam on that day: not
+// credentialed by the tenant, or without a valid licence where the images were
+// made or are read.
+func unlicensed(exam Exam, r Reader, at time.Time) (reasons []string) {
+	today := DateOf(r.local(at))
+	if r.ValidFrom != "" && today < r.ValidFrom {
+		reasons = append(reasons, "credentialed here from "+string(r.ValidFrom))
+	}
+	if r.ValidTo != "" && today > r.ValidTo {
+		reasons = append(reasons, "credentialed here until "+string(r.ValidTo))
+	}
+	for _, where := range jurisdictions(exam.Jurisdiction, r.ReadsFrom) {
+		if wrong := r.licence(where, today); wrong != "" {
+			reasons = append(reasons, wrong)
+		}
 	}
 	return reasons
 }

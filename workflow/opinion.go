@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -134,3 +136,27 @@ func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error)
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
+
+// over lays an opinion over an earlier one: sections that it does not give
+// stay as they were, so that an amendment never drops what it does not name.
+func (o Opinion) over(earlier Opinion) Opinion {
+	for _, section := range []struct{ now, before *string }{
+		{&o.Technique, &earlier.Technique}, {&o.Comparison, &earlier.Comparison},
+		{&o.Findings, &earlier.Findings}, {&o.Impression, &earlier.Impression},
+		{&o.Recommendation, &earlier.Recommendation}, {&o.Actionable, &earlier.Actionable},
+	} {
+		if strings.TrimSpace(*section.now) == "" {
+			*section.now = *section.before
+		}
+	}
+	if o.Conclusions == nil {
+		o.Conclusions = earlier.Conclusions
+	}
+	return o
+}
+
+func (o Opinion) unknownCategory() bool {
+	return o.Actionable != "" && !slices.Contains(actionables, o.Actionable)
+}
+
+var errCategory = fault.New(fault.BusinessRule, "the opinion's actionable category must be one of %s", strings.Join(actionables, ", "))

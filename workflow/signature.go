@@ -33,13 +33,13 @@ var signReport = Effect{"signReport", "the report is written down word for word 
 			if err != nil {
 				return err
 			}
-			r.compare(grade.Content)
+			r.compare(grade)
 		}
 		t.c.FinalAt = &t.now
 		return t.sign(ctx, r)
 	}}
 
-var signAmendment = Effect{"signAmendment", "a new version of the report, with what changed; the versions before stay on record",
+var signAmendment = Effect{"signAmendment", "a new version of the report: the text and the grade that are given, the rest as it was; the versions before stay on record",
 	func(ctx context.Context, t *turn) error {
 		r, err := lastReportTx(ctx, t.tx, t.c.CaseID)
 		if err != nil {
@@ -47,7 +47,7 @@ var signAmendment = Effect{"signAmendment", "a new version of the report, with w
 		}
 		r.Amendment, r.Status = t.in.Amendment, reportStatus[t.in.Amendment.Kind]
 		if t.in.Opinion != nil {
-			if err := t.sealNew(ctx, *t.in.Opinion); err != nil {
+			if err := t.sealNew(ctx, t.in.Opinion.over(r.Opinion)); err != nil {
 				return err
 			}
 			opinion, err := lockedOpinionTx(ctx, t.tx, t.c)
@@ -55,6 +55,13 @@ var signAmendment = Effect{"signAmendment", "a new version of the report, with w
 				return err
 			}
 			r.use(opinion)
+		}
+		if t.in.Grade != nil {
+			grade, err := t.recordGrade(ctx)
+			if err != nil {
+				return err
+			}
+			r.compare(grade)
 		}
 		return t.sign(ctx, r)
 	}}
@@ -76,9 +83,12 @@ func (r *Report) use(o sealedOpinion) {
 }
 
 // compare takes from a grade what may stand in the chart, and nothing else.
-func (r *Report) compare(g Grade) {
-	r.Level, r.Difference = g.Level(), g.Difference
-	r.Management, r.Actionable = g.Management(), g.Actionable()
+func (r *Report) compare(g storedGrade) {
+	r.GradeNo, r.Level, r.Difference = g.GradeNo, g.Content.Level(), g.Content.Difference
+	if r.Level == LevelNoComparison {
+		r.Difference = ""
+	}
+	r.Management, r.Compared = g.Content.Management(), g.Content.Actionable()
 }
 
 // sign records the report as the case's next version.
@@ -87,6 +97,7 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	c.ReportNo++
 	c.ReportStatus = &r.Status
 	r.No = c.ReportNo
+	r.Actionable = mostPressing(r.Opinion.Actionable, r.Compared)
 	r.ReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, c.AdjudicatorID, c.SupervisorID
 	r.SignedBy, r.SignedAt = t.actor.ID, t.now
 	sum, err := insertReportTx(ctx, t.tx, c.CaseID, r)

@@ -77,17 +77,17 @@ var Transitions = []Transition{
 	{From: in(Adjudication), Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator)},
 
 	// The signature: the report is written down, rendered and queued here, once.
-	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader), When: readerNeedsCosign, Guards: check(isReader, graded)},
-	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader), Guards: check(isReader, graded), Effects: do(signReport, startAcknowledgement)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator), Effects: do(signReport, startAcknowledgement)},
+	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},
+	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, startAcknowledgement)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, mayPractise), Effects: do(signReport, startAcknowledgement)},
 	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise), Effects: do(noteSupervisor, signReport, startAcknowledgement)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven)},
 
 	// After the signature.
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Effects: do(endCase)},
-	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven)},
-	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, amendmentComplete), Effects: do(signAmendment, startAcknowledgement)},
+	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
+	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete), Effects: do(signAmendment, startAcknowledgement)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), When: acknowledgedBefore, Guards: check(isSignatoryOrCoordinator)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator)},
 

@@ -35,7 +35,7 @@ var agreements = map[string]phrase{
 	"agreement":        {"Agrees with the original report", calm},
 	"minor-difference": {"Differs from the original report, with little effect on care", caution},
 	"major-difference": {"Differs from the original report in a point that matters for care", alarm},
-	"no-comparison":    {"No original report was available to compare with", neutral},
+	"no-comparison":    {"The reading could not be compared with an original report", neutral},
 }
 
 var urgencies = map[string]phrase{
