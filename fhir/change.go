@@ -187,7 +187,7 @@ func (s *Server) lock(ctx context.Context, tx pgx.Tx, actor access.Actor, change
 		case !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Gone):
 			return err
 		}
-		if c.ifMatch != nil && *c.ifMatch != current.Version {
+		if !meets(c.ifMatch, current.Version) {
 			return c.blame(versionConflict(*c.ifMatch, current.Version))
 		}
 		if err := mayReplace(ctx, tx, actor, c); err != nil {

@@ -13,12 +13,16 @@ import (
 
 const fixtures = "../../shared/fixtures"
 
-// readFixtures fails where the folder is missing: a test that skips proves nothing.
+// readFixtures fails in CI where the folder is missing: a test that skips
+// proves nothing. Elsewhere a clone may stand alone.
 func readFixtures(t testing.TB, folder string) map[string][]byte {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(fixtures, folder, "*.json"))
 	if err != nil || len(names) == 0 {
-		t.Fatalf("no fixtures in %s: they belong beside the checkout", filepath.Join(fixtures, folder))
+		if os.Getenv("CI") != "" {
+			t.Fatalf("no fixtures in %s: they belong beside the checkout", filepath.Join(fixtures, folder))
+		}
+		t.Skipf("NOT TRIED on the official examples: there are none in %s", filepath.Join(fixtures, folder))
 	}
 	files := map[string][]byte{}
 	for _, name := range names {

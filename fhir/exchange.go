@@ -115,21 +115,43 @@ func write(c echo.Context, status int, body []byte) error {
 	return c.Blob(status, fhirJSON, body)
 }
 
-// expectedForUpdate reads both conditions on the version of an update: If-Match,
-// and If-None-Match: *, which only creates.
+// What an update may expect besides a version: that there is none yet, or any.
+const (
+	noVersion  int64 = 0
+	anyVersion int64 = -1
+)
+
+// expectedForUpdate reads both conditions on the version of an update: If-Match
+// (with *, it only changes what is there), and If-None-Match: *, which only
+// creates.
 func expectedForUpdate(ifMatch, ifNoneMatch string) (*int64, error) {
-	switch ifNoneMatch {
-	case "":
-		return expectedVersion(ifMatch)
-	case "*":
-		return new(int64), nil
+	expected := noVersion
+	switch {
+	case ifNoneMatch == "*":
+		return &expected, nil
+	case ifNoneMatch != "":
+		return nil, fault.New(fault.NotSupported, "on an update, If-None-Match can be * only")
+	case strings.TrimSpace(ifMatch) == "*": // RFC 9110 13.1.1
+		expected = anyVersion
+		return &expected, nil
 	}
-	return nil, fault.New(fault.NotSupported, "on an update, If-None-Match can be * only")
+	return expectedVersion(ifMatch)
 }
 
-// expectedVersion reads If-Match: W/"3"; nil when there is none.
+// meets tells whether the current version, 0 for none, is the expected one.
+func meets(expected *int64, current int64) bool {
+	switch {
+	case expected == nil:
+		return true
+	case *expected == anyVersion:
+		return current != noVersion
+	}
+	return *expected == current
+}
+
+// expectedVersion reads If-Match: W/"3"; nil when there is none, or any will do.
 func expectedVersion(header string) (*int64, error) {
-	if header == "" {
+	if header == "" || strings.TrimSpace(header) == "*" {
 		return nil, nil
 	}
 	text := strings.TrimPrefix(strings.TrimSpace(header), "W/")

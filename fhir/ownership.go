@@ -12,49 +12,79 @@ import (
 )
 
 // mayReplace refuses to let a client overwrite what the reading service has
-// made: a signed report is changed by an amendment and in no other way. A copy
-// that the EHR keeps here under an id of its own is the EHR's.
+// made, or make it in its place: a signed report is changed by an amendment and
+// in no other way. A copy that the EHR keeps here under an id of its own is the
+// EHR's.
 func mayReplace(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) error {
 	ours, known := ownMarks[c.row.name]
-	if c.current == nil || !known || ours.desk && actor.Role == access.Coordinator {
+	if !known || ours.desk && actor.Role == access.Coordinator {
 		return nil
 	}
-	n, err := Parse(c.current.Body, Limits{})
-	if err != nil {
-		return err
+	n := c.sent
+	if c.current != nil {
+		var err error
+		if n, err = Parse(c.current.Body, Limits{}); err != nil {
+			return err
+		}
 	}
-	own, err := ours.made(ctx, tx, n)
+	own, err := ours.made(ctx, tx, actor.Tenant, n)
 	if err != nil || !own {
 		return err
 	}
 	return c.blame(fault.New(fault.Forbidden, "this %s is the reading service's own: a report is changed by $amend on its Task, and nothing else of the service from outside", c.row.name))
 }
 
-// ownMark says how a resource that we made is told from one that a client sent.
+// ownMark says how a resource that we made is told from one that a client sent:
+// by its id, which we gave it.
 type ownMark struct {
-	made func(ctx context.Context, tx pgx.Tx, n *Node) (bool, error)
+	made func(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, n *Node) (bool, error)
 	desk bool // the coordinator may change it
 }
 
 var ownMarks = map[string]ownMark{
 	"DiagnosticReport": {made: isCaseReport},
-	"Observation": {made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
+	"Observation": {made: func(_ context.Context, _ pgx.Tx, _ uuid.UUID, n *Node) (bool, error) {
 		caseID, slot, _ := strings.Cut(identifierOf(n, sidObservation), "/")
 		return isDerived(n, caseID, slot), nil
 	}},
-	"Provenance": {made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
-		return n.Text("meta", "tag", "system") == sidRelease, nil
+	"Provenance": {made: func(_ context.Context, _ pgx.Tx, _ uuid.UUID, n *Node) (bool, error) {
+		return isRelease(n), nil
 	}},
-	"Practitioner": {desk: true, made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
-		return identifierOf(n, sidReader) == n.Text("id"), nil
-	}},
-	"Organization": {desk: true, made: func(_ context.Context, _ pgx.Tx, n *Node) (bool, error) {
-		return identifierOf(n, sidFillerOrg) == n.Text("id"), nil
+	"Practitioner": {desk: true, made: isReader},
+	"Organization": {desk: true, made: func(_ context.Context, _ pgx.Tx, tenant uuid.UUID, n *Node) (bool, error) {
+		return n.Text("id") == serviceID(tenant), nil
 	}},
 }
 
+// isReader tells whether the Practitioner is one of our readers.
+func isReader(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, n *Node) (own bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM reader
+			WHERE tenant_id = @tenant AND practitioner_id = @id)`,
+		pgx.NamedArgs{"tenant": tenant, "id": n.Text("id")}).Scan(&own)
+	return own, err
+}
+
+// isRelease tells whether this is the Provenance of the signed version that its
+// tag names.
+func isRelease(n *Node) bool {
+	for _, tag := range n.Each("meta", "tag") {
+		if tag.Text("system") != sidRelease {
+			continue
+		}
+		caseID, no, _ := strings.Cut(tag.Text("code"), ".")
+		for _, status := range append([]string{"entered-in-error"}, signedStatuses...) {
+			if isDerived(n, caseID, provenanceSlot(no, status)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // isCaseReport tells whether this is the report of the case that it names.
-func isCaseReport(ctx context.Context, tx pgx.Tx, n *Node) (own bool, err error) {
+func isCaseReport(ctx context.Context, tx pgx.Tx, _ uuid.UUID, n *Node) (own bool, err error) {
 	caseID, err := uuid.Parse(identifierOf(n, sidReport))
 	if err != nil {
 		return false, nil //nolint:nilerr // it names no case of ours

@@ -9,16 +9,31 @@ import "strconv"
 func provenance(src reportSources, version, previous int64) *Node {
 	p := Object(
 		"resourceType", "Provenance",
-		"id", derivedID(src.Case, "provenance-"+strconv.Itoa(src.Report.No)+"-"+src.Report.Status),
+		"id", derivedID(src.Case, provenanceSlot(strconv.Itoa(src.Report.No), src.Report.Status)),
 		"meta", Object("tag", []*Node{coding(sidRelease, releaseID(src.Case, src.Report.No), "")}),
 		"target", provenanceTargets(src, version),
 		"occurredDateTime", instant(src.Report.SignedAt),
 		"recorded", instant(src.Report.SignedAt),
-		"activity", concept(docCompletion, "LA", "legally authenticated"),
+		"activity", provenanceActivity(src),
 		"agent", provenanceAgents(src),
 		"entity", provenanceEntities(src, previous),
 	)
 	return p
+}
+
+func provenanceSlot(no, status string) string { return "provenance-" + no + "-" + status }
+
+// provenanceActivity is what was done to the report; that somebody signed it is
+// said by the attester. Both codes and more are in the R4 binding (extensible):
+// http://hl7.org/fhir/ValueSet/provenance-activity-type
+func provenanceActivity(src reportSources) *Node {
+	switch {
+	case withdrawn(src):
+		return concept(dataOperation, "NULLIFY", "nullify")
+	case src.Report.No > 1:
+		return concept(dataOperation, "UPDATE", "revise")
+	}
+	return concept(dataOperation, "CREATE", "create")
 }
 
 func provenanceTargets(src reportSources, version int64) []*Node {

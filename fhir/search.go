@@ -33,6 +33,10 @@ func (s *Server) search(c echo.Context, actor access.Actor) error {
 		if err != nil {
 			return nil, err
 		}
+		if q.count == 0 {
+			total, err := q.total(ctx, tx, actor)
+			return s.summary(q, total), err
+		}
 		found, err := s.answer(ctx, tx, actor, q)
 		if err != nil {
 			return nil, err
@@ -123,6 +127,13 @@ func (q *query) findContent() []Stored {
 	}
 	q.count = max(q.count, len(found))
 	return found
+}
+
+// summary is the answer to _count=0, which FHIR R4 search.html#count takes for
+// _summary=count.
+func (s *Server) summary(q *query, total int) []byte {
+	return Object("resourceType", "Bundle", "type", "searchset", "total", total,
+		"link", []*Node{Object("relation", "self", "url", s.searchURL(q, q.used))}).Bytes()
 }
 
 // searchset is the Bundle of a page. The resources go in as they are kept.

@@ -34,8 +34,8 @@ var resultParams = map[string]func(q *query, value string) error{
 
 func (q *query) setCount(value string) error {
 	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 {
-		return fault.New(fault.Value, "_count must be a number from 1")
+	if err != nil || n < 0 {
+		return fault.New(fault.Value, "_count must be a number from 0, which asks for the total only")
 	}
 	q.count = min(n, maxCount)
 	return nil

@@ -285,36 +285,35 @@ func (q *query) byKeys() bool {
 // search.html#escaping. What it returns is still escaped.
 func alternatives(value string) []string {
 	var list []string
-	start, escaped := 0, false
-	for i := range len(value) {
-		switch {
-		case escaped:
-			escaped = false
-		case value[i] == '\\':
-			escaped = true
-		case value[i] == ',':
-			list = append(list, value[start:i])
-			start = i + 1
+	for {
+		i := indexUnescaped(value, ',')
+		if i < 0 {
+			return append(list, value)
 		}
+		list, value = append(list, value[:i]), value[i+1:]
 	}
-	return append(list, value[start:])
 }
 
 // cutUnescaped cuts a token at its first | that is not escaped; without one,
 // all of it is the code.
 func cutUnescaped(value string) (system, code string, split bool) {
-	escaped := false
-	for i := range len(value) {
-		switch {
-		case escaped:
-			escaped = false
-		case value[i] == '\\':
-			escaped = true
-		case value[i] == '|':
-			return unescape(value[:i]), unescape(value[i+1:]), true
-		}
+	if i := indexUnescaped(value, '|'); i >= 0 {
+		return unescape(value[:i]), unescape(value[i+1:]), true
 	}
 	return "", unescape(value), false
+}
+
+// indexUnescaped is where b first stands without a backslash before it, or -1.
+func indexUnescaped(value string, b byte) int {
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case b:
+			return i
+		}
+	}
+	return -1
 }
 
 var unescaper = strings.NewReplacer(`\\`, `\`, `\,`, `,`, `\|`, `|`, `\$`, `$`)

@@ -14,15 +14,9 @@ import (
 // find answers a query with up to limit resources, in the query's order, that
 // the actor may see.
 func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit int) ([]Stored, error) {
-	b := &sqlBuilder{args: pgx.NamedArgs{"type": q.row.name, "limit": limit}}
-	for _, c := range q.criteria {
-		b.criterion(c)
-	}
+	b := q.where(actor)
 	b.page(q)
-	if hidesOriginals(actor) {
-		b.where = append(b.where, notHidden)
-		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
-	}
+	b.args["limit"] = limit
 	order := sorts[q.sort]
 	rows, err := tx.Query(ctx, `
 		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
@@ -39,6 +33,37 @@ func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit i
 		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
 	}
 	return found, nil
+}
+
+// total counts all that find would find, page after page. Nothing else counts:
+// it reads every match.
+func (q *query) total(ctx context.Context, tx pgx.Tx, actor access.Actor) (n int, err error) {
+	if q.row.content != nil {
+		return len(q.findContent()), nil
+	}
+	b := q.where(actor)
+	err = tx.QueryRow(ctx, `
+		SELECT count(*)
+		FROM resource_search r
+		WHERE r.type = @type
+		  AND NOT r.deleted`+b.conditions(), b.args).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count %s: %w", q.row.name, err)
+	}
+	return n, nil
+}
+
+// where are the conditions of a query on what the actor may see.
+func (q *query) where(actor access.Actor) *sqlBuilder {
+	b := &sqlBuilder{args: pgx.NamedArgs{"type": q.row.name}}
+	for _, c := range q.criteria {
+		b.criterion(c)
+	}
+	if hidesOriginals(actor) {
+		b.where = append(b.where, notHidden)
+		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
+	}
+	return b
 }
 
 // sqlBuilder makes the WHERE of a query. All that a client said is in args.

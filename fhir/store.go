@@ -137,8 +137,11 @@ func (s *store) Create(ctx context.Context, tx pgx.Tx, actor access.Actor, n *No
 }
 
 func versionConflict(expected, current int64) error {
-	if expected == 0 {
+	switch expected {
+	case noVersion:
 		return fault.New(fault.VersionConflict, "it exists already, and was to be created only")
+	case anyVersion:
+		return fault.New(fault.VersionConflict, "it does not exist, and was to be changed only")
 	}
 	return fault.New(fault.VersionConflict,
 		"the change was made to version %d, but the current version is %d: read it, and repeat the change on it", expected, current)

@@ -39,7 +39,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	t.Set("statusReason", statusReason(t, c, src))
 	t.Set("businessStatus", concept(csCaseState, string(c.State), info.Meaning))
 	say := setIfAbsent
-	if t.Text("identifier", "system") == sidCase { // a Task of our own follows its order; a placer's says these itself
+	if isOwnTask(t, c) { // it follows its order; a placer's says these itself
 		say = setIfSaid
 		if src.Question != "" {
 			t.Set("description", src.Question)
@@ -50,13 +50,16 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	say(t, "requester", src.Requester)
 	t.Set("owner", src.Owner)
 	t.Set("lastModified", instant(src.At))
-	if src.Due != nil {
-		t.Set("restriction", Object("period", Object("end", instant(*src.Due))))
-	}
+	t.Set("restriction", restriction(t, src.Due))
 	t.Set("executionPeriod", executionPeriod(c))
 	t.Set("output", taskOutput(c))
 	return t
 }
+
+// isOwnTask tells a Task that we made from a placer's. Ours was authored in the
+// moment in which its case was opened, which no client can know beforehand, or
+// write later (placersElements).
+func isOwnTask(t *Node, c workflow.Case) bool { return t.Text("authoredOn") == instant(c.OpenedAt) }
 
 func newTask(c workflow.Case) *Node {
 	order := orderReference(c)
@@ -123,6 +126,23 @@ func taskOutput(c workflow.Case) []*Node {
 			"valueReference", refer("DiagnosticReport/"+*c.ReportID, "DiagnosticReport", "")))
 	}
 	return out
+}
+
+// restriction says when the report is due, while it is; the rest of it is the
+// placer's.
+func restriction(t *Node, due *time.Time) *Node {
+	r := t.Get("restriction").Clone()
+	if r == nil {
+		r = Object()
+	}
+	r.Remove("period")
+	if due != nil {
+		r.Set("period", Object("end", instant(*due)))
+	}
+	if len(r.Names()) == 0 {
+		return nil
+	}
+	return r
 }
 
 func executionPeriod(c workflow.Case) *Node {

@@ -41,7 +41,6 @@ const (
 	taskCode       = "http://hl7.org/fhir/CodeSystem/task-code"
 	obsCategory    = "http://terminology.hl7.org/CodeSystem/observation-category"
 	participant    = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
-	docCompletion  = "http://terminology.hl7.org/CodeSystem/v3-DocumentCompletion"
 	dataOperation  = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 	urlExtends     = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends"
 	studyUIDSystem = "urn:dicom:uid"

@@ -1,13 +1,14 @@
 package workflow
 
 import (
-	"github.com/overread/overread/internal/access"
 	"context"
 	"errors"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // Effect is what an event brings about besides the new state: it changes the

@@ -303,6 +303,7 @@ func TestTheServersLoginNeedsToOwnNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
+	wantNothingAsItself(t, admin, as)
 	if have, want, err := pg.SchemaVersion(ctx, as); err != nil || have != want {
 		t.Errorf("schema %d, want %d (%v)", have, want, err)
 	}
@@ -334,6 +335,25 @@ func TestAnOwnerWhoMayNotCreateRolesMigrates(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
+}
+
+// wantNothingAsItself: the login sees no rows before it has taken a role,
+// whatever it inherits from both.
+func wantNothingAsItself(t *testing.T, owner *pgx.Conn, as string) {
+	t.Helper()
+	addRows(t, owner)
+	conn, err := pgx.Connect(context.Background(), as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for table := range rows {
+		var n int
+		err := conn.QueryRow(context.Background(), `SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()).Scan(&n)
+		if (err != nil && !denied(err)) || n > 0 {
+			t.Errorf("%s shows %d rows (%v)", table, n, err)
+		}
+	}
 }
 
 // login makes a login with no rights, which goes when the test ends.

@@ -1,0 +1,53 @@
+# Overread. On a fresh Debian 12 machine with Go: `make demo` to try it,
+# `make test` to check it. Both install what is missing (as root) or say what is.
+
+SHELL         := /bin/bash
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOLANGCI_LINT := v2.15.0
+GOVULNCHECK   := v1.9.0
+TOOLS         := $(CURDIR)/.overread/tools
+FUZZ_TIME     ?= 20s
+CRASH_ROUNDS  ?= 20
+TEST_FLAGS    ?=
+
+.PHONY: help demo test lint vulncheck bench fuzz crash build generate clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 20
+
+demo: build ## PostgreSQL, sample cases, server and stand-in EHR; Ctrl-C stops everything
+	@scripts/ensure postgresql
+	bin/overread demo --data .overread/demo
+
+build: ## bin/overread
+	go build -ldflags "-X main.version=$(VERSION)" -o bin/overread ./cmd/overread
+
+# The go test runner's own lines come last: whoever reads the end sees the truth.
+test: lint ## vet, lint, all tests with the race detector
+	@scripts/ensure postgresql gcc
+	scripts/gotest $(TEST_FLAGS) ./...
+
+lint: ## go vet and golangci-lint (import rules included)
+	go vet ./...
+	@scripts/golangci-lint $(GOLANGCI_LINT) $(TOOLS)
+
+vulncheck: ## known vulnerabilities, where their database can be reached
+	@scripts/vulncheck $(GOVULNCHECK) $(TOOLS)
+
+bench: ## benchmarks, orders a second among them (docs/performance.md)
+	@scripts/ensure postgresql
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## each fuzz target for FUZZ_TIME (20s)
+	@scripts/ensure postgresql
+	@scripts/fuzz $(FUZZ_TIME)
+
+crash: ## the stories under kill -9, CRASH_ROUNDS (20) times each
+	@scripts/ensure postgresql
+	OVERREAD_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count 1 -timeout 60m -v -run Kill ./cmd/overread
+
+generate: ## what is generated: docs/states.md and golden files
+	go generate ./...
+
+clean: ## the binary; the demo's data stays (rm -rf .overread/demo)
+	rm -rf bin

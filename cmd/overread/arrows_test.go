@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/overread/overread"
+
+// arrows says what each part may not import (docs/architecture.md). The first
+// row whose prefix fits a package is its row.
+var arrows = []struct {
+	from      string
+	forbidden []string
+}{
+	{"/internal/standin", []string{module, "github.com/google/fhir"}},
+	{"/internal", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", "github.com/google/fhir"}},
+	{"/migrations", []string{module}},
+	{"/workflow", []string{module + "/cmd", module + "/fhir", module + "/integrations", "net/http", "github.com/google/fhir"}},
+	{"/integrations", []string{module + "/cmd", module + "/fhir", "github.com/google/fhir"}},
+	{"/fhir", []string{module + "/cmd", module + "/integrations"}},
+	{"/cmd", []string{"github.com/google/fhir"}},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	list := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range againstTheArrows(p.ImportPath, p.Imports) {
+			t.Errorf("%s imports %s", p.ImportPath, wrong)
+		}
+	}
+}
+
+func againstTheArrows(pkg string, imports []string) (wrong []string) {
+	for _, row := range arrows {
+		if !within(strings.TrimPrefix(pkg, module), row.from) {
+			continue
+		}
+		for _, imported := range imports {
+			for _, forbidden := range row.forbidden {
+				if within(imported, forbidden) && !within(imported, pkg) {
+					wrong = append(wrong, imported)
+				}
+			}
+		}
+		return wrong
+	}
+	return nil
+}
+
+func within(path, prefix string) bool {
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}

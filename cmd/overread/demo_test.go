@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/overread/overread/workflow"
+)
+
+// TestTheDemoTellsAStoryThatWorks starts the demo as a person would, runs the
+// lines that it prints, stops it with an interrupt and starts it again.
+func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("NO CURL: the printed lines cannot be tried")
+	}
+	data := worldReadableDir(t)
+	d := startDemo(t, data)
+	for _, secret := range []string{"tokens/mercy-placer", "ehr.journal", "story/story.sh"} {
+		if info, err := os.Stat(filepath.Join(data, secret)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", secret, info, err)
+		}
+	}
+	d.tellStory(t)
+	d.checkStates(t)
+	d.stop(t)
+
+	d = startDemo(t, data)
+	if strings.Contains(d.out.String(), "The first time") {
+		t.Error("the second start made the sample cases again")
+	}
+	d.tellStory(t)
+	d.stop(t)
+}
+
+// worldReadableDir is a folder that the user whom PostgreSQL runs as can enter.
+func worldReadableDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "overread-demo-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// demo is a running demo.
+type demo struct {
+	cmd    *exec.Cmd
+	out    *transcript
+	script string // the lines that it printed
+}
+
+// transcript keeps what a process prints and tells when a text has come.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	last string
+	seen chan struct{}
+}
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text.Write(p)
+	if s.last != "" && strings.Contains(s.text.String(), s.last) {
+		close(s.seen)
+		s.last = ""
+	}
+	return len(p), nil
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func startDemo(t *testing.T, data string) *demo {
+	t.Helper()
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // so that the demo must find another port
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	d := &demo{
+		cmd: exec.Command(os.Args[0], "demo", "--data", data, "--listen", taken.Addr().String(), "--ehr-listen", taken.Addr().String()),
+		out: &transcript{last: "Ctrl-C stops everything", seen: make(chan struct{})},
+	}
+	d.cmd.Env = append(os.Environ(), asProgram+"=1")
+	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.cmd.Process.Kill() })
+	select {
+	case <-d.out.seen:
+	case <-time.After(3 * time.Minute):
+		t.Fatalf("the demo does not come up\n%s", d.out)
+	}
+	begin := strings.Index(d.out.String(), "BASE=")
+	end := strings.Index(d.out.String(), "Ctrl-C stops everything")
+	d.script = d.out.String()[begin:end]
+	return d
+}
+
+func (d *demo) tellStory(t *testing.T) {
+	t.Helper()
+	sh := exec.CommandContext(t.Context(), "timeout", "90", "sh")
+	sh.Stdin = strings.NewReader(d.script)
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	last := -1
+	for _, line := range []string{
+		"the case is now: ready", "the case is now: accepted", "the case is now: reading", "before the lock: 404",
+		"the case is now: locked", "the case is now: comparing", "after the reveal: 200", "the case is now: final", "the report has arrived",
+	} {
+		at := strings.Index(string(out), line)
+		if at <= last {
+			t.Errorf("%q is not there, or not in its place", line)
+		}
+		last = at
+	}
+	if t.Failed() {
+		t.Logf("%s", out)
+	}
+}
+
+// checkStates counts the Tasks of both hospitals: every state is there.
+func (d *demo) checkStates(t *testing.T) {
+	t.Helper()
+	base := regexp.MustCompile(`BASE=(\S+)`).FindStringSubmatch(d.script)[1]
+	data := regexp.MustCompile(`STORY='(.*)/story'`).FindStringSubmatch(d.script)[1]
+	found := map[workflow.State]int{}
+	for name := range hospitals {
+		token, err := os.ReadFile(filepath.Join(data, "tokens", name+"-coordinator"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tasks, err := client{base: base, token: strings.TrimSpace(string(token))}.get(t.Context(), "Task?_count=100")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range tasks.Each("entry", "resource") {
+			found[workflow.State(task.Text("businessStatus", "coding", "code"))]++
+		}
+	}
+	for _, row := range workflow.States {
+		if found[row.State] == 0 {
+			t.Errorf("no sample case is %s", row.State)
+		}
+	}
+}
+
+// stop is Ctrl-C. Nothing that the demo started may be left.
+func (d *demo) stop(t *testing.T) {
+	t.Helper()
+	if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- d.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the demo ended with %v\n%s", err, d.out)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the demo does not stop\n%s", d.out)
+	}
+	for _, url := range regexp.MustCompile(`(?m)^(?:BASE|EHR)=http://(\S+)/fhir`).FindAllStringSubmatch(d.script, -1) {
+		if conn, err := net.Dial("tcp", url[1]); err == nil {
+			_ = conn.Close()
+			t.Errorf("something still listens at %s", url[1])
+		}
+	}
+}
+
+func TestTheSamplesAreWhole(t *testing.T) {
+	t.Parallel()
+	var states []workflow.State
+	for _, row := range sampleCases {
+		if _, ok := samples[row.sample]; !ok {
+			t.Errorf("there is no sample %q", row.sample)
+		}
+		states = append(states, row.until)
+	}
+	for _, row := range workflow.States {
+		if !slices.Contains(states, row.State) {
+			t.Errorf("no sample case goes to %s", row.State)
+		}
+	}
+}

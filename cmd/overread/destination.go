@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/pg"
+)
+
+type destinationCmd struct {
+	Add destinationAddCmd `cmd:"" help:"Add a FHIR server that gets a tenant's reports, or change it."`
+}
+
+type destinationAddCmd struct {
+	Database       databaseFlags `embed:""`
+	destinationRow `embed:""`
+	JSON           bool `name:"json" help:"Print JSON."`
+}
+
+// destinationRow is a destination, as it is added and as `--json` prints it.
+type destinationRow struct {
+	Tenant      string        `arg:"" help:"Short name of the tenant." json:"tenant"`
+	Name        string        `arg:"" help:"Short name of the destination, e.g. ehr." json:"name"`
+	BaseURL     string        `arg:"" help:"Base of its FHIR server, e.g. https://ehr.example/fhir." json:"baseUrl"`
+	Packaging   string        `name:"packaging" enum:"transaction,report" default:"transaction" help:"transaction: report, observations and provenance in one transaction Bundle. report: the DiagnosticReport alone." json:"packaging"`
+	TokenFile   string        `name:"token-file" type:"path" placeholder:"FILE" help:"A file that holds the bearer token which the destination wants." json:"tokenFile,omitempty"`
+	Timeout     time.Duration `name:"timeout" default:"10s" help:"How long one attempt may take." json:"-"`
+	InFlightMax int           `name:"in-flight-max" default:"2" help:"How many reports are under way to it at once." json:"inFlightMax"`
+}
+
+func (c destinationAddCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := addDestination(ctx, db, c.destinationRow); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, c.destinationRow)
+	}
+	t.printf("reports of %s go to %s (%s)\n", c.Tenant, c.BaseURL, c.Name)
+	return nil
+}
+
+// addDestination inserts the destination or changes the one of this name.
+func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
+	row.BaseURL = strings.TrimRight(row.BaseURL, "/")
+	switch {
+	case !shortName.MatchString(row.Name):
+		return fmt.Errorf("destination name %q: use small letters, digits and hyphens, at most 63", row.Name)
+	case !baseURL.MatchString(row.BaseURL):
+		return fmt.Errorf("destination base %q is no http or https URL", row.BaseURL)
+	case row.Timeout < 100*time.Millisecond || row.Timeout > 2*time.Minute:
+		return fmt.Errorf("--timeout: %s is not between 100ms and 2m", row.Timeout)
+	case row.InFlightMax < 1 || row.InFlightMax > 64:
+		return fmt.Errorf("--in-flight-max: %d is not between 1 and 64", row.InFlightMax)
+	}
+	return db.System(ctx, func(tx pgx.Tx) error {
+		tenant, err := tenantID(ctx, tx, row.Tenant)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO destination (tenant_id, destination, base_url, packaging, token_file, timeout_ms, in_flight_max)
+			VALUES (@tenant_id, @destination, @base_url, @packaging, nullif(@token_file, ''), @timeout_ms, @in_flight_max)
+			ON CONFLICT (tenant_id, destination) DO UPDATE SET
+				base_url = excluded.base_url, packaging = excluded.packaging, token_file = excluded.token_file,
+				timeout_ms = excluded.timeout_ms, in_flight_max = excluded.in_flight_max,
+				failures = 0, failed_lanes = '{}', breaker_until = NULL`,
+			pgx.NamedArgs{"tenant_id": tenant, "destination": row.Name, "base_url": row.BaseURL, "packaging": row.Packaging,
+				"token_file": row.TokenFile, "timeout_ms": row.Timeout.Milliseconds(), "in_flight_max": row.InFlightMax})
+		return err
+	})
+}

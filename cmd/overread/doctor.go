@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/pg"
+)
+
+type doctorCmd struct {
+	Database     databaseFlags `embed:""`
+	Destinations bool          `name:"destinations" env:"OVERREAD_DOCTOR_DESTINATIONS" help:"Also ask every destination for its /metadata."`
+	JSON         bool          `name:"json" help:"Print JSON."`
+}
+
+// verdict is how a check came out.
+type verdict string
+
+const (
+	ok   verdict = "ok"
+	warn verdict = "warn"
+	fail verdict = "fail"
+)
+
+// finding is what one check found, and how to mend it.
+type finding struct {
+	Check   string  `json:"check"`
+	Verdict verdict `json:"verdict"`
+	Detail  string  `json:"detail"`
+	Mend    string  `json:"mend,omitempty"`
+}
+
+// patient is whom the doctor examines: one connection, as the login.
+type patient struct {
+	url  string
+	conn *pgx.Conn
+}
+
+// checks is the table of what the doctor looks at, in this order.
+var checks = []struct {
+	name string
+	mend string // what to do when it does not pass
+	run  func(ctx context.Context, p patient) (verdict, string, error)
+}{
+	{"PostgreSQL is 15 or later", "upgrade PostgreSQL", checkServerVersion},
+	{"schema is this binary's", "run: overread migrate", checkSchema},
+	{"login may take both roles", "as the schema's owner: GRANT overread_app, overread_system TO the login of the database URL", checkRoles},
+	{"roles own nothing and row-level security binds them", "run overread migrate; take OWNER, SUPERUSER and BYPASSRLS from overread_app and overread_system", checkRowSecurity},
+	{"clocks agree", "let NTP keep the clocks of this machine and of the database", checkClock},
+	{"next month has partitions", "keep `overread serve` running (job partitions) or call SELECT overread_make_partitions(3)", checkPartitions},
+	{"agenda is worked off", "see that an `overread serve` runs against this database, and its log for the kind and the case", checkAgenda},
+	{"deliveries leave the house", "see the destination's answers in delivery_attempt; after mending it, POST Task/{id}/$redeliver un-parks", checkDeliveries},
+}
+
+func (c doctorCmd) Run(ctx context.Context, t terminal) error {
+	url, err := c.Database.url()
+	if err != nil {
+		return err
+	}
+	findings := examine(ctx, url, c.Destinations)
+	if c.JSON {
+		err = printJSON(t, findings)
+	} else {
+		t.printf("%s\n", redacted(url))
+		printFindings(t, findings)
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if f.Verdict == fail {
+			return fmt.Errorf("the doctor found something to mend: %s", f.Check)
+		}
+	}
+	return nil
+}
+
+// examine runs every check; without a connection there is only one finding.
+func examine(ctx context.Context, url string, destinations bool) []finding {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return []finding{{"database answers", fail, err.Error(), "start PostgreSQL, or correct --database-url / OVERREAD_DATABASE_URL"}}
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+
+	findings := []finding{{Check: "database answers", Verdict: ok, Detail: "as " + conn.Config().User}}
+	for _, check := range checks {
+		v, detail, err := check.run(ctx, patient{url, conn})
+		if err != nil {
+			v, detail = fail, err.Error()
+		}
+		f := finding{Check: check.name, Verdict: v, Detail: detail}
+		if v != ok {
+			f.Mend = check.mend
+		}
+		findings = append(findings, f)
+	}
+	if destinations {
+		findings = append(findings, checkDestinations(ctx, conn)...)
+	}
+	return findings
+}
+
+func printFindings(t terminal, findings []finding) {
+	for _, f := range findings {
+		t.printf("%-5s %s: %s\n", strings.ToUpper(string(f.Verdict)), f.Check, f.Detail)
+		if f.Mend != "" {
+			t.printf("      to mend it: %s\n", f.Mend)
+		}
+	}
+}
+
+func checkServerVersion(ctx context.Context, p patient) (verdict, string, error) {
+	var number int
+	var version string
+	err := p.conn.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::int, current_setting('server_version')`).Scan(&number, &version)
+	if number < 150000 {
+		return fail, version, err
+	}
+	return ok, version, err
+}
+
+func checkSchema(ctx context.Context, p patient) (verdict, string, error) {
+	have, want, err := pg.SchemaVersion(ctx, p.url)
+	detail := fmt.Sprintf("has version %d, this binary wants %d", have, want)
+	switch {
+	case have < want:
+		return fail, detail, err
+	case have > want:
+		return warn, detail + " (a newer release has migrated it)", err
+	}
+	return ok, detail, err
+}
+
+func checkRoles(ctx context.Context, p patient) (verdict, string, error) {
+	for _, role := range []string{"overread_app", "overread_system"} {
+		err := pgx.BeginFunc(ctx, p.conn, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT set_config('role', $1, true)`, role)
+			return err
+		})
+		if err != nil {
+			return fail, "cannot take " + role, err
+		}
+	}
+	return ok, "overread_app, overread_system", nil
+}
+
+// checkRowSecurity lists the tables that one of the two roles may touch
+// although nothing keeps the tenants apart in them.
+func checkRowSecurity(ctx context.Context, p patient) (verdict, string, error) {
+	var bare, strong []string
+	err := p.conn.QueryRow(ctx, `
+		SELECT
+			(SELECT array_agg(c.relname::text ORDER BY c.relname)
+			 FROM pg_class c
+			 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+			 CROSS JOIN (VALUES ('overread_app'), ('overread_system')) r (role)
+			 WHERE c.relkind IN ('r', 'p')
+			   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+			   AND (has_table_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+			        OR has_any_column_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE'))),
+			(SELECT array_agg(rolname::text)
+			 FROM pg_roles
+			 WHERE rolname IN ('overread_app', 'overread_system')
+			   AND (rolsuper OR rolbypassrls
+			        OR EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid)))`).Scan(&bare, &strong)
+	switch {
+	case err != nil:
+		return fail, "", err
+	case len(strong) > 0:
+		return fail, "has more rights than it may: " + strings.Join(strong, ", "), nil
+	case len(bare) > 0:
+		return fail, "row-level security is not forced on " + strings.Join(bare, ", "), nil
+	}
+	return ok, "forced on every table that they may touch", nil
+}
+
+// checkClock compares the database's clock with the middle of the round trip.
+func checkClock(ctx context.Context, p patient) (verdict, string, error) {
+	var theirs time.Time
+	before := time.Now()
+	err := p.conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&theirs)
+	ours := before.Add(time.Since(before) / 2)
+	skew := theirs.Sub(ours).Abs().Round(time.Millisecond)
+	return graded(skew, time.Second, 10*time.Second), "apart by " + skew.String(), err
+}
+
+func checkPartitions(ctx context.Context, p patient) (verdict, string, error) {
+	var missing []string
+	err := p.conn.QueryRow(ctx, `
+		SELECT array_agg(name)
+		FROM unnest(ARRAY['resource_history', 'audit_event', 'case_event']) parent,
+		     LATERAL (SELECT parent || to_char((now() AT TIME ZONE 'UTC') + interval '1 month', '_YYYY_MM') AS name) next
+		WHERE to_regclass(name) IS NULL`).Scan(&missing)
+	if len(missing) > 0 {
+		return warn, "missing: " + strings.Join(missing, ", "), err
+	}
+	return ok, "history, audit and case events", err
+}
+
+func checkAgenda(ctx context.Context, p patient) (verdict, string, error) {
+	var due int
+	var oldest float64
+	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0)
+			FROM agenda
+			WHERE due_at <= now()`).Scan(&due, &oldest)
+	})
+	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
+	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d due, the oldest for %s", due, age), err
+}
+
+func checkDeliveries(ctx context.Context, p patient) (verdict, string, error) {
+	var queued, parked int
+	var oldest float64
+	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'parked'),
+			       coalesce(extract(epoch FROM now() - min(queued_at) FILTER (WHERE state = 'queued')), 0)
+			FROM delivery
+			WHERE state IN ('queued', 'parked')`).Scan(&queued, &parked, &oldest)
+	})
+	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
+	v := graded(age, 10*time.Minute, 24*time.Hour)
+	if parked > 0 && v == ok {
+		v = warn
+	}
+	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked", queued, age, parked), err
+}
+
+func graded(value, warnAbove, failAbove time.Duration) verdict {
+	switch {
+	case value > failAbove:
+		return fail
+	case value > warnAbove:
+		return warn
+	}
+	return ok
+}
+
+func inSystem(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL ROLE overread_system`); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+// checkDestinations asks every destination for its CapabilityStatement; any
+// answer at all shows that it can be reached.
+func checkDestinations(ctx context.Context, conn *pgx.Conn) []finding {
+	type target struct{ Tenant, Destination, BaseURL string }
+	var targets []target
+	err := inSystem(ctx, conn, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT t.name AS tenant, d.destination, d.base_url
+			FROM destination d JOIN tenant t USING (tenant_id)
+			ORDER BY 1, 2`)
+		if err != nil {
+			return err
+		}
+		targets, err = pgx.CollectRows(rows, pgx.RowToStructByName[target])
+		return err
+	})
+	if err != nil {
+		return []finding{{"destinations", fail, err.Error(), "run: overread migrate"}}
+	}
+	var findings []finding
+	for _, d := range targets {
+		f := finding{Check: "destination " + d.Tenant + "/" + d.Destination, Verdict: ok}
+		status, err := reach(ctx, d.BaseURL+"/metadata")
+		f.Detail = fmt.Sprintf("%s answered %d", d.BaseURL, status)
+		if err != nil {
+			f.Verdict, f.Detail, f.Mend = fail, err.Error(), "start it, open the way to it, or correct it: overread destination add"
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+func reach(ctx context.Context, url string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.CopyN(io.Discard, resp.Body, 1<<20)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return resp.StatusCode, errors.Join(err, resp.Body.Close())
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/go-co-op/gocron/v2"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/workflow"
+)
+
+// job is something that the server does by the clock. A tick is a hint only:
+// what is to be done is claimed in SQL, so that two replicas, or two ticks,
+// never do the same thing twice.
+type job struct {
+	name   string
+	every  time.Duration
+	kicked bool // also runs soon after a client has changed something
+	run    func(context.Context) (worked int, err error)
+}
+
+// jobTable is everything that runs by the clock.
+func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier) []job {
+	return []job{
+		{name: "agenda", every: time.Second, kicked: true, run: engine.Tick},
+		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
+		{name: "partitions", every: 24 * time.Hour, run: func(ctx context.Context) (int, error) { return makePartitions(ctx, db) }},
+	}
+}
+
+// makePartitions makes the partitions of the months to come.
+func makePartitions(ctx context.Context, db *pg.DB) (int, error) {
+	return 0, db.System(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT overread_make_partitions(3)`)
+		return err
+	})
+}
+
+// clockwork runs the jobs.
+type clockwork struct {
+	scheduler gocron.Scheduler
+	cancel    context.CancelFunc
+	kicks     chan struct{}
+	done      chan struct{}
+}
+
+// kickPause gathers the kicks of a busy moment into one.
+const kickPause = 50 * time.Millisecond
+
+// startJobs starts the clockwork. Call stop to end it.
+func startJobs(log *slog.Logger, jobs []job) (*clockwork, error) {
+	scheduler, err := gocron.NewScheduler(gocron.WithStopTimeout(10 * time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &clockwork{scheduler: scheduler, cancel: cancel, kicks: make(chan struct{}, 1), done: make(chan struct{})}
+	var kicked []gocron.Job
+	for _, j := range jobs {
+		scheduled, err := scheduler.NewJob(
+			gocron.DurationJob(j.every),
+			gocron.NewTask(func() { work(ctx, log, j) }),
+			gocron.WithName(j.name),
+			gocron.WithSingletonMode(gocron.LimitModeReschedule),
+			gocron.WithStartAt(gocron.WithStartImmediately()),
+		)
+		if err != nil {
+			cancel()
+			return nil, fmt.Errorf("job %s: %w", j.name, err)
+		}
+		if j.kicked {
+			kicked = append(kicked, scheduled)
+		}
+	}
+	scheduler.Start()
+	go c.passKicks(ctx, kicked)
+	return c, nil
+}
+
+// kick hints that there is something to do; it never waits.
+func (c *clockwork) kick() {
+	select {
+	case c.kicks <- struct{}{}:
+	default:
+	}
+}
+
+func (c *clockwork) passKicks(ctx context.Context, jobs []gocron.Job) {
+	defer close(c.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.kicks:
+		}
+		for _, j := range jobs {
+			_ = j.RunNow() // refused only while the scheduler stops
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(kickPause):
+		}
+	}
+}
+
+// stop asks running jobs to end and waits for them, ten seconds at most. What
+// a job has claimed and not done is undone by its transaction or its lease.
+func (c *clockwork) stop() error {
+	c.cancel()
+	<-c.done
+	err := c.scheduler.StopJobs()
+	return errors.Join(err, c.scheduler.Shutdown())
+}
+
+// work does one job until nothing is left to do.
+func work(ctx context.Context, log *slog.Logger, j job) {
+	for {
+		worked, err := j.run(ctx)
+		if err != nil && ctx.Err() == nil {
+			log.Error("job failed", "job", j.name, "error", err)
+		}
+		if err != nil || worked == 0 || ctx.Err() != nil {
+			return
+		}
+		log.Debug("job worked", "job", j.name, "worked", worked)
+	}
+}

@@ -1,0 +1,84 @@
+// Command overread is the whole product in one binary: the server, its
+// migrations, its demo and the few things that an operator does by hand.
+//
+// main.go has the verbs; serve.go wires the parts together and reads top to
+// bottom; jobs.go is the one table of what runs by the clock.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// verbs is the command line. Every setting is a flag and an environment
+// variable of the same name: --database-url is OVERREAD_DATABASE_URL.
+type verbs struct {
+	Serve       serveCmd       `cmd:"" help:"Run the server. Needs nothing but a database URL."`
+	Demo        demoCmd        `cmd:"" help:"Try everything on this machine: a private PostgreSQL, sample cases, the server and a stand-in EHR."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database's schema up to this binary's."`
+	Doctor      doctorCmd      `cmd:"" help:"Check the database and what leans on it, and say how to mend what is wrong."`
+	Version     versionCmd     `cmd:"" help:"Print the version of this binary and of the schema that it wants."`
+	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
+	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
+	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
+	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
+	StandInEHR  standInCmd     `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`
+}
+
+// terminal is where a verb writes: what was asked for to stdout, the log and
+// the complaints to stderr.
+type terminal struct {
+	stdout, stderr io.Writer
+}
+
+func (t terminal) printf(format string, args ...any) { _, _ = fmt.Fprintf(t.stdout, format, args...) }
+
+func main() {
+	// The first signal asks for a graceful end; the second one is not caught.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "overread:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program: it does what args ask for and returns when that is done,
+// or soon after ctx ends. Tests call it as main does.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var v verbs
+	onlyHelp := false
+	parser, err := kong.New(&v,
+		kong.Name("overread"),
+		kong.Description("Overread runs radiology second opinions over FHIR R4: an order comes in from the EHR, a reader gives an independent second opinion, a report goes back."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { onlyHelp = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(terminal{stdout: stdout, stderr: stderr}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		return fmt.Errorf("command line: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if onlyHelp {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w (try: overread --help)", err)
+	}
+	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

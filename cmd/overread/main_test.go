@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pgtest"
+)
+
+// asProgram, set in a child's environment, makes the test binary be overread:
+// so tests can start it as a process of its own, and kill it, without a build.
+const asProgram = "OVERREAD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// overreadOutput runs the program and returns what it wrote to stdout.
+func overreadOutput(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	err := run(context.Background(), args, &stdout, &stderr)
+	return stdout.String(), err
+}
+
+func TestEveryVerbHasHelp(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "destination add", "reader add", "stand-in-ehr"} {
+		out, err := overreadOutput(t, append(strings.Fields(verb), "--help")...)
+		if err != nil || !strings.Contains(out, "Usage: overread") {
+			t.Errorf("overread %s --help: %v\n%s", verb, err, out)
+		}
+	}
+}
+
+func TestEverySettingOfAServiceIsAnEnvironmentVariableToo(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&verbs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := map[string]bool{"serve": true, "demo": true, "migrate": true, "doctor": true, "stand-in-ehr": true}
+	notSettings := map[string]bool{"help": true, "json": true, "or-free-port": true, "until-stdin-closes": true}
+	for _, verb := range parser.Model.Children {
+		for _, flag := range verb.Flags {
+			if services[verb.Name] && !notSettings[flag.Name] && (len(flag.Envs) != 1 || !strings.HasPrefix(flag.Envs[0], "OVERREAD_")) {
+				t.Errorf("overread %s --%s has no environment variable", verb.Name, flag.Name)
+			}
+		}
+	}
+}
+
+func TestErrorsNameTheSettingThatIsWrong(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no database":              {[]string{"serve"}, "--database-url / OVERREAD_DATABASE_URL: is missing"},
+		"a URL that is none":       {[]string{"serve", "--database-url", "postgres://%zz"}, "--database-url / OVERREAD_DATABASE_URL: "},
+		"a database that is away":  {[]string{"serve", "--database-url", "postgres://nobody:secretword@127.0.0.1:1/x"}, "--database-url / OVERREAD_DATABASE_URL: "},
+		"a file that is not there": {[]string{"migrate", "--database-url-file", "/nowhere"}, "--database-url-file / OVERREAD_DATABASE_URL_FILE: "},
+		"an address that is none":  {[]string{"serve", "--database-url", db.URL, "--listen", "nonsense"}, "--listen / OVERREAD_LISTEN: "},
+		"a base that is no URL":    {[]string{"serve", "--database-url", db.URL, "--base-url", "nonsense"}, "--base-url / OVERREAD_BASE_URL: "},
+		"no base for everybody":    {[]string{"serve", "--database-url", db.URL, "--listen", "0.0.0.0:0"}, "--base-url / OVERREAD_BASE_URL: is missing"},
+		"a code without system":    {[]string{"serve", "--database-url", db.URL, "--second-opinion-code", "111418"}, "--second-opinion-code / OVERREAD_SECOND_OPINION_CODE: "},
+		"a level that is unknown":  {[]string{"serve", "--database-url", db.URL, "--log-level", "loud"}, "--log-level"},
+		"a verb that is unknown":   {[]string{"fly"}, "fly"},
+	} {
+		_, err := overreadOutput(t, c.args...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secretword") {
+			t.Errorf("%s: the error shows the password: %v", name, err)
+		}
+	}
+}
+
+func TestPasswordsAreNeverPrinted(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{
+		"postgres://overread:secretword@db/overread", "host=db password=secretword user=x", "host=db password='secret word secretword'",
+		"postgres://db/overread?user=x&password=secretword",
+	} {
+		if got := redacted(target); strings.Contains(got, "secretword") || !strings.Contains(got, "db") {
+			t.Errorf("%s is printed as %s", target, got)
+		}
+	}
+}
+
+func TestVersionSaysWhichSchemaItWants(t *testing.T) {
+	t.Parallel()
+	out, err := overreadOutput(t, "version", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info versionInfo
+	if err := json.Unmarshal([]byte(out), &info); err != nil {
+		t.Fatal(err)
+	}
+	if info.Schema < 4 || info.FHIR != "4.0.1" {
+		t.Errorf("version says %+v", info)
+	}
+}
+
+func TestMigrateIsDoneOnceAndSaysSo(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	out, err := overreadOutput(t, "migrate", "--database-url", db.URL, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result migrateResult
+	if err := json.Unmarshal([]byte(out), &result); err != nil {
+		t.Fatal(err)
+	}
+	if result.Before != result.Want || result.After != result.Want {
+		t.Errorf("migrating a migrated database: %+v", result)
+	}
+}
+
+func TestAnOperatorSetsUpATenant(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	at := []string{"--database-url", db.URL}
+	must := func(args ...string) string {
+		t.Helper()
+		out, err := overreadOutput(t, append(args, at...)...)
+		if err != nil {
+			t.Fatalf("overread %s: %v", strings.Join(args, " "), err)
+		}
+		return out
+	}
+	policy := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"assignment": "offer"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must("tenant", "add", "north", "--ehr-base", "https://ehr.example/fhir/", "--policy-file", policy)
+	must("destination", "add", "north", "ehr", "https://ehr.example/fhir")
+	token := strings.TrimSpace(must("token", "add", "north", "placer"))
+	actor, err := access.Identify(context.Background(), db.DB, token)
+	if err != nil || actor.Role != access.Placer {
+		t.Errorf("the token is %+v, %v", actor, err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	must("token", "add", "north", "coordinator", "--out", file)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the token's file: %v %v", info, err)
+	}
+
+	for refused, args := range map[string][]string{
+		"exists already":     {"tenant", "add", "north"},
+		"small letters":      {"tenant", "add", "North!"},
+		"none of this name":  {"token", "add", "south", "placer"},
+		"a reader is a":      {"token", "add", "north", "reader"},
+		"no such Practition": {"reader", "add", "north", "nobody", "--display", "x", "--credential-file", credential(t)},
+		"http or https":      {"destination", "add", "north", "ehr", "ftp://ehr.example"},
+	} {
+		if _, err := overreadOutput(t, append(args, at...)...); err == nil || !strings.Contains(err.Error(), refused) {
+			t.Errorf("overread %s: %v, want %q", strings.Join(args, " "), err, refused)
+		}
+	}
+}
+
+func credential(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "credential.json")
+	if err := os.WriteFile(file, []byte(`{"subspecialties": ["neuro"], "licences": [{"jurisdiction": "US-NY"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTheDoctorFindsAHealthyDatabaseHealthy(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	out, err := overreadOutput(t, "doctor", "--database-url", db.URL, "--json")
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	var findings []finding
+	if err := json.Unmarshal([]byte(out), &findings); err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) != len(checks)+1 {
+		t.Errorf("%d findings, want %d", len(findings), len(checks)+1)
+	}
+	for _, f := range findings {
+		if f.Verdict != ok {
+			t.Errorf("%s: %s: %s", f.Check, f.Verdict, f.Detail)
+		}
+	}
+}
+
+func TestTheDoctorNoticesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, c := range map[string]struct{ harm, check string }{
+		"a table without row-level security": {`ALTER TABLE case_file NO FORCE ROW LEVEL SECURITY`, "row-level security"},
+		"a month without partition":          {`DROP TABLE case_event_` + nextMonth(t), "next month"},
+		"a schema of an older release":       {`DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`, "schema"},
+	} {
+		db := pgtest.New(t)
+		if _, err := db.Owner(t).Exec(ctx, c.harm); err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, f := range examine(ctx, db.URL, false) {
+			found = found || strings.Contains(f.Check, c.check) && f.Verdict != ok && f.Mend != ""
+		}
+		if !found {
+			t.Errorf("%s: not noticed", name)
+		}
+	}
+}
+
+func nextMonth(t *testing.T) string {
+	t.Helper()
+	db := pgtest.New(t)
+	var month string
+	err := db.Owner(t).QueryRow(context.Background(), `SELECT to_char((now() AT TIME ZONE 'UTC') + interval '1 month', 'YYYY_MM')`).Scan(&month)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(month)
+}

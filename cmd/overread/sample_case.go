@@ -1,0 +1,196 @@
+package main
+
+import (
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/workflow"
+)
+
+// hospital is a tenant of the demo.
+type hospital struct {
+	display string
+	policy  string // tenant.policy
+}
+
+var hospitals = map[string]hospital{
+	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded"}`},
+	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
+}
+
+// radiologist is a reader of the demo; both hospitals have credentialed all.
+type radiologist struct {
+	name, given, family, npi string
+	credential               workflow.Reader
+}
+
+var radiologists = []radiologist{
+	{"okafor", "Adaeze", "Okafor", "1000000012", workflow.Reader{Subspecialties: []string{"neuro", "head-neck"}, Licences: newYork(), MayAdjudicate: true}},
+	{"lindqvist", "Erik", "Lindqvist", "1000000020", workflow.Reader{Subspecialties: []string{"chest", "cardiac"}, Licences: newYork(), Capacity: 12}},
+	{"moreau", "Claire", "Moreau", "1000000038", workflow.Reader{Subspecialties: []string{"breast"}, Licences: newYork(), MayAdjudicate: true}},
+	{"tanaka", "Kenji", "Tanaka", "1000000046", workflow.Reader{Subspecialties: []string{"musculoskeletal"}, Licences: newYork()}},
+	{"haddad", "Leila", "Haddad", "1000000053", workflow.Reader{Subspecialties: []string{"abdominal", "genitourinary"}, Licences: newYork(), MaySupervise: true}},
+	{"petrov", "Nikolai", "Petrov", "1000000061", workflow.Reader{Subspecialties: []string{"chest", "neuro", "musculoskeletal"}, Licences: newYork(), MayAdjudicate: true, MaySupervise: true}},
+	{"ruiz", "Sofia", "Ruiz", "1000000079", workflow.Reader{Subspecialties: []string{"neuro"}, Licences: newYork(), Trainee: true}},
+	{"chen", "Wei", "Chen", "1000000087", workflow.Reader{Subspecialties: []string{"chest", "musculoskeletal"}, Licences: newYork(), Ages: &workflow.Ages{From: 0, To: 17}}},
+	{"osei", "Kwame", "Osei", "1000000095", workflow.Reader{Subspecialties: []string{"abdominal", "chest"}, Licences: []workflow.Licence{{Jurisdiction: "US-NY", ValidFrom: "2015-01-01", ValidTo: "2026-03-01"}}}},
+}
+
+func newYork() []workflow.Licence {
+	return []workflow.Licence{{Jurisdiction: "US-NY", ValidFrom: "2015-01-01"}, {Jurisdiction: "US-NJ", ValidFrom: "2018-01-01"}}
+}
+
+// desks are the tokens of each hospital that belong to no reader.
+var desks = map[string]access.Role{
+	"placer": access.Placer, "coordinator": access.Coordinator, "auditor": access.Auditor,
+	"director": access.Director, "second-director": access.Director,
+}
+
+// What is odd about an order of the demo.
+const (
+	asItShouldBe = ""
+	noQuestion   = "no question and no history"
+	noOriginal   = "the original report is not sent"
+	noStudy      = "the study is not sent"
+	halfStudy    = "half of the images are missing"
+	otherSide    = "the study is of the other side"
+)
+
+// sampleCase is one case of the demo and how far it goes.
+type sampleCase struct {
+	hospital string
+	sample   string
+	priority string
+	until    workflow.State
+	reader   string // who reads it, where it gets that far; at lakeside the one whom it is offered to
+	quirk    string
+}
+
+// sampleCases is the demo's worklist; every state is there.
+var sampleCases = []sampleCase{
+	{"mercy", "knee", "routine", workflow.IntakeReview, "", otherSide},
+	{"mercy", "abdomen", "routine", workflow.AwaitingInformation, "", noQuestion},
+	{"lakeside", "mammogram", "urgent", workflow.AwaitingInformation, "", noOriginal},
+	{"mercy", "chest-ct", "urgent", workflow.AwaitingImages, "", halfStudy},
+	{"lakeside", "child-chest", "asap", workflow.AwaitingImages, "", noStudy},
+	{"mercy", "brain", "routine", workflow.Ready, "", asItShouldBe},
+	{"mercy", "chest-xray", "routine", workflow.Ready, "", asItShouldBe},
+	{"mercy", "prostate", "routine", workflow.Ready, "", asItShouldBe},
+	{"mercy", "head-ct", "stat", workflow.Ready, "", asItShouldBe},
+	{"lakeside", "pet", "routine", workflow.Unassignable, "", asItShouldBe},
+	{"lakeside", "elbow", "urgent", workflow.Offered, "", asItShouldBe},
+	{"lakeside", "mammogram", "routine", workflow.Offered, "", asItShouldBe},
+	{"mercy", "spine", "routine", workflow.Accepted, "okafor", asItShouldBe},
+	{"lakeside", "child-chest", "asap", workflow.Accepted, "", asItShouldBe},
+	{"mercy", "knee", "routine", workflow.Reading, "tanaka", asItShouldBe},
+	{"mercy", "pulmonary-angio", "stat", workflow.Reading, "lindqvist", asItShouldBe},
+	{"mercy", "liver", "urgent", workflow.Locked, "haddad", asItShouldBe},
+	{"lakeside", "mammogram", "urgent", workflow.Locked, "", asItShouldBe},
+	{"mercy", "abdomen", "urgent", workflow.Comparing, "haddad", asItShouldBe},
+	{"mercy", "thyroid", "routine", workflow.Comparing, "okafor", asItShouldBe},
+	{"mercy", "chest-ct", "urgent", workflow.Adjudication, "lindqvist", asItShouldBe},
+	{"mercy", "head-ct", "stat", workflow.Adjudication, "okafor", asItShouldBe},
+	{"mercy", "spine", "routine", workflow.AwaitingCosign, "ruiz", asItShouldBe},
+	{"mercy", "chest-xray", "routine", workflow.Final, "petrov", asItShouldBe},
+	{"mercy", "knee", "routine", workflow.Final, "tanaka", asItShouldBe},
+	{"mercy", "liver", "routine", workflow.Final, "haddad", asItShouldBe},
+	{"lakeside", "elbow", "urgent", workflow.Final, "", asItShouldBe},
+	{"mercy", "prostate", "routine", workflow.Final, "haddad", asItShouldBe},
+	{"mercy", "chest-xray", "routine", workflow.Closed, "lindqvist", asItShouldBe},
+	{"mercy", "spine", "routine", workflow.Closed, "okafor", asItShouldBe},
+	{"mercy", "abdomen", "urgent", workflow.Closed, "haddad", asItShouldBe},
+	{"mercy", "thyroid", "routine", workflow.Closed, "okafor", asItShouldBe},
+	{"mercy", "chest-ct", "urgent", workflow.Closed, "lindqvist", asItShouldBe},
+	{"mercy", "knee", "routine", workflow.Closed, "tanaka", asItShouldBe},
+	{"mercy", "liver", "routine", workflow.Amending, "haddad", asItShouldBe},
+	{"mercy", "brain", "routine", workflow.OnHold, "", asItShouldBe},
+	{"mercy", "prostate", "routine", workflow.OnHold, "haddad", asItShouldBe},
+	{"mercy", "chest-ct", "routine", workflow.Rejected, "", asItShouldBe},
+	{"lakeside", "mammogram", "routine", workflow.Cancelled, "", asItShouldBe},
+	{"mercy", "abdomen", "routine", workflow.Failed, "", noStudy},
+	{"mercy", "knee", "routine", workflow.EnteredInError, "tanaka", asItShouldBe},
+	{"mercy", "chest-xray", "routine", workflow.Received, "", asItShouldBe},
+}
+
+// roads say what happens to a case, after its order came in and the intake
+// checks ran, until it is where the demo wants it.
+var roads = map[workflow.State][]string{
+	workflow.Accepted:       {"claim"},
+	workflow.Reading:        {"claim", "start", "draft"},
+	workflow.Locked:         {"claim", "start", "lock"},
+	workflow.Comparing:      {"claim", "start", "lock", "reveal"},
+	workflow.Adjudication:   {"claim", "start", "lock", "reveal", "grade"},
+	workflow.AwaitingCosign: {"claim", "start", "lock", "reveal", "grade", "sign"},
+	workflow.Final:          {"claim", "start", "lock", "reveal", "grade", "sign"},
+	workflow.Closed:         {"claim", "start", "lock", "reveal", "grade", "sign", "acknowledge"},
+	workflow.Amending:       {"claim", "start", "lock", "reveal", "grade", "sign", "amend"},
+	workflow.OnHold:         {"hold"},
+	workflow.Rejected:       {"reject"},
+	workflow.Cancelled:      {"cancel"},
+	workflow.Failed:         {"give-up"},
+	workflow.EnteredInError: {"claim", "start", "declare-error"},
+}
+
+// deed is what somebody does with a case: who, by the name of a token ("" is
+// its reader), and with what.
+type deed struct {
+	by   string
+	with func(s sample) []*fhir.Node
+}
+
+// deeds by the name of the operation.
+var deeds = map[string]deed{
+	"claim":         {"", said(param("independent", "valueBoolean", true))},
+	"start":         {"", nil},
+	"draft":         {"", func(s sample) []*fhir.Node { return []*fhir.Node{param("findings", "valueString", s.Second.Findings)} }},
+	"lock":          {"", func(s sample) []*fhir.Node { return opinionParameters(s.Second) }},
+	"reveal":        {"", nil},
+	"grade":         {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
+	"adjudicate":    {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
+	"sign":          {"", nil},
+	"amend":         {"", said(param("reason", "valueString", "An earlier examination has come in and is to be compared."))},
+	"acknowledge":   {"placer", nil},
+	"hold":          {"placer", said(param("reason", "valueString", "The patient wishes to think about it."))},
+	"cancel":        {"placer", said(param("reason", "valueString", "The patient has moved; the hospital there reads it again."))},
+	"reject":        {"coordinator", said(param("reason", "valueString", "Out of scope: a read for a legal dispute."))},
+	"give-up":       {"coordinator", said(param("reason", "valueString", "The images could not be found in the archive."))},
+	"declare-error": {"director", said(param("reason", "valueString", "Ordered under the wrong patient."))},
+}
+
+func said(parameters ...*fhir.Node) func(sample) []*fhir.Node {
+	return func(sample) []*fhir.Node { return parameters }
+}
+
+// opinionParameters are the parameters of $lock and others that take an opinion.
+func opinionParameters(o workflow.Opinion) []*fhir.Node {
+	var list []*fhir.Node
+	for _, p := range []struct{ name, text string }{
+		{"technique", o.Technique}, {"comparison", o.Comparison}, {"findings", o.Findings},
+		{"impression", o.Impression}, {"recommendation", o.Recommendation},
+	} {
+		if p.text != "" {
+			list = append(list, param(p.name, "valueString", p.text))
+		}
+	}
+	for _, c := range o.Conclusions {
+		list = append(list, param("conclusion", "valueCoding", coding(c)))
+	}
+	return list
+}
+
+// gradeParameters are the parameters of $grade. Agreement has none.
+func gradeParameters(d difference) []*fhir.Node {
+	if d.Significance == "" {
+		return nil
+	}
+	return []*fhir.Node{
+		fhir.Object("name", "discrepancy", "part", []*fhir.Node{
+			param("description", "valueString", d.Text),
+			param("significance", "valueCode", d.Significance),
+			param("nature", "valueCode", d.Nature),
+			param("direction", "valueCode", d.Direction),
+			param("management", "valueCode", d.Management),
+			param("actionable", "valueCode", d.Actionable),
+		}),
+		param("difference", "valueString", d.Text),
+	}
+}

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/workflow"
+)
+
+// seeder makes the sample cases the way the world would: through the FHIR
+// surface, as the EHR, the readers and the desks. It runs the jobs itself,
+// between the steps, so that nothing has to be waited for.
+type seeder struct {
+	db      *pg.DB
+	url     string // of the database, as its owner
+	jobs    []job
+	ehr     string // base of the EHR
+	tokens  string // folder
+	tenants map[string]uuid.UUID
+	readers map[uuid.UUID]string // names of the radiologists
+	clients map[string]client    // by "hospital-who"
+	base    string               // where the surface listens while seeding
+	next    map[string]int       // patients are taken in turn
+	now     time.Time
+}
+
+func newSeeder(db *pg.DB, base, ehr, tokens string) *seeder {
+	return &seeder{db: db, base: base, ehr: ehr, tokens: tokens, now: time.Now(),
+		tenants: map[string]uuid.UUID{}, readers: map[uuid.UUID]string{}, clients: map[string]client{}, next: map[string]int{}}
+}
+
+// seed makes tenants, readers, tokens and cases, and marks the folder as seeded.
+func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string) (err error) {
+	listener, err := listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: o.handler(func() {}), ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { err = errors.Join(err, server.Close()) }()
+
+	s := newSeeder(o.db, "http://"+listener.Addr().String()+"/fhir", ehr, c.path("tokens"))
+	s.url, s.jobs = url, o.jobs
+	for _, name := range slices.Sorted(maps.Keys(hospitals)) {
+		if err := s.addHospital(ctx, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for i, row := range sampleCases {
+		if err := s.play(ctx, i, row); err != nil {
+			return fmt.Errorf("case %d, a %s to be %s: %w", i, row.sample, row.until, err)
+		}
+	}
+	return os.WriteFile(c.path("seeded"), []byte(s.now.UTC().Format(time.RFC3339)+"\n"), 0o600)
+}
+
+// addHospital makes a tenant with its desks, its readers and its EHR.
+func (s *seeder) addHospital(ctx context.Context, name string) error {
+	row := tenantRow{Name: name, Display: hospitals[name].display, EHRBase: s.ehr, Policy: []byte(hospitals[name].policy)}
+	if err := addTenant(ctx, s.db, &row); err != nil {
+		return err
+	}
+	s.tenants[name] = row.TenantID
+	err := addDestination(ctx, s.db, destinationRow{Tenant: name, Name: "ehr", BaseURL: s.ehr, Packaging: "transaction", Timeout: 10 * time.Second, InFlightMax: 2})
+	if err != nil {
+		return err
+	}
+	for _, desk := range slices.Sorted(maps.Keys(desks)) {
+		if err := s.addToken(ctx, tokenRow{Tenant: name, Role: desks[desk], Display: hospitals[name].display + ", " + desk}, desk); err != nil {
+			return err
+		}
+	}
+	for _, r := range radiologists {
+		if err := s.addRadiologist(ctx, name, r); err != nil {
+			return fmt.Errorf("reader %s: %w", r.name, err)
+		}
+	}
+	return nil
+}
+
+// addRadiologist credentials a reader at a hospital: the Practitioner, the
+// reader, and a token for each role that the credential allows.
+func (s *seeder) addRadiologist(ctx context.Context, hospital string, r radiologist) error {
+	created, err := s.clients[hospital+"-coordinator"].send(ctx, http.MethodPost, "Practitioner", practitioner(r.name, r.npi, r.given, r.family))
+	if err != nil {
+		return err
+	}
+	credential := r.credential
+	credential.Identifiers = []string{npi + "|" + r.npi}
+	row := readerRow{
+		ReaderID: uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://overread.org/demo/reader/"+r.name)), Tenant: hospital,
+		PractitionerID: locationID(created.location, "Practitioner"), Display: "Dr. " + r.given + " " + r.family, Credential: credential,
+	}
+	if err := addReader(ctx, s.db, &row); err != nil {
+		return err
+	}
+	s.readers[row.ReaderID] = r.name
+	for _, token := range []struct {
+		role access.Role
+		may  bool
+		name string
+	}{
+		{access.Reader, true, r.name},
+		{access.Adjudicator, credential.MayAdjudicate, r.name + "-adjudicator"},
+		{access.Supervisor, credential.MaySupervise, r.name + "-supervisor"},
+	} {
+		if !token.may {
+			continue
+		}
+		err := s.addToken(ctx, tokenRow{Tenant: hospital, Role: token.role, ActorID: row.ReaderID, Display: row.Display}, token.name)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addToken makes a token, keeps it in the data folder and makes its client.
+func (s *seeder) addToken(ctx context.Context, row tokenRow, who string) error {
+	if err := addToken(ctx, s.db, &row); err != nil {
+		return err
+	}
+	name := row.Tenant + "-" + who
+	s.clients[name] = client{base: s.base, token: row.Token}
+	return os.WriteFile(filepath.Join(s.tokens, name), []byte(row.Token+"\n"), 0o600)
+}
+
+// play sends one order and takes its case as far as the row says.
+func (s *seeder) play(ctx context.Context, i int, row sampleCase) error {
+	task, err := s.order(ctx, s.orderOf(i, row), s.clients[row.hospital+"-placer"])
+	if err != nil {
+		return err
+	}
+	if row.until == workflow.Received {
+		return s.freezeIntake(ctx, row.hospital, task)
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	for _, name := range roads[row.until] {
+		if err := s.act(ctx, row, task, name); err != nil {
+			return fmt.Errorf("$%s: %w", name, err)
+		}
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+	}
+	state, err := s.state(ctx, row.hospital, task)
+	if err == nil && state != row.until {
+		err = fmt.Errorf("it is %s", state)
+	}
+	return err
+}
+
+func (s *seeder) orderOf(i int, row sampleCase) order {
+	smp := samples[row.sample]
+	list := people[smp.Who]
+	who := list[s.next[smp.Who]%len(list)]
+	s.next[smp.Who]++
+	return order{ehr: s.ehr, number: fmt.Sprintf("2025-%04d", 100+i), hospital: row.hospital, priority: row.priority,
+		patient: who, sample: smp, quirk: row.quirk, at: s.now}
+}
+
+// order sends the order and returns the id of the case's Task.
+func (s *seeder) order(ctx context.Context, o order, placer client) (task string, err error) {
+	if err := o.keepAtEHR(ctx); err != nil {
+		return "", err
+	}
+	if _, err := placer.send(ctx, http.MethodPost, "", o.bundle()); err != nil {
+		return "", err
+	}
+	return taskOf(ctx, placer, o.number)
+}
+
+// taskOf finds the Task of the case that an order opened.
+func taskOf(ctx context.Context, c client, number string) (string, error) {
+	orders, err := c.get(ctx, "ServiceRequest?identifier="+placerSystem+"%7C"+number)
+	if err != nil {
+		return "", err
+	}
+	id := orders.Text("entry", "resource", "id")
+	tasks, err := c.get(ctx, "Task?based-on=ServiceRequest/"+id)
+	if err != nil {
+		return "", err
+	}
+	if task := tasks.Text("entry", "resource", "id"); task != "" {
+		return task, nil
+	}
+	return "", fmt.Errorf("order %s has no case", number)
+}
+
+// act does one deed, by the row's reader or the one whom the case was offered
+// to. Where a third reader is asked for before the signature, the third reader
+// decides and signs.
+func (s *seeder) act(ctx context.Context, row sampleCase, task, name string) error {
+	reader := row.reader
+	if reader == "" && deeds[name].by == "" {
+		var err error
+		if reader, err = s.offeredTo(ctx, row.hospital, task); err != nil {
+			return err
+		}
+	}
+	if name == "sign" {
+		state, err := s.state(ctx, row.hospital, task)
+		if err != nil {
+			return err
+		}
+		if state == workflow.Adjudication {
+			reader = "petrov-adjudicator"
+			if err := s.do(ctx, row, task, "adjudicate", reader); err != nil {
+				return err
+			}
+		}
+	}
+	return s.do(ctx, row, task, name, reader)
+}
+
+func (s *seeder) do(ctx context.Context, row sampleCase, task, name, reader string) error {
+	d := deeds[name]
+	who := d.by
+	if who == "" {
+		who = reader
+	}
+	var parameters []*fhir.Node
+	if d.with != nil {
+		parameters = d.with(samples[row.sample])
+	}
+	_, err := s.clients[row.hospital+"-"+who].op(ctx, task, name, parameters...)
+	return err
+}
+
+func (s *seeder) state(ctx context.Context, hospital, task string) (workflow.State, error) {
+	n, err := s.clients[hospital+"-coordinator"].get(ctx, "Task/"+task)
+	return workflow.State(n.Text("businessStatus", "coding", "code")), err
+}
+
+// settle runs the jobs until they find nothing to do.
+func (s *seeder) settle(ctx context.Context) error {
+	for _, job := range s.jobs {
+		for job.kicked {
+			worked, err := job.run(ctx)
+			if err != nil {
+				return fmt.Errorf("job %s: %w", job.name, err)
+			}
+			if worked == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// offeredTo is the reader who has the case's offer, or has taken it.
+func (s *seeder) offeredTo(ctx context.Context, hospital, task string) (name string, err error) {
+	tenant := s.tenants[hospital]
+	err = s.db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+		var id uuid.UUID
+		err := tx.QueryRow(ctx, `
+			SELECT coalesce(offered_to, reader_id)
+			FROM case_file
+			WHERE tenant_id = $1 AND task_id = $2`, tenant, task).Scan(&id)
+		name = s.readers[id]
+		return err
+	})
+	return name, err
+}
+
+// freezeIntake puts off the intake checks of a case for ever, so that the demo
+// can show a case that has only just come in. No part of the product does this.
+func (s *seeder) freezeIntake(ctx context.Context, hospital, task string) error {
+	conn, err := pgx.Connect(ctx, s.url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, `
+		UPDATE agenda SET due_at = 'infinity'
+		FROM case_file c
+		WHERE agenda.tenant_id = c.tenant_id AND agenda.case_id = c.case_id
+		  AND c.tenant_id = $1 AND c.task_id = $2`, s.tenants[hospital], task)
+	return err
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/workflow"
+)
+
+type serveCmd struct {
+	Database        databaseFlags `embed:""`
+	Log             logFlags      `embed:""`
+	Listen          string        `name:"listen" env:"OVERREAD_LISTEN" default:"127.0.0.1:8080" help:"Address and port. Speaks HTTP: put a proxy that ends TLS in front of anything but loopback."`
+	BaseURL         string        `name:"base-url" env:"OVERREAD_BASE_URL" placeholder:"URL" help:"Base of the FHIR surface as clients see it; http://LISTEN/fhir when it is left out."`
+	Migrate         bool          `name:"migrate" env:"OVERREAD_MIGRATE" default:"true" negatable:"" help:"Bring the schema up to this binary's at the start."`
+	MaxBody         int64         `name:"max-body" env:"OVERREAD_MAX_BODY" default:"5242880" help:"The largest request body, in bytes."`
+	SecondOpinion   []string      `name:"second-opinion-code" env:"OVERREAD_SECOND_OPINION_CODE" default:"http://dicom.nema.org/resources/ontology/DCM|111418,http://loinc.org|73575-3" placeholder:"SYSTEM|CODE" help:"A ServiceRequest with one of these in category or code asks for a second opinion (reasonCode v2-0336|S always does)."`
+	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
+}
+
+// Run serves until ctx ends.
+func (c *serveCmd) Run(ctx context.Context, t terminal) error {
+	log := c.Log.logger(t.stderr)
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if err := c.prepareSchema(ctx, log); err != nil {
+		return err
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return badSetting("listen", "%w", err)
+	}
+	o, err := assemble(c, db, listener.Addr(), log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return o.serve(ctx, listener, c.ShutdownTimeout)
+}
+
+// overread is the assembled program. Nothing in it runs yet.
+type overread struct {
+	db      *pg.DB
+	log     *slog.Logger
+	baseURL string
+	engine  *workflow.Engine  // the life of a case
+	courier *workflow.Courier // carries signed reports to the EHRs
+	surface *fhir.Server      // what EHRs and readers speak to
+	jobs    []job
+}
+
+// assemble puts the parts together. The engine and the FHIR surface need each
+// other (an order opens a case; a signature renders a report within the same
+// transaction), so the engine gets the surface's two functions afterwards.
+func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overread, error) {
+	o := &overread{db: db, log: log, baseURL: c.BaseURL}
+	if o.baseURL == "" {
+		if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+			return nil, badSetting("base-url", "is missing; nobody can call %s, so say what clients call this server, e.g. https://overread.example/fhir", addr)
+		}
+		o.baseURL = "http://" + addr.String() + "/fhir"
+	}
+	o.engine = workflow.NewEngine(db, time.Now, log)
+
+	var err error
+	o.surface, err = fhir.New(fhir.Config{
+		DB:            db,
+		Engine:        o.engine,
+		BaseURL:       o.baseURL,
+		Now:           time.Now,
+		Log:           log,
+		MaxBody:       c.MaxBody,
+		Version:       version,
+		SecondOpinion: codes(c.SecondOpinion),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("FHIR surface: %w", err)
+	}
+	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
+
+	o.courier = workflow.NewCourier(db, ehr.New(version, time.Now).Send, time.Now, log)
+	o.jobs = jobTable(db, o.engine, o.courier)
+	return o, nil
+}
+
+// handler is everything that answers HTTP. kick is called after each request
+// that may have left work for the jobs.
+func (o *overread) handler(kick func()) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.Use(kickAfterWrite(kick))
+	o.surface.Register(e)
+	return e
+}
+
+// serve answers requests and runs the jobs until ctx ends; then it stops
+// taking requests, lets the running ones and the jobs finish, and returns.
+func (o *overread) serve(ctx context.Context, listener net.Listener, patience time.Duration) error {
+	jobs, err := startJobs(o.log, o.jobs)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{
+		Handler:           o.handler(jobs.kick),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	o.log.Info("serving", "url", o.baseURL, "listen", listener.Addr().String(), "version", version)
+	warnWhenOpen(o.log, listener.Addr())
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		o.log.Info("stopping", "patience", patience)
+		err = shutDown(server, patience)
+	}
+	return errors.Join(err, jobs.stop())
+}
+
+func shutDown(server *http.Server, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("some requests did not finish in --shutdown-timeout / OVERREAD_SHUTDOWN_TIMEOUT: %w", errors.Join(err, server.Close()))
+	}
+	return nil
+}
+
+// prepareSchema migrates the database, or refuses one that is too old. A
+// newer schema is fine: migrations keep the previous release running.
+func (c *serveCmd) prepareSchema(ctx context.Context, log *slog.Logger) error {
+	url, err := c.Database.url()
+	if err != nil {
+		return err
+	}
+	have, want, err := pg.SchemaVersion(ctx, url)
+	if err != nil {
+		return badSetting(c.Database.setting(), "%w", err)
+	}
+	switch {
+	case have >= want:
+		return nil
+	case !c.Migrate:
+		return fmt.Errorf("the schema has version %d and this binary wants %d; run overread migrate, or let serve do it: --migrate / OVERREAD_MIGRATE", have, want)
+	}
+	log.Info("migrating", "from", have, "to", want)
+	_, err = pg.Migrate(ctx, url)
+	return err
+}
+
+// Validate checks the settings that kong cannot.
+func (c *serveCmd) Validate() error {
+	if c.BaseURL != "" && !baseURL.MatchString(c.BaseURL) {
+		return badSetting("base-url", "%q is no http or https URL without a slash at its end", c.BaseURL)
+	}
+	if c.MaxBody < 1<<10 {
+		return badSetting("max-body", "%d bytes are too few for an order; give at least 1024", c.MaxBody)
+	}
+	for _, code := range c.SecondOpinion {
+		if system, value, ok := strings.Cut(code, "|"); !ok || system == "" || value == "" {
+			return badSetting("second-opinion-code", "%q is not SYSTEM|CODE", code)
+		}
+	}
+	return nil
+}
+
+// codes reads SYSTEM|CODE settings, which Validate has checked.
+func codes(settings []string) fhir.ValueSet {
+	var set fhir.ValueSet
+	for _, setting := range settings {
+		system, code, _ := strings.Cut(setting, "|")
+		set = append(set, workflow.Coding{System: system, Code: code})
+	}
+	return set
+}
+
+// kickAfterWrite hints to the jobs that a client may have left work for them.
+func kickAfterWrite(kick func()) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			if err == nil && c.Request().Method != http.MethodGet {
+				kick()
+			}
+			return err
+		}
+	}
+}
+
+// warnWhenOpen says so when bearer tokens may cross a network in the clear.
+func warnWhenOpen(log *slog.Logger, addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		log.Warn("this address is not loopback and speaks HTTP: put a proxy that ends TLS in front of it", "listen", addr.String())
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/overread/overread/fhir"
+)
+
+// storyText is the story of one case as shell commands: what the demo prints,
+// what the README shows, and what a test runs.
+//
+//go:embed story.sh
+var storyText string
+
+var storyTemplate = template.Must(template.New("story").Parse(storyText))
+
+// story is what the commands need to know.
+type story struct {
+	Base, EHR, Page string // URLs
+	Data            string // folder
+	Number          string // of the order
+}
+
+// tell writes the story's files and prints what to open and what to try.
+func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string) error {
+	smp := samples["knee"]
+	who := person{"199001", "Juniper", "Vance", "female", "1997-04-09"}
+	first := order{ehr: ehr, number: "STORY-" + time.Now().UTC().Format("0102-150405"), hospital: "mercy",
+		priority: "urgent", patient: who, sample: smp, at: time.Now()}
+	if err := first.keepAtEHR(ctx); err != nil {
+		return err
+	}
+	for name, n := range map[string]*fhir.Node{
+		"order.json": first.bundle(),
+		"claim.json": fhir.Object("resourceType", "Parameters", "parameter", deeds["claim"].with(smp)),
+		"lock.json":  fhir.Object("resourceType", "Parameters", "parameter", deeds["lock"].with(smp)),
+		"grade.json": fhir.Object("resourceType", "Parameters", "parameter", deeds["grade"].with(smp)),
+	} {
+		if err := c.writeStory(name, n); err != nil {
+			return err
+		}
+	}
+	var script bytes.Buffer
+	s := story{Base: o.baseURL, EHR: ehr, Page: strings.TrimSuffix(ehr, "fhir"), Data: c.Data, Number: first.number}
+	if err := storyTemplate.Execute(&script, s); err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.path("story/story.sh"), script.Bytes(), 0o600); err != nil {
+		return err
+	}
+	t.printf(`
+Overread is running.
+
+  FHIR surface     %s/metadata
+  stand-in EHR     %s  (the reports that have arrived, as a person reads them)
+  sample cases     %d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
+  tokens           %s  (one file for each desk and reader)
+  log              %s
+
+The story of one case. Copy these lines into another terminal, or run them all: sh %s
+
+%s
+Ctrl-C stops everything; the next run finds its data.
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), c.path("overread.log"), c.path("story/story.sh"), script.String())
+	return nil
+}
+
+// writeStory writes a file of the story, indented for people.
+func (c *demoCmd) writeStory(name string, n *fhir.Node) error {
+	var text bytes.Buffer
+	if err := json.Indent(&text, n.Bytes(), "", "  "); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	text.WriteByte('\n')
+	file := c.path("story/" + name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(file, text.Bytes(), 0o600)
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/workflow"
+)
+
+// chapter is one step of a story: who does what, and where the case then is.
+type chapter struct {
+	who  string // a token's name, without the hospital; "" when the jobs do it
+	does string // an operation; or "send study"
+	with []*fhir.Node
+	then workflow.State
+}
+
+// tale is a whole story.
+type tale struct {
+	name     string
+	sample   string
+	quirk    string
+	chapters []chapter
+	versions []string // statuses of the report's versions in the EHR
+}
+
+func reads(who, sample string) []chapter {
+	s := samples[sample]
+	return []chapter{
+		{who, "claim", deeds["claim"].with(s), workflow.Accepted},
+		{who, "start", nil, workflow.Reading},
+		{who, "lock", deeds["lock"].with(s), workflow.Locked},
+		{who, "reveal", nil, workflow.Comparing},
+	}
+}
+
+// tales are the four stories of the product's main job.
+func tales() []tale {
+	return []tale{
+		{"agreement", "abdomen", asItShouldBe, append(append(
+			[]chapter{{"", "", nil, workflow.Ready}}, reads("haddad", "abdomen")...),
+			chapter{"haddad", "grade", nil, workflow.Comparing},
+			chapter{"haddad", "sign", nil, workflow.Final},
+			chapter{"placer", "acknowledge", nil, workflow.Closed},
+		), []string{"final"}},
+		{"a major discrepancy with adjudication", "chest-ct", asItShouldBe, append(append(
+			[]chapter{{"", "", nil, workflow.Ready}}, reads("lindqvist", "chest-ct")...),
+			chapter{"lindqvist", "grade", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
+			chapter{"petrov-adjudicator", "adjudicate", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
+			chapter{"petrov-adjudicator", "sign", nil, workflow.Final},
+		), []string{"final"}},
+		{"missing images, then their arrival", "liver", noStudy, append(append(
+			[]chapter{{"", "", nil, workflow.AwaitingImages}, {"placer", "send study", nil, workflow.Ready}}, reads("haddad", "liver")...),
+			chapter{"haddad", "grade", nil, workflow.Comparing},
+			chapter{"haddad", "sign", nil, workflow.Final},
+		), []string{"final"}},
+		{"an amendment after signing", "knee", asItShouldBe, append(append(
+			[]chapter{{"", "", nil, workflow.Ready}}, reads("tanaka", "knee")...),
+			chapter{"tanaka", "grade", gradeParameters(samples["knee"].Diff), workflow.Comparing},
+			chapter{"tanaka", "sign", nil, workflow.Final},
+			chapter{"tanaka", "amend", []*fhir.Node{param("reason", "valueString", "The side was dictated wrongly.")}, workflow.Amending},
+			chapter{"tanaka", "sign", []*fhir.Node{
+				param("kind", "valueCode", "correction"),
+				param("reason", "valueString", "The side was dictated wrongly."),
+				param("text", "valueString", "It is the right knee throughout."),
+			}, workflow.Final},
+		), []string{"final", "corrected"}},
+	}
+}
+
+func TestOrderInReportOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	serveInProcess(t, w.database.URL) // a second replica works on the same jobs
+	for i, tale := range tales() {
+		t.Run(tale.name, func(t *testing.T) {
+			t.Parallel()
+			o := w.orderFor(tale, 100+i)
+			task := w.send(t, o)
+			for _, c := range tale.chapters {
+				w.live(t, o, task, c)
+			}
+			w.checkReport(t, o, tale)
+		})
+	}
+}
+
+func (w *world) orderFor(tale tale, number int) order {
+	return order{ehr: w.chart.base, number: fmt.Sprintf("E2E-%d", number), hospital: "mercy", priority: "urgent",
+		patient: person{fmt.Sprint(200000 + number), "Test", "Person", "female", "1960-01-31"},
+		sample:  samples[tale.sample], quirk: tale.quirk, at: time.Now()}
+}
+
+func (w *world) send(t *testing.T, o order) (task string) {
+	t.Helper()
+	task, err := w.order(t.Context(), o, w.clients["mercy-placer"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return task
+}
+
+// live does what the chapter says and waits until the case is where it says.
+func (w *world) live(t *testing.T, o order, task string, c chapter) {
+	t.Helper()
+	if c.does != "" {
+		if err := w.perform(t, o, task, c); err != nil {
+			t.Fatalf("%s %s: %v", c.who, c.does, err)
+		}
+	}
+	eventually(t, fmt.Sprintf("after %q the case is to be %s", c.does, c.then), func() error {
+		return w.mustBe(t, task, c)
+	})
+}
+
+// mustBe is an error unless the case is where the chapter leads.
+func (w *world) mustBe(t *testing.T, task string, c chapter) error {
+	t.Helper()
+	state, err := w.state(t.Context(), "mercy", task)
+	if err == nil && state != c.then {
+		err = fmt.Errorf("it is %s", state)
+	}
+	return err
+}
+
+func (w *world) perform(t *testing.T, o order, task string, c chapter) error {
+	t.Helper()
+	actor := w.clients["mercy-"+c.who]
+	if c.does == "send study" {
+		o.quirk = asItShouldBe
+		_, err := actor.send(t.Context(), http.MethodPost, "", fhir.Object("resourceType", "Bundle", "type", "transaction",
+			"entry", []*fhir.Node{o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn), o.entry(o.study(), "urn:dicom:uid|urn:oid:"+o.studyUID())}))
+		return err
+	}
+	_, err := actor.op(t.Context(), task, c.does, c.with...)
+	return err
+}
+
+// checkReport waits for the report in the EHR and looks at it with the EHR's
+// eyes: one report, in the EHR's own ids, each version once.
+func (w *world) checkReport(t *testing.T, o order, tale tale) {
+	t.Helper()
+	var report *fhir.Node
+	last := tale.versions[len(tale.versions)-1]
+	eventually(t, "the report is to stand in the EHR", func() error {
+		found, err := w.chart.get(t.Context(), "DiagnosticReport?based-on=ServiceRequest/order-"+o.number)
+		if err != nil {
+			return err
+		}
+		entries := found.Each("entry")
+		if len(entries) > 1 {
+			t.Fatalf("%d reports of one order", len(entries))
+		}
+		if len(entries) == 0 || entries[0].Text("resource", "status") != last {
+			return fmt.Errorf("there are %d reports, the status is %q", len(entries), found.Text("entry", "resource", "status"))
+		}
+		report = entries[0].Get("resource")
+		return nil
+	})
+	w.checkVersions(t, report.Text("id"), tale.versions)
+	for _, c := range []struct{ what, got, want string }{
+		{"subject", report.Text("subject", "reference"), "Patient/" + o.patientID()},
+		{"imagingStudy", report.Text("imagingStudy", "reference"), "ImagingStudy/study-" + o.number},
+		{"category", report.Text("category", "coding", "code"), "LP29684-5"},
+	} {
+		if !strings.HasSuffix(c.got, c.want) {
+			t.Errorf("%s is %q, want %q", c.what, c.got, c.want)
+		}
+	}
+	if !strings.Contains(report.Text("conclusion"), strings.SplitN(o.sample.Second.Impression, "\n", 2)[0]) {
+		t.Errorf("the conclusion is not the impression: %q", report.Text("conclusion"))
+	}
+	if ref := extends(report); !strings.HasSuffix(ref, "DiagnosticReport/report-"+o.number) {
+		t.Errorf("it extends %q, not the original report", ref)
+	}
+	checkForms(t, report)
+}
+
+// checkVersions reads every version that the EHR has kept.
+func (w *world) checkVersions(t *testing.T, id string, want []string) {
+	t.Helper()
+	for i := 1; ; i++ {
+		version, err := w.chart.get(t.Context(), fmt.Sprintf("DiagnosticReport/%s/_history/%d", id, i))
+		if i > len(want) {
+			if err == nil {
+				t.Errorf("the EHR got version %d with status %s, one more than was signed", i, version.Text("status"))
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := version.Text("status"); got != want[i-1] {
+			t.Errorf("version %d is %s, want %s", i, got, want[i-1])
+		}
+	}
+}
+
+func extends(report *fhir.Node) string {
+	for _, e := range report.Each("extension") {
+		if e.Text("url") == "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends" {
+			return e.Text("valueReference", "reference")
+		}
+	}
+	return ""
+}
+
+// checkForms checks HTML and PDF against their size and hash (FHIR R4
+// datatypes.html#Attachment: SHA-1 of the content, base64).
+func checkForms(t *testing.T, report *fhir.Node) {
+	t.Helper()
+	starts := map[string]string{"text/html": "<!DOCTYPE html>", "application/pdf": "%PDF-"}
+	for _, form := range report.Each("presentedForm") {
+		kind, _, _ := strings.Cut(form.Text("contentType"), ";")
+		data, err := base64.StdEncoding.DecodeString(form.Text("data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha1.Sum(data)
+		if form.Text("hash") != base64.StdEncoding.EncodeToString(sum[:]) || form.Text("size") != fmt.Sprint(len(data)) {
+			t.Errorf("%s: size or hash are wrong", kind)
+		}
+		if !strings.HasPrefix(strings.ToLower(string(data[:min(40, len(data))])), strings.ToLower(starts[kind])) {
+			t.Errorf("%s begins with %q", kind, data[:min(20, len(data))])
+		}
+		delete(starts, kind)
+	}
+	if len(starts) > 0 {
+		t.Errorf("missing forms: %v", starts)
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/workflow"
+)
+
+type tenantCmd struct {
+	Add tenantAddCmd `cmd:"" help:"Add a tenant."`
+}
+
+type tenantAddCmd struct {
+	Database   databaseFlags `embed:""`
+	Name       string        `arg:"" help:"Short name: small letters, digits and hyphens."`
+	Display    string        `name:"display" help:"Name for people; the short name when it is left out."`
+	EHRBase    string        `name:"ehr-base" placeholder:"URL" help:"The base of the tenant's own FHIR server: absolute references below it are the EHR's."`
+	PolicyFile string        `name:"policy-file" type:"existingfile" placeholder:"FILE" help:"The tenant's policy as JSON (docs/architecture.md); what it leaves out has its default."`
+	JSON       bool          `name:"json" help:"Print JSON."`
+}
+
+// tenantRow is a tenant, as it is added and as `--json` prints it.
+type tenantRow struct {
+	TenantID uuid.UUID `json:"tenantId"`
+	Name     string    `json:"name"`
+	Display  string    `json:"display"`
+	EHRBase  string    `json:"ehrBase,omitempty"`
+	Policy   []byte    `json:"-"`
+}
+
+func (c tenantAddCmd) Run(ctx context.Context, t terminal) error {
+	policy, err := readPolicy(c.PolicyFile)
+	if err != nil {
+		return err
+	}
+	row := tenantRow{Name: c.Name, Display: c.Display, EHRBase: strings.TrimRight(c.EHRBase, "/"), Policy: policy}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := addTenant(ctx, db, &row); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, row)
+	}
+	t.printf("tenant %s added (%s)\nnext: overread token add %s placer, overread destination add %s ehr BASE-URL, overread reader add %s ...\n",
+		row.Name, row.TenantID, row.Name, row.Name, row.Name)
+	return nil
+}
+
+var (
+	shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	baseURL   = regexp.MustCompile(`^https?://[^/]+(/.*)?[^/]$`)
+)
+
+// addTenant inserts the tenant and fills in its id. It refuses a name that is
+// not a short name, that is taken, and a base that is not an http(s) URL.
+func addTenant(ctx context.Context, db *pg.DB, row *tenantRow) error {
+	if !shortName.MatchString(row.Name) {
+		return fmt.Errorf("tenant name %q: use small letters, digits and hyphens, at most 63", row.Name)
+	}
+	if row.EHRBase != "" && !baseURL.MatchString(row.EHRBase) {
+		return fmt.Errorf("--ehr-base: %q is no http or https URL", row.EHRBase)
+	}
+	if row.Display == "" {
+		row.Display = row.Name
+	}
+	if len(row.Policy) == 0 {
+		row.Policy = []byte("{}")
+	}
+	var err error
+	if row.TenantID, err = uuid.NewV7(); err != nil {
+		return err
+	}
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO tenant (tenant_id, name, display, ehr_base, policy)
+			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @policy)`,
+			pgx.NamedArgs{"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase, "policy": string(row.Policy)})
+		return err
+	})
+	if pg.Constraint(err) == "tenant_name_key" {
+		return fmt.Errorf("tenant %q exists already", row.Name)
+	}
+	return err
+}
+
+// tenantID finds a tenant by its short name.
+func tenantID(ctx context.Context, tx pgx.Tx, name string) (uuid.UUID, error) {
+	var id uuid.UUID
+	err := tx.QueryRow(ctx, `SELECT tenant_id FROM tenant WHERE name = $1`, name).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return id, fmt.Errorf("tenant %q: there is none of this name; add it with: overread tenant add %s", name, name)
+	}
+	return id, err
+}
+
+// findTenant is tenantID in a transaction of its own.
+func findTenant(ctx context.Context, db *pg.DB, name string) (id uuid.UUID, err error) {
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		id, err = tenantID(ctx, tx, name)
+		return err
+	})
+	return id, err
+}
+
+// readPolicy reads and checks a policy file; "" is the default policy.
+func readPolicy(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--policy-file: %w", err)
+	}
+	if _, err := workflow.ParsePolicy(text); err != nil {
+		return nil, fmt.Errorf("--policy-file: %s: %w", file, err)
+	}
+	return text, nil
+}

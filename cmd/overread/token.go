@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+)
+
+type tokenCmd struct {
+	Add tokenAddCmd `cmd:"" help:"Make a bearer token. It is printed once; the database keeps its hash only."`
+}
+
+type tokenAddCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Role     string        `arg:"" enum:"placer,reader,adjudicator,supervisor,coordinator,auditor,director" help:"placer (the EHR), reader, adjudicator, supervisor, coordinator, auditor or director."`
+	Display  string        `name:"display" help:"Whose it is, for logs and audit; the role when it is left out."`
+	Person   string        `name:"person" placeholder:"UUID" help:"Whose it is by id: the reader's for reader, adjudicator and supervisor (overread reader add prints it). Others get a new id."`
+	Out      string        `name:"out" type:"path" placeholder:"FILE" help:"Write the token to this file (mode 0600) rather than to stdout."`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// tokenRow is what `overread token add --json` prints.
+type tokenRow struct {
+	Token   string      `json:"token,omitempty"` // left out when it went to a file
+	Tenant  string      `json:"tenant"`
+	Role    access.Role `json:"role"`
+	ActorID uuid.UUID   `json:"actorId"`
+	Display string      `json:"display"`
+}
+
+func (c tokenAddCmd) Run(ctx context.Context, t terminal) error {
+	row := tokenRow{Tenant: c.Tenant, Role: access.Role(c.Role), Display: c.Display}
+	if c.Person != "" {
+		id, err := uuid.Parse(c.Person)
+		if err != nil {
+			return fmt.Errorf("--person: %q is no UUID", c.Person)
+		}
+		row.ActorID = id
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := addToken(ctx, db, &row); err != nil {
+		return err
+	}
+	if c.Out != "" {
+		if err := os.WriteFile(c.Out, []byte(row.Token+"\n"), 0o600); err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+		row.Token = ""
+	}
+	switch {
+	case c.JSON:
+		return printJSON(t, row)
+	case c.Out != "":
+		t.printf("%s\n", c.Out)
+	default:
+		t.printf("%s\n", row.Token)
+	}
+	return nil
+}
+
+// personal are the roles of a person whom the tenant has credentialed; their
+// tokens carry the reader's own id.
+var personal = map[access.Role]bool{access.Reader: true, access.Adjudicator: true, access.Supervisor: true}
+
+// addToken makes a token and fills in what the row leaves open. It refuses a
+// reader's, adjudicator's or supervisor's token without that person.
+func addToken(ctx context.Context, db *pg.DB, row *tokenRow) error {
+	if row.Display == "" {
+		row.Display = string(row.Role)
+	}
+	if row.ActorID == uuid.Nil {
+		if personal[row.Role] {
+			return fmt.Errorf("--person: a %s is a person; give the id that `overread reader add` printed", row.Role)
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		row.ActorID = id
+	}
+	token := access.NewToken()
+	sum := sha256.Sum256([]byte(token))
+	err := db.System(ctx, func(tx pgx.Tx) error {
+		tenant, err := tenantID(ctx, tx, row.Tenant)
+		if err != nil {
+			return err
+		}
+		if personal[row.Role] {
+			if err := mustBeReader(ctx, tx, tenant, row); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO token (tenant_id, token_sha256, actor_id, role, display)
+			VALUES (@tenant_id, @token_sha256, @actor_id, @role, @display)`,
+			pgx.NamedArgs{"tenant_id": tenant, "token_sha256": sum[:], "actor_id": row.ActorID, "role": row.Role, "display": row.Display})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	row.Token = token
+	return nil
+}
+
+func mustBeReader(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, row *tokenRow) error {
+	var known bool
+	err := tx.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM reader WHERE tenant_id = $1 AND reader_id = $2)`, tenant, row.ActorID).Scan(&known)
+	if err == nil && !known {
+		return fmt.Errorf("--person: %s is no reader of tenant %s; add them with: overread reader add", row.ActorID, row.Tenant)
+	}
+	return err
+}
