@@ -73,6 +73,9 @@ func (c *change) blame(err error) error {
 // their names, whatever the order of the entries, so that two requests wait for
 // each other but not both ways.
 func (s *Server) apply(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
+	if err := s.lookFirst(ctx, tx, actor, changes); err != nil {
+		return err
+	}
 	if err := s.claim(ctx, tx, changes); err != nil {
 		return err
 	}
@@ -139,6 +142,9 @@ func (s *Server) identify(ctx context.Context, tx pgx.Tx, actor access.Actor, ch
 				continue
 			default:
 				return c.blame(fault.New(fault.Value, "another entry of this Bundle has the same condition"))
+			}
+			if c.existing {
+				continue // lookFirst has found it
 			}
 			if err := s.resolveCondition(ctx, tx, actor, c); err != nil {
 				return c.blame(err)

@@ -39,13 +39,28 @@ func (c *change) claimKey() []byte {
 	return sum[:]
 }
 
+// lookFirst finds what conditional creates need not create. Those take no
+// claim: orders of one hospital name the same organisation and the same
+// clinicians, and need not wait for each other.
+func (s *Server) lookFirst(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
+	for _, c := range changes {
+		if c.condition == nil || c.method != "POST" {
+			continue
+		}
+		if err := s.resolveCondition(ctx, tx, actor, c); err != nil {
+			return c.blame(err)
+		}
+	}
+	return nil
+}
+
 // claim makes everybody with the same condition wait, on any replica, until
 // this transaction has ended: without it, two that find nothing would both
 // create. Claims are taken in the order of their digests.
 func (s *Server) claim(ctx context.Context, tx pgx.Tx, changes []*change) error {
 	var keys [][]byte
 	for _, c := range changes {
-		if c.condition != nil {
+		if c.condition != nil && !c.existing {
 			keys = append(keys, c.claimKey())
 		}
 	}

@@ -63,7 +63,7 @@ var operations = []operation{
 	{Name: "reveal", Does: "Shows the original report. Audited."},
 	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: only difference, managementChange and actionable ever reach the report.", Takes: grade},
 	{Name: "adjudicate", Does: "A third reader decides between two.", Takes: slices.Concat(grade, opinion)},
-	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, opinion, grade), run: (*Server).sign},
+	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves), opinion, grade), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it.", Takes: list(reason(1))},
 	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed.", Takes: list(reason(1))},
 	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays."},
@@ -133,6 +133,11 @@ var amendment = []parameter{
 	{Name: "text", Type: "string", Doc: "The addendum itself, or what was changed.",
 		Set: func(r *request, v *Node) { r.amendment().Text = v.Text() }},
 }
+
+// amendmentRemoves takes sections back: those that are not named stay.
+var amendmentRemoves = parameter{Name: "remove", Type: "code", Many: true, Codes: workflow.Removable,
+	Doc: "A section of the opinion that is taken back.",
+	Set: func(r *request, v *Node) { a := r.amendment(); a.Remove = append(a.Remove, v.Text()) }}
 
 func (r *request) amendment() *workflow.Amendment {
 	if r.Amendment == nil {

@@ -104,10 +104,13 @@ CREATE POLICY one_tenant ON tenant      TO overread_app USING (tenant_id = overr
 CREATE POLICY one_tenant ON token       TO overread_app USING (tenant_id = overread_tenant());
 CREATE POLICY one_tenant ON destination TO overread_app USING (tenant_id = overread_tenant());
 CREATE POLICY one_tenant ON reader      TO overread_app USING (tenant_id = overread_tenant());
-CREATE POLICY every_tenant ON tenant      TO overread_system USING (true);
-CREATE POLICY every_tenant ON token       TO overread_system USING (true);
-CREATE POLICY every_tenant ON destination TO overread_system USING (true);
-CREATE POLICY every_tenant ON reader      TO overread_system USING (true);
+-- A login inherits the rights of both roles at once: the rows of every tenant
+-- from the one and the columns from the other. So this policy holds for who has
+-- become overread_system (SET ROLE), not for who may.
+CREATE POLICY every_tenant ON tenant      TO overread_system USING (current_user = 'overread_system');
+CREATE POLICY every_tenant ON token       TO overread_system USING (current_user = 'overread_system');
+CREATE POLICY every_tenant ON destination TO overread_system USING (current_user = 'overread_system');
+CREATE POLICY every_tenant ON reader      TO overread_system USING (current_user = 'overread_system');
 
 GRANT SELECT ON tenant, destination, reader TO overread_app;
 GRANT UPDATE (last_offered_at) ON reader TO overread_app;

@@ -60,16 +60,18 @@ CREATE INDEX resource_string_prefix ON resource_string (tenant_id, type, param, 
 CREATE INDEX resource_string_owner ON resource_string (tenant_id, type, id);
 
 -- What a resource is called at the EHR that sent it: "Patient/example" below
--- tenant.ehr_base. References that go back use these names.
+-- tenant.ehr_base. References that go back use these names. The EHR may send
+-- the same one again: then both copies have that name, and what comes in means
+-- the latest.
 CREATE TABLE resource_origin (
     tenant_id uuid NOT NULL,
     type      text COLLATE "C" NOT NULL,
     id        text COLLATE "C" NOT NULL,
     ehr_id    text COLLATE "C" NOT NULL,
-    PRIMARY KEY (tenant_id, type, ehr_id),
+    PRIMARY KEY (tenant_id, type, id),
     FOREIGN KEY (tenant_id, type, id) REFERENCES resource
 );
-CREATE INDEX resource_origin_by_id ON resource_origin (tenant_id, type, id);
+CREATE INDEX resource_origin_by_ehr_id ON resource_origin (tenant_id, type, ehr_id);
 
 -- The lock of a conditional create: the insert of the same query waits for
 -- the first one's commit, whoever comes first, on any replica.

@@ -59,6 +59,7 @@ CREATE TABLE case_file (
 );
 CREATE INDEX case_by_study ON case_file (tenant_id, study_uid) WHERE study_uid IS NOT NULL;
 CREATE INDEX case_by_patient ON case_file (tenant_id, patient_id) WHERE patient_id IS NOT NULL;
+CREATE INDEX case_by_service_request ON case_file (tenant_id, service_request_id) WHERE service_request_id IS NOT NULL;
 CREATE INDEX case_by_reader ON case_file (tenant_id, reader_id, state) WHERE state NOT IN ('closed', 'cancelled', 'rejected', 'failed');
 CREATE INDEX case_waiting ON case_file (tenant_id, state) WHERE state IN ('received', 'intake-review', 'awaiting-information', 'awaiting-images', 'ready', 'unassignable');
 
@@ -211,8 +212,8 @@ BEGIN
     END LOOP;
 END $$;
 -- +goose StatementEnd
-CREATE POLICY every_tenant ON agenda   TO overread_system USING (true);
-CREATE POLICY every_tenant ON delivery TO overread_system USING (true);
+CREATE POLICY every_tenant ON agenda   TO overread_system USING (current_user = 'overread_system');
+CREATE POLICY every_tenant ON delivery TO overread_system USING (current_user = 'overread_system');
 
 GRANT SELECT, INSERT, UPDATE ON case_file, opinion, delivery TO overread_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agenda TO overread_app;

@@ -46,13 +46,3 @@ BEGIN
     END IF;
 END $$;
 -- +goose StatementEnd
-
--- A resource has one name at the EHR, but the EHR may send the same one again:
--- then both copies have that name, and what comes in means the latest.
-ALTER TABLE resource_origin DROP CONSTRAINT resource_origin_pkey;
-DROP INDEX resource_origin_by_id;
-ALTER TABLE resource_origin ADD PRIMARY KEY (tenant_id, type, id);
-CREATE INDEX resource_origin_by_ehr_id ON resource_origin (tenant_id, type, ehr_id);
-
--- The case of an order, when the placer changes the order.
-CREATE INDEX case_by_service_request ON case_file (tenant_id, service_request_id) WHERE service_request_id IS NOT NULL;

@@ -131,9 +131,10 @@ type Report struct {
 
 // Amendment says what changed against the version before.
 type Amendment struct {
-	Kind   string `json:"kind"` // addition, correction, amendment; error when the report is withdrawn
-	Reason string `json:"reason"`
-	Text   string `json:"text"` // the addendum itself, or what was changed
+	Kind   string   `json:"kind"` // addition, correction, amendment; error when the report is withdrawn
+	Reason string   `json:"reason"`
+	Text   string   `json:"text"`             // the addendum itself, or what was changed
+	Remove []string `json:"remove,omitempty"` // sections that are taken back (Removable)
 }
 
 // Input is what the actor of an event gives with it; each event reads its own part.

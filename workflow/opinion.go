@@ -155,6 +155,28 @@ func (o Opinion) over(earlier Opinion) Opinion {
 	return o
 }
 
+// Removable are the sections that an amendment may take back; findings and
+// impression it can only change.
+var Removable = []string{"technique", "comparison", "recommendation", "actionable", "conclusion"}
+
+func (o Opinion) without(sections []string) Opinion {
+	for _, s := range sections {
+		switch s {
+		case "technique":
+			o.Technique = ""
+		case "comparison":
+			o.Comparison = ""
+		case "recommendation":
+			o.Recommendation = ""
+		case "actionable":
+			o.Actionable = ""
+		case "conclusion":
+			o.Conclusions = nil
+		}
+	}
+	return o
+}
+
 func (o Opinion) unknownCategory() bool {
 	return o.Actionable != "" && !slices.Contains(actionables, o.Actionable)
 }

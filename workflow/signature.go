@@ -46,8 +46,8 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 			return err
 		}
 		r.Amendment, r.Status = t.in.Amendment, reportStatus[t.in.Amendment.Kind]
-		if t.in.Opinion != nil {
-			if err := t.sealNew(ctx, t.in.Opinion.over(r.Opinion)); err != nil {
+		if changed, ok := t.amendedOpinion(r.Opinion); ok {
+			if err := t.sealNew(ctx, changed); err != nil {
 				return err
 			}
 			opinion, err := lockedOpinionTx(ctx, t.tx, t.c)
@@ -65,6 +65,18 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 		}
 		return t.sign(ctx, r)
 	}}
+
+// amendedOpinion is the earlier opinion with what the amendment gives and
+// takes back; not ok when it does neither.
+func (t *turn) amendedOpinion(earlier Opinion) (changed Opinion, ok bool) {
+	if t.in.Opinion == nil && len(t.in.Amendment.Remove) == 0 {
+		return Opinion{}, false
+	}
+	if t.in.Opinion != nil {
+		changed = *t.in.Opinion
+	}
+	return changed.over(earlier.without(t.in.Amendment.Remove)), true
+}
 
 var signError = Effect{"signError", "the last version of the report says that it was entered in error, so that the EHR learns it too",
 	func(ctx context.Context, t *turn) error {
