@@ -52,7 +52,7 @@ var checks = []struct {
 	{"PostgreSQL is 15 or later", "upgrade PostgreSQL", checkServerVersion},
 	{"schema is this binary's", "run: overread migrate", checkSchema},
 	{"login may take both roles", "as the schema's owner: GRANT overread_app, overread_system TO the login of the database URL", checkRoles},
-	{"roles own nothing and row-level security binds them", "run overread migrate; take OWNER, SUPERUSER and BYPASSRLS from overread_app and overread_system", checkRowSecurity},
+	{"roles own nothing and row-level security binds them", "run overread migrate; take OWNER, SUPERUSER and BYPASSRLS from overread_app, overread_system and overread_search", checkRowSecurity},
 	{"clocks agree", "let NTP keep the clocks of this machine and of the database", checkClock},
 	{"next month has partitions", "keep `overread serve` running (job partitions) or call SELECT overread_make_partitions(3)", checkPartitions},
 	{"agenda is worked off", "see that an `overread serve` runs against this database, and its log for the kind and the case", checkAgenda},
@@ -164,16 +164,16 @@ func checkRowSecurity(ctx context.Context, p patient) (verdict, string, error) {
 			(SELECT array_agg(c.relname::text ORDER BY c.relname)
 			 FROM pg_class c
 			 JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
-			 CROSS JOIN (VALUES ('overread_app'), ('overread_system')) r (role)
+			 CROSS JOIN (VALUES ('overread_app'), ('overread_system'), ('overread_search')) r (role)
 			 WHERE c.relkind IN ('r', 'p')
 			   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
 			   AND (has_table_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
 			        OR has_any_column_privilege(r.role, c.oid, 'SELECT, INSERT, UPDATE'))),
 			(SELECT array_agg(rolname::text)
 			 FROM pg_roles
-			 WHERE rolname IN ('overread_app', 'overread_system')
+			 WHERE rolname IN ('overread_app', 'overread_system', 'overread_search')
 			   AND (rolsuper OR rolbypassrls
-			        OR EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid)))`).Scan(&bare, &strong)
+			        OR EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid AND relkind IN ('r', 'p'))))`).Scan(&bare, &strong)
 	switch {
 	case err != nil:
 		return fail, "", err

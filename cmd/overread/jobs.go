@@ -64,7 +64,7 @@ func startJobs(log *slog.Logger, jobs []job) (*clockwork, error) {
 	for _, j := range jobs {
 		scheduled, err := scheduler.NewJob(
 			gocron.DurationJob(j.every),
-			gocron.NewTask(func() { work(ctx, log, j) }),
+			gocron.NewTask((&worker{job: j, log: log}).work, ctx),
 			gocron.WithName(j.name),
 			gocron.WithSingletonMode(gocron.LimitModeReschedule),
 			gocron.WithStartAt(gocron.WithStartImmediately()),
@@ -118,16 +118,41 @@ func (c *clockwork) stop() error {
 	return errors.Join(err, c.scheduler.Shutdown())
 }
 
-// work does one job until nothing is left to do.
-func work(ctx context.Context, log *slog.Logger, j job) {
+// worker does one job, one run at a time.
+type worker struct {
+	job
+	log    *slog.Logger
+	failed string // what it failed with last; "" when it went well
+}
+
+// work runs the job until nothing is left to do.
+func (w *worker) work(ctx context.Context) {
 	for {
-		worked, err := j.run(ctx)
-		if err != nil && ctx.Err() == nil {
-			log.Error("job failed", "job", j.name, "error", err)
-		}
-		if err != nil || worked == 0 || ctx.Err() != nil {
+		worked, err := w.run(ctx)
+		if ctx.Err() != nil {
 			return
 		}
-		log.Debug("job worked", "job", j.name, "worked", worked)
+		w.report(err)
+		if err != nil || worked == 0 {
+			return
+		}
+		w.log.Debug("job worked", "job", w.name, "worked", worked)
 	}
+}
+
+// report logs a failure when it begins or changes, and its end: a database
+// that is away for an hour is two lines, not seven thousand.
+func (w *worker) report(err error) {
+	text := ""
+	if err != nil {
+		text = pg.Describe(err)
+	}
+	switch {
+	case text == w.failed:
+	case text == "":
+		w.log.Info("job works again", "job", w.name)
+	default:
+		w.log.Error("job failed", "job", w.name, "error", text)
+	}
+	w.failed = text
 }

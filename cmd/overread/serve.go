@@ -24,7 +24,7 @@ type serveCmd struct {
 	Listen          string        `name:"listen" env:"OVERREAD_LISTEN" default:"127.0.0.1:8080" help:"Address and port. Speaks HTTP: put a proxy that ends TLS in front of anything but loopback."`
 	BaseURL         string        `name:"base-url" env:"OVERREAD_BASE_URL" placeholder:"URL" help:"Base of the FHIR surface as clients see it; http://LISTEN/fhir when it is left out."`
 	Migrate         bool          `name:"migrate" env:"OVERREAD_MIGRATE" default:"true" negatable:"" help:"Bring the schema up to this binary's at the start."`
-	MaxBody         int64         `name:"max-body" env:"OVERREAD_MAX_BODY" default:"5242880" help:"The largest request body, in bytes."`
+	MaxBody         int64         `name:"max-body" env:"OVERREAD_MAX_BODY" default:"4194304" help:"The largest request body, in bytes."`
 	SecondOpinion   []string      `name:"second-opinion-code" env:"OVERREAD_SECOND_OPINION_CODE" default:"http://dicom.nema.org/resources/ontology/DCM|111418,http://loinc.org|73575-3" placeholder:"SYSTEM|CODE" help:"A ServiceRequest with one of these in category or code asks for a second opinion (reasonCode v2-0336|S always does)."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"io/fs"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
 
-	"github.com/overread/overread/migrations"
+	"github.com/overread/overread/internal/pg"
 )
 
 // version is set by the linker (Makefile); a plain `go build` leaves it.
@@ -28,7 +25,11 @@ type versionInfo struct {
 }
 
 func (c versionCmd) Run(t terminal) error {
-	info := versionInfo{Version: version, Go: runtime.Version(), Schema: latestMigration(), FHIR: "4.0.1"}
+	schema, err := pg.LatestSchema()
+	if err != nil {
+		return err
+	}
+	info := versionInfo{Version: version, Go: runtime.Version(), Schema: schema, FHIR: "4.0.1"}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range build.Settings {
 			if s.Key == "vcs.revision" {
@@ -41,19 +42,6 @@ func (c versionCmd) Run(t terminal) error {
 	}
 	t.printf("overread %s (%s, FHIR R4 %s, schema %d)\n", info.Version, info.Go, info.FHIR, info.Schema)
 	return nil
-}
-
-// latestMigration is the number of the last embedded migration, 00004_x.sql.
-func latestMigration() int64 {
-	var latest int64
-	names, _ := fs.Glob(migrations.Files, "*.sql") // the pattern is well-formed
-	for _, name := range names {
-		number, _, _ := strings.Cut(name, "_")
-		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
-			latest = max(latest, n)
-		}
-	}
-	return latest
 }
 
 // printJSON writes v as indented JSON to stdout.

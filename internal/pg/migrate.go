@@ -53,7 +53,7 @@ func Migrate(ctx context.Context, url string) (int64, error) {
 // was never migrated, and the version that this binary wants. It changes
 // nothing, waits for nobody, and any login may ask.
 func SchemaVersion(ctx context.Context, url string) (have, want int64, err error) {
-	if want, err = latest(); err != nil {
+	if want, err = LatestSchema(); err != nil {
 		return 0, 0, err
 	}
 	conn, err := pgx.Connect(ctx, url)
@@ -77,8 +77,8 @@ func SchemaVersion(ctx context.Context, url string) (have, want int64, err error
 	return have, want, nil
 }
 
-// latest is the number of the last embedded migration.
-func latest() (int64, error) {
+// LatestSchema is the number of the last embedded migration.
+func LatestSchema() (int64, error) {
 	names, err := fs.Glob(migrations.Files, "*.sql")
 	if err != nil || len(names) == 0 {
 		return 0, fmt.Errorf("migrations: none (%w)", err)
