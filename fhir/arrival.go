@@ -2,6 +2,8 @@ package fhir
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,7 +26,16 @@ func (s *Server) factUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor,
 }
 
 func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) error {
-	for _, patient := range patientKeysOf(n) {
+	if slices.Contains(tellers, n.Type()) {
+		if err := withholdTeller(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	patients, err := s.patientsOf(ctx, tx, actor, n)
+	if err != nil {
+		return err
+	}
+	for _, patient := range patients {
 		waiting, err := workflow.CasesWaitingTx(ctx, tx, patient)
 		if err != nil {
 			return err
@@ -36,28 +47,61 @@ func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, n *
 	return nil
 }
 
+// patientsOf are patientKeysOf; of a report whose patient is not here, also those
+// of its studies; and of a report or study of which nothing says whose it is, the
+// "" that stands for everybody.
+func (s *Server) patientsOf(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) ([]string, error) {
+	keys := patientKeysOf(n)
+	if n.Type() == "DiagnosticReport" && localID(n.Text("subject", "reference"), "Patient") == nil {
+		r, err := s.resolver(ctx, tx, actor.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range n.Each("imagingStudy") {
+			study, err := r.follow(ctx, ref, n)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, patientKeysOf(study.Node)...)
+		}
+	}
+	if keys == nil && (n.Type() == "DiagnosticReport" || n.Type() == "ImagingStudy") {
+		return []string{""}, nil
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
 // patientKeysOf are the ways in which a case may know the patient of a
-// resource (workflow.Facts.OrderPatient): the id here, or system|value.
+// resource (workflow.Facts.OrderPatient): the id here, system|value, or the
+// address.
 func patientKeysOf(n *Node) []string {
-	var keys []string
-	add := func(key string) {
-		if key != "" {
-			keys = append(keys, key)
-		}
-	}
 	if n.Type() == "Patient" {
-		add(n.Text("id"))
-		for _, id := range n.Each("identifier") {
-			add(identifierKey(id))
-		}
-		return keys
+		return append([]string{n.Text("id")}, identifierKeys(n)...)
 	}
+	var keys []string
 	for _, element := range []string{"subject", "patient"} {
 		ref := n.Get(element)
-		if id := localID(ref.Text("reference"), "Patient"); id != nil {
-			add(*id)
+		literal := ref.Text("reference")
+		inside, isInside := strings.CutPrefix(literal, "#")
+		switch id := localID(literal, "Patient"); {
+		case id != nil:
+			keys = append(keys, *id)
+		case isInside:
+			keys = append(keys, identifierKeys(contained(n, inside))...)
+		case isAbsolute(literal):
+			keys = append(keys, literal)
 		}
-		add(identifierKey(ref.Get("identifier")))
+		keys = append(keys, identifierKeys(ref)...)
+	}
+	return keys
+}
+
+func identifierKeys(n *Node) (keys []string) {
+	for _, id := range n.Each("identifier") {
+		if key := identifierKey(id); key != "" {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -13,9 +14,10 @@ import (
 
 // Under a blinded protocol these do not exist for readers before the reveal:
 // the original report, every other report of the same study, what belongs to
-// them (Observations, key images, Provenance), what the order names that is a
-// report of imaging, and the order itself where it contains one; its question
-// then stands in the Task. The store leaves them out (table case_original).
+// them or points at them (Observations, key images, documents, Provenance), what
+// the order names that is a report of imaging, and the order itself where it
+// contains one; its question then stands in the Task. The store leaves them out
+// (table case_original). Of a study they never learn who read it (redact.go).
 
 // withhold notes what is withheld for a case, as far as it is here by now.
 func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
@@ -42,7 +44,7 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 }
 
 // withholdSiblings adds the other reports of the study, such as a preliminary
-// one or a second opinion of before, and who is said to have made any of them.
+// one or a second opinion of before, and all that points at any of them.
 func (s *Server) withholdSiblings(ctx context.Context, tx pgx.Tx, d *dossier, w *withheld) error {
 	r := resolver{store: s.store, tx: tx, tenant: d.c.TenantID}
 	if study := d.study.id(); study != "" {
@@ -56,40 +58,81 @@ func (s *Server) withholdSiblings(ctx context.Context, tx pgx.Tx, d *dossier, w 
 			}
 		}
 	}
-	for i, typ := range w.types {
-		if typ != "DiagnosticReport" {
-			continue
-		}
-		origins, err := r.referringTo(ctx, "Provenance", "target", typ+"/"+w.ids[i])
-		if err != nil {
+	for done := 0; done < len(w.ids); { // what points at something that points at the original tells of it too
+		from := done
+		done = len(w.ids)
+		if err := s.withholdPointers(ctx, tx, d.c, w, from); err != nil {
 			return err
-		}
-		for _, f := range origins {
-			w.add("Provenance", f.id())
 		}
 	}
 	return nil
 }
 
-// provenanceCreated is the hook of the table of resources: what tells of a
-// withheld report is withheld with it.
-func (s *Server) provenanceCreated(ctx context.Context, tx pgx.Tx, _ access.Actor, n *Node) (*Stored, error) {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO case_original (tenant_id, case_id, type, id)
-		SELECT DISTINCT o.tenant_id, o.case_id, 'Provenance', @id
-		FROM case_original o
-		WHERE o.type = 'DiagnosticReport' AND o.id = ANY (@reports)
-		ON CONFLICT DO NOTHING`,
-		pgx.NamedArgs{"id": n.Text("id"), "reports": localIDs(n.Each("target"), "DiagnosticReport")})
-	if err != nil {
-		return nil, fmt.Errorf("withhold a Provenance: %w", err)
+// tellers are the types that are withheld when they point at what is withheld.
+var tellers = []string{"DiagnosticReport", "DocumentReference", "Media", "Observation", "Provenance"}
+
+// withholdPointers adds what points, by any of its search parameters, at what w
+// has from this place on.
+func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Case, w *withheld, from int) error {
+	var keys []uuid.UUID
+	for _, typ := range tellers {
+		for _, p := range s.resources[typ].search {
+			if p.kind != "reference" {
+				continue
+			}
+			for i := from; i < len(w.ids); i++ {
+				keys = append(keys, keySpace{c.TenantID, typ, p.key}.key(formReference, w.types[i]+"/"+w.ids[i]))
+			}
+		}
 	}
-	return nil, nil
+	rows, err := tx.Query(ctx, `
+		SELECT type, id
+		FROM resource_search
+		WHERE type = ANY (@types) AND keys && @keys::uuid[] AND NOT deleted AND id <> @own`,
+		pgx.NamedArgs{"types": tellers, "keys": keys, "own": reportID(c)})
+	if err != nil {
+		return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
+	}
+	var typ, id string
+	_, err = pgx.ForEachRow(rows, []any{&typ, &id}, func() error {
+		w.add(typ, id)
+		return nil
+	})
+	return err
 }
 
-func (s *Server) provenanceUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, _, after *Node) error {
-	_, err := s.provenanceCreated(ctx, tx, actor, after)
-	return err
+// withholdTeller is part of the hooks of the tellers: what points at something
+// that is withheld is withheld with it from the moment it comes.
+func withholdTeller(ctx context.Context, tx pgx.Tx, n *Node) error {
+	var types, ids []string
+	for _, k := range linksOf(n, n.Type()) {
+		if k.target.local() && !k.isURI && slices.Contains(tellers, k.target.typ) {
+			types, ids = append(types, k.target.typ), append(ids, k.target.id)
+		}
+	}
+	if ids == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO case_original (tenant_id, case_id, type, id)
+		SELECT DISTINCT o.tenant_id, o.case_id, @type, @id
+		FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
+		JOIN case_original o ON o.type = at.type COLLATE "C" AND o.id = at.id COLLATE "C"
+		ON CONFLICT DO NOTHING`,
+		pgx.NamedArgs{"type": n.Type(), "id": n.Text("id"), "types": types, "ids": ids})
+	if err != nil {
+		return fmt.Errorf("withhold a %s: %w", n.Type(), err)
+	}
+	return nil
+}
+
+// tellerCreated is the hook of the table of resources.
+func (s *Server) tellerCreated(ctx context.Context, tx pgx.Tx, _ access.Actor, n *Node) (*Stored, error) {
+	return nil, withholdTeller(ctx, tx, n)
+}
+
+func (s *Server) tellerUpdated(ctx context.Context, tx pgx.Tx, _ access.Actor, _, after *Node) error {
+	return withholdTeller(ctx, tx, after)
 }
 
 // containsReport tells whether a resource has a report of imaging within it.
@@ -109,6 +152,11 @@ func containsReport(n *Node) bool {
 type withheld struct{ types, ids []string }
 
 func (w *withheld) add(typ, id string) {
+	for i := range w.ids {
+		if w.ids[i] == id && w.types[i] == typ {
+			return
+		}
+	}
 	if id != "" {
 		w.types, w.ids = append(w.types, typ), append(w.ids, id)
 	}

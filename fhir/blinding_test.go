@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,8 +151,14 @@ func TestWhatElseTellsOfTheOriginalIsWithheldToo(t *testing.T) {
 		"imagingStudy", []*Node{study}, "media", []*Node{Object("link", Object("reference", image))}))
 	author := create(Object("resourceType", "Provenance", "recorded", "2024-10-13T12:00:00Z", "target", []*Node{Object("reference", original)},
 		"agent", []*Node{Object("who", Object("display", "Dr First"))}))
-	told := []string{original, preliminary, image, author}
+	reference := Object("reference", original)
+	letter := create(Object("resourceType", "DocumentReference", "status", "current", "content", []*Node{Object("attachment", Object("url", "https://ehr.example/letter"))},
+		"context", Object("related", []*Node{reference})))
+	measure := create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "size"), "focus", []*Node{reference}))
+	told := []string{original, preliminary, image, author, letter, measure}
 	c.tick()
+	later := create(Object("resourceType", "Media", "status", "completed", "content", Object("url", "https://pacs.example/key"), "partOf", []*Node{Object("reference", letter)}))
+	told = append(told, later, create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "size"), "derivedFrom", []*Node{Object("reference", measure)})))
 	for _, role := range []access.Role{access.Reader, access.Adjudicator} {
 		if there := c.reads(role, told...); there != nil {
 			t.Errorf("the %s reads %v", role, there)
@@ -225,4 +232,61 @@ func TestAnOriginalThatComesDuringTheHoldIsWithheld(t *testing.T) {
 	c.mustAct(access.Reader, id, "$lock", "findings", "f", "impression", "i")
 	c.mustAct(access.Reader, id, "$reveal")
 	c.act(access.Reader, id, "$sign").want(t, http.StatusUnprocessableEntity, "business-rule") // there is one to compare with
+}
+
+// What points at the original may be here before the order is.
+func TestWhatPointedAtTheOriginalBeforeTheOrderIsWithheld(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.chart("early")
+	original := Object("reference", "DiagnosticReport/"+c.get("/fhir/DiagnosticReport").ids()[0])
+	create := func(n *Node) string { return n.Type() + "/" + c.mustCreate(n.Type(), n.jsonText()) }
+	letter := create(Object("resourceType", "DocumentReference", "status", "current", "content", []*Node{Object("attachment", Object("url", "https://ehr.example/letter"))},
+		"context", Object("related", []*Node{original})))
+	measure := create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "size"), "focus", []*Node{original}))
+	derived := create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "size"), "derivedFrom", []*Node{Object("reference", measure)}))
+	task := coordinationTask(Object("reference", ehrBase+"/ServiceRequest/9"), "input", withStudy(ehrBase+"/ImagingStudy/xr1"))
+	if got := c.post("/fhir/Task", task.jsonText()); got.status != http.StatusCreated {
+		t.Fatal(got.status, got.body)
+	}
+	if there := c.reads(access.Reader, letter, measure, derived); there != nil {
+		t.Errorf("the reader reads %v", there)
+	}
+}
+
+// A study says who read it first. Readers never get that from it.
+func TestAReaderGetsAStudyWithoutWhoReadItFirst(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	study := Object("resourceType", "ImagingStudy", "status", "available", "subject", Object("display", "x"),
+		"text", Object("status", "generated", "div", `<div xmlns="http://www.w3.org/1999/xhtml">Dr First</div>`),
+		"contained", []*Node{
+			Object("resourceType", "Practitioner", "id", "first", "name", []*Node{Object("text", "Dr First")}),
+			Object("resourceType", "PractitionerRole", "id", "role", "practitioner", Object("reference", "#first")),
+			Object("resourceType", "Practitioner", "id", "ordered", "name", []*Node{Object("text", "Dr Orders")})},
+		"referrer", Object("reference", "#ordered"),
+		"interpreter", []*Node{Object("reference", "#role", "display", "Dr First")},
+		"note", []*Node{Object("text", "Dr First saw nothing")},
+		"series", []*Node{Object("uid", "1.2", "modality", coding(dicom, "DX", ""), "performer", []*Node{Object("actor", Object("display", "Dr First"))})})
+	id := r.mustCreate("ImagingStudy", study.jsonText())
+	for _, path := range []string{"/fhir/ImagingStudy/" + id, "/fhir/ImagingStudy/" + id + "/_history/1", "/fhir/ImagingStudy?status=available"} {
+		for _, role := range []access.Role{access.Reader, access.Adjudicator, access.Supervisor} {
+			got := r.do(role, "GET", path, "")
+			if got.status != http.StatusOK || strings.Contains(got.body, "Dr First") || !strings.Contains(got.body, "Dr Orders") || !strings.Contains(got.body, "SUBSETTED") {
+				t.Errorf("%s as %s: %d %s", path, role, got.status, got.body)
+			}
+			if _, err := Decode([]byte(got.body), ""); err != nil {
+				t.Errorf("%s: %+v", path, err)
+			}
+		}
+		if got := r.get(path); !strings.Contains(got.body, "Dr First saw nothing") || strings.Contains(got.body, "SUBSETTED") {
+			t.Errorf("the placer gets %s", got.body)
+		}
+	}
+	for _, question := range []string{"interpreter=Practitioner/1", "performer=Practitioner/1", "interpreter:identifier=1"} {
+		r.do(access.Reader, "GET", "/fhir/ImagingStudy?"+question, "").want(t, http.StatusForbidden, "forbidden")
+		if got := r.get("/fhir/ImagingStudy?" + question); got.status != http.StatusOK {
+			t.Errorf("the placer's %s: %d", question, got.status)
+		}
+	}
 }

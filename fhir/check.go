@@ -43,6 +43,13 @@ func (c *checker) add(kind fault.Kind, format string, args ...any) {
 	}
 }
 
+// addBelow says what is wrong with the value of one element of the object.
+func (c *checker) addBelow(name, problem string) {
+	c.at = append(c.at, segment{name: name, index: -1})
+	c.add(fault.Value, "%s", problem)
+	c.at = c.at[:len(c.at)-1]
+}
+
 func (c *checker) full() bool { return len(c.issues) >= maxIssues }
 
 func (c *checker) resource(n *Node, in *scope) {
@@ -207,6 +214,10 @@ func (c *checker) primitive(v *Node, e *element) {
 	}
 	problem := ""
 	switch {
+	case v.kind == stringNode && strings.TrimSpace(v.text) == "": // FHIR R4 datatypes.html#string
+		problem = "blanks alone are no value: leave the element out"
+	case c.at[0].name == "Parameters" && strings.ContainsFunc(v.text, turnsText):
+		problem = turnedText
 	case e.codes != nil && !e.codes[v.text]:
 		problem = "not a code of " + e.valueSet
 		if len(e.codes) <= 20 {
@@ -222,6 +233,18 @@ func (c *checker) primitive(v *Node, e *element) {
 	}
 }
 
+// turnsText tells the control characters of Unicode that turn the direction of
+// the text after them, so that 12 reads 21 and "left" stands where "right" was
+// written (UTS 55, "Trojan Source"). They are refused in what is written for a
+// report, which is what operations take, and in identifiers. The marks of single
+// characters (U+200E, U+200F, U+061C), which Hebrew and Arabic need, are not
+// among them.
+func turnsText(r rune) bool {
+	return r >= '\u202A' && r <= '\u202E' || r >= '\u2066' && r <= '\u2069'
+}
+
+const turnedText = "the text has a control character that turns its direction (U+202A to U+202E, U+2066 to U+2069), and would not be read as it was written: leave the character out"
+
 // rule checks what concerns several elements of one object.
 func (c *checker) rule(n *Node, s *shape, in *scope) {
 	switch s.name {
@@ -231,9 +254,13 @@ func (c *checker) rule(n *Node, s *shape, in *scope) {
 			return
 		}
 		if problem := referenceProblem(text.text, in); problem != "" {
-			c.at = append(c.at, segment{name: "reference", index: -1})
-			c.add(fault.Value, "%s", problem)
-			c.at = c.at[:len(c.at)-1]
+			c.addBelow("reference", problem)
+		}
+	case "Identifier":
+		for _, name := range []string{"system", "value"} {
+			if strings.ContainsFunc(n.Text(name), turnsText) {
+				c.addBelow(name, turnedText)
+			}
 		}
 	case "Extension": // FHIR R4 extensibility.html ext-1
 		hasValue := slices.ContainsFunc(n.members, func(m member) bool { return strings.HasPrefix(strings.TrimPrefix(m.name, "_"), "value") })

@@ -95,7 +95,7 @@ func (s *Server) coordinatedOrder(ctx context.Context, tx pgx.Tx, actor access.A
 	if err := inForce(sr.Node); err != nil {
 		return workflow.Order{}, err
 	}
-	if err := samePatient(ctx, r, task, sr.Node); err != nil {
+	if err := samePatient(ctx, r, task, sr.Node, "Task.for"); err != nil {
 		return workflow.Order{}, err
 	}
 	if sr.id() != "" { // kept here
@@ -123,15 +123,16 @@ func (s *Server) coordinatedOrder(ctx context.Context, tx pgx.Tx, actor access.A
 	return order, nil
 }
 
-// samePatient refuses a Task that is for another patient than its order.
-func samePatient(ctx context.Context, r resolver, task, sr *Node) error {
+// samePatient refuses a Task that is for another patient than its order; at is
+// the element to mend.
+func samePatient(ctx context.Context, r resolver, task, sr *Node, at string) error {
 	of, err := r.patientKey(ctx, task.Get("for"), task)
 	if err != nil {
 		return err
 	}
 	ordered, err := r.patientKey(ctx, sr.Get("subject"), sr)
 	if err == nil && of != "" && ordered != "" && of != ordered {
-		err = fault.At(fault.BusinessRule, "Task.for", "the Task is for another patient than the order in its focus: send both for the same patient")
+		err = fault.At(fault.BusinessRule, at, "the Task is for another patient than the order in its focus: send both for the same patient")
 	}
 	return err
 }

@@ -245,3 +245,52 @@ func TestAnOrderThatComesAfterItsTaskOpensNoSecondCase(t *testing.T) {
 		t.Errorf("%d cases", n)
 	}
 }
+
+// A placer's Task may come without identifiers: the first that it gets is ours,
+// and the Task is the placer's all the same.
+func TestATaskWithoutIdentifiersStaysThePlacers(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.chart("1")
+	task := coordinationTask(Object("reference", ehrBase+"/ServiceRequest/77"), "input", withStudy(ehrBase+"/ImagingStudy/xr1"),
+		"description", "Please be quick.", "restriction", Object("repetitions", 1), "requester", Object("display", "Dr Placer"))
+	task.Remove("identifier")
+	posted := c.post("/fhir/Task", task.jsonText())
+	c.tick()
+	got := c.task(posted.node.Text("id"))
+	c.wantState(got.Text("id"), "ready")
+	if got.Text("identifier", "system") != sidCase || got.Text("description") != "Please be quick." || got.Text("requester", "display") != "Dr Placer" || got.Text("restriction", "repetitions") != "1" {
+		t.Errorf("%s", got.Bytes())
+	}
+}
+
+// A report need not say whose it is: its study does, and without one it may be
+// what any case waits for.
+func TestAReportOfNobodyIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for name, study := range map[string]bool{"of the study": true, "of nothing": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startClinic(t)
+			entries := chestXray(t, "1")
+			order := entries[len(entries)-1].Get("resource")
+			order.Set("supportingInfo", []*Node{
+				Object("reference", "ImagingStudy/xr1"),
+				Object("type", "DiagnosticReport", "identifier", Object("system", "urn:ris", "value", "R5"))})
+			id := c.order(append(entries[:4:4], entries[len(entries)-1])...)
+			c.tick()
+			c.wantState(id, "awaiting-information")
+			report := Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "XR"),
+				"identifier", []*Node{Object("system", "urn:ris", "value", "R5")})
+			if study {
+				report.Set("subject", Object("reference", "https://elsewhere.example/Patient/5"))
+				report.Set("imagingStudy", []*Node{Object("reference", "ImagingStudy/"+c.get("/fhir/ImagingStudy").ids()[0])})
+			}
+			c.mustCreate("DiagnosticReport", report.jsonText())
+			c.tick()
+			if state := c.state(id); state == "awaiting-information" {
+				t.Errorf("the report is here, and nobody has looked: %s", c.task(id).Bytes())
+			}
+		})
+	}
+}

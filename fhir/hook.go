@@ -51,6 +51,9 @@ func (s *Server) runHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c *
 		return true, nil
 	case c.current != nil && c.row.onUpdate != nil:
 		before, err := Parse(c.current.Body, Limits{})
+		if err == nil {
+			err = s.renew(ctx, tx, before)
+		}
 		if err != nil {
 			return false, err
 		}

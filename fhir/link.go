@@ -75,6 +75,20 @@ func (l *linker) link(ctx context.Context, resources []linkable) error {
 	return l.targets(resources)
 }
 
+// renew makes the references of a version that was stored lead where they would
+// if it came today: what the EHR's address stood for may be here by now. Then it
+// can be compared with the version that came today.
+func (s *Server) renew(ctx context.Context, tx pgx.Tx, stored *Node) error {
+	base, err := s.ehrBase(ctx, tx)
+	if err != nil {
+		return err
+	}
+	l := &linker{server: s, tx: tx, ehrBase: base}
+	links := slices.DeleteFunc(linksOf(stored, stored.Type()), func(k link) bool { return k.isURI })
+	_, err = l.absolute(ctx, links)
+	return err
+}
+
 // targets holds the references within a Bundle to the types that FHIR R4 lets
 // them have: what a urn: leads to is known only now. All others were checked
 // when the Bundle was decoded.

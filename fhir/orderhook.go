@@ -15,11 +15,15 @@ import (
 // asks for a second opinion opens a case with a Task of ours. The same order
 // again leads to the ServiceRequest that is here already.
 func (s *Server) orderCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
-	if !asksForSecondOpinion(n, s.secondOpinion) {
+	asks := asksForSecondOpinion(n, s.secondOpinion)
+	c, err := s.coordinated(ctx, tx, n)
+	switch {
+	case err == nil && (asks || c.ServiceRequestID == nil):
+		return s.adopt(ctx, tx, actor, c, n)
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return nil, err
+	case !asks:
 		return nil, nil
-	}
-	if coordinated, err := s.coordinated(ctx, tx, n); coordinated || err != nil {
-		return nil, err // the case is on a Task that came before its order
 	}
 	task, err := uuid.NewV7()
 	if err != nil {
@@ -35,29 +39,8 @@ func (s *Server) orderCreated(ctx context.Context, tx pgx.Tx, actor access.Actor
 		return nil, err
 	case opened:
 		return nil, s.withholdEarly(ctx, tx, c)
-	case c.ServiceRequestID == nil, *c.ServiceRequestID == n.Text("id"):
-		return nil, nil // the case is on a Task whose order had stayed at the EHR
 	}
-	existing, err := s.store.Get(ctx, tx, "ServiceRequest", *c.ServiceRequestID)
-	return &existing, err
-}
-
-// coordinated tells whether a Coordination Task has opened a case on this order
-// already, when it knew of it nothing but its address at the EHR.
-func (s *Server) coordinated(ctx context.Context, tx pgx.Tx, n *Node) (bool, error) {
-	base, err := s.ehrBase(ctx, tx)
-	if err != nil || base == "" {
-		return false, err
-	}
-	ehrID, known, err := originOf(ctx, tx, n.Type(), n.Text("id"))
-	if err != nil || !known {
-		return false, err
-	}
-	_, err = workflow.CaseByPlacerTx(ctx, tx, uriSystem, base+"/"+n.Type()+"/"+ehrID)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return s.adopt(ctx, tx, actor, c, n) // the same order came in this moment
 }
 
 // withholdEarly hides the original report from blinded readers from the first
@@ -98,11 +81,22 @@ func (s *Server) orderUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if err := sameOrder(c, before, after); err != nil {
 		return err
 	}
+	return s.followOrder(ctx, tx, actor, c, before.Text("status"), after)
+}
+
+// followOrder makes the case do what its order says now; before is the status
+// that the order had.
+func (s *Server) followOrder(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, before string, order *Node) error {
 	if err := s.sameStudy(ctx, tx, c); err != nil {
 		return err
 	}
-	if status := after.Text("status"); status != before.Text("status") {
-		if e, ok := orderEvents[status]; ok && e.applies(c) {
+	if status := order.Text("status"); status != before {
+		e, ok := orderEvents[status]
+		switch {
+		case !ok:
+		case e.tooLate(c):
+			return fault.At(fault.BusinessRule, "ServiceRequest.status", "the case of this order has ended (it is %s) and does not begin again: send a new order", c.State)
+		case e.applies(c):
 			return s.fireOrderEvent(ctx, tx, actor, c, e)
 		}
 	}
@@ -157,14 +151,21 @@ func (s *Server) sameStudy(ctx context.Context, tx pgx.Tx, c workflow.Case) erro
 	return err
 }
 
+// tooLate: a case that has ended cannot be held, and does not begin again.
+func (e orderEvent) tooLate(c workflow.Case) bool { return e.event != "cancel" && hasEnded(c) }
+
 // applies: an order that is activated again resumes only what was on hold, and
 // one that is revoked ends only what has not ended.
 func (e orderEvent) applies(c workflow.Case) bool {
+	return !hasEnded(c) && (e.event != "resume" || c.State == workflow.OnHold)
+}
+
+func hasEnded(c workflow.Case) bool {
 	switch c.State {
 	case workflow.Cancelled, workflow.Rejected, workflow.Failed, workflow.EnteredInError:
-		return false
+		return true
 	}
-	return e.event != "resume" || c.State == workflow.OnHold
+	return false
 }
 
 // fireOrderEvent refuses to cancel what is signed with words that help.

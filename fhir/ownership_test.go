@@ -47,6 +47,32 @@ func TestNobodyOverwritesWhatTheReadingServiceMade(t *testing.T) {
 	}
 }
 
+// Ours is what the table of readers names, however the Practitioner is written;
+// an EHR's copy is the EHR's, whatever tags it has.
+func TestAReaderIsOursAndACopyOfOurProvenanceIsTheEHRs(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	reader := c.readers[access.Reader].ID.String()
+	named := Object("resourceType", "Practitioner", "id", reader,
+		"identifier", []*Node{Object("system", npi, "value", "1234567893")}, "name", []*Node{Object("text", "Dr Impostor")})
+	c.put("/fhir/Practitioner/"+reader, named.jsonText()).want(t, http.StatusForbidden, "forbidden")
+	if got := c.do(access.Coordinator, "PUT", "/fhir/Practitioner/"+reader, named.jsonText()); got.status != http.StatusCreated {
+		t.Fatal(got.status, got.body)
+	}
+	c.put("/fhir/Practitioner/"+reader, named.jsonText()).want(t, http.StatusForbidden, "forbidden")
+	service := serviceID(c.tenant)
+	c.put("/fhir/Organization/"+service, Object("resourceType", "Organization", "id", service, "name", "Impostor").jsonText()).want(t, http.StatusForbidden, "forbidden")
+
+	report := c.report(c.signed("copies"))
+	ours := c.get("/fhir/Provenance?target=DiagnosticReport/"+report.Text("id")).node.Each("entry", "resource")[0]
+	ours.Set("id", "origin-at-the-ehr")
+	for range 2 {
+		if got := c.put("/fhir/Provenance/origin-at-the-ehr", ours.jsonText()); got.status >= 300 {
+			t.Errorf("the EHR's own copy: %d %s", got.status, got.body)
+		}
+	}
+}
+
 // The report names the study of its order: it must be the one that was read.
 func TestTheStudyOfAnOrderStaysOnceAReaderHasIt(t *testing.T) {
 	t.Parallel()

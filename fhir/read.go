@@ -66,6 +66,9 @@ func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.
 		return notFound()
 	}
 	found, err := inTenant(c.Request().Context(), s, actor, get)
+	if err == nil {
+		found, err = redacted(actor, found)
+	}
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func resourceTable() []resourceType {
 				byReference("performer", "performer"),
 				byReference("encounter", "encounter").as("clinical-encounter"),
 			}},
-		{name: "Provenance", interactions: readWrite, onCreate: (*Server).provenanceCreated, onUpdate: (*Server).provenanceUpdated,
+		{name: "Provenance", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated,
 			search: []searchParam{
 				byReference("target", "target"),
 				byReference("patient", "target").only("Patient"),
@@ -248,7 +248,7 @@ func resourceTable() []resourceType {
 				byReference("author", "author"),
 				byReference("related", "context.related"),
 			}},
-		{name: "Media", interactions: readWrite,
+		{name: "Media", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated,
 			search: []searchParam{
 				byToken("identifier", "identifier"),
 				byReference("patient", "subject").only("Patient"),

@@ -33,6 +33,9 @@ func (s *Server) search(c echo.Context, actor access.Actor) error {
 		if err != nil {
 			return nil, err
 		}
+		if err := mayAsk(actor, q); err != nil {
+			return nil, err
+		}
 		if q.count == 0 {
 			total, err := q.total(ctx, tx, actor)
 			return s.summary(q, total), err
@@ -74,12 +77,15 @@ func (s *Server) asked(c echo.Context) (url.Values, error) {
 // there.
 func (s *Server) parseQuery(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, row *resourceType, asked url.Values, lenient bool) (*query, error) {
 	var failed error
-	q, err := parseQuery(tenant, row, asked, lenient, func(reference string) []string {
-		known, err := s.knownAs(ctx, tx, reference)
+	q, err := parseQuery(tenant, row, asked, lenient, func(space keySpace, reference string) (ways, ids []string) {
+		ways, err := s.knownAs(ctx, tx, reference)
+		if err == nil && space.typ == "Task" && (space.param == "focus" || space.param == "based-on") {
+			ids, err = tasksOfOrders(ctx, tx, ways)
+		}
 		if err != nil {
 			failed = err
 		}
-		return known
+		return ways, ids
 	})
 	if failed != nil {
 		return nil, failed
@@ -113,7 +119,13 @@ func (s *Server) answer(ctx context.Context, tx pgx.Tx, actor access.Actor, q *q
 	if q.row.content != nil {
 		return q.findContent(), nil
 	}
-	return q.find(ctx, tx, actor, q.count+1)
+	found, err := q.find(ctx, tx, actor, q.count+1)
+	for i := range found {
+		if err == nil {
+			found[i], err = redacted(actor, found[i])
+		}
+	}
+	return found, err
 }
 
 // findContent searches what is part of the program. It is little, and all on

@@ -167,7 +167,7 @@ func TestWhatASearchCannotUnderstandIsRefused(t *testing.T) {
 		"birthdate=":                 "value",
 		"birthdate=xx1970":           "value",
 		"_id=a/b":                    "value",
-		"_count=0":                   "value",
+		"_count=-1":                  "value",
 		"_count=x":                   "value",
 		"_sort=name":                 "not-supported",
 		"_after=zzz":                 "value",
@@ -202,6 +202,18 @@ func TestALenientSearchDropsWhatItDoesNotKnowAndSaysSo(t *testing.T) {
 		t.Errorf("self is %s", self)
 	}
 	r.get("/fhir/Patient?birthdate=yesterday", "Prefer", "handling=lenient").want(t, http.StatusBadRequest, "value")
+}
+
+// FHIR R4 search.html#count: _count=0 is _summary=count.
+func TestACountOfNothingTellsTheTotal(t *testing.T) {
+	t.Parallel()
+	r, _ := shelf(t)
+	for question, total := range map[string]string{"Patient?_count=0": "2", "Patient?_count=0&active=true": "1", "Patient?_count=0&family=nobody": "0", "OperationDefinition?_count=0": fmt.Sprint(len(operationDefinitions()))} {
+		got := r.get("/fhir/" + question)
+		if got.status != http.StatusOK || got.node.Text("total") != total || got.node.Get("entry") != nil || got.node.Text("link", "relation") != "self" {
+			t.Errorf("%s: %d %s", question, got.status, got.body)
+		}
+	}
 }
 
 // A page begins where the one before ended, whatever is created meanwhile.

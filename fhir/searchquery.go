@@ -32,7 +32,7 @@ type criterion struct {
 	keys      []uuid.UUID
 	spans     []span
 	texts     []textMatch
-	ids       []string // _id
+	ids       []string // _id; with keys, what is found besides them
 	ofUpdated bool     // spans are of _lastUpdated
 }
 
@@ -44,14 +44,18 @@ type span struct {
 
 type textMatch struct{ modifier, text string }
 
+// A lookup says in which ways a reference may stand in what is searched, and
+// the ids of resources that are meant by it though it does not stand in them.
+type lookup func(space keySpace, reference string) (ways, ids []string)
+
 // maxValues bounds the alternatives in one question, all parameters together.
 const maxValues = 200
 
 // parseQuery understands a question about a type. What it does not know is
 // refused, or left out where lenient (FHIR R4 search.html#errors); a value that
-// cannot be read is always refused. ehr turns the EHR's own references into
+// cannot be read is always refused. known turns the EHR's own references into
 // ours.
-func parseQuery(tenant uuid.UUID, row *resourceType, asked url.Values, lenient bool, ehr func(string) []string) (*query, error) {
+func parseQuery(tenant uuid.UUID, row *resourceType, asked url.Values, lenient bool, known lookup) (*query, error) {
 	q := &query{row: row, tenant: tenant, count: defaultCount, sort: "-_id", used: url.Values{}}
 	values := 0
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
@@ -63,11 +67,11 @@ func parseQuery(tenant uuid.UUID, row *resourceType, asked url.Values, lenient b
 			if values > maxValues {
 				return nil, fault.New(fault.TooLarge, "more than %d values in one search: split it", maxValues)
 			}
-			known, err := q.take(name, value, ehr)
+			taken, err := q.take(name, value, known)
 			switch {
 			case err != nil:
 				return nil, err
-			case known:
+			case taken:
 				q.used.Add(name, value)
 			case !lenient:
 				return nil, q.unknown(name)
@@ -110,8 +114,8 @@ func (q *query) unknown(name string) error {
 		q.row.name, given, strings.Join(names, ", "))
 }
 
-// take adds one parameter; known is false when the type has no such parameter.
-func (q *query) take(name, value string, ehr func(string) []string) (known bool, err error) {
+// take adds one parameter; taken is false when the type has no such parameter.
+func (q *query) take(name, value string, known lookup) (taken bool, err error) {
 	if set, ok := resultParams[name]; ok {
 		return true, set(q, value)
 	}
@@ -141,7 +145,7 @@ func (q *query) take(name, value string, ehr func(string) []string) (known bool,
 		c.not = modifier == "not"
 		c.keys, err = tokenQuestion(keySpace{q.tenant, q.row.name, p.key}, value)
 	case p.kind == "reference" && (modifier == "" || modifier == "identifier" || typePattern.MatchString(modifier)):
-		c.keys, err = referenceQuestion(keySpace{q.tenant, q.row.name, p.key}, modifier, value, ehr)
+		c.keys, c.ids, err = referenceQuestion(keySpace{q.tenant, q.row.name, p.key}, modifier, value, known)
 	case p.kind == "uri" && modifier == "":
 		for _, v := range alternatives(value) {
 			c.keys = append(c.keys, keySpace{q.tenant, q.row.name, p.key}.key(formURI, unescape(v)))
@@ -219,16 +223,16 @@ func tokenQuestion(space keySpace, value string) ([]uuid.UUID, error) {
 }
 
 // referenceQuestion are the keys of id, Type/id, a URL, or with :identifier of
-// a logical reference, FHIR R4 search.html#reference.
-func referenceQuestion(space keySpace, modifier, value string, ehr func(string) []string) ([]uuid.UUID, error) {
-	var keys []uuid.UUID
+// a logical reference, FHIR R4 search.html#reference; and the ids of what is
+// meant besides.
+func referenceQuestion(space keySpace, modifier, value string, known lookup) (keys []uuid.UUID, ids []string, err error) {
 	for _, v := range alternatives(value) {
 		if modifier == "identifier" {
 			system, code, split := cutUnescaped(v)
 			code = bareUID(code)
 			switch {
 			case code == "":
-				return nil, fault.New(fault.Value, "an identifier must be a value, system|value or |value")
+				return nil, nil, fault.New(fault.Value, "an identifier must be a value, system|value or |value")
 			case split:
 				keys = append(keys, space.key(formIdentifier, system, code))
 			default:
@@ -241,17 +245,19 @@ func referenceQuestion(space keySpace, modifier, value string, ehr func(string) 
 			v = modifier + "/" + v
 		}
 		if v == "" {
-			return nil, fault.New(fault.Value, "a reference must be an id, Type/id or a URL")
+			return nil, nil, fault.New(fault.Value, "a reference must be an id, Type/id or a URL")
 		}
+		ways, others := known(space, v)
+		ids = append(ids, others...)
 		if !strings.ContainsAny(v, "/:") {
 			keys = append(keys, space.key(formID, v))
 			continue
 		}
-		for _, known := range ehr(v) {
-			keys = append(keys, space.key(formReference, known))
+		for _, way := range ways {
+			keys = append(keys, space.key(formReference, way))
 		}
 	}
-	return keys, nil
+	return keys, ids, nil
 }
 
 // matches tells whether a resource that is not in the database (part of the

@@ -90,6 +90,8 @@ func (b *sqlBuilder) arg(value any) string {
 
 func (b *sqlBuilder) criterion(c criterion) {
 	switch {
+	case c.ids != nil && c.keys != nil:
+		b.where = append(b.where, `(r.keys && `+b.arg(c.keys)+`::uuid[] OR r.id = ANY (`+b.arg(c.ids)+`::text[]))`)
 	case c.ids != nil:
 		b.where = append(b.where, `r.id = ANY (`+b.arg(c.ids)+`::text[])`)
 	case c.ofUpdated:

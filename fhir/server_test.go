@@ -81,6 +81,11 @@ func TestAPutOfAnUnknownIDCreatesIt(t *testing.T) {
 	}
 	r.put("/fhir/Organization/other", body).want(t, http.StatusBadRequest, "value")
 	r.put("/fhir/Organization/other", `{"resourceType":"Organization","name":"x"}`).want(t, http.StatusBadRequest, "required")
+	if got := r.put("/fhir/Organization/radiology", body, "If-Match", "*"); got.status != http.StatusOK {
+		t.Errorf("what is there: %d %s", got.status, got.body)
+	}
+	r.put("/fhir/Organization/absent", `{"resourceType":"Organization","id":"absent","name":"x"}`, "If-Match", "*").want(t, http.StatusPreconditionFailed, "conflict")
+	r.put("/fhir/Organization?name=absent", `{"resourceType":"Organization","name":"x"}`, "If-Match", "*").want(t, http.StatusPreconditionFailed, "conflict")
 	r.put("/fhir/Organization/absent", `{"resourceType":"Organization","id":"absent","name":"x"}`, "If-Match", `W/"1"`).want(t, http.StatusPreconditionFailed, "conflict")
 }
 

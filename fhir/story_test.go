@@ -51,6 +51,9 @@ func TestAnOrderComesBackAsAReport(t *testing.T) {
 	c.wantState(id, "received")
 	c.tick()
 	c.wantState(id, "ready")
+	if c.task(id).Text("restriction", "period", "end") == "" {
+		t.Error("the Task does not say when the report is due")
+	}
 	c.read(id)
 	c.mustAct(access.Reader, id, "$grade", "discrepancy", missed("unimportant"), "difference", "A nodule in the left upper lobe is not mentioned; a follow-up CT is advised.")
 	c.mustAct(access.Reader, id, "$sign")
@@ -61,6 +64,9 @@ func TestAnOrderComesBackAsAReport(t *testing.T) {
 		t.Errorf("%+v", err)
 	}
 	task := c.task(id)
+	if due := task.Get("restriction"); due != nil {
+		t.Errorf("signed, and still due: %s", due.Bytes())
+	}
 	order := task.Text("focus", "reference")
 	for _, want := range []struct {
 		what, got, want string
@@ -219,6 +225,9 @@ func TestAnAmendmentIsTheNextVersionOfTheSameReport(t *testing.T) {
 	if len(provenance.ids()) != 3 {
 		t.Errorf("provenance: %s", provenance.body)
 	}
+	if got := c.activities(first); got != "CREATE UPDATE UPDATE" {
+		t.Errorf("what was done, by Provenance: %s", got)
+	}
 	queued := c.deliveries()
 	if len(queued) != 3 {
 		t.Fatalf("%d deliveries", len(queued))
@@ -229,6 +238,16 @@ func TestAnAmendmentIsTheNextVersionOfTheSameReport(t *testing.T) {
 			t.Errorf("delivery %d is %s", i, sent.Text("status"))
 		}
 	}
+}
+
+// activities are those of the Provenance of a report, the first version first.
+func (c *clinic) activities(report *Node) string {
+	c.t.Helper()
+	var codes []string
+	for _, code := range c.get("/fhir/Provenance?_sort=_lastUpdated&target=DiagnosticReport/"+report.Text("id")).node.Each("entry", "resource", "activity", "coding", "code") {
+		codes = append(codes, code.Text())
+	}
+	return strings.Join(codes, " ")
 }
 
 func TestAReportIsRegisteredWhenAReaderHasTheCaseAndCancelledWithIt(t *testing.T) {
@@ -320,6 +339,9 @@ func TestADeclaredErrorIsTakenBackEverywhere(t *testing.T) {
 	}
 	if err := Validate(report); err != nil {
 		t.Errorf("%+v", err)
+	}
+	if got := c.activities(report); got != "CREATE NULLIFY" {
+		t.Errorf("what was done, by Provenance: %s", got)
 	}
 	queued := c.deliveries()
 	last := queued[len(queued)-1]

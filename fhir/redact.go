@@ -1,0 +1,76 @@
+package fhir
+
+import (
+	"slices"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// Readers need the study itself, so it cannot be withheld as its report is. They
+// get it without who has read it first and what they noted, under every protocol
+// and at any time: whoever may know it finds it in the report.
+
+// redactions are, by type, the elements that are not for readers, and the search
+// parameters that would reveal them.
+var redactions = map[string]struct {
+	elements [][]string
+	params   []string
+}{
+	"ImagingStudy": {
+		elements: [][]string{{"text"}, {"note"}, {"interpreter"}, {"series", "performer"}},
+		params:   []string{"interpreter", "performer"},
+	},
+}
+
+// redacted is the resource as the actor may have it. What was taken out of is
+// tagged, FHIR R4 resource.html#simple-tags.
+func redacted(actor access.Actor, r Stored) (Stored, error) {
+	rule, ok := redactions[r.Type]
+	if !ok || !hidesOriginals(actor) || r.Body == nil {
+		return r, nil
+	}
+	n, err := Parse(r.Body, Limits{})
+	if err != nil {
+		return Stored{}, err
+	}
+	whole := string(n.Bytes())
+	for _, path := range rule.elements {
+		last := len(path) - 1
+		for _, parent := range n.Each(path[:last]...) {
+			parent.Remove(path[last])
+			parent.Remove("_" + path[last])
+		}
+	}
+	if string(n.Bytes()) != whole {
+		dropUnused(n)
+		n.Get("meta").Append("tag", coding("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED", ""))
+		r.Body = n.Bytes()
+	}
+	return r, nil
+}
+
+// dropUnused takes out contained resources to which nothing leads any more, such
+// as the Practitioner who interpreted, and then those to which only they led.
+func dropUnused(n *Node) {
+	for had := -1; had != len(n.Each("contained")); {
+		had = len(n.Each("contained"))
+		used := map[string]bool{}
+		n.Walk(func(_ string, v *Node) {
+			if ref := v.Get("reference"); ref.IsString() {
+				used[ref.Text()] = true
+			}
+		})
+		n.Set("contained", slices.DeleteFunc(n.Each("contained"), func(c *Node) bool { return !used["#"+c.Text("id")] }))
+	}
+}
+
+// mayAsk refuses a search that would tell a reader what is redacted.
+func mayAsk(actor access.Actor, q *query) error {
+	for _, c := range q.criteria {
+		if hidesOriginals(actor) && slices.Contains(redactions[q.row.name].params, c.param) {
+			return fault.New(fault.Forbidden, "who has read a study is not for readers: %s cannot be searched by %s in the role %s", q.row.name, c.param, actor.Role)
+		}
+	}
+	return nil
+}
