@@ -147,9 +147,9 @@ func (w *worker) report(err error) {
 	if err != nil {
 		text = pg.Describe(err)
 	}
-	switch {
-	case text == w.failed:
-	case text == "":
+	switch text {
+	case w.failed:
+	case "":
 		w.log.Info("job works again", "job", w.name)
 	default:
 		w.log.Error("job failed", "job", w.name, "error", text)

@@ -34,7 +34,7 @@ type story struct {
 func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string) error {
 	smp := samples["knee"]
 	who := person{"199001", "Juniper", "Vance", "female", "1997-04-09"}
-	first := order{ehr: ehr, number: "STORY-" + time.Now().UTC().Format("0102-150405"), hospital: "mercy",
+	first := order{ehr: ehr, number: "STORY-" + time.Now().UTC().Format("0102-150405.000"), hospital: "mercy",
 		priority: "urgent", patient: who, sample: smp, at: time.Now()}
 	if err := first.keepAtEHR(ctx); err != nil {
 		return err
