@@ -20,6 +20,7 @@ type resolver struct {
 	tx      pgx.Tx
 	tenant  uuid.UUID
 	ehrBase string
+	seen    map[string]found // by "Patient/1", for one look at a case in which nothing is written; nil: none is kept
 }
 
 // found is a resource that a Reference points at.
@@ -31,7 +32,7 @@ type found struct {
 // resolver is one for the tenant of the transaction.
 func (s *Server) resolver(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (resolver, error) {
 	base, err := s.ehrBase(ctx, tx)
-	return resolver{store: s.store, tx: tx, tenant: tenant, ehrBase: base}, err
+	return resolver{store: s.store, tx: tx, tenant: tenant, ehrBase: base, seen: map[string]found{}}, err
 }
 
 // follow returns what ref, an element of parent, points at; a found without
@@ -76,14 +77,19 @@ func (r resolver) local(ctx context.Context, literal string) (typ, id string, er
 }
 
 func (r resolver) get(ctx context.Context, typ, id string) (found, error) {
-	stored, err := r.store.Get(ctx, r.tx, typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return found{}, nil
+	name := typ + "/" + id
+	if f, ok := r.seen[name]; ok {
+		return f, nil
 	}
-	if err != nil {
+	stored, err := r.store.Get(ctx, r.tx, typ, id)
+	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Gone) {
 		return found{}, err
 	}
-	return stored.found()
+	f, err := stored.found()
+	if err == nil && r.seen != nil {
+		r.seen[name] = f
+	}
+	return f, err
 }
 
 // byIdentifier finds the one resource of a type with this identifier. Two of
