@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pgtest"
 )
 
@@ -38,7 +39,7 @@ func overreadOutput(t *testing.T, args ...string) (string, error) {
 
 func TestEveryVerbHasHelp(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "destination add", "reader add", "stand-in-ehr"} {
+	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "token revoke", "destination add", "reader add", "stand-in-ehr"} {
 		out, err := overreadOutput(t, append(strings.Fields(verb), "--help")...)
 		if err != nil || !strings.Contains(out, "Usage: overread") {
 			t.Errorf("overread %s --help: %v\n%s", verb, err, out)
@@ -156,6 +157,10 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 	actor, err := access.Identify(context.Background(), db.DB, token)
 	if err != nil || actor.Role != access.Placer {
 		t.Errorf("the token is %+v, %v", actor, err)
+	}
+	must("token", "revoke", "north", actor.ID.String())
+	if _, err := access.Identify(context.Background(), db.DB, token); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("a revoked token: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "token")
 	must("token", "add", "north", "coordinator", "--out", file)

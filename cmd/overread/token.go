@@ -14,7 +14,48 @@ import (
 )
 
 type tokenCmd struct {
-	Add tokenAddCmd `cmd:"" help:"Make a bearer token. It is printed once; the database keeps its hash only."`
+	Add    tokenAddCmd    `cmd:"" help:"Make a bearer token. It is printed once; the database keeps its hash only."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Revoke all tokens of an actor: a person who has left, a key that was seen."`
+}
+
+type tokenRevokeCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Actor    string        `arg:"" placeholder:"UUID" help:"The actor's id, as overread token add --json prints it; a person's is the reader's."`
+}
+
+// Run revokes at once: the next request with such a token is refused.
+func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
+	actor, err := uuid.Parse(c.Actor)
+	if err != nil {
+		return fmt.Errorf("ACTOR: %q is no UUID", c.Actor)
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var revoked int64
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		tenant, err := tenantID(ctx, tx, c.Tenant)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE token
+			SET revoked_at = now()
+			WHERE tenant_id = $1 AND actor_id = $2 AND revoked_at IS NULL`, tenant, actor)
+		revoked = tag.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if revoked == 0 {
+		return fmt.Errorf("ACTOR: %s has no token at tenant %s that is in force", actor, c.Tenant)
+	}
+	t.printf("revoked: %d\n", revoked)
+	return nil
 }
 
 type tokenAddCmd struct {
