@@ -110,14 +110,23 @@ func (c *checker) unknown(name string, s *shape) {
 	}
 	for known := range s.elements {
 		if strings.EqualFold(known, name) {
-			c.add(fault.Structure, "names are written in exactly one case: write %s", known)
+			c.addAt(known, "names are written in exactly one case: write %s", known)
 			return
 		}
 	}
+	const remedy = "%s does not have %s in FHIR R4: leave it out, or use an extension"
 	if !likeAName.MatchString(name) {
-		name = "an element with this name"
+		c.add(fault.Structure, remedy, s.name, "an element with this name")
+		return
 	}
-	c.add(fault.Structure, "%s does not have %s in FHIR R4: leave it out, or use an extension", s.name, name)
+	c.addAt(name, remedy, s.name, name)
+}
+
+// addAt is add about a member of the object at hand.
+func (c *checker) addAt(name, format string, args ...any) {
+	c.at = append(c.at, segment{name: name, index: -1})
+	c.add(fault.Structure, format, args...)
+	c.at = c.at[:len(c.at)-1]
 }
 
 func orMore(choices []string) string {

@@ -22,16 +22,16 @@ func TestWhatIsNotFHIRIsRefusedWhereItStands(t *testing.T) {
 		"type in another case":       {`{"resourceType":"task"}`, fault.Structure, ""},
 		"type of protobuf's":         {`{"resourceType":"ContainedResource"}`, fault.Structure, ""},
 		"resourceType a number":      {`{"resourceType":1}`, fault.Structure, ""},
-		"Status":                     {orderHead + `,"Priority":"stat"}`, fault.Structure, "ServiceRequest"},
-		"unknown element":            {orderHead + `,"imagingStudy":"x"}`, fault.Structure, "ServiceRequest"},
-		"unknown element below":      {orderHead + `,"code":{"coding":[{"code":"a"},{"cod":"a"}]}}`, fault.Structure, "ServiceRequest.code.coding[1]"},
-		"resourceType in a datatype": {orderHead + `,"code":{"resourceType":"Task"}}`, fault.Structure, "ServiceRequest.code"},
-		"protobuf's reference parts": {`{"resourceType":"Task","for":{"patientId":"1"}}`, fault.Structure, "Task.for"},
-		"protobuf's fragment":        {`{"resourceType":"Task","for":{"fragment":"1"}}`, fault.Structure, "Task.for"},
-		"protobuf's name":            {`{"resourceType":"Task","for_value":{"reference":"Patient/1"}}`, fault.Structure, "Task"},
+		"Status":                     {orderHead + `,"Priority":"stat"}`, fault.Structure, "ServiceRequest.priority"},
+		"unknown element":            {orderHead + `,"imagingStudy":"x"}`, fault.Structure, "ServiceRequest.imagingStudy"},
+		"unknown element below":      {orderHead + `,"code":{"coding":[{"code":"a"},{"cod":"a"}]}}`, fault.Structure, "ServiceRequest.code.coding[1].cod"},
+		"resourceType in a datatype": {orderHead + `,"code":{"resourceType":"Task"}}`, fault.Structure, "ServiceRequest.code.resourceType"},
+		"protobuf's reference parts": {`{"resourceType":"Task","for":{"patientId":"1"}}`, fault.Structure, "Task.for.patientId"},
+		"protobuf's fragment":        {`{"resourceType":"Task","for":{"fragment":"1"}}`, fault.Structure, "Task.for.fragment"},
+		"protobuf's name":            {`{"resourceType":"Task","for_value":{"reference":"Patient/1"}}`, fault.Structure, "Task.for_value"},
 		"choice without type":        {orderHead + `,"occurrence":"2026"}`, fault.Structure, "ServiceRequest"},
-		"choice of a wrong type":     {orderHead + `,"occurrenceString":"2026"}`, fault.Structure, "ServiceRequest"},
-		"choice in another case":     {orderHead + `,"occurrencedateTime":"2026"}`, fault.Structure, "ServiceRequest"},
+		"choice of a wrong type":     {orderHead + `,"occurrenceString":"2026"}`, fault.Structure, "ServiceRequest.occurrenceString"},
+		"choice in another case":     {orderHead + `,"occurrencedateTime":"2026"}`, fault.Structure, "ServiceRequest.occurrenceDateTime"},
 		"two choices":                {orderHead + `,"occurrenceDateTime":"2026","occurrencePeriod":{"start":"2026"}}`, fault.Structure, "ServiceRequest"},
 		"two choices by companion":   {orderHead + `,"occurrenceDateTime":"2026","_asNeededBoolean":{"id":"a"},"asNeededCodeableConcept":{"text":"b"}}`, fault.Structure, "ServiceRequest"},
 		"array for one":              {orderHead + `,"priority":["stat"]}`, fault.Structure, "ServiceRequest.priority"},
@@ -49,8 +49,8 @@ func TestWhatIsNotFHIRIsRefusedWhereItStands(t *testing.T) {
 		"null in both":               {`{"resourceType":"Patient","name":[{"given":["a",null],"_given":[{"id":"x"},null]}]}`, fault.Structure, "Patient.name[0].given[1]"},
 		"companion of other length":  {`{"resourceType":"Patient","name":[{"given":["a"],"_given":[null,{"id":"x"}]}]}`, fault.Structure, "Patient.name[0].given"},
 		"companion a string":         {`{"resourceType":"Patient","_birthDate":"x"}`, fault.Structure, "Patient.birthDate"},
-		"companion with a value":     {`{"resourceType":"Patient","_birthDate":{"value":"x"}}`, fault.Structure, "Patient.birthDate"},
-		"companion of an object":     {orderHead + `,"_code":{"id":"x"}}`, fault.Structure, "ServiceRequest"},
+		"companion with a value":     {`{"resourceType":"Patient","_birthDate":{"value":"x"}}`, fault.Structure, "Patient.birthDate.value"},
+		"companion of an object":     {orderHead + `,"_code":{"id":"x"}}`, fault.Structure, "ServiceRequest._code"},
 		"code in another case":       {orderHead + `,"priority":"STAT"}`, fault.Value, "ServiceRequest.priority"},
 		"code with underscore":       {`{"resourceType":"Task","status":"in_progress","intent":"order"}`, fault.Value, "Task.status"},
 		"unknown code":               {`{"resourceType":"Task","status":"done","intent":"order"}`, fault.Value, "Task.status"},
@@ -158,7 +158,7 @@ func TestAnswersListSeveralFaultsButNotEndlessly(t *testing.T) {
 	if !errors.As(err, &f) || len(f.Issues) != maxIssues {
 		t.Fatalf("got %v", err)
 	}
-	wantIssue(t, err, fault.Structure, "Bundle.entry[0].resource")
+	wantIssue(t, err, fault.Structure, "Bundle.entry[0].resource.status")
 	wantIssue(t, err, fault.Structure, "Bundle.entry[0].resource.code")
 	wantIssue(t, err, fault.Value, "Bundle.entry[0].resource.priority")
 	wantIssue(t, err, fault.Required, "Bundle.entry[1].resource.status")
@@ -181,7 +181,7 @@ func TestRefusalsSayWhatToWrite(t *testing.T) {
 
 func TestATypeOtherThanTheAddressIsRefused(t *testing.T) {
 	_, err := Decode([]byte(orderHead+"}"), "Task")
-	wantIssue(t, err, fault.Structure, "")
+	wantIssue(t, err, fault.Structure, "ServiceRequest.resourceType")
 	if err := Validate(Object("resourceType", "Task", "status", "draft")); !fault.Is(err, fault.Required) {
 		t.Errorf("Validate: %v", err)
 	}

@@ -23,7 +23,7 @@ func Decode(body []byte, wantType string) (*Node, error) {
 		return nil, err
 	}
 	if wantType != "" && n.Type() != wantType {
-		return nil, fault.New(fault.Structure, "the body is a %s, but this address takes a %s", n.Type(), wantType)
+		return nil, fault.At(fault.Structure, n.Type()+".resourceType", "the body is a %s, but this address takes a %s", n.Type(), wantType)
 	}
 	return n, nil
 }

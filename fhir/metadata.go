@@ -36,7 +36,7 @@ func (s *Server) capabilities() *Node {
 		"rest", []*Node{Object(
 			"mode", "server",
 			"documentation", "Unknown search parameters are refused unless Prefer: handling=lenient. "+
-				"A transaction Bundle that creates is done once: the same bytes again get the same answer.",
+				"A transaction Bundle with an unconditional create is done once: the same bytes again get the same answer.",
 			"security", Object(
 				"cors", false,
 				"description", "A bearer token of 256 random bits, made by the operator: Authorization: Bearer ...",

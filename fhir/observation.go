@@ -28,7 +28,7 @@ var sections = []section{
 // never part of any resource.
 var agreementCodes = map[workflow.Level]workflow.Coding{
 	workflow.LevelNone:         {System: csAgreement, Code: "agreement", Display: "The second reading agrees with the original report"},
-	workflow.LevelMinor:        {System: csAgreement, Code: "minor-difference", Display: "The readings differ in a way that is unlikely to change management"},
+	workflow.LevelMinor:        {System: csAgreement, Code: "minor-difference", Display: "The readings differ in a point of lesser importance"},
 	workflow.LevelMajor:        {System: csAgreement, Code: "major-difference", Display: "The readings differ in a way that may change management"},
 	workflow.LevelNoComparison: {System: csAgreement, Code: "no-comparison", Display: "The second reading could not be compared with an original report"},
 }

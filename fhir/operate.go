@@ -90,7 +90,7 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 		err = s.fireOperation(ctx, tx, actor, c, op, r)
 	}
 	if err != nil {
-		return Stored{}, err
+		return Stored{}, aboutTask(err)
 	}
 	task, err := s.store.Get(ctx, tx, "Task", taskID)
 	if err != nil {
@@ -98,6 +98,20 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 	}
 	return task, s.audit(ctx, tx, actor, auditEntry{
 		Interaction: "operation", Target: task.Versioned(), Patient: casePatient(c), Query: "$" + op.Name, RequestID: requestID(ctx)})
+}
+
+// aboutTask makes a refusal of the case's rules name the Task, where it names
+// no parameter.
+func aboutTask(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Issues[0].Expression != "" {
+		return err
+	}
+	issues := slices.Clone(f.Issues)
+	for i := range issues {
+		issues[i].Expression = "Task"
+	}
+	return &fault.Error{Issues: issues, Cause: f.Cause}
 }
 
 // lockedCase is the case of a Task, held until the transaction ends, so that

@@ -61,7 +61,7 @@ var operations = []operation{
 	{Name: "lock", Does: "Seals the independent opinion, with its hash and time. Without parameters it is the draft as it stands.", Takes: opinion},
 	{Name: "release", Does: "Gives the case back to the pool; what was written is sealed and kept.", Takes: list(reason(1))},
 	{Name: "reveal", Does: "Shows the original report. Audited."},
-	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: only difference, managementChange and actionable ever reach the report.", Takes: grade},
+	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: of it the report has only the difference in words, its level (agreement, minor or major difference), the change of management and the urgency.", Takes: grade},
 	{Name: "adjudicate", Does: "A third reader decides between two.", Takes: slices.Concat(grade, opinion)},
 	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves), opinion, grade), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it.", Takes: list(reason(1))},

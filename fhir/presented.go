@@ -159,13 +159,21 @@ func mrn(patient *Node) string {
 	return patient.Text("identifier", "value")
 }
 
+// siteAndSide is the site with its side, which many sites have in their name.
+func siteAndSide(e workflow.Exam) string {
+	if strings.Contains(strings.ToLower(e.BodySite), strings.ToLower(e.Laterality)) {
+		return e.BodySite
+	}
+	return e.BodySite + " " + e.Laterality
+}
+
 func studyLines(src reportSources) []letter.Line {
 	e := src.Case.Exam
 	lines := []letter.Line{
 		{Label: "Examination", Value: examName(e)},
 		{Label: "Made on", Value: letter.Day(effective(src))},
 		{Label: "Modality", Value: e.Modality},
-		{Label: "Body site", Value: strings.TrimSpace(e.BodySite + " " + e.Laterality)},
+		{Label: "Body site", Value: siteAndSide(e)},
 	}
 	if src.Case.Accession != nil {
 		lines = append(lines, letter.Line{Label: "Accession number", Value: *src.Case.Accession})

@@ -210,11 +210,15 @@ func (s *scanner) place(index int) {
 func (s *scanner) syntax(err error) error {
 	text := "the text is not well-formed JSON: mend it"
 	offset := s.dec.InputOffset()
-	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+	syntactic, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if ok {
 		offset = syntactic.ByteOffset
 	}
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
+		if ok && len(s.open) > 0 {
+			s.at().name, s.at().index = syntactic.JSONPointer.LastToken(), -1
+		}
 		text = "an object has the same name twice: keep one"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		text = "the JSON ends too early: send all of it"

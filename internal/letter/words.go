@@ -33,7 +33,7 @@ type phrase struct {
 
 var agreements = map[string]phrase{
 	"agreement":        {"Agrees with the original report", calm},
-	"minor-difference": {"Differs from the original report, with little effect on care", caution},
+	"minor-difference": {"Differs from the original report in a point of lesser importance", caution},
 	"major-difference": {"Differs from the original report in a point that matters for care", alarm},
 	"no-comparison":    {"The reading could not be compared with an original report", neutral},
 }
