@@ -135,7 +135,7 @@ var amendment = []parameter{
 }
 
 // amendmentRemoves takes sections back: those that are not named stay.
-var amendmentRemoves = parameter{Name: "remove", Type: "code", Many: true, Codes: workflow.Removable,
+var amendmentRemoves = parameter{Name: "remove", Type: "code", Many: true, Codes: workflow.Removable(),
 	Doc: "A section of the opinion that is taken back.",
 	Set: func(r *request, v *Node) { a := r.amendment(); a.Remove = append(a.Remove, v.Text()) }}
 

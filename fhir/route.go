@@ -166,10 +166,10 @@ func explain(err error) error {
 		return fault.New(fault.NotFound, "nothing is served at this address; FHIR is below /fhir, and /fhir/metadata says what is")
 	case errors.As(err, &tooLong):
 		return fault.New(fault.TooLarge, "the body is larger than %d bytes", tooLong.Limit)
-	case errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code), pgconn.SafeToRetry(err):
 		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "try again in a moment: the same request is safe to repeat"}}, Cause: err}
-	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err):
+	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "the database was lost on the way, and it is not known whether this was done: look, then try again"}}, Cause: err}
 	}
 	return err

@@ -240,8 +240,8 @@ var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a 
 			return refuse("amendment.kind must be one of addition, correction, amendment")
 		case strings.TrimSpace(a.Reason) == "" || strings.TrimSpace(a.Text) == "":
 			return refuse("an amendment needs its reason and its text")
-		case slices.ContainsFunc(a.Remove, func(s string) bool { return !slices.Contains(Removable, s) }):
-			return refuse("only these sections can be taken back: %s", strings.Join(Removable, ", "))
+		case slices.ContainsFunc(a.Remove, func(s string) bool { return !slices.Contains(Removable(), s) }):
+			return refuse("only these sections can be taken back: %s", strings.Join(Removable(), ", "))
 		case a.Kind == "addition" && (t.in.Opinion != nil || t.in.Grade != nil || len(a.Remove) > 0):
 			return refuse("an addition leaves the opinion and the grade as they are; call it a correction or an amendment")
 		case t.in.Opinion != nil && t.in.Opinion.unknownCategory():

@@ -104,13 +104,6 @@ func lockedOpinionTx(ctx context.Context, tx pgx.Tx, c *Case) (sealedOpinion, er
 	return o, nil
 }
 
-// DraftTx returns what the reader has drafted so far; a fault of kind
-// BusinessRule when there is no draft.
-func DraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (Opinion, error) {
-	d, err := draftTx(ctx, tx, caseID)
-	return d.Content, err
-}
-
 // pastReadersTx returns who has sealed an opinion on the case or on another of
 // the same study, whole or not, or has decided one: who has seen the original,
 // or may have, does not read the study independently.
@@ -137,16 +130,40 @@ func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error)
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
+// sections are the texts of an opinion. An amendment may change each, and take
+// back those that a report can be without.
+var sections = []struct {
+	name      string
+	removable bool
+	text      func(*Opinion) *string
+}{
+	{"technique", true, func(o *Opinion) *string { return &o.Technique }},
+	{"comparison", true, func(o *Opinion) *string { return &o.Comparison }},
+	{"findings", false, func(o *Opinion) *string { return &o.Findings }},
+	{"impression", false, func(o *Opinion) *string { return &o.Impression }},
+	{"recommendation", true, func(o *Opinion) *string { return &o.Recommendation }},
+	{"actionable", true, func(o *Opinion) *string { return &o.Actionable }},
+}
+
+const conclusion = "conclusion" // the one section that is a list of codes
+
+// Removable are the sections that an amendment may take back.
+func Removable() []string {
+	var names []string
+	for _, s := range sections {
+		if s.removable {
+			names = append(names, s.name)
+		}
+	}
+	return append(names, conclusion)
+}
+
 // over lays an opinion over an earlier one: sections that it does not give
 // stay as they were, so that an amendment never drops what it does not name.
 func (o Opinion) over(earlier Opinion) Opinion {
-	for _, section := range []struct{ now, before *string }{
-		{&o.Technique, &earlier.Technique}, {&o.Comparison, &earlier.Comparison},
-		{&o.Findings, &earlier.Findings}, {&o.Impression, &earlier.Impression},
-		{&o.Recommendation, &earlier.Recommendation}, {&o.Actionable, &earlier.Actionable},
-	} {
-		if strings.TrimSpace(*section.now) == "" {
-			*section.now = *section.before
+	for _, s := range sections {
+		if now := s.text(&o); strings.TrimSpace(*now) == "" {
+			*now = *s.text(&earlier)
 		}
 	}
 	if o.Conclusions == nil {
@@ -155,24 +172,15 @@ func (o Opinion) over(earlier Opinion) Opinion {
 	return o
 }
 
-// Removable are the sections that an amendment may take back; findings and
-// impression it can only change.
-var Removable = []string{"technique", "comparison", "recommendation", "actionable", "conclusion"}
-
-func (o Opinion) without(sections []string) Opinion {
+// without takes sections back.
+func (o Opinion) without(names []string) Opinion {
 	for _, s := range sections {
-		switch s {
-		case "technique":
-			o.Technique = ""
-		case "comparison":
-			o.Comparison = ""
-		case "recommendation":
-			o.Recommendation = ""
-		case "actionable":
-			o.Actionable = ""
-		case "conclusion":
-			o.Conclusions = nil
+		if slices.Contains(names, s.name) {
+			*s.text(&o) = ""
 		}
+	}
+	if slices.Contains(names, conclusion) {
+		o.Conclusions = nil
 	}
 	return o
 }

@@ -45,16 +45,7 @@ func New(opts Options) (*EHR, error) {
 // Close closes the journal.
 func (e *EHR) Close() error { return e.store.close() }
 
-// ListenAndServe serves until the context ends, then closes the journal.
-func (e *EHR) ListenAndServe(ctx context.Context, addr string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("stand-in EHR: %w", err)
-	}
-	return e.Serve(ctx, listener)
-}
-
-// Serve is ListenAndServe on a listener that is open already.
+// Serve serves until the context ends, then closes the journal.
 func (e *EHR) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: e.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() {
