@@ -3,6 +3,7 @@ package fhir
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -52,10 +53,19 @@ func bareUID(code string) string { return strings.TrimPrefix(code, "urn:oid:") }
 
 // index is what a resource can be found by.
 type index struct {
-	keys  []uuid.UUID
-	dates []dateRow
-	texts []textRow
+	keys       []uuid.UUID
+	dates      []dateRow
+	texts      []textRow
+	references []referenceRow
+	quantities []quantityRow
 }
+
+// referenceRow is where a reference leads, when that is a resource here.
+type referenceRow struct{ param, typ, id string }
+
+// quantityRow is a number or Quantity as the range that its precision means;
+// low and high are decimals.
+type quantityRow struct{ param, low, high, system, code, unit string }
 
 type dateRow struct {
 	param string
@@ -106,6 +116,20 @@ func (x *index) add(space keySpace, p searchParam, value *Node, seen map[uuid.UU
 				x.keys = append(x.keys, key)
 			}
 		}
+	}
+	if p.kind == "reference" {
+		x.refer(p, value)
+	}
+}
+
+// refer notes where a reference leads.
+func (x *index) refer(p searchParam, value *Node) {
+	to := parseReference(value.Text("reference"))
+	if !to.local() || p.filter != "" && to.typ != p.filter {
+		return
+	}
+	if row := (referenceRow{p.key, to.typ, to.id}); !slices.Contains(x.references, row) {
+		x.references = append(x.references, row)
 	}
 }
 
@@ -183,22 +207,33 @@ func referenceKeys(space keySpace, p searchParam, value *Node) []uuid.UUID {
 
 // args are the arguments of the statements that write a resource.
 func (x *index) args(r Stored, actor access.Actor) pgx.NamedArgs {
-	dateParams, lows, highs := make([]string, 0), make([]pgtype.Timestamptz, 0), make([]pgtype.Timestamptz, 0)
-	for _, d := range x.dates {
-		dateParams, lows, highs = append(dateParams, d.param), append(lows, d.low), append(highs, d.high)
-	}
-	textParams, folded, exact := make([]string, 0), make([]string, 0), make([]string, 0)
-	for _, t := range x.texts {
-		textParams, folded, exact = append(textParams, t.param), append(folded, t.folded), append(exact, t.exact)
-	}
-	keys := x.keys
-	if keys == nil {
-		keys = []uuid.UUID{}
-	}
-	return pgx.NamedArgs{
+	args := pgx.NamedArgs{
 		"tenant": actor.Tenant, "type": r.Type, "id": r.ID, "version": r.Version, "last_updated": r.LastUpdated,
-		"body": r.Body, "keys": keys,
-		"date_params": dateParams, "lows": lows, "highs": highs,
-		"text_params": textParams, "folded": folded, "exact": exact,
+		"body": r.Body, "keys": append([]uuid.UUID{}, x.keys...), "indexed": indexVersion,
 	}
+	args["date_params"] = column(x.dates, func(d dateRow) string { return d.param })
+	args["lows"] = column(x.dates, func(d dateRow) pgtype.Timestamptz { return d.low })
+	args["highs"] = column(x.dates, func(d dateRow) pgtype.Timestamptz { return d.high })
+	args["text_params"] = column(x.texts, func(t textRow) string { return t.param })
+	args["folded"] = column(x.texts, func(t textRow) string { return t.folded })
+	args["exact"] = column(x.texts, func(t textRow) string { return t.exact })
+	args["reference_params"] = column(x.references, func(r referenceRow) string { return r.param })
+	args["target_types"] = column(x.references, func(r referenceRow) string { return r.typ })
+	args["target_ids"] = column(x.references, func(r referenceRow) string { return r.id })
+	args["quantity_params"] = column(x.quantities, func(q quantityRow) string { return q.param })
+	args["quantity_lows"] = column(x.quantities, func(q quantityRow) string { return q.low })
+	args["quantity_highs"] = column(x.quantities, func(q quantityRow) string { return q.high })
+	args["systems"] = column(x.quantities, func(q quantityRow) string { return q.system })
+	args["codes"] = column(x.quantities, func(q quantityRow) string { return q.code })
+	args["units"] = column(x.quantities, func(q quantityRow) string { return q.unit })
+	return args
+}
+
+// column is one column of rows, as unnest takes it: never NULL.
+func column[R, V any](rows []R, value func(R) V) []V {
+	values := make([]V, len(rows))
+	for i, row := range rows {
+		values[i] = value(row)
+	}
+	return values
 }

@@ -99,11 +99,11 @@ func (b *sqlBuilder) criterion(c criterion) {
 			return b.span(c.spans[i], "r.last_updated", "r.last_updated")
 		}))
 	case c.spans != nil:
-		b.where = append(b.where, b.exists("resource_date", c.param, len(c.spans), func(i int) string {
+		b.where = append(b.where, b.exists("date_search", c.param, len(c.spans), func(i int) string {
 			return b.span(c.spans[i], "v.low", "v.high")
 		}))
 	case c.texts != nil:
-		b.where = append(b.where, b.exists("resource_string", c.param, len(c.texts), func(i int) string {
+		b.where = append(b.where, b.exists("string_search", c.param, len(c.texts), func(i int) string {
 			return b.text(c.texts[i])
 		}))
 	case c.not:

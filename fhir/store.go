@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -153,19 +154,11 @@ func (s *store) insert(ctx context.Context, tx pgx.Tx, actor access.Actor, n *No
 	args := s.index(actor, n).args(next, actor)
 	tag, err := tx.Exec(ctx, `
 		WITH created AS (
-			INSERT INTO resource (tenant_id, type, id, version, last_updated, body, keys)
-			VALUES (@tenant, @type, @id, 1, @last_updated, @body, @keys)
+			INSERT INTO resource (tenant_id, type, id, version, last_updated, body, keys, indexed)
+			VALUES (@tenant, @type, @id, 1, @last_updated, @body, @keys, @indexed)
 			ON CONFLICT (tenant_id, type, id) DO NOTHING
 			RETURNING tenant_id, type, id
-		), dates AS (
-			INSERT INTO resource_date (tenant_id, type, id, param, low, high)
-			SELECT tenant_id, type, id, param, low, high
-			FROM created, unnest(@date_params::text[], @lows::timestamptz[], @highs::timestamptz[]) AS d (param, low, high)
-		), strings AS (
-			INSERT INTO resource_string (tenant_id, type, id, param, folded, exact)
-			SELECT tenant_id, type, id, param, folded, exact
-			FROM created, unnest(@text_params::text[], @folded::text[], @exact::text[]) AS t (param, folded, exact)
-		)
+		)`+indexRows("created")+`
 		SELECT 1 FROM created`, args)
 	if err != nil {
 		return Stored{}, false, fmt.Errorf("store %s: %w", n.Type(), err)
@@ -183,29 +176,58 @@ func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, n *N
 	args := s.index(actor, n).args(next, actor)
 	batch := &pgx.Batch{}
 	batch.Queue(`
-		INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body)
-		SELECT tenant_id, type, id, version, last_updated, deleted, body
+		INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body, xid)
+		SELECT tenant_id, type, id, version, last_updated, deleted, body, xid
 		FROM resource
 		WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
+	for _, table := range indexTables {
+		batch.Queue(`DELETE FROM `+table+` WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
+	}
 	batch.Queue(`
-		UPDATE resource
-		SET version = @version, last_updated = @last_updated, deleted = false, body = @body, keys = @keys
-		WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
-	batch.Queue(`DELETE FROM resource_date WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
-	batch.Queue(`DELETE FROM resource_string WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
-	batch.Queue(`
-		INSERT INTO resource_date (tenant_id, type, id, param, low, high)
-		SELECT @tenant, @type, @id, param, low, high
-		FROM unnest(@date_params::text[], @lows::timestamptz[], @highs::timestamptz[]) AS d (param, low, high)`, args)
-	batch.Queue(`
-		INSERT INTO resource_string (tenant_id, type, id, param, folded, exact)
-		SELECT @tenant, @type, @id, param, folded, exact
-		FROM unnest(@text_params::text[], @folded::text[], @exact::text[]) AS t (param, folded, exact)`, args)
+		WITH updated AS (
+			UPDATE resource
+			SET version = @version, last_updated = @last_updated, deleted = false, body = @body, keys = @keys,
+			    indexed = @indexed, xid = pg_current_xact_id()
+			WHERE tenant_id = @tenant AND type = @type AND id = @id
+			RETURNING tenant_id, type, id
+		)`+indexRows("updated")+`
+		SELECT 1 FROM updated`, args)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return Stored{}, fmt.Errorf("store %s: %w", n.Type(), err)
 	}
 	return next, s.audit(ctx, tx, actor, auditEntry{
 		Interaction: "update", Target: next.Versioned(), Patient: patientOf(n), RequestID: requestID(ctx)})
+}
+
+// indexVersion is raised when what is indexed of a resource changes; then
+// everything that was indexed before is indexed again in the background, and a
+// migration renews the index resource_not_indexed.
+const indexVersion = 1
+
+// indexTables hold what a resource can be found by, besides resource.keys.
+var indexTables = []string{"resource_date", "resource_string", "resource_reference", "resource_quantity"}
+
+// indexRows are the parts of a WITH that write the rows of the indexTables for
+// the one row of owner, from the arguments of index.args.
+func indexRows(owner string) string {
+	return strings.ReplaceAll(`, dates AS (
+			INSERT INTO resource_date (tenant_id, type, id, param, low, high)
+			SELECT tenant_id, type, id, param, low, high
+			FROM owner, unnest(@date_params::text[], @lows::timestamptz[], @highs::timestamptz[]) AS d (param, low, high)
+		), strings AS (
+			INSERT INTO resource_string (tenant_id, type, id, param, folded, exact)
+			SELECT tenant_id, type, id, param, folded, exact
+			FROM owner, unnest(@text_params::text[], @folded::text[], @exact::text[]) AS t (param, folded, exact)
+		), refs AS (
+			INSERT INTO resource_reference (tenant_id, type, id, param, target_type, target_id)
+			SELECT tenant_id, type, id, param, target_type, target_id
+			FROM owner, unnest(@reference_params::text[], @target_types::text[], @target_ids::text[]) AS r (param, target_type, target_id)
+		), quantities AS (
+			INSERT INTO resource_quantity (tenant_id, type, id, param, low, high, system, code, unit)
+			SELECT tenant_id, type, id, param, low::numeric, high::numeric, system, code, unit
+			FROM owner, unnest(@quantity_params::text[], @quantity_lows::text[], @quantity_highs::text[], @systems::text[], @codes::text[], @units::text[])
+			     AS q (param, low, high, system, code, unit)
+		)`, "FROM owner", "FROM "+owner)
 }
 
 // stamp gives n its version and time, and returns it as it will be kept. What
