@@ -31,6 +31,9 @@ func operationDefinitions() []*Node {
 	for _, op := range operations {
 		all = append(all, operationDefinition(op))
 	}
+	for _, v := range services() {
+		all = append(all, serviceDefinition(v))
+	}
 	return all
 }
 

@@ -43,6 +43,7 @@ func (s *Server) capabilities() *Node {
 			),
 			"resource", resources,
 			"interaction", []*Node{Object("code", "transaction")},
+			"operation", serviceCapabilities(""),
 		)},
 	)
 }
@@ -75,8 +76,10 @@ func (r *resourceType) capability() *Node {
 			Object("name", "_lastUpdated", "definition", coreDefinition+"Resource-lastUpdated", "type", "date"))
 	}
 	n.Set("searchParam", params)
+	operations := serviceCapabilities(r.name)
 	if r.name == "Task" {
-		n.Set("operation", operationCapabilities())
+		operations = append(operations, operationCapabilities()...)
 	}
+	n.Set("operation", operations)
 	return n
 }
