@@ -269,6 +269,7 @@ func resourceTable() []resourceType {
 			}},
 
 		// What this product publishes of itself (definition.go).
+		{name: "CapabilityStatement", interactions: readOnly, search: definitionParams(), content: func() []*Node { return nil }}, // made by New
 		{name: "CodeSystem", interactions: readOnly, search: definitionParams(), content: codeSystems},
 		{name: "ValueSet", interactions: readOnly, search: definitionParams(), content: func() []*Node { return valueSets(SecondOpinionCodes) }},
 		{name: "OperationDefinition", interactions: readOnly, search: definitionParams(), content: operationDefinitions},

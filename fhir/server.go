@@ -23,7 +23,10 @@ type Config struct {
 	Log           *slog.Logger     // default: slog.Default()
 	MaxBody       int64            // bytes of a request's body; default: 4 MiB
 	Version       string           // of the program, for the CapabilityStatement
+	Built         time.Time        // when the program was built, for the CapabilityStatement; default: now
 	SecondOpinion ValueSet         // codes that mean "second opinion"; default: SecondOpinionCodes
+	Origins       []string         // web origins whose pages may call from a browser (CORS); default: none
+	SMART         *SMART           // what an authorization server offers; default: there is none
 }
 
 // Server is the FHIR surface.
@@ -39,8 +42,12 @@ type Server struct {
 	maxBody       int64
 	turns         turns
 	version       string
-	started       time.Time
+	built         time.Time
 	secondOpinion ValueSet
+	origins       []string
+	smart         *SMART
+	statement     document // the CapabilityStatement
+	smartText     document // the SMART configuration
 }
 
 // New makes a Server; Register puts it on a router.
@@ -59,7 +66,10 @@ func New(cfg Config) (*Server, error) {
 		log:           cfg.Log,
 		maxBody:       cfg.MaxBody,
 		version:       cfg.Version,
+		built:         cfg.Built,
 		secondOpinion: cfg.SecondOpinion,
+		origins:       cfg.Origins,
+		smart:         cfg.SMART,
 		resources:     map[string]*resourceType{},
 		turns:         newTurns(),
 	}
@@ -81,7 +91,10 @@ func New(cfg Config) (*Server, error) {
 		s.typeNames = append(s.typeNames, row.name)
 	}
 	s.resources["ValueSet"].content = func() []*Node { return valueSets(s.secondOpinion) } // as configured
-	s.started = s.now()
+	s.resources["CapabilityStatement"].content = func() []*Node { return []*Node{s.capabilities()} }
+	if s.built.IsZero() {
+		s.built = s.now()
+	}
 	s.store = &store{resources: s.resources, now: s.now, audit: s.audit}
 	return s, nil
 }
@@ -131,7 +144,11 @@ func (s *Server) routes() []route {
 // itself says (no such route, no such method) an OperationOutcome.
 func (s *Server) Register(e *echo.Echo) {
 	e.HTTPErrorHandler = s.fail
-	e.Use(s.observe, s.recover)
+	e.Use(s.observe, s.recover, s.cors(), s.browsers)
+	for _, p := range s.pages() {
+		e.GET(p.path, p.handle)
+		e.HEAD(p.path, p.handle)
+	}
 	for _, r := range s.routes() {
 		handle := s.admit(r)
 		e.Add(r.method, r.path, handle)

@@ -79,6 +79,9 @@ func TestErrorsNameTheSettingThatIsWrong(t *testing.T) {
 		"a base that is no URL":    {[]string{"serve", "--database-url", db.URL, "--base-url", "nonsense"}, "--base-url / OVERREAD_BASE_URL: "},
 		"no base for everybody":    {[]string{"serve", "--database-url", db.URL, "--listen", "0.0.0.0:0"}, "--base-url / OVERREAD_BASE_URL: is missing"},
 		"a code without system":    {[]string{"serve", "--database-url", db.URL, "--second-opinion-code", "111418"}, "--second-opinion-code / OVERREAD_SECOND_OPINION_CODE: "},
+		"an origin with a path":    {[]string{"serve", "--database-url", db.URL, "--cors-origin", "https://app.example/"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
+		"any origin":               {[]string{"serve", "--database-url", db.URL, "--cors-origin", "*"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
+		"SMART without endpoints":  {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--smart-configuration", "testdata/smart-without-token-endpoint.json"}, "--smart-configuration / OVERREAD_SMART_CONFIGURATION: token_endpoint is missing"},
 		"a level that is unknown":  {[]string{"serve", "--database-url", db.URL, "--log-level", "loud"}, "--log-level"},
 		"a verb that is unknown":   {[]string{"fly"}, "fly"},
 	} {

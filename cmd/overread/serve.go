@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,6 +28,8 @@ type serveCmd struct {
 	Migrate         bool          `name:"migrate" env:"OVERREAD_MIGRATE" default:"true" negatable:"" help:"Bring the schema up to this binary's at the start."`
 	MaxBody         int64         `name:"max-body" env:"OVERREAD_MAX_BODY" default:"4194304" help:"The largest request body, in bytes."`
 	SecondOpinion   []string      `name:"second-opinion-code" env:"OVERREAD_SECOND_OPINION_CODE" default:"http://dicom.nema.org/resources/ontology/DCM|111418,http://loinc.org|73575-3" placeholder:"SYSTEM|CODE" help:"A ServiceRequest with one of these in category or code asks for a second opinion (reasonCode v2-0336|S always does)."`
+	CORSOrigin      []string      `name:"cors-origin" env:"OVERREAD_CORS_ORIGIN" placeholder:"ORIGIN" help:"Web origins whose pages may call the FHIR surface from a browser, e.g. https://app.example. Exact; may be given several times."`
+	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told that tokens come from the operator."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
 }
 
@@ -79,7 +83,10 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.engine = workflow.NewEngine(db, time.Now, log)
 
-	var err error
+	smart, err := c.smart()
+	if err != nil {
+		return nil, err
+	}
 	o.surface, err = fhir.New(fhir.Config{
 		DB:            db,
 		Engine:        o.engine,
@@ -88,7 +95,10 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		Log:           log,
 		MaxBody:       c.MaxBody,
 		Version:       version,
+		Built:         built(),
 		SecondOpinion: codes(c.SecondOpinion),
+		Origins:       c.CORSOrigin,
+		SMART:         smart,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("FHIR surface: %w", err)
@@ -184,7 +194,32 @@ func (c *serveCmd) Validate() error {
 			return badSetting("second-opinion-code", "%q is not SYSTEM|CODE", code)
 		}
 	}
+	for _, origin := range c.CORSOrigin {
+		if !webOrigin.MatchString(origin) {
+			return badSetting("cors-origin", "%q is no origin as a browser sends it: scheme and host, the port where it is not the usual one, in small letters, without a slash at its end", origin)
+		}
+	}
 	return nil
+}
+
+// webOrigin is an origin as browsers write it, RFC 6454 section 6.2. It has no
+// wildcards.
+var webOrigin = regexp.MustCompile(`^https?://[a-z0-9.\-\[\]:]+$`)
+
+// smart is what an authorization server offers, nil where there is none.
+func (c *serveCmd) smart() (*fhir.SMART, error) {
+	if c.SMART == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.SMART)
+	if err != nil {
+		return nil, badSetting("smart-configuration", "%w", err)
+	}
+	smart, err := fhir.ReadSMART(text)
+	if err != nil {
+		return nil, badSetting("smart-configuration", "%w", err)
+	}
+	return smart, nil
 }
 
 // codes reads SYSTEM|CODE settings, which Validate has checked.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/overread/overread/internal/pg"
 )
@@ -30,18 +31,30 @@ func (c versionCmd) Run(t terminal) error {
 		return err
 	}
 	info := versionInfo{Version: version, Go: runtime.Version(), Schema: schema, FHIR: "4.0.1"}
-	if build, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range build.Settings {
-			if s.Key == "vcs.revision" {
-				info.Commit = s.Value
-			}
-		}
-	}
+	info.Commit = buildSetting("vcs.revision")
 	if c.JSON {
 		return printJSON(t, info)
 	}
 	t.printf("overread %s (%s, FHIR R4 %s, schema %d)\n", info.Version, info.Go, info.FHIR, info.Schema)
 	return nil
+}
+
+// built is when the source of this binary was committed, the zero time where
+// the build does not say.
+func built() time.Time {
+	at, _ := time.Parse(time.RFC3339, buildSetting("vcs.time"))
+	return at
+}
+
+func buildSetting(key string) string {
+	if build, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range build.Settings {
+			if s.Key == key {
+				return s.Value
+			}
+		}
+	}
+	return ""
 }
 
 // printJSON writes v as indented JSON to stdout.

@@ -1,0 +1,72 @@
+package fhir
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// interaction is one way to ask for what FHIR R4 http.html calls by its code. A
+// code may have several: an update goes to an id, or to a condition.
+type interaction struct {
+	code         string // of http://hl7.org/fhir/restful-interaction
+	method, path string // as in the table of routes
+	does         string
+}
+
+// interactions is the table of them. With the table of routes, which says who
+// may, and the rows of the types, which say what each type has, it is all that
+// the CapabilityStatement, the OpenAPI document and the pages know.
+var interactions = []interaction{
+	{"read", http.MethodGet, "/fhir/:type/:id", "Reads the current version. If-None-Match and If-Modified-Since answer 304 when nothing has changed."},
+	{"vread", http.MethodGet, "/fhir/:type/:id/_history/:version", "Reads one version, as it was."},
+	{"search-type", http.MethodGet, "/fhir/:type", "Finds resources by the search parameters below, page by page: follow the link \"next\"."},
+	{"search-type", http.MethodPost, "/fhir/:type/_search", "The same with the parameters in a form, which keeps them out of logs on the way."},
+	{"create", http.MethodPost, "/fhir/:type", "Creates a resource under an id of the server's. With If-None-Exist it is created only when nothing fits the condition."},
+	{"update", http.MethodPut, "/fhir/:type/:id", "Replaces a resource. With If-Match only when the version is still the one that was changed."},
+	{"update", http.MethodPut, "/fhir/:type", "Replaces the one resource that fits the condition in the address, or creates it."},
+	{"patch", http.MethodPatch, "/fhir/:type/:id", "Changes parts of a resource by a JSON Patch."},
+	{"patch", http.MethodPatch, "/fhir/:type", "Changes parts of the one resource that fits the condition in the address."},
+	{"delete", http.MethodDelete, "/fhir/:type/:id", "Deletes a resource: a read answers 410 then, and its versions stay."},
+	{"delete", http.MethodDelete, "/fhir/:type", "Deletes the one resource that fits the condition in the address."},
+	{"history-instance", http.MethodGet, "/fhir/:type/:id/_history", "Lists the versions of a resource, newest first."},
+	{"history-type", http.MethodGet, "/fhir/:type/_history", "Lists the versions of all resources of the type, newest first."},
+
+	{"capabilities", http.MethodGet, "/fhir/metadata", "The CapabilityStatement: all that is served."},
+	{"transaction", http.MethodPost, "/fhir", "Does all entries of a transaction Bundle, or none."},
+	{"history-system", http.MethodGet, "/fhir/_history", "Lists the versions of all resources, newest first."},
+	{"search-system", http.MethodGet, "/fhir", "Finds resources of several types: _type=ServiceRequest,Task."},
+	{"search-system", http.MethodPost, "/fhir/_search", "The same with the parameters in a form."},
+}
+
+// ofType tells whether the interaction is with one type of resource.
+func (i interaction) ofType() bool { return strings.Contains(i.path, ":type") }
+
+// at is the address of the interaction with a type, as people write it:
+// Patient/{id}. It is relative to the base.
+func (i interaction) at(typ string) string { return addressOf(i.path, typ) }
+
+// addressOf turns the path of a route into an address for people.
+func addressOf(path, typ string) string {
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "/fhir"), "/")
+	path = strings.Replace(path, ":type", typ, 1)
+	return strings.NewReplacer(":id", "{id}", ":version", "{version}").Replace(path)
+}
+
+// has tells whether the type has the interaction, and a route leads to it.
+func (s *Server) has(r *resourceType, i interaction) bool {
+	_, routed := s.may(i)
+	return routed && i.ofType() && r.allows(i.code)
+}
+
+// may says who may ask so, and whether a route leads there at all.
+func (s *Server) may(i interaction) (by []access.Role, routed bool) {
+	rows := s.routes()
+	at := slices.IndexFunc(rows, func(r route) bool { return r.method == i.method && r.path == i.path })
+	if at < 0 {
+		return nil, false
+	}
+	return rows[at].by, true
+}
