@@ -69,7 +69,10 @@ func (s *Server) withholdSiblings(ctx context.Context, tx pgx.Tx, d *dossier, w 
 }
 
 // tellers are the types that are withheld when they point at what is withheld.
-var tellers = []string{"DiagnosticReport", "DocumentReference", "Media", "Observation", "Provenance"}
+var tellers = []string{
+	"Basic", "Binary", "Communication", "CommunicationRequest", "DiagnosticReport", "DocumentReference",
+	"MeasureReport", "Media", "Observation", "Provenance",
+}
 
 // withholdPointers adds what points, by any of its search parameters, at what w
 // has from this place on.

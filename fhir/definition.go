@@ -182,13 +182,27 @@ func parameterDefinitions(rows []parameter) []*Node {
 
 // searchParameters are those that FHIR R4 does not have.
 func searchParameters() []*Node {
-	n := conformance("SearchParameter", "DiagnosticReport-imaging-study", "Reports by study",
-		"Finds the reports of an ImagingStudy. FHIR R4 has no parameter for it; IHE RAD-143 asks for one.")
-	n.Remove("title") // SearchParameter has none in R4
-	n.Set("code", "imaging-study")
-	n.Set("base", []string{"DiagnosticReport"})
-	n.Set("type", "reference")
-	n.Set("expression", "DiagnosticReport.imagingStudy")
-	n.Set("target", []string{"ImagingStudy"})
-	return []*Node{n}
+	return []*Node{
+		searchParameter("DiagnosticReport", "imaging-study", "imagingStudy", []string{"ImagingStudy"},
+			"Finds the reports of an ImagingStudy. FHIR R4 has no parameter for it; IHE RAD-143 asks for one."),
+		searchParameter("Binary", "security-context", "securityContext", []string{"Resource"},
+			"Finds what is protected as another resource is. FHIR R4 has no parameter for it."),
+	}
 }
+
+// searchParameter is the definition of a reference parameter of ours.
+func searchParameter(base, code, element string, targets []string, about string) *Node {
+	n := conformance("SearchParameter", base+"-"+code, "", about)
+	n.Set("code", code)
+	n.Set("base", []string{base})
+	n.Set("type", "reference")
+	n.Set("expression", base+"."+element)
+	n.Set("target", targets)
+	return n
+}
+
+// structureDefinitions are our profiles.
+func structureDefinitions() []*Node { return nil }
+
+// conceptMaps are our maps between code systems.
+func conceptMaps() []*Node { return nil }

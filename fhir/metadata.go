@@ -54,7 +54,7 @@ func (s *Server) capabilities() *Node {
 			"security", s.securityStatement(),
 			"resource", resources,
 			"interaction", s.systemInteractions(),
-			"searchParam", searchCapabilities("Resource", s.commonSearch()),
+			"searchParam", searchCapabilities(s.commonSearch()),
 			"operation", serviceCapabilities(""),
 			"compartment", s.compartmentDefinitions(),
 		)},
@@ -144,7 +144,7 @@ func (s *Server) capability(r *resourceType) *Node {
 	if r.allows("create") {
 		n.Set("referencePolicy", []string{"literal", "logical", "resolves", "enforced"})
 	}
-	n.Set("searchParam", searchCapabilities(r.name, r.searchable()))
+	n.Set("searchParam", searchCapabilities(r.searchable()))
 	n.Set("operation", slices.Concat(serviceCapabilities(r.name), caseOperations(r.name)))
 	return n
 }
@@ -159,7 +159,7 @@ func caseOperations(typ string) []*Node {
 
 // commonSearch are the parameters that every type has.
 func (s *Server) commonSearch() []searchParam {
-	return append(slices.Clone(columnParams), defined("Resource", commonParams())...)
+	return append(slices.Clone(columnParams), parsedTable()["Resource"]...)
 }
 
 // columnParams are the parameters that are columns, not elements.
@@ -177,25 +177,12 @@ func (r *resourceType) searchable() []searchParam {
 	return append(slices.Clone(columnParams), r.search...)
 }
 
-func searchCapabilities(typ string, params []searchParam) []*Node {
+func searchCapabilities(params []searchParam) []*Node {
 	var rows []*Node
 	for _, p := range params {
-		rows = append(rows, Object("name", p.name, "definition", p.definition, "type", p.kind, "documentation", p.about(typ)))
+		rows = append(rows, Object("name", p.name, "definition", p.definition, "type", p.kind, "documentation", p.expression))
 	}
 	return rows
-}
-
-// about says where the values of the parameter stand.
-func (p searchParam) about(typ string) string {
-	var elements []string
-	for _, path := range p.paths {
-		elements = append(elements, typ+"."+strings.Join(path, "."))
-	}
-	text := strings.Join(elements, " or ")
-	if p.filter != "" {
-		text += " (" + p.filter + " only)"
-	}
-	return text
 }
 
 // profilesOf are the profiles of ours on a type.

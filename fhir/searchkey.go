@@ -91,15 +91,15 @@ func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {
 		}
 		space := keySpace{tenant, row.name, p.key}
 		for _, path := range p.paths {
-			for _, value := range n.Each(path...) {
-				x.add(space, p, value, seen)
+			for _, value := range path.values(n) {
+				x.add(space, p, path, value, seen)
 			}
 		}
 	}
 	return x
 }
 
-func (x *index) add(space keySpace, p searchParam, value *Node, seen map[uuid.UUID]bool) {
+func (x *index) add(space keySpace, p searchParam, path valuePath, value *Node, seen map[uuid.UUID]bool) {
 	switch p.kind {
 	case "date":
 		if i, ok := intervalOf(value); ok {
@@ -110,7 +110,7 @@ func (x *index) add(space keySpace, p searchParam, value *Node, seen map[uuid.UU
 			x.texts = append(x.texts, textRow{p.key, fold(s), s})
 		}
 	default:
-		for _, key := range keysOf(space, p, value) {
+		for _, key := range keysOf(space, p, path, value) {
 			if !seen[key] {
 				seen[key] = true
 				x.keys = append(x.keys, key)
@@ -118,14 +118,14 @@ func (x *index) add(space keySpace, p searchParam, value *Node, seen map[uuid.UU
 		}
 	}
 	if p.kind == "reference" {
-		x.refer(p, value)
+		x.refer(p, path, value)
 	}
 }
 
 // refer notes where a reference leads.
-func (x *index) refer(p searchParam, value *Node) {
+func (x *index) refer(p searchParam, path valuePath, value *Node) {
 	to := parseReference(value.Text("reference"))
-	if !to.local() || p.filter != "" && to.typ != p.filter {
+	if !to.local() || path.only != "" && to.typ != path.only {
 		return
 	}
 	if row := (referenceRow{p.key, to.typ, to.id}); !slices.Contains(x.references, row) {
@@ -133,20 +133,22 @@ func (x *index) refer(p searchParam, value *Node) {
 	}
 }
 
-func keysOf(space keySpace, p searchParam, value *Node) []uuid.UUID {
+func keysOf(space keySpace, p searchParam, path valuePath, value *Node) []uuid.UUID {
 	switch p.kind {
 	case "token":
-		return tokenKeys(space, p, value)
+		return tokenKeys(space, path, value)
 	case "reference":
-		return referenceKeys(space, p, value)
+		return referenceKeys(space, path, value)
 	}
 	return []uuid.UUID{space.key(formURI, value.Text())}
 }
 
 // tokenKeys are the keys of a code, Coding, CodeableConcept, Identifier,
 // ContactPoint, boolean or id.
-func tokenKeys(space keySpace, p searchParam, value *Node) []uuid.UUID {
+func tokenKeys(space keySpace, path valuePath, value *Node) []uuid.UUID {
 	switch {
+	case path.typ == "Id": // a CT has thousands of instances: one key each
+		return []uuid.UUID{space.key(formCode, bareUID(value.Text()))}
 	case !value.IsObject():
 		return codingKeys(space, "", value.Text())
 	case value.Get("coding") != nil:
@@ -157,10 +159,7 @@ func tokenKeys(space keySpace, p searchParam, value *Node) []uuid.UUID {
 		return keys
 	case value.Get("code") != nil:
 		return codingKeys(space, value.Text("system"), value.Text("code"))
-	case p.name == "telecom" || p.filter != "": // ContactPoint: its system is no namespace
-		if p.filter != "" && value.Text("system") != p.filter {
-			return nil
-		}
+	case path.typ == "ContactPoint": // its system is no namespace
 		return codingKeys(space, "", value.Text("value"))
 	}
 	return codingKeys(space, value.Text("system"), value.Text("value"))
@@ -180,14 +179,17 @@ func codingKeys(space keySpace, system, code string) []uuid.UUID {
 
 // referenceKeys are the keys of a Reference: by type and id, by id, by URL, and
 // by the identifier of a logical one. Contained resources cannot be found.
-func referenceKeys(space keySpace, p searchParam, value *Node) []uuid.UUID {
+func referenceKeys(space keySpace, path valuePath, value *Node) []uuid.UUID {
 	var keys []uuid.UUID
+	if path.at.primitive != "" { // canonical
+		return []uuid.UUID{space.key(formReference, value.Text())}
+	}
 	target := parseReference(value.Text("reference"))
 	typ := target.typ
 	if typ == "" {
 		typ = value.Text("type")
 	}
-	if p.filter != "" && typ != "" && typ != p.filter {
+	if path.only != "" && typ != "" && typ != path.only {
 		return nil
 	}
 	switch {

@@ -86,7 +86,7 @@ func New(cfg Config) (*Server, error) {
 		s.secondOpinion = SecondOpinionCodes
 	}
 	for _, row := range resourceTable() {
-		row.search = defined(row.name, append(row.search, commonParams()...))
+		row.complete()
 		s.resources[row.name] = &row
 		s.typeNames = append(s.typeNames, row.name)
 	}
