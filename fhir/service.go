@@ -35,7 +35,7 @@ type service struct {
 
 // services is the table of them.
 func services() []service {
-	return slices.Concat[[]service]()
+	return slices.Concat(everythingServices())
 }
 
 // serviceRoutes are the rows of the table of routes that serve them.
