@@ -128,7 +128,7 @@ func (s *Server) readChart(patient string, in *Node) (*chart, error) {
 			q.used.Add(name, value)
 		}
 	}
-	if q.dated && q.care.low.Valid && q.care.high.Valid && q.care.high.Time.Before(q.care.low.Time) {
+	if q.dated && q.care.low.Valid && q.care.high.Valid && !q.care.high.Time.After(q.care.low.Time) {
 		return nil, fault.New(fault.Value, "the end is before the start")
 	}
 	if asked := wantedTypes(q.used["_type"]); asked != nil {

@@ -184,8 +184,8 @@ func TestEverythingOfACaseBlindedBeforeTheRevealAndWholeAfterIt(t *testing.T) {
 		for _, role := range []access.Role{access.Reader, access.Adjudicator, access.Supervisor} {
 			got := c.do(role, "GET", address, "")
 			wantAll(t, address+" as "+string(role), got, must)
-			for _, ref := range append(slices.Clone(hidden), "chest-xray-report") {
-				if strings.Contains(got.body, strings.TrimPrefix(ref, "Observation/")) && !slices.Contains(must, ref) && strings.Contains(ref, "/") && slices.Contains(got.refs(), ref) {
+			for _, ref := range hidden {
+				if slices.Contains(got.refs(), ref) {
 					t.Errorf("%s shows %s to the %s", address, ref, role)
 				}
 			}

@@ -149,7 +149,7 @@ func (s *Server) Register(e *echo.Echo) {
 		e.GET(p.path, p.handle)
 		e.HEAD(p.path, p.handle)
 	}
-	for _, r := range s.routes() {
+	for _, r := range append(s.routes(), s.serviceRoutes()...) {
 		handle := s.admit(r)
 		e.Add(r.method, r.path, handle)
 		if r.method == http.MethodGet {
