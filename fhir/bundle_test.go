@@ -112,8 +112,8 @@ func TestDifferentTransactionsAtOnceShareWhatTheyHaveInCommon(t *testing.T) {
 func TestTheSameUpdateIsDoneAgain(t *testing.T) {
 	t.Parallel()
 	r := startREST(t)
-	hold := bundleJSON(entryJSON("", "PUT", "Organization/a", "", `{"resourceType":"Organization","id":"a","active":false}`))
-	active := bundleJSON(entryJSON("", "PUT", "Organization/a", "", `{"resourceType":"Organization","id":"a","active":true}`))
+	hold := bundleJSON(entryJSON("", "PUT", "Organization/a", "", `{"resourceType":"Organization","id":"a","name":"A","active":false}`))
+	active := bundleJSON(entryJSON("", "PUT", "Organization/a", "", `{"resourceType":"Organization","id":"a","name":"A","active":true}`))
 	for _, bundle := range []string{hold, active, hold} {
 		r.post("/fhir", bundle)
 	}
@@ -147,7 +147,7 @@ func TestAFailedTransactionLeavesNothingAndNamesTheEntry(t *testing.T) {
 		{"a post to an id", entryJSON("", "POST", "Patient/1", "", patientJSON("1")), 400, "value", "Bundle.entry[1].request.url"},
 		{"a type that is not written", entryJSON("", "POST", "CodeSystem", "", `{"resourceType":"CodeSystem","status":"active","content":"complete"}`), 400, "not-supported", "Bundle.entry[1].request.url"},
 		{"a post without resource", `{"request":{"method":"POST","url":"Patient"}}`, 400, "required", "Bundle.entry[1].resource"},
-		{"the wrong status", entryJSON("", "POST", "ServiceRequest", "", strings.Replace(orderJSON("Patient/none"), "active", "sleeping", 1)), 400, "value", "Bundle.entry[1].resource.status"},
+		{"the wrong status", entryJSON("", "POST", "ServiceRequest", "", strings.Replace(orderJSON("Patient/none"), "active", "sleeping", 1)), 400, "code-invalid", "Bundle.entry[1].resource.status"},
 	}
 	before, audits := r.count("resource"), r.count("audit_event")
 	for _, c := range cases {
@@ -160,7 +160,7 @@ func TestAFailedTransactionLeavesNothingAndNamesTheEntry(t *testing.T) {
 		entryJSON("", "PUT", "Organization/a", "", `{"resourceType":"Organization","id":"a","name":"C"}`))).
 		wantAt(t, 400, "value", "Bundle.entry[1].resource")
 	r.post("/fhir", bundleJSON(entryJSON(urn+"1", "POST", "Patient", "", patientJSON("1")), entryJSON(urn+"1", "POST", "Patient", "", patientJSON("1")))).
-		wantAt(t, 400, "value", "Bundle.entry[1].fullUrl")
+		wantAt(t, 400, "invariant", "Bundle.entry[1]")
 	r.post("/fhir", bundleJSON(
 		entryJSON("", "PUT", "Patient?identifier=urn:mrn|new", "", patientJSON("new")),
 		entryJSON("", "PUT", "Patient?identifier=urn:mrn|new", "", patientJSON("new")))).

@@ -17,9 +17,11 @@ const maxIssues = 20
 // lets pass (names in another case, an object in place of a string, dangling
 // fragments, unsafe narrative), and keeps the resources that were without fault.
 type checker struct {
-	at     path
-	issues []fault.Issue
-	sound  []located
+	at       path
+	issues   []fault.Issue
+	warn     bool // looks also for what should be otherwise, and is not refused:
+	warnings []fault.Issue
+	sound    []located
 }
 
 // located is a resource and where it lies: Bundle.entry[2].resource.
@@ -60,11 +62,26 @@ func (c *checker) resource(n *Node, in *scope) {
 	}
 	before := len(c.issues)
 	if !in.inContained {
-		in.ids = containedIDs(n)
+		in.ids, in.used = containedIDs(n), map[string]bool{}
 	}
 	c.object(n, s, in)
-	if len(c.issues) == before {
+	if !in.inContained {
+		c.referred(n, in)
+	}
+	if !slices.ContainsFunc(c.issues[before:], func(i fault.Issue) bool { return i.Kind != fault.Invariant }) {
 		c.sound = append(c.sound, located{slices.Clone(c.at), n})
+	}
+}
+
+// referred is invariant dom-3: a contained resource is there for somebody who
+// refers to it, or refers to its container itself.
+func (c *checker) referred(n *Node, in *scope) {
+	for i, resource := range n.Get("contained").Items() {
+		if id := resource.Text("id"); id != "" && !in.used[id] {
+			c.at = append(c.at, segment{name: "contained", index: i})
+			c.add(fault.Invariant, "nothing refers to this contained resource, by # and its id: refer to it, or leave it out (dom-3)")
+			c.at = c.at[:len(c.at)-1]
+		}
 	}
 }
 
@@ -96,7 +113,15 @@ func (c *checker) object(n *Node, s *shape, in *scope) {
 		c.member(n, m, e, in)
 		c.at = c.at[:len(c.at)-1]
 	}
+	if !s.resource && onlyID(n) && s.name != "Element" {
+		c.add(fault.Invariant, "an id alone is no content: add a value, or leave the element out (ele-1)")
+	}
 	c.rule(n, s, in)
+}
+
+// onlyID tells an object that has nothing but an id.
+func onlyID(n *Node) bool {
+	return !slices.ContainsFunc(n.members, func(m member) bool { return strings.TrimPrefix(m.name, "_") != "id" })
 }
 
 var likeAName = regexp.MustCompile(`^_?[A-Za-z][A-Za-z0-9_]{0,63}$`)
@@ -156,13 +181,14 @@ func (c *checker) member(n *Node, m member, e *element, in *scope) {
 		}
 		return
 	}
-	if !e.list {
-		c.item(m.value, e, in)
-		return
-	}
 	twin := n.member("_" + m.name)
 	if e.companion {
 		twin = n.member(m.name[1:])
+	}
+	if !e.list {
+		c.item(m.value, e, in)
+		c.companion(m.value, twin, e)
+		return
 	}
 	if twin.IsArray() && len(twin.items) != len(m.value.items) {
 		c.add(fault.Structure, "the values and their extensions are arrays of the same length: fill the gaps with null")
@@ -173,6 +199,7 @@ func (c *checker) member(n *Node, m member, e *element, in *scope) {
 		c.at[last].index = i
 		if !item.IsNull() {
 			c.item(item, e, in)
+			c.companion(item, nth(twin, i), e)
 		} else if e.primitive == "" || !twin.IsArray() || twin.items[i].IsNull() {
 			c.add(fault.Structure, "null is no value: leave it out of the array")
 		}
@@ -182,14 +209,30 @@ func (c *checker) member(n *Node, m member, e *element, in *scope) {
 	}
 }
 
+// companion is ele-1 of a primitive without a value: _birthDate with an id and
+// no extension.
+func (c *checker) companion(v, twin *Node, e *element) {
+	if e.companion && (twin == nil || twin.IsNull()) && onlyID(v) {
+		c.add(fault.Invariant, "an id alone is no content: add a value, or leave the element out (ele-1)")
+	}
+}
+
+func nth(list *Node, i int) *Node {
+	if items := list.Items(); i < len(items) {
+		return items[i]
+	}
+	return nil
+}
+
 func (c *checker) item(v *Node, e *element, in *scope) {
 	switch {
 	case e.resource && v.IsObject():
 		c.nested(v, e, in)
 	case e.primitive != "" && !e.companion:
-		c.primitive(v, e)
+		c.primitive(v, e, in)
 	case v.IsObject():
 		c.object(v, e.shape(), in)
+		c.hold(v, e.invariants)
 	default:
 		c.add(fault.Structure, "this element has parts: write it as an object")
 	}
@@ -202,18 +245,18 @@ func (c *checker) nested(v *Node, e *element, in *scope) {
 	}
 	// FHIR R4 domainresource.html dom-2; references.html#contained for the id
 	if in.inContained {
-		c.add(fault.Structure, "a contained resource contains none itself: move it to the outer resource")
+		c.add(fault.Invariant, "a contained resource contains none itself: move it to the outer resource (dom-2)")
 		return
 	}
 	if v.Text("id") == "" {
 		c.add(fault.Required, "a contained resource needs an id, for references to it")
 	}
-	c.resource(v, &scope{inContained: true, ids: in.ids, transaction: in.transaction})
+	c.resource(v, &scope{inContained: true, id: v.Text("id"), ids: in.ids, used: in.used, transaction: in.transaction})
 }
 
 var kindNames = map[nodeKind]string{stringNode: "a string, in quotes", numberNode: "a number, without quotes", boolNode: "true or false, without quotes"}
 
-func (c *checker) primitive(v *Node, e *element) {
+func (c *checker) primitive(v *Node, e *element, in *scope) {
 	if want := jsonKinds[e.primitive]; v.kind != want && (want != nullNode || v.kind != stringNode) {
 		if want == nullNode {
 			want = stringNode
@@ -221,24 +264,25 @@ func (c *checker) primitive(v *Node, e *element) {
 		c.add(fault.Value, "write this value as %s", kindNames[want])
 		return
 	}
-	problem := ""
+	problem, kind := "", fault.Value
 	switch {
 	case v.kind == stringNode && strings.TrimSpace(v.text) == "": // FHIR R4 datatypes.html#string
 		problem = "blanks alone are no value: leave the element out"
 	case c.at[0].name == "Parameters" && strings.ContainsFunc(v.text, turnsText):
 		problem = turnedText
 	case e.codes != nil && !e.codes[v.text]:
-		problem = "not a code of " + e.valueSet
+		problem, kind = "not a code of "+e.valueSet, fault.CodeInvalid
 		if len(e.codes) <= 20 {
 			problem += ": use one of " + strings.Join(slices.Sorted(maps.Keys(e.codes)), ", ")
 		}
 	case e.primitive == "Uri" || e.primitive == "Url" || e.primitive == "Canonical":
+		in.use(v.text)
 		problem = uriProblem(v.text)
 	case e.primitive == "Xhtml":
 		problem = narrativeProblem(v.text)
 	}
 	if problem != "" {
-		c.add(fault.Value, "%s", problem)
+		c.add(kind, "%s", problem)
 	}
 }
 
@@ -262,6 +306,7 @@ func (c *checker) rule(n *Node, s *shape, in *scope) {
 		if !text.IsString() {
 			return
 		}
+		in.use(text.text)
 		if problem := referenceProblem(text.text, in); problem != "" {
 			c.addBelow("reference", problem)
 		}
@@ -274,7 +319,25 @@ func (c *checker) rule(n *Node, s *shape, in *scope) {
 	case "Extension": // FHIR R4 extensibility.html ext-1
 		hasValue := slices.ContainsFunc(n.members, func(m member) bool { return strings.HasPrefix(strings.TrimPrefix(m.name, "_"), "value") })
 		if hasValue == (n.member("extension") != nil) {
-			c.add(fault.Structure, "an extension has either a value or extensions of its own: keep or add one of them")
+			c.add(fault.Invariant, "an extension has either a value or extensions of its own: keep or add one of them (ext-1)")
+		}
+	}
+	c.hold(n, s.invariants)
+}
+
+// hold tells which invariants the object breaks.
+func (c *checker) hold(n *Node, rules []invariant) {
+	for _, rule := range rules {
+		if rule.warning && !c.warn || c.full() {
+			continue
+		}
+		issue, broken := rule.broken("", n)
+		switch issue.Expression = c.at.String() + issue.Expression; {
+		case !broken:
+		case rule.warning:
+			c.warnings = append(c.warnings, issue)
+		default:
+			c.issues = append(c.issues, issue)
 		}
 	}
 }

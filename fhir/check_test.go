@@ -51,9 +51,9 @@ func TestWhatIsNotFHIRIsRefusedWhereItStands(t *testing.T) {
 		"companion a string":         {`{"resourceType":"Patient","_birthDate":"x"}`, fault.Structure, "Patient.birthDate"},
 		"companion with a value":     {`{"resourceType":"Patient","_birthDate":{"value":"x"}}`, fault.Structure, "Patient.birthDate.value"},
 		"companion of an object":     {orderHead + `,"_code":{"id":"x"}}`, fault.Structure, "ServiceRequest._code"},
-		"code in another case":       {orderHead + `,"priority":"STAT"}`, fault.Value, "ServiceRequest.priority"},
-		"code with underscore":       {`{"resourceType":"Task","status":"in_progress","intent":"order"}`, fault.Value, "Task.status"},
-		"unknown code":               {`{"resourceType":"Task","status":"done","intent":"order"}`, fault.Value, "Task.status"},
+		"code in another case":       {orderHead + `,"priority":"STAT"}`, fault.CodeInvalid, "ServiceRequest.priority"},
+		"code with underscore":       {`{"resourceType":"Task","status":"in_progress","intent":"order"}`, fault.CodeInvalid, "Task.status"},
+		"unknown code":               {`{"resourceType":"Task","status":"done","intent":"order"}`, fault.CodeInvalid, "Task.status"},
 		"required element missing":   {`{"resourceType":"Task","status":"requested"}`, fault.Required, "Task.intent"},
 		"required element below":     {`{"resourceType":"Task","status":"requested","intent":"order","input":[{"type":{"text":"a"},"valueString":"b"},{"valueString":"c"}]}`, fault.Required, "Task.input[1].type"},
 		"required choice missing":    {`{"resourceType":"Task","status":"requested","intent":"order","input":[{"type":{"text":"a"}}]}`, fault.Required, "Task.input[0].value"},
@@ -66,25 +66,25 @@ func TestWhatIsNotFHIRIsRefusedWhereItStands(t *testing.T) {
 		"an identifier that turns":   {orderHead + `,"identifier":[{"value":"12\u202e34"}]}`, fault.Value, "ServiceRequest.identifier[0].value"},
 		"a parameter that turns":     {`{"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"a"},{"name":"x","part":[{"name":"text","valueString":"a \u2067left"}]}]}`, fault.Value, "Parameters.parameter[1].part[0].value"},
 		"code with blanks":           {orderHead + `,"language":" en"}`, fault.Value, "ServiceRequest.language"},
-		"bad base64":                 {`{"resourceType":"DiagnosticReport","status":"final","code":{"text":"a"},"presentedForm":[{"data":"%%%"}]}`, fault.Value, "DiagnosticReport.presentedForm[0].data"},
+		"bad base64":                 {`{"resourceType":"DiagnosticReport","status":"final","code":{"text":"a"},"presentedForm":[{"contentType":"text/plain","data":"%%%"}]}`, fault.Value, "DiagnosticReport.presentedForm[0].data"},
 		"javascript in a url":        {`{"resourceType":"DiagnosticReport","status":"final","code":{"text":"a"},"presentedForm":[{"url":"JavaScript:alert(1)"}]}`, fault.Value, "DiagnosticReport.presentedForm[0].url"},
 		"blank in a uri":             {orderHead + `,"implicitRules":"http://a b"}`, fault.Value, "ServiceRequest.implicitRules"},
 		"line feed in a canonical":   {orderHead + `,"instantiatesCanonical":["java\nscript:x"]}`, fault.Value, "ServiceRequest.instantiatesCanonical[0]"},
 		"malformed OID":              {orderHead + `,"identifier":[{"system":"urn:oid:1.02","value":"a"}]}`, fault.Value, "ServiceRequest.identifier[0].system"},
 		"malformed escape in a uri":  {orderHead + `,"implicitRules":"http://a/%zz"}`, fault.Value, "ServiceRequest.implicitRules"},
 		"extension without url":      {orderHead + `,"extension":[{"valueString":"a"}]}`, fault.Required, "ServiceRequest.extension[0].url"},
-		"extension of nothing":       {orderHead + `,"extension":[{"url":"http://a"}]}`, fault.Structure, "ServiceRequest.extension[0]"},
-		"extension of both":          {orderHead + `,"extension":[{"url":"http://a","valueString":"a","extension":[{"url":"b","valueString":"c"}]}]}`, fault.Structure, "ServiceRequest.extension[0]"},
+		"extension of nothing":       {orderHead + `,"extension":[{"url":"http://a"}]}`, fault.Invariant, "ServiceRequest.extension[0]"},
+		"extension of both":          {orderHead + `,"extension":[{"url":"http://a","valueString":"a","extension":[{"url":"b","valueString":"c"}]}]}`, fault.Invariant, "ServiceRequest.extension[0]"},
 		"wrong value in extension":   {orderHead + `,"extension":[{"url":"http://a","valuePeriod":{"end":"x"}}]}`, fault.Value, "ServiceRequest.extension[0].value.end"},
 		"in a companion's extension": {`{"resourceType":"Patient","birthDate":"2000","_birthDate":{"extension":[{"url":"http://a","valueDate":"x"}]}}`, fault.Value, "Patient.birthDate.extension[0].value"},
 		"extension in a companion":   {`{"resourceType":"Patient","birthDate":"2000","_birthDate":{"extension":[{"valueDate":"2000"}]}}`, fault.Required, "Patient.birthDate.extension[0].url"},
 		"reference to a wrong type":  {`{"resourceType":"ServiceRequest","status":"active","intent":"order","subject":{"reference":"Practitioner/1"}}`, fault.Value, "ServiceRequest.subject"},
-		"in a contained resource":    {orderHead + `,"contained":[{"resourceType":"Task","id":"a","status":"x","intent":"order"}]}`, fault.Value, "ServiceRequest.contained[0].status"},
+		"in a contained resource":    {orderHead + `,"contained":[{"resourceType":"Task","id":"a","status":"x","intent":"order"}]}`, fault.CodeInvalid, "ServiceRequest.contained[0].status"},
 		"required in contained":      {orderHead + `,"contained":[{"resourceType":"Task","id":"a","status":"draft"}]}`, fault.Required, "ServiceRequest.contained[0].intent"},
 		"wrong target in contained":  {orderHead + `,"contained":[{"resourceType":"Task","id":"a","status":"draft","intent":"order","encounter":{"reference":"Task/1"}}]}`, fault.Value, "ServiceRequest.contained[0].encounter"},
 		"contained without id":       {orderHead + `,"contained":[{"resourceType":"Patient"}]}`, fault.Required, "ServiceRequest.contained[0]"},
-		"contained in contained":     {orderHead + `,"contained":[{"resourceType":"Patient","id":"a","contained":[{"resourceType":"Patient","id":"b"}]}]}`, fault.Structure, "ServiceRequest.contained[0].contained[0]"},
-		"in an entry of a bundle":    {`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient"}},{"resource":` + orderHead + `,"priority":"soon"}}]}`, fault.Value, "Bundle.entry[1].resource.priority"},
+		"contained in contained":     {orderHead + `,"contained":[{"resourceType":"Patient","id":"a","contained":[{"resourceType":"Patient","id":"b"}]}]}`, fault.Invariant, "ServiceRequest.contained[0].contained[0]"},
+		"in an entry of a bundle":    {`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Patient"}},{"resource":` + orderHead + `,"priority":"soon"}}]}`, fault.CodeInvalid, "Bundle.entry[1].resource.priority"},
 		"required in an entry":       {`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Task","status":"draft"}}]}`, fault.Required, "Bundle.entry[0].resource.intent"},
 		"entry's request":            {`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST"}}]}`, fault.Required, "Bundle.entry[0].request.url"},
 		"resource of unknown type":   {`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"X"}}]}`, fault.Structure, "Bundle.entry[0].resource"},
@@ -124,7 +124,8 @@ func TestReferencesInEveryFormThatFHIRKnows(t *testing.T) {
 
 func TestConditionalReferencesAreForTransactions(t *testing.T) {
 	entry := `"entry":[{"resource":{"resourceType":"Task","status":"draft","intent":"order","for":{"reference":"Patient?identifier=http://a/b|1"}}}]}`
-	if _, err := Decode([]byte(`{"resourceType":"Bundle","type":"transaction",`+entry), ""); err != nil {
+	asked := strings.Replace(entry, `"entry":[{`, `"entry":[{"request":{"method":"POST","url":"Task"},`, 1)
+	if _, err := Decode([]byte(`{"resourceType":"Bundle","type":"transaction",`+asked), ""); err != nil {
 		t.Error(issueLines(err))
 	}
 	_, err := Decode([]byte(`{"resourceType":"Bundle","type":"collection",`+entry), "")
@@ -137,7 +138,7 @@ func TestExtensionsStandInForValuesOfPrimitives(t *testing.T) {
 		`{"resourceType":"Patient","name":[{"given":["A",null],"_given":[null,{"extension":[{"url":"http://a","valueString":"b"}]}]}]}`,
 		orderHead + `,"occurrenceTiming":{"event":[null,"2026-01-02"],"_event":[{"extension":[{"url":"http://a","valueString":"b"}]},null]}}`,
 		orderHead + `,"_occurrenceDateTime":{"extension":[{"url":"http://a","valueString":"b"}]}}`,
-		orderHead + `,"extension":[{"url":"http://a","_valueString":{"id":"x"}}]}`,
+		orderHead + `,"extension":[{"url":"http://a","_valueString":{"id":"x","extension":[{"url":"http://a","valueString":"b"}]}}]}`,
 	} {
 		n, err := Decode([]byte(body), "")
 		if err != nil {
@@ -160,7 +161,7 @@ func TestAnswersListSeveralFaultsButNotEndlessly(t *testing.T) {
 	}
 	wantIssue(t, err, fault.Structure, "Bundle.entry[0].resource.status")
 	wantIssue(t, err, fault.Structure, "Bundle.entry[0].resource.code")
-	wantIssue(t, err, fault.Value, "Bundle.entry[0].resource.priority")
+	wantIssue(t, err, fault.CodeInvalid, "Bundle.entry[0].resource.priority")
 	wantIssue(t, err, fault.Required, "Bundle.entry[1].resource.status")
 }
 

@@ -36,16 +36,21 @@ func Validate(n *Node) error {
 
 func check(n *Node) error {
 	c := &checker{}
+	c.all(n)
+	if len(c.issues) > 0 {
+		return &fault.Error{Issues: c.issues[:min(len(c.issues), maxIssues)]}
+	}
+	return nil
+}
+
+// all is everything that FHIR R4 itself demands of a resource.
+func (c *checker) all(n *Node) {
 	c.root(n)
 	for _, each := range c.sound {
 		if !c.full() {
 			c.issues = append(c.issues, unmarshalIssues(each)...)
 		}
 	}
-	if len(c.issues) > 0 {
-		return &fault.Error{Issues: c.issues[:min(len(c.issues), maxIssues)]}
-	}
-	return nil
 }
 
 var unmarshaller = sync.OnceValue(func() *jsonformat.Unmarshaller {

@@ -20,6 +20,8 @@ type shape struct {
 	resource bool
 	elements map[string]*element // also valueString for value[x], and _birthDate
 	choices  map[string][]string // value: valueBase64Binary, valueBoolean, ...
+
+	invariants []invariant
 }
 
 // element is one name that a type has in JSON.
@@ -34,6 +36,8 @@ type element struct {
 	valueSet  string          // and its address
 	targets   []string        // of a Reference: the types that it may lead to; empty for any
 	message   protoreflect.MessageDescriptor
+
+	invariants []invariant // of this element, beside those of its type
 }
 
 // jsonKinds: what primitives are in JSON, strings where not said. FHIR R4 json.html#primitive
@@ -93,6 +97,7 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 		elements: map[string]*element{},
 		choices:  map[string][]string{},
 	}
+	s.invariants = invariantsOn(fhirPath(message))
 	fields := message.Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
@@ -108,10 +113,36 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 			s.add(field.JSONName(), e)
 		}
 	}
+	if s.resource && s.elements["contained"] != nil {
+		s.invariants = append(invariantsOn("DomainResource"), s.invariants...)
+	}
+	for _, e := range s.elements {
+		if topLevel(e.message) && !e.companion {
+			e.invariants = invariantsOn(fhirPath(message) + "." + e.name)
+		}
+	}
 	if s.name == "Extension" {
 		delete(s.elements, "_url") // FHIR R4 extensibility.html: url is an attribute, not an element
 	}
 	return s
+}
+
+// fhirPath of a type is its name, and of what only one element is made of the
+// path of that element: Bundle.entry.
+func fhirPath(message protoreflect.MessageDescriptor) string {
+	name := string(message.Name())
+	if topLevel(message) {
+		return name
+	}
+	return fhirPath(message.Parent().(protoreflect.MessageDescriptor)) + "." + strings.ToLower(name[:1]) + name[1:]
+}
+
+func topLevel(message protoreflect.MessageDescriptor) bool {
+	return message.Parent() == message.ParentFile()
+}
+
+func invariantsOn(what string) []invariant {
+	return slices.DeleteFunc(invariants(), func(v invariant) bool { return v.on != what })
 }
 
 func (s *shape) addChoice(field protoreflect.FieldDescriptor) {

@@ -16,6 +16,8 @@ var kinds = map[fault.Kind]struct {
 	fault.Structure:        {"structure", http.StatusBadRequest},
 	fault.Required:         {"required", http.StatusBadRequest},
 	fault.Value:            {"value", http.StatusBadRequest},
+	fault.CodeInvalid:      {"code-invalid", http.StatusBadRequest},
+	fault.Invariant:        {"invariant", http.StatusBadRequest},
 	fault.TooLarge:         {"too-long", http.StatusRequestEntityTooLarge},
 	fault.NotSupported:     {"not-supported", http.StatusBadRequest},
 	fault.MediaType:        {"not-supported", http.StatusUnsupportedMediaType},

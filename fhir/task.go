@@ -50,6 +50,9 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	say(t, "requester", src.Requester)
 	t.Set("owner", src.Owner)
 	t.Set("lastModified", instant(src.At))
+	if authored := t.Text("authoredOn"); !mayFollow(authored, instant(src.At)) {
+		t.Set("lastModified", authored) // the placer's clock is ahead of ours (invariant inv-1)
+	}
 	t.Set("restriction", restriction(t, src.Due))
 	t.Set("executionPeriod", executionPeriod(c))
 	t.Set("output", taskOutput(c))

@@ -46,8 +46,23 @@ func scheme(text string) string {
 // scope is what a reference may point at from where it stands.
 type scope struct {
 	inContained bool            // the resource is itself contained
+	id          string          // and this is its id
 	ids         map[string]bool // of the contained resources of the same container
+	used        map[string]bool // of them, those that somebody refers to, and those that refer to their container
 	transaction bool            // conditional references are allowed
+}
+
+// use notes that something refers to a contained resource, or from one to its
+// container (invariant dom-3).
+func (in *scope) use(text string) {
+	fragment, ok := strings.CutPrefix(text, "#")
+	switch {
+	case !ok || in.used == nil:
+	case fragment == "":
+		in.used[in.id] = true
+	default:
+		in.used[fragment] = true
+	}
 }
 
 // referenceProblem says what is wrong with Reference.reference, "" if nothing.
@@ -57,7 +72,7 @@ func referenceProblem(text string, in *scope) string {
 		if in.ids[fragment] || fragment == "" && in.inContained {
 			return ""
 		}
-		return "no contained resource has this id: add it to contained, or refer to a resource of its own"
+		return "no contained resource has this id: add it to contained, or refer to a resource of its own (ref-1)"
 	}
 	if problem := uriProblem(text); problem != "" {
 		return problem

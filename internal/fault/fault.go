@@ -19,6 +19,8 @@ const (
 	Structure        Kind = "structure"      // the text is not well-formed, or not FHIR
 	Required         Kind = "required"       // an element is missing
 	Value            Kind = "value"          // an element has a value that it may not have
+	CodeInvalid      Kind = "code-invalid"   // a code is not in the value set of its element
+	Invariant        Kind = "invariant"      // elements of one resource contradict each other
 	TooLarge         Kind = "too-large"      // body, depth or number of elements over the limit
 	NotSupported     Kind = "not-supported"  // well-formed, but not served here
 	MediaType        Kind = "media-type"     // Content-Type is not FHIR JSON
