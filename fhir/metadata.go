@@ -144,6 +144,9 @@ func (s *Server) capability(r *resourceType) *Node {
 	if r.allows("create") {
 		n.Set("referencePolicy", []string{"literal", "logical", "resolves", "enforced"})
 	}
+	forward, backward := s.includesOf(r)
+	n.Set("searchInclude", forward)
+	n.Set("searchRevInclude", backward)
 	n.Set("searchParam", searchCapabilities(r.searchable()))
 	n.Set("operation", slices.Concat(serviceCapabilities(r.name), caseOperations(r.name)))
 	return n

@@ -65,9 +65,16 @@ func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.
 	if !idPattern.MatchString(c.Param("id")) {
 		return notFound()
 	}
+	shown, err := viewOf(c.Param("type"), c.QueryParams())
+	if err != nil {
+		return err
+	}
 	found, err := inTenant(c.Request().Context(), s, actor, get)
 	if err == nil {
 		found, err = redacted(actor, found)
+	}
+	if err == nil {
+		found.Body, err = shown.of(found)
 	}
 	if err != nil {
 		return err
@@ -81,9 +88,17 @@ func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.
 
 // readContent reads what is part of the program.
 func (s *Server) readContent(c echo.Context, row *resourceType) error {
+	shown, err := viewOf(row.name, c.QueryParams())
+	if err != nil {
+		return err
+	}
 	for _, n := range row.content() {
 		if n.Text("id") == c.Param("id") {
-			return write(c, http.StatusOK, n.Bytes())
+			body, err := shown.of(Stored{Body: n.Bytes()})
+			if err != nil {
+				return err
+			}
+			return write(c, http.StatusOK, body)
 		}
 	}
 	return notFound()

@@ -24,7 +24,7 @@ var redactions = map[string]struct {
 }
 
 // redacted is the resource as the actor may have it. What was taken out of is
-// tagged, FHIR R4 resource.html#simple-tags.
+// tagged.
 func redacted(actor access.Actor, r Stored) (Stored, error) {
 	rule, ok := redactions[r.Type]
 	if !ok || !hidesOriginals(actor) || r.Body == nil {
@@ -44,7 +44,7 @@ func redacted(actor access.Actor, r Stored) (Stored, error) {
 	}
 	if string(n.Bytes()) != whole {
 		dropUnused(n)
-		n.Get("meta").Append("tag", coding("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED", ""))
+		subset(n)
 		r.Body = n.Bytes()
 	}
 	return r, nil
@@ -65,12 +65,46 @@ func dropUnused(n *Node) {
 	}
 }
 
-// mayAsk refuses a search that would tell a reader what is redacted.
-func mayAsk(actor access.Actor, q *query) error {
+// mayAsk refuses a search that would tell a reader what is redacted, wherever on
+// its way it asks.
+func (s *Server) mayAsk(actor access.Actor, q *query) error {
+	if err := s.mayRead(actor, q.row); err != nil {
+		return err
+	}
 	for _, c := range q.criteria {
-		if hidesOriginals(actor) && slices.Contains(redactions[q.row.name].params, c.param) {
-			return fault.New(fault.Forbidden, "who has read a study is not for readers: %s cannot be searched by %s in the role %s", q.row.name, c.param, actor.Role)
+		if err := s.mayUse(actor, q.row, c.param); err != nil {
+			return err
+		}
+	}
+	if q.within != nil {
+		for _, key := range q.within.params {
+			if err := s.mayUse(actor, q.row, key); err != nil {
+				return err
+			}
+		}
+	}
+	for _, h := range q.hops {
+		owner := q.row
+		if h.back {
+			owner = h.to.row
+		}
+		if err := s.mayUse(actor, owner, h.param); err != nil {
+			return err
+		}
+		if err := s.mayAsk(actor, h.to); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// mayRead refuses a type of resource that is not for the actor at all.
+func (s *Server) mayRead(access.Actor, *resourceType) error { return nil }
+
+// mayUse refuses a search parameter that would tell a reader what is redacted.
+func (s *Server) mayUse(actor access.Actor, row *resourceType, key string) error {
+	if !hidesOriginals(actor) || !slices.Contains(redactions[row.name].params, key) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "who has read a study is not for readers: %s cannot be searched by %s in the role %s", row.name, key, actor.Role)
 }

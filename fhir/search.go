@@ -2,12 +2,11 @@ package fhir
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -22,38 +21,89 @@ func (s *Server) search(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	return s.answer(c, actor, row.name, []*query{{row: row, tenant: actor.Tenant}})
+}
+
+// searchSystem is GET /fhir?_type=... and POST /fhir/_search: several types at
+// once, by the parameters that all of them have.
+func (s *Server) searchSystem(c echo.Context, actor access.Actor) error {
+	queries, err := s.typesAsked(c, actor)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, actor, "", queries)
+}
+
+// searchCompartment is GET /fhir/Patient/{id}/{type}?..., FHIR R4
+// http.html#vsearch; with * for the type, all types at once.
+func (s *Server) searchCompartment(c echo.Context, actor access.Actor) error {
+	owner, id, member := c.Param("type"), c.Param("id"), c.Param("member")
+	queries, err := s.compartmentOf(actor, owner, id, member)
+	if err != nil {
+		return err
+	}
+	return s.answer(c, actor, owner+"/"+id+"/"+member, queries)
+}
+
+// typesAsked are the types of _type, or all of which the actor may search. A
+// search of them all is for those who can name what they look for by the
+// parameters that all types have.
+func (s *Server) typesAsked(c echo.Context, actor access.Actor) ([]*query, error) {
+	asked, err := s.asked(c)
+	if err != nil {
+		return nil, err
+	}
+	names := s.typeNames
+	if asked.Has("_type") {
+		names = strings.Split(strings.Join(asked["_type"], ","), ",")
+	}
+	var queries []*query
+	for _, name := range names {
+		row := s.resources[name]
+		if row == nil || !row.allows("search-type") {
+			if !asked.Has("_type") {
+				continue
+			}
+			return nil, fault.New(fault.NotSupported, "_type names a type that is not searched here; /fhir/metadata lists those that are")
+		}
+		if slices.ContainsFunc(queries, func(q *query) bool { return q.row == row }) || !asked.Has("_type") && s.mayRead(actor, row) != nil {
+			continue
+		}
+		queries = append(queries, &query{row: row, tenant: actor.Tenant})
+	}
+	return queries, nil
+}
+
+// answer is what all searches have in common.
+func (s *Server) answer(c echo.Context, actor access.Actor, path string, queries []*query) error {
 	asked, err := s.asked(c)
 	if err != nil {
 		return err
 	}
 	lenient := prefers(c, "handling=lenient")
 	ctx := c.Request().Context()
-	page, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
-		q, err := s.parseQuery(ctx, tx, actor.Tenant, row, asked, lenient)
-		if err != nil {
+	bundle, err := inSnapshot(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
+		a := &inquiry{path: path}
+		for _, q := range queries {
+			each := *q // the transaction may be run again
+			a.queries = append(a.queries, &each)
+		}
+		if err := s.understand(ctx, tx, actor, a, asked, lenient); err != nil {
 			return nil, err
 		}
-		if err := mayAsk(actor, q); err != nil {
-			return nil, err
-		}
-		if q.count == 0 {
-			total, err := q.total(ctx, tx, actor)
-			return s.summary(q, total), err
-		}
-		found, err := s.answer(ctx, tx, actor, q)
-		if err != nil {
-			return nil, err
-		}
-		return s.searchset(q, found), nil
+		return s.searchset(ctx, tx, actor, a)
 	})
 	if err != nil {
 		return err
 	}
-	return write(c, http.StatusOK, page)
+	return write(c, http.StatusOK, bundle)
 }
 
 // asked are the parameters of the address and, of a POST, of the form.
 func (s *Server) asked(c echo.Context) (url.Values, error) {
+	if known, ok := c.Get("asked").(url.Values); ok {
+		return known, nil // a body can be read once
+	}
 	asked, err := url.ParseQuery(c.Request().URL.RawQuery)
 	if err == nil && c.Request().Method == http.MethodPost {
 		var body []byte
@@ -69,28 +119,8 @@ func (s *Server) asked(c echo.Context) (url.Values, error) {
 	if err != nil {
 		return nil, fault.New(fault.Value, "the search parameters are not escaped as a URL wants it: name=value&name=value")
 	}
+	c.Set("asked", asked)
 	return asked, nil
-}
-
-// parseQuery understands a question. References to the EHR's own resources are
-// looked up, so that patient=https://ehr.example/Patient/9 finds what came from
-// there.
-func (s *Server) parseQuery(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, row *resourceType, asked url.Values, lenient bool) (*query, error) {
-	var failed error
-	q, err := parseQuery(tenant, row, asked, lenient, func(space keySpace, reference string) (ways, ids []string) {
-		ways, err := s.knownAs(ctx, tx, reference)
-		if err == nil && space.typ == "Task" && (space.param == "focus" || space.param == "based-on") {
-			ids, err = tasksOfOrders(ctx, tx, ways)
-		}
-		if err != nil {
-			failed = err
-		}
-		return ways, ids
-	})
-	if failed != nil {
-		return nil, failed
-	}
-	return q, err
 }
 
 // knownAs are the ways in which a reference may be stored here.
@@ -114,85 +144,12 @@ func (s *Server) knownAs(ctx context.Context, tx pgx.Tx, reference string) ([]st
 	return ways, err
 }
 
-// answer finds one more than a page, to know whether there is a next one.
-func (s *Server) answer(ctx context.Context, tx pgx.Tx, actor access.Actor, q *query) ([]Stored, error) {
-	if q.row.content != nil {
-		return q.findContent(), nil
-	}
-	found, err := q.find(ctx, tx, actor, q.count+1)
-	for i := range found {
-		if err == nil {
-			found[i], err = redacted(actor, found[i])
-		}
-	}
-	return found, err
-}
-
-// findContent searches what is part of the program. It is little, and all on
-// one page.
-func (q *query) findContent() []Stored {
-	var found []Stored
-	for _, n := range q.row.content() {
-		if q.matches(n) {
-			found = append(found, Stored{Type: n.Type(), ID: n.Text("id"), Body: n.Bytes()})
-		}
-	}
-	q.count = max(q.count, len(found))
-	return found
-}
-
-// summary is the answer to _count=0, which FHIR R4 search.html#count takes for
-// _summary=count.
-func (s *Server) summary(q *query, total int) []byte {
-	return Object("resourceType", "Bundle", "type", "searchset", "total", total,
-		"link", []*Node{Object("relation", "self", "url", s.searchURL(q, q.used))}).Bytes()
-}
-
-// searchset is the Bundle of a page. The resources go in as they are kept.
-func (s *Server) searchset(q *query, found []Stored) []byte {
-	more := len(found) > q.count
-	if more {
-		found = found[:q.count]
-	}
-	b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"searchset"`...)
-	if !more && q.after.id == "" {
-		b = append(b, `,"total":`...) // known without counting
-		b = appendJSON(b, len(found))
-	}
-	b = append(b, `,"link":[{"relation":"self","url":`...)
-	b = appendJSON(b, s.searchURL(q, q.used))
-	if more {
-		next := url.Values{}
-		maps.Copy(next, q.used)
-		last := found[len(found)-1]
-		next.Set("_after", cursor{last.ID, last.LastUpdated}.String())
-		b = append(b, `},{"relation":"next","url":`...)
-		b = appendJSON(b, s.searchURL(q, next))
-	}
-	b = append(b, `}]`...)
-	for i, r := range found {
-		b = append(b, []string{`,"entry":[`, `,`}[min(i, 1)]...)
-		b = append(b, `{"fullUrl":`...)
-		b = appendJSON(b, s.baseURL+"/"+r.Reference())
-		b = append(b, `,"resource":`...)
-		b = append(b, r.Body...)
-		b = append(b, `,"search":{"mode":"match"}}`...)
-	}
-	if len(found) > 0 {
-		b = append(b, ']')
-	}
-	return append(b, '}')
-}
-
-func (s *Server) searchURL(q *query, values url.Values) string {
-	u := s.baseURL + "/" + q.row.name
-	if len(values) > 0 {
-		u += "?" + values.Encode()
-	}
-	return u
-}
-
-func appendJSON(b []byte, value any) []byte {
-	text, _ := json.Marshal(value) // strings and numbers only
-	return append(b, text...)
+// inSnapshot is inTenant for what only reads, all of it of one moment.
+func inSnapshot[T any](ctx context.Context, s *Server, actor access.Actor, fn func(tx pgx.Tx) (T, error)) (T, error) {
+	var result T
+	err := s.db.Snapshot(ctx, actor.Tenant, func(tx pgx.Tx) (err error) {
+		result, err = fn(tx)
+		return err
+	})
+	return result, err
 }

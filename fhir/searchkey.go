@@ -58,6 +58,7 @@ type index struct {
 	texts      []textRow
 	references []referenceRow
 	quantities []quantityRow
+	sorts      map[string]extent // by parameter: searchsort.go
 }
 
 // referenceRow is where a reference leads, when that is a resource here.
@@ -104,10 +105,12 @@ func (x *index) add(space keySpace, p searchParam, path valuePath, value *Node, 
 	case "date":
 		if i, ok := intervalOf(value); ok {
 			x.dates = append(x.dates, dateRow{p.key, i})
+			x.sortBy(p, sortableTime(i.low))
 		}
 	case "string":
 		for _, s := range stringsOf(value) {
 			x.texts = append(x.texts, textRow{p.key, fold(s), s})
+			x.sortBy(p, fold(s))
 		}
 	default:
 		for _, key := range keysOf(space, p, path, value) {
@@ -117,8 +120,11 @@ func (x *index) add(space keySpace, p searchParam, path valuePath, value *Node, 
 			}
 		}
 	}
-	if p.kind == "reference" {
+	switch p.kind {
+	case "reference":
 		x.refer(p, path, value)
+	case "token", "uri":
+		x.sortBy(p, sortableCode(p, value))
 	}
 }
 
@@ -227,6 +233,11 @@ func (x *index) args(r Stored, actor access.Actor) pgx.NamedArgs {
 	args["quantity_highs"] = column(x.quantities, func(q quantityRow) string { return q.high })
 	args["systems"] = column(x.quantities, func(q quantityRow) string { return q.system })
 	args["codes"] = column(x.quantities, func(q quantityRow) string { return q.code })
+	sorts := x.sortRows()
+	args["sort_params"] = column(sorts, func(r sortRow) string { return r.param })
+	args["sort_values"] = column(sorts, func(r sortRow) string { return r.value })
+	args["lowests"] = column(sorts, func(r sortRow) bool { return r.lowest })
+	args["highests"] = column(sorts, func(r sortRow) bool { return r.highest })
 	args["units"] = column(x.quantities, func(q quantityRow) string { return q.unit })
 	return args
 }

@@ -1,8 +1,6 @@
 package fhir
 
 import (
-	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -12,16 +10,15 @@ import (
 	"github.com/overread/overread/internal/fault"
 )
 
-// A query is a search as it was understood: FHIR R4 search.html. Criteria
-// are all to be met; each by any of its alternatives.
+// A query is what the resources of one type must meet: FHIR R4 search.html.
+// Criteria and hops are all to be met; each by any of its alternatives. What
+// else a search says (order, pages, includes) is in inquiry.
 type query struct {
 	row      *resourceType
 	tenant   uuid.UUID
 	criteria []criterion
-	count    int
-	sort     string // a column of sorts
-	after    cursor
-	used     url.Values // what of the question was used, for the self link
+	hops     []hop        // chains and _has: searchchain.go
+	within   *compartment // nil: anywhere
 }
 
 // criterion is one parameter of the question; of its fields those of its kind
@@ -51,36 +48,6 @@ type lookup func(space keySpace, reference string) (ways, ids []string)
 // maxValues bounds the alternatives in one question, all parameters together.
 const maxValues = 200
 
-// parseQuery understands a question about a type. What it does not know is
-// refused, or left out where lenient (FHIR R4 search.html#errors); a value that
-// cannot be read is always refused. known turns the EHR's own references into
-// ours.
-func parseQuery(tenant uuid.UUID, row *resourceType, asked url.Values, lenient bool, known lookup) (*query, error) {
-	q := &query{row: row, tenant: tenant, count: defaultCount, sort: "-_id", used: url.Values{}}
-	values := 0
-	for _, name := range slices.Sorted(maps.Keys(asked)) {
-		for _, value := range asked[name] {
-			if err := readable(name, value); err != nil {
-				return nil, err
-			}
-			values += 1 + strings.Count(value, ",")
-			if values > maxValues {
-				return nil, fault.New(fault.TooLarge, "more than %d values in one search: split it", maxValues)
-			}
-			taken, err := q.take(name, value, known)
-			switch {
-			case err != nil:
-				return nil, err
-			case taken:
-				q.used.Add(name, value)
-			case !lenient:
-				return nil, q.unknown(name)
-			}
-		}
-	}
-	return q, nil
-}
-
 // readable refuses what no stored text can be equal to, before PostgreSQL does.
 // The text of the refusal does not repeat it.
 func readable(name, value string) error {
@@ -95,30 +62,9 @@ func readable(name, value string) error {
 	return nil
 }
 
-func (q *query) unknown(name string) error {
-	names := []string{"_id", "_lastUpdated"}
-	for _, p := range q.row.search {
-		names = append(names, p.name)
-	}
-	for result := range resultParams {
-		if result != "_after" {
-			names = append(names, result)
-		}
-	}
-	slices.Sort(names)
-	given := "this search parameter"
-	if short := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-:."); short == "" && len(name) < 64 {
-		given = "the search parameter " + name
-	}
-	return fault.New(fault.NotSupported, "%s cannot search by %s; it can by: %s (or send Prefer: handling=lenient)",
-		q.row.name, given, strings.Join(names, ", "))
-}
-
-// take adds one parameter; taken is false when the type has no such parameter.
+// take adds one parameter of the type itself; taken is false when it has no such
+// parameter.
 func (q *query) take(name, value string, known lookup) (taken bool, err error) {
-	if set, ok := resultParams[name]; ok {
-		return true, set(q, value)
-	}
 	name, modifier, _ := strings.Cut(name, ":")
 	if value == "" { // ignoring it would answer with everything
 		if _, ok := q.row.param(name); !ok && name != "_id" && name != "_lastUpdated" {
@@ -279,6 +225,9 @@ func (q *query) matches(n *Node) bool {
 
 // byKeys tells whether matches can judge the query.
 func (q *query) byKeys() bool {
+	if len(q.hops) > 0 {
+		return false
+	}
 	for _, c := range q.criteria {
 		if c.spans != nil || c.texts != nil {
 			return false

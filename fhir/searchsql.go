@@ -11,61 +11,6 @@ import (
 	"github.com/overread/overread/internal/access"
 )
 
-// find answers a query with up to limit resources, in the query's order, that
-// the actor may see.
-func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit int) ([]Stored, error) {
-	b := q.where(actor)
-	b.page(q)
-	b.args["limit"] = limit
-	order := sorts[q.sort]
-	rows, err := tx.Query(ctx, `
-		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
-		FROM resource_search r
-		WHERE r.type = @type
-		  AND NOT r.deleted`+b.conditions()+`
-		ORDER BY r.`+order.column+` `+order.direction+`, r.id `+order.direction+`
-		LIMIT @limit`, b.args)
-	if err != nil {
-		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
-	if err != nil {
-		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
-	}
-	return found, nil
-}
-
-// total counts all that find would find, page after page. Nothing else counts:
-// it reads every match.
-func (q *query) total(ctx context.Context, tx pgx.Tx, actor access.Actor) (n int, err error) {
-	if q.row.content != nil {
-		return len(q.findContent()), nil
-	}
-	b := q.where(actor)
-	err = tx.QueryRow(ctx, `
-		SELECT count(*)
-		FROM resource_search r
-		WHERE r.type = @type
-		  AND NOT r.deleted`+b.conditions(), b.args).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count %s: %w", q.row.name, err)
-	}
-	return n, nil
-}
-
-// where are the conditions of a query on what the actor may see.
-func (q *query) where(actor access.Actor) *sqlBuilder {
-	b := &sqlBuilder{args: pgx.NamedArgs{"type": q.row.name}}
-	for _, c := range q.criteria {
-		b.criterion(c)
-	}
-	if hidesOriginals(actor) {
-		b.where = append(b.where, notHidden)
-		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
-	}
-	return b
-}
-
 // sqlBuilder makes the WHERE of a query. All that a client said is in args.
 type sqlBuilder struct {
 	where []string
@@ -183,20 +128,6 @@ func (b *sqlBuilder) text(m textMatch) string {
 	}
 	from := b.arg(m.text)
 	return `(v.folded >= ` + from + ` AND v.folded < ` + b.arg(m.text+"\U0010FFFF") + `)`
-}
-
-// page continues after the cursor.
-func (b *sqlBuilder) page(q *query) {
-	if q.after.id == "" {
-		return
-	}
-	order := sorts[q.sort]
-	sign := map[string]string{"ASC": ">", "DESC": "<"}[order.direction]
-	if order.column == "id" {
-		b.where = append(b.where, `r.id `+sign+` `+b.arg(q.after.id))
-		return
-	}
-	b.where = append(b.where, `(r.last_updated, r.id) `+sign+` (`+b.arg(q.after.lastUpdated)+`::timestamptz, `+b.arg(q.after.id)+`)`)
 }
 
 // hidesOriginals tells whether blinding concerns the actor: everybody who

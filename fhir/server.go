@@ -129,6 +129,11 @@ func (s *Server) routes() []route {
 		{"GET", "/fhir/:type/:id/_history/:version", anybody, s.vread},
 		{"GET", "/fhir/:type", anybody, s.search},
 		{"POST", "/fhir/:type/_search", anybody, s.search},
+		{"GET", compartmentPath, anybody, s.searchCompartment},
+		{"POST", compartmentPath + "/_search", anybody, s.searchCompartment},
+		{"GET", "/fhir", anybody, s.searchSystem},
+		{"GET", "/fhir/", anybody, s.searchSystem},
+		{"POST", "/fhir/_search", anybody, s.searchSystem},
 
 		{"POST", "/fhir/:type", writers, s.create},
 		{"PUT", "/fhir/:type/:id", writers, s.update},

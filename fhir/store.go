@@ -205,7 +205,7 @@ func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, n *N
 const indexVersion = 1
 
 // indexTables hold what a resource can be found by, besides resource.keys.
-var indexTables = []string{"resource_date", "resource_string", "resource_reference", "resource_quantity"}
+var indexTables = []string{"resource_date", "resource_string", "resource_reference", "resource_quantity", "resource_sort"}
 
 // indexRows are the parts of a WITH that write the rows of the indexTables for
 // the one row of owner, from the arguments of index.args.
@@ -222,6 +222,10 @@ func indexRows(owner string) string {
 			INSERT INTO resource_reference (tenant_id, type, id, param, target_type, target_id)
 			SELECT tenant_id, type, id, param, target_type, target_id
 			FROM owner, unnest(@reference_params::text[], @target_types::text[], @target_ids::text[]) AS r (param, target_type, target_id)
+		), sorts AS (
+			INSERT INTO resource_sort (tenant_id, type, id, param, value, lowest, highest)
+			SELECT tenant_id, type, id, param, value, lowest, highest
+			FROM owner, unnest(@sort_params::text[], @sort_values::text[], @lowests::boolean[], @highests::boolean[]) AS s (param, value, lowest, highest)
 		), quantities AS (
 			INSERT INTO resource_quantity (tenant_id, type, id, param, low, high, system, code, unit)
 			SELECT tenant_id, type, id, param, low::numeric, high::numeric, system, code, unit

@@ -35,6 +35,21 @@ CREATE TABLE resource_quantity (
 CREATE INDEX resource_quantity_range ON resource_quantity (tenant_id, type, param, low, high);
 CREATE INDEX resource_quantity_owner ON resource_quantity (tenant_id, type, id);
 
+-- What a resource can be sorted by: of each parameter the lowest and the highest
+-- value, in one row where they are the same, as a text whose order byte by byte
+-- is the order meant (fhir/searchsort.go).
+CREATE TABLE resource_sort (
+    tenant_id uuid    NOT NULL,
+    type      text    COLLATE "C" NOT NULL,
+    id        text    COLLATE "C" NOT NULL,
+    param     text    COLLATE "C" NOT NULL,
+    value     text    COLLATE "C" NOT NULL,
+    lowest    boolean NOT NULL,
+    highest   boolean NOT NULL
+);
+CREATE INDEX resource_sort_value ON resource_sort (tenant_id, type, param, value, id);
+CREATE INDEX resource_sort_owner ON resource_sort (tenant_id, type, id, param);
+
 -- The transaction that wrote a version, so that the pages of one search all
 -- look at the same moment (pg_visible_in_snapshot). What is here already counts
 -- as written before every moment.
@@ -61,19 +76,19 @@ CREATE INDEX audit_event_id ON audit_event (tenant_id, (audit_id::text COLLATE "
 DO $$
 DECLARE t text;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['resource_reference', 'resource_quantity'] LOOP
+    FOREACH t IN ARRAY ARRAY['resource_reference', 'resource_quantity', 'resource_sort'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
         EXECUTE format('CREATE POLICY one_tenant ON %I TO overread_app USING (tenant_id = overread_tenant())', t);
     END LOOP;
     FOREACH t IN ARRAY ARRAY['resource_history', 'resource_date', 'resource_string',
-                             'resource_reference', 'resource_quantity', 'audit_event'] LOOP
+                             'resource_reference', 'resource_quantity', 'resource_sort', 'audit_event'] LOOP
         EXECUTE format('CREATE POLICY search_view ON %I FOR SELECT TO overread_search USING (true)', t);
         EXECUTE format('GRANT SELECT ON %I TO overread_search', t);
     END LOOP;
 END $$;
 -- +goose StatementEnd
-GRANT SELECT, INSERT, DELETE ON resource_reference, resource_quantity TO overread_app;
+GRANT SELECT, INSERT, DELETE ON resource_reference, resource_quantity, resource_sort TO overread_app;
 
 -- The views through which searches read, as in 00005: operators that are not
 -- leakproof (of arrays, of the order of texts) can use an index here.
@@ -105,7 +120,9 @@ CREATE VIEW quantity_search AS
     SELECT tenant_id, type, id, param, low, high, system, code, unit FROM resource_quantity WHERE tenant_id = overread_tenant();
 CREATE VIEW reference_search AS
     SELECT tenant_id, type, id, param, target_type, target_id FROM resource_reference WHERE tenant_id = overread_tenant();
-GRANT SELECT ON resource_search, history_search, audit_search, date_search, string_search, quantity_search, reference_search
+CREATE VIEW sort_search AS
+    SELECT tenant_id, type, id, param, value, lowest, highest FROM resource_sort WHERE tenant_id = overread_tenant();
+GRANT SELECT ON resource_search, history_search, audit_search, date_search, string_search, quantity_search, reference_search, sort_search
     TO overread_app;
 
 -- +goose StatementBegin
@@ -123,7 +140,7 @@ BEGIN
     END IF;
     GRANT CREATE ON SCHEMA public TO overread_search;
     FOREACH v IN ARRAY ARRAY['resource_search', 'history_search', 'audit_search', 'date_search',
-                             'string_search', 'quantity_search', 'reference_search'] LOOP
+                             'string_search', 'quantity_search', 'reference_search', 'sort_search'] LOOP
         EXECUTE format('ALTER VIEW %I OWNER TO overread_search', v);
     END LOOP;
     REVOKE CREATE ON SCHEMA public FROM overread_search;

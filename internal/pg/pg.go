@@ -79,13 +79,19 @@ func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 // again after a deadlock or serialization failure, so it must have no effect
 // outside the transaction.
 func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) error) error {
-	return db.run(ctx, "overread_app", tenant.String(), fn)
+	return db.run(ctx, pgx.TxOptions{}, "overread_app", tenant.String(), fn)
+}
+
+// Snapshot is Tenant for what only reads: all its statements see the same
+// moment.
+func (db *DB) Snapshot(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) error) error {
+	return db.run(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, "overread_app", tenant.String(), fn)
 }
 
 // System runs fn in a transaction that sees every tenant, in the tables that
 // hold no patient data. fn may be run again, as in Tenant.
 func (db *DB) System(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return db.run(ctx, "overread_system", "", fn)
+	return db.run(ctx, pgx.TxOptions{}, "overread_system", "", fn)
 }
 
 // EnterTenant narrows a System transaction down to one tenant: what follows in
@@ -120,9 +126,9 @@ func step(ctx context.Context, tx pgx.Tx, role, tenant string) error {
 
 const maxAttempts = 5
 
-func (db *DB) run(ctx context.Context, role, tenant string, fn func(tx pgx.Tx) error) error {
+func (db *DB) run(ctx context.Context, options pgx.TxOptions, role, tenant string, fn func(tx pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
 			if err := step(ctx, tx, role, tenant); err != nil {
 				return err
 			}

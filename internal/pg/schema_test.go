@@ -31,6 +31,7 @@ var rows = map[string]string{
 	"resource_string":    `INSERT INTO resource_string (tenant_id, type, id, param, folded, exact) VALUES (@tenant, 'Patient', 'p', 'name', 'a', 'A')`,
 	"resource_reference": `INSERT INTO resource_reference (tenant_id, type, id, param, target_type, target_id) VALUES (@tenant, 'Patient', 'p', 'organization', 'Organization', 'o')`,
 	"resource_quantity":  `INSERT INTO resource_quantity (tenant_id, type, id, param, low, high) VALUES (@tenant, 'Observation', 'p', 'value-quantity', 1, 2)`,
+	"resource_sort":      `INSERT INTO resource_sort (tenant_id, type, id, param, value, lowest, highest) VALUES (@tenant, 'Patient', 'p', 'family', 'x', true, true)`,
 	"resource_origin":    `INSERT INTO resource_origin (tenant_id, type, id, ehr_id) VALUES (@tenant, 'Patient', 'p', 'example')`,
 	"conditional_claim":  `INSERT INTO conditional_claim (tenant_id, query_hash) VALUES (@tenant, sha256(''))`,
 	"receipt":            `INSERT INTO receipt (tenant_id, body_sha256) VALUES (@tenant, sha256(''))`,

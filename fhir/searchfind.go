@@ -1,0 +1,217 @@
+package fhir
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// kept tells whether resources of the type are in the database; the others are
+// part of the program.
+func (r *resourceType) kept() bool { return r.content == nil }
+
+// table is the view through which the type is searched (migrations 5 and 7).
+func (r *resourceType) table() string {
+	if r.name == "AuditEvent" {
+		return "audit_search"
+	}
+	return "resource_search"
+}
+
+// query adds the conditions of a query on what the actor may see. Its row is r,
+// in a nested query the inner r.
+func (b *sqlBuilder) query(q *query, actor access.Actor) {
+	b.where = append(b.where, `r.type = `+b.arg(q.row.name), `NOT r.deleted`)
+	for _, c := range q.criteria {
+		b.criterion(c)
+	}
+	for _, h := range q.hops {
+		b.where = append(b.where, b.hop(q.row, h, actor))
+	}
+	if q.within != nil {
+		b.where = append(b.where, b.within(q.row, q.within))
+	}
+	b.visible(actor)
+}
+
+// visible leaves out what blinding hides from the actor.
+func (b *sqlBuilder) visible(actor access.Actor) {
+	if hidesOriginals(actor) {
+		b.where = append(b.where, notHidden)
+		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
+	}
+}
+
+// hit is a resource that was found, and what places it in the order.
+type hit struct {
+	Stored
+	Place []*string // a value for each key of the order; nil: it has none
+}
+
+// find answers a query with up to limit resources that the actor may see,
+// newest first.
+func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit int) ([]Stored, error) {
+	hits, err := q.hits(ctx, tx, actor, newestFirst, nil, limit)
+	found := make([]Stored, len(hits))
+	for i, h := range hits {
+		found[i] = h.Stored
+	}
+	return found, err
+}
+
+// hits are the first resources in this order that the actor may see, with a
+// cursor those after it that have not changed since its search began.
+func (q *query) hits(ctx context.Context, tx pgx.Tx, actor access.Actor, by ordering, after *cursor, limit int) ([]hit, error) {
+	if !by[0].ofParam() {
+		return q.read(ctx, tx, actor, by, after, limit, false)
+	}
+	// What lacks the first value comes last, and is looked for only when needed:
+	// the rest can then be read in the order of an index.
+	var hits []hit
+	var err error
+	if after == nil || after.Place[0] != nil {
+		hits, err = q.read(ctx, tx, actor, by, after, limit, false)
+	}
+	if err != nil || len(hits) == limit {
+		return hits, err
+	}
+	if after != nil && after.Place[0] != nil {
+		after = after.snapshotOnly()
+	}
+	rest, err := q.read(ctx, tx, actor, by, after, limit-len(hits), true)
+	return append(hits, rest...), err
+}
+
+// read is one statement of hits; lacking reads what has no value for the first
+// key of the order.
+func (q *query) read(ctx context.Context, tx pgx.Tx, actor access.Actor, by ordering, after *cursor, limit int, lacking bool) ([]hit, error) {
+	b := &sqlBuilder{args: pgx.NamedArgs{}}
+	b.query(q, actor)
+	o := b.order(q.row, by, lacking)
+	if after != nil {
+		b.where = append(b.where, b.old("r.xid", after.snapshot))
+		if after.Place != nil {
+			b.where = append(b.where, b.past(o.terms, after, q.row.name))
+		}
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body, ARRAY[`+strings.Join(o.values, ", ")+`]::text[] AS place
+		FROM `+q.row.table()+` r`+strings.Join(o.joins, "")+`
+		WHERE true`+b.conditions()+`
+		ORDER BY `+strings.Join(o.by, ", ")+`
+		LIMIT `+b.arg(limit), b.args)
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
+	}
+	hits, err := pgx.CollectRows(rows, pgx.RowToStructByName[hit])
+	if err != nil {
+		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
+	}
+	for i := range hits {
+		hits[i].Place = by.place(hits[i].Stored, hits[i].Place)
+	}
+	return hits, nil
+}
+
+// total counts all that hits would find, page after page. It reads every match.
+func (q *query) total(ctx context.Context, tx pgx.Tx, actor access.Actor) (n int, err error) {
+	if !q.row.kept() {
+		return len(q.findContent()), nil
+	}
+	b := &sqlBuilder{args: pgx.NamedArgs{}}
+	b.query(q, actor)
+	err = tx.QueryRow(ctx, `
+		SELECT count(*)
+		FROM `+q.row.table()+` r
+		WHERE true`+b.conditions(), b.args).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count %s: %w", q.row.name, err)
+	}
+	return n, nil
+}
+
+// smallTotal is up to where an estimate is counted instead.
+const smallTotal = 1000
+
+// estimate is about how many resources there are: all of them while they are
+// few, else what the planner expects. For those from whom something is hidden
+// it is exact: the planner's statistics know nothing of blinding.
+func (q *query) estimate(ctx context.Context, tx pgx.Tx, actor access.Actor) (int, error) {
+	if !q.row.kept() || hidesOriginals(actor) {
+		return q.total(ctx, tx, actor)
+	}
+	b := &sqlBuilder{args: pgx.NamedArgs{}}
+	b.query(q, actor)
+	matching := `
+		SELECT 1
+		FROM ` + q.row.table() + ` r
+		WHERE true` + b.conditions()
+	var n int
+	b.args["small"] = smallTotal + 1
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM (`+matching+` LIMIT @small) AS few`, b.args).Scan(&n)
+	if err != nil || n <= smallTotal {
+		return n, err
+	}
+	var plan []struct {
+		Plan struct {
+			Rows int `json:"Plan Rows"`
+		}
+	}
+	if err := tx.QueryRow(ctx, `EXPLAIN (FORMAT JSON) `+matching, b.args).Scan(&plan); err != nil {
+		return 0, fmt.Errorf("estimate %s: %w", q.row.name, err)
+	}
+	if len(plan) == 1 {
+		n = max(n, plan[0].Plan.Rows)
+	}
+	return n, nil
+}
+
+// findContent searches what is part of the program.
+func (q *query) findContent() []Stored {
+	var found []Stored
+	for _, n := range q.row.content() {
+		if len(q.hops) == 0 && q.within == nil && q.matches(n) {
+			found = append(found, Stored{Type: n.Type(), ID: n.Text("id"), Body: n.Bytes()})
+		}
+	}
+	return found
+}
+
+// page is what one page of a search has as its matches, and one more where
+// there is a next page.
+func (s *Server) page(ctx context.Context, tx pgx.Tx, actor access.Actor, a *inquiry) ([]hit, error) {
+	var all []hit
+	for _, q := range a.queries {
+		hits, err := s.pageOf(ctx, tx, actor, q, a)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, hits...)
+	}
+	slices.SortFunc(all, a.by.compare)
+	return all[:min(len(all), a.count+1)], nil
+}
+
+func (s *Server) pageOf(ctx context.Context, tx pgx.Tx, actor access.Actor, q *query, a *inquiry) ([]hit, error) {
+	if !q.row.kept() {
+		var hits []hit
+		for _, r := range q.findContent() {
+			h := hit{r, a.by.placeOf(q.tenant, q.row, r)}
+			if a.after == nil || a.by.compare(h, a.after.hit()) > 0 {
+				hits = append(hits, h)
+			}
+		}
+		return hits, nil
+	}
+	hits, err := q.hits(ctx, tx, actor, a.by, a.after, a.count+1)
+	if err != nil || a.after == nil {
+		return hits, err
+	}
+	changed, err := q.changed(ctx, tx, actor, a.by, a.after, a.count+1)
+	return append(hits, changed...), err
+}

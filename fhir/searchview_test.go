@@ -1,0 +1,93 @@
+package fhir
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// definitional are the types of which we publish our own content and which have
+// no StructureDefinition among the fixtures: written down from their pages in
+// FHIR R4.
+var definitional = map[string]string{
+	"CapabilityStatement": "id meta implicitRules url version name title status experimental date publisher contact useContext jurisdiction kind instantiates imports software.name software.version software.releaseDate implementation.description implementation.url fhirVersion format patchFormat implementationGuide\tstatus date kind fhirVersion format\timplicitRules modifierExtension status",
+	"CodeSystem":          "id meta implicitRules url identifier version name title status experimental date publisher contact useContext jurisdiction caseSensitive valueSet hierarchyMeaning compositional versionNeeded content supplements count filter property\tstatus content\timplicitRules modifierExtension status",
+	"ConceptMap":          "id meta implicitRules url identifier version name title status experimental date publisher contact useContext jurisdiction source[x] target[x]\tstatus\timplicitRules modifierExtension status",
+	"OperationDefinition": "id meta implicitRules url version name title status kind experimental date publisher contact useContext jurisdiction affectsState code base resource system type instance inputProfile outputProfile\tname status kind code system type instance\timplicitRules modifierExtension status",
+	"SearchParameter":     "id meta implicitRules url version name status experimental date publisher contact useContext jurisdiction description code base type\turl name status description code base type\timplicitRules modifierExtension status",
+	"StructureDefinition": "id meta implicitRules url identifier version name title status experimental date publisher contact useContext jurisdiction keyword fhirVersion kind abstract type baseDefinition derivation\turl name status kind abstract type\timplicitRules modifierExtension status",
+	"ValueSet":            "id meta implicitRules url identifier version name title status experimental date publisher contact useContext jurisdiction immutable\tstatus\timplicitRules modifierExtension status",
+}
+
+// What is a summary is what FHIR R4 says. go test ./fhir -run TestTheTableOfSummaries -update
+func TestTheTableOfSummariesIsMadeOfTheStructureDefinitions(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for typ, columns := range definitional {
+		lines = append(lines, typ+"\t"+columns+"\n")
+	}
+	files := readFixtures(t, "fhir-r4/definitions")
+	attachment := mustParse(t, string(files["fhir-r4/definitions/StructureDefinition-Attachment.json"]))
+	for name, body := range files {
+		if !strings.Contains(name, "/StructureDefinition-") {
+			continue
+		}
+		d := mustParse(t, string(body))
+		if d.Text("kind") != "resource" || d.Text("abstract") == "true" {
+			continue
+		}
+		lines = append(lines, summaryLine(d, attachment))
+	}
+	slices.Sort(lines)
+	want := strings.Join(lines, "")
+	if *update {
+		if err := os.WriteFile("summary.tsv", []byte(want), 0o644); err != nil { //nolint:gosec // part of the source
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, summaryText); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range resourceTable() {
+		if _, ok := summaries()[row.name]; !ok {
+			t.Errorf("there is no summary of %s", row.name)
+		}
+	}
+}
+
+func summaryLine(d, attachment *Node) string {
+	typ := d.Text("type")
+	var summary, mandatory, modifiers []string
+	kept := map[string]bool{typ: true}
+	for _, e := range d.Each("snapshot", "element") {
+		path := e.Text("path")
+		i := strings.LastIndexByte(path, '.')
+		if i < 0 {
+			continue
+		}
+		name, top := strings.TrimPrefix(path, typ+"."), path[:i] == typ
+		if top && e.Text("min") != "0" {
+			mandatory = append(mandatory, name)
+		}
+		if top && e.Text("isModifier") == "true" {
+			modifiers = append(modifiers, name)
+		}
+		if e.Text("isSummary") != "true" || !kept[path[:i]] {
+			continue
+		}
+		kept[path] = true
+		summary = append(summary, name)
+		if e.Text("type", "code") == "Attachment" { // its data are not for a summary
+			for _, part := range attachment.Each("snapshot", "element") {
+				if part.Text("isSummary") == "true" {
+					summary = append(summary, name+"."+strings.TrimPrefix(part.Text("path"), "Attachment."))
+				}
+			}
+		}
+	}
+	return typ + "\t" + strings.Join(summary, " ") + "\t" + strings.Join(mandatory, " ") + "\t" + strings.Join(modifiers, " ") + "\n"
+}
