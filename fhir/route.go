@@ -87,7 +87,7 @@ func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 // they can read what they would be answered.
 func (s *Server) admit(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if !acceptable(c) {
+		if !r.givesFiles() && !acceptable(c) {
 			return fault.New(fault.NotAcceptable, "only application/fhir+json (FHIR version 4.0) is served: send Accept: application/fhir+json, or none")
 		}
 		for _, value := range c.ParamValues() {

@@ -142,6 +142,10 @@ func (s *Server) routes() []route {
 		{"POST", "/fhir/", writers, s.transaction},
 
 		{"POST", "/fhir/Task/:id/:operation", anybody, s.operate},
+
+		{"GET", "/fhir" + exportStatusPath + ":id", exporters, s.exportStatus},
+		{"DELETE", "/fhir" + exportStatusPath + ":id", exporters, s.exportCancel},
+		{"GET", "/fhir" + exportFilePath + ":id/:file", exporters, s.exportFile},
 	}
 }
 

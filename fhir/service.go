@@ -29,13 +29,13 @@ type service struct {
 	by       []access.Role
 	takes    []parameter // Set is not used: the handler reads the Parameters
 	bare     string      // the parameter that a body which is no Parameters is taken for
-	gives    string      // type of the out parameter "return"
+	gives    string      // type of the out parameter "return"; "" where the answer is no resource
 	handle   func(s *Server, c echo.Context, actor access.Actor, in *Node) error
 }
 
 // services is the table of them.
 func services() []service {
-	return slices.Concat(everythingServices())
+	return slices.Concat(everythingServices(), exportServices())
 }
 
 // serviceRoutes are the rows of the table of routes that serve them.
@@ -177,7 +177,10 @@ func serviceDefinition(v service) *Node {
 	n.Set("type", v.atType)
 	n.Set("instance", v.instance)
 	rows := parameterDefinitions(v.takes)
-	n.Set("parameter", append(rows, Object("name", "return", "use", "out", "min", 1, "max", "1", "type", v.gives)))
+	if v.gives != "" {
+		rows = append(rows, Object("name", "return", "use", "out", "min", 1, "max", "1", "type", v.gives))
+	}
+	n.Set("parameter", rows)
 	return n
 }
 

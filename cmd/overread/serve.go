@@ -106,7 +106,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
 
 	o.courier = workflow.NewCourier(db, ehr.New(version, time.Now).Send, time.Now, log)
-	o.jobs = jobTable(db, o.engine, o.courier)
+	o.jobs = jobTable(db, o.engine, o.courier, o.surface)
 	return o, nil
 }
 
