@@ -128,8 +128,8 @@ func (s *Server) matchReference(ctx context.Context, tx pgx.Tx, actor access.Act
 	if err != nil {
 		return "", err
 	}
-	if !q.byKeys() {
-		return "", fault.New(fault.NotSupported, "a conditional reference can have token and reference parameters only")
+	if len(q.hops) > 0 { // of what this Bundle is about to store, chains cannot be followed
+		return "", fault.New(fault.NotSupported, "a conditional reference can have no chains and no _has")
 	}
 	found, err := q.find(ctx, tx, actor, 2)
 	if err != nil {

@@ -62,18 +62,36 @@ func lastDigit(fraction string) time.Duration {
 	return unit
 }
 
-// intervalOf is the span of a dateTime, Period or Timing (from its first to its
-// last event).
-func intervalOf(value *Node) (interval, bool) {
-	if !value.IsObject() {
-		return parseInterval(value.Text())
+// instantOf is a moment. FHIR R4 search.html#date gives instants no width; here
+// it is one microsecond, the least that PostgreSQL tells apart.
+func instantOf(t time.Time) interval { return interval{at(t), at(t.Add(time.Microsecond))} }
+
+// interval is the span of a date, dateTime, instant, Period or Timing (from its
+// first to its last event).
+func (p valuePath) interval(value *Node) (interval, bool) {
+	switch p.typ {
+	case "Instant":
+		i, ok := parseInterval(value.Text())
+		return instantOf(i.low.Time), ok
+	case "Period":
+		return periodOf(value)
+	case "Timing":
+		bounds, bounded := periodOf(value.Get("repeat", "boundsPeriod"))
+		events, ok := spanOf(value.Each("event"))
+		switch {
+		case !ok:
+			return bounds, bounded
+		case !bounded:
+			return events, true
+		}
+		return bounds.with(events), true
 	}
-	if events := value.Each("event"); len(events) > 0 {
-		return spanOf(events)
-	}
-	if bounds := value.Get("repeat", "boundsPeriod"); bounds != nil {
-		value = bounds
-	}
+	return parseInterval(value.Text())
+}
+
+// periodOf is the span of a Period; an end that is not there is infinitely far
+// (FHIR R4 search.html#date).
+func periodOf(value *Node) (interval, bool) {
 	start, hasStart := parseInterval(value.Text("start"))
 	end, hasEnd := parseInterval(value.Text("end"))
 	i := interval{beginning, forever}
@@ -83,8 +101,7 @@ func intervalOf(value *Node) (interval, bool) {
 	if hasEnd {
 		i.high = end.high
 	}
-	inOrder := !hasStart || !hasEnd || !i.high.Time.Before(i.low.Time)
-	return i, (hasStart || hasEnd) && inOrder
+	return i, (hasStart || hasEnd) && before(i.low, i.high)
 }
 
 func spanOf(events []*Node) (span interval, ok bool) {
@@ -95,13 +112,83 @@ func spanOf(events []*Node) (span interval, ok bool) {
 		case !ok:
 			span, ok = i, true
 		default:
-			if i.low.Time.Before(span.low.Time) {
-				span.low = i.low
-			}
-			if i.high.Time.After(span.high.Time) {
-				span.high = i.high
-			}
+			span = span.with(i)
 		}
 	}
 	return span, ok
+}
+
+// with is the least span that has both within it.
+func (i interval) with(other interval) interval {
+	if before(other.low, i.low) {
+		i.low = other.low
+	}
+	if before(i.high, other.high) {
+		i.high = other.high
+	}
+	return i
+}
+
+// before orders times, with the infinite ones at both ends.
+func before(a, b pgtype.Timestamptz) bool {
+	if a.InfinityModifier != pgtype.Finite || b.InfinityModifier != pgtype.Finite {
+		return a.InfinityModifier < b.InfinityModifier
+	}
+	return a.Time.Before(b.Time)
+}
+
+// span is a date asked for, with its prefix.
+type span struct {
+	prefix string
+	interval
+}
+
+// spanTests compare the half-open interval [low, high) of a value with the
+// [@low, @high) that is asked for: FHIR R4 search.html#prefix. What is above a
+// day begins when the day has ended, whatever the specification's example of a
+// second leaves open.
+var spanTests = map[string]string{
+	"eq": `low >= @low AND high <= @high`,
+	"ne": `NOT (low >= @low AND high <= @high)`,
+	"gt": `high > @high`,
+	"lt": `low < @low`,
+	"ge": `(high > @high OR low >= @low)`,
+	"le": `(low < @low OR high <= @high)`,
+	"sa": `low >= @high`,
+	"eb": `high <= @low`,
+	"ap": `low < @high AND high > @low`, // widened by approximate
+}
+
+// holds is the test of the span in memory.
+func (s span) holds(v interval) bool {
+	within := !before(v.low, s.low) && !before(s.high, v.high)
+	switch s.prefix {
+	case "ne":
+		return !within
+	case "gt":
+		return before(s.high, v.high)
+	case "lt":
+		return before(v.low, s.low)
+	case "ge":
+		return before(s.high, v.high) || !before(v.low, s.low)
+	case "le":
+		return before(v.low, s.low) || !before(s.high, v.high)
+	case "sa":
+		return !before(v.low, s.high)
+	case "eb":
+		return !before(s.low, v.high)
+	case "ap":
+		return before(v.low, s.high) && before(s.low, v.high)
+	}
+	return within
+}
+
+// approximate widens what ap asks for by a tenth of its own length. FHIR R4
+// search.html#prefix leaves the width to the server.
+func (s span) approximate() span {
+	if s.prefix == "ap" {
+		by := s.high.Time.Sub(s.low.Time) / 10
+		s.interval = interval{at(s.low.Time.Add(-by)), at(s.high.Time.Add(by))}
+	}
+	return s
 }

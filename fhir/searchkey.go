@@ -3,14 +3,12 @@ package fhir
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
+	"google.golang.org/protobuf/proto"
 
-	"github.com/overread/overread/internal/access"
+	apb "github.com/google/fhir/go/proto/google/fhir/proto/annotations_go_proto"
 )
 
 // A search key is a digest of what a token, reference or uri parameter may be
@@ -19,12 +17,16 @@ import (
 // search.html#token and #reference:
 const (
 	formCode       = "code"        // code, whatever the system
+	formAnyCase    = "code~"       // the same in lower case, where case does not matter
 	formSystemCode = "system|code" // also |code, with the system ""
 	formSystem     = "system|"     // any code of the system
+	formOfType     = "of-type"     // :of-type=system|code|value, the type's system and code
 	formReference  = "reference"   // Type/id, or an absolute URL
 	formID         = "id"          // id, whatever the type
 	formIdentifier = "identifier"  // :identifier=system|value
 	formURI        = "uri"
+	formPair       = "pair"    // of a composite of two tokens or references
+	formPresent    = "present" // :missing=false
 )
 
 // keySpace is where keys are made: one tenant, one type, one parameter.
@@ -51,131 +53,47 @@ func (k keySpace) key(form string, parts ...string) uuid.UUID {
 // nowhere else, so that they are found by either spelling.
 func bareUID(code string) string { return strings.TrimPrefix(code, "urn:oid:") }
 
-// index is what a resource can be found by.
-type index struct {
-	keys       []uuid.UUID
-	dates      []dateRow
-	texts      []textRow
-	references []referenceRow
-	quantities []quantityRow
-	sorts      map[string]extent // by parameter: searchsort.go
-}
-
-// referenceRow is where a reference leads, when that is a resource here.
-type referenceRow struct{ param, typ, id string }
-
-// quantityRow is a number or Quantity as the range that its precision means;
-// low and high are decimals.
-type quantityRow struct{ param, low, high, system, code, unit string }
-
-type dateRow struct {
-	param string
-	interval
-}
-
-type textRow struct{ param, folded, exact string }
-
-// index collects what a resource of this tenant can be found by.
-func (s *store) index(actor access.Actor, n *Node) *index {
-	return indexOf(actor.Tenant, s.resources[n.Type()], n)
-}
-
-func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {
-	x := &index{}
-	if row == nil {
-		return x
-	}
-	seen := map[uuid.UUID]bool{}
-	for _, p := range row.search {
-		if p.key != p.name {
-			continue // an alias
-		}
-		space := keySpace{tenant, row.name, p.key}
-		for _, path := range p.paths {
-			for _, value := range path.values(n) {
-				x.add(space, p, path, value, seen)
-			}
-		}
-	}
-	return x
-}
-
-func (x *index) add(space keySpace, p searchParam, path valuePath, value *Node, seen map[uuid.UUID]bool) {
-	switch p.kind {
-	case "date":
-		if i, ok := intervalOf(value); ok {
-			x.dates = append(x.dates, dateRow{p.key, i})
-			x.sortBy(p, sortableTime(i.low))
-		}
-	case "string":
-		for _, s := range stringsOf(value) {
-			x.texts = append(x.texts, textRow{p.key, fold(s), s})
-			x.sortBy(p, fold(s))
-		}
-	default:
-		for _, key := range keysOf(space, p, path, value) {
-			if !seen[key] {
-				seen[key] = true
-				x.keys = append(x.keys, key)
-			}
-		}
-	}
-	switch p.kind {
-	case "reference":
-		x.refer(p, path, value)
-	case "token", "uri":
-		x.sortBy(p, sortableCode(p, value))
-	}
-}
-
-// refer notes where a reference leads.
-func (x *index) refer(p searchParam, path valuePath, value *Node) {
-	to := parseReference(value.Text("reference"))
-	if !to.local() || path.only != "" && to.typ != path.only {
-		return
-	}
-	if row := (referenceRow{p.key, to.typ, to.id}); !slices.Contains(x.references, row) {
-		x.references = append(x.references, row)
-	}
-}
-
-func keysOf(space keySpace, p searchParam, path valuePath, value *Node) []uuid.UUID {
-	switch p.kind {
-	case "token":
-		return tokenKeys(space, path, value)
-	case "reference":
-		return referenceKeys(space, path, value)
-	}
-	return []uuid.UUID{space.key(formURI, value.Text())}
-}
-
-// tokenKeys are the keys of a code, Coding, CodeableConcept, Identifier,
-// ContactPoint, boolean or id.
+// tokenKeys are the keys of a value of a token parameter.
 func tokenKeys(space keySpace, path valuePath, value *Node) []uuid.UUID {
-	switch {
-	case path.typ == "Id": // a CT has thousands of instances: one key each
-		return []uuid.UUID{space.key(formCode, bareUID(value.Text()))}
-	case !value.IsObject():
-		return codingKeys(space, "", value.Text())
-	case value.Get("coding") != nil:
+	switch path.typ {
+	case "CodeableConcept":
 		var keys []uuid.UUID
 		for _, c := range value.Each("coding") {
 			keys = append(keys, codingKeys(space, c.Text("system"), c.Text("code"))...)
 		}
 		return keys
-	case value.Get("code") != nil:
+	case "Coding":
 		return codingKeys(space, value.Text("system"), value.Text("code"))
-	case path.typ == "ContactPoint": // its system is no namespace
-		return codingKeys(space, "", value.Text("value"))
+	case "Identifier":
+		return identifierTokens(space, value)
+	case "ContactPoint": // its system is no namespace, and case does not matter
+		return plainKeys(space, strings.ToLower(value.Text("value")))
+	case "String": // FHIR R4 search.html#token: not case sensitive
+		return plainKeys(space, strings.ToLower(value.Text()))
 	}
-	return codingKeys(space, value.Text("system"), value.Text("value"))
+	keys := plainKeys(space, bareUID(value.Text()))
+	if system := path.system(value.Text()); system != "" {
+		keys = append(keys, space.key(formSystemCode, system, value.Text()), space.key(formSystem, system))
+	}
+	return keys
+}
+
+// plainKeys are those of what has no system.
+func plainKeys(space keySpace, code string) []uuid.UUID {
+	if code == "" {
+		return nil
+	}
+	return []uuid.UUID{space.key(formCode, code)}
 }
 
 func codingKeys(space keySpace, system, code string) []uuid.UUID {
 	var keys []uuid.UUID
-	if code != "" {
-		code = bareUID(code)
-		keys = append(keys, space.key(formCode, code), space.key(formSystemCode, system, code))
+	if code = bareUID(code); code != "" {
+		form := formCode
+		if anyCase(system) {
+			form, code = formAnyCase, strings.ToLower(code)
+		}
+		keys = append(keys, space.key(form, code), space.key(formSystemCode, system, code))
 	}
 	if system != "" {
 		keys = append(keys, space.key(formSystem, system))
@@ -183,21 +101,103 @@ func codingKeys(space keySpace, system, code string) []uuid.UUID {
 	return keys
 }
 
-// referenceKeys are the keys of a Reference: by type and id, by id, by URL, and
-// by the identifier of a logical one. Contained resources cannot be found.
-func referenceKeys(space keySpace, path valuePath, value *Node) []uuid.UUID {
+// identifierTokens are the keys of an Identifier, whose value is case sensitive
+// (FHIR R4 datatypes.html#Identifier).
+func identifierTokens(space keySpace, value *Node) []uuid.UUID {
 	var keys []uuid.UUID
-	if path.at.primitive != "" { // canonical
-		return []uuid.UUID{space.key(formReference, value.Text())}
+	system, code := value.Text("system"), bareUID(value.Text("value"))
+	if code != "" {
+		keys = append(keys, space.key(formCode, code), space.key(formSystemCode, system, code))
+		for _, c := range value.Each("type", "coding") {
+			keys = append(keys, space.key(formOfType, c.Text("system"), c.Text("code"), code))
+		}
 	}
+	if system != "" {
+		keys = append(keys, space.key(formSystem, system))
+	}
+	return keys
+}
+
+// exactSystems begin the code systems whose codes are case sensitive. Of others
+// we do not know, and then FHIR R4 search.html#token would have case ignored.
+var exactSystems = []string{
+	Canonical, "http://hl7.org/fhir/", "http://terminology.hl7.org/", "http://unitsofmeasure.org",
+	"http://loinc.org", "http://snomed.info/sct", dicom, "urn:ietf:rfc:3986",
+}
+
+func anyCase(system string) bool {
+	for _, known := range exactSystems {
+		if strings.HasPrefix(system, known) {
+			return false
+		}
+	}
+	return true
+}
+
+// system is the code system of a code whose value set is fixed: for elements of
+// type code it is implied (FHIR R4 search.html#token).
+func (p valuePath) system(code string) string {
+	if p.typ == "Boolean" {
+		return "http://hl7.org/fhir/special-values"
+	}
+	if p.at == nil || p.at.message == nil {
+		return ""
+	}
+	value := p.at.message.Fields().ByName("value")
+	if value == nil || value.Enum() == nil {
+		return ""
+	}
+	values := value.Enum().Values()
+	for i := range values.Len() {
+		options := values.Get(i).Options()
+		own, _ := proto.GetExtension(options, apb.E_FhirOriginalCode).(string)
+		if own == "" {
+			own = strings.ReplaceAll(strings.ToLower(string(values.Get(i).Name())), "_", "-")
+		}
+		if own == code {
+			if system, _ := proto.GetExtension(options, apb.E_SourceCodeSystem).(string); system != "" {
+				return system
+			}
+			break
+		}
+	}
+	system, _ := proto.GetExtension(value.Enum().Options(), apb.E_FhirCodeSystemUrl).(string)
+	return system
+}
+
+// tokenTexts are what :text looks at (FHIR R4 search.html#modifiers).
+func tokenTexts(path valuePath, value *Node) []string {
+	var texts []string
+	add := func(nodes []*Node) {
+		for _, n := range nodes {
+			texts = append(texts, nonEmpty(n.Text())...)
+		}
+	}
+	switch path.typ {
+	case "CodeableConcept":
+		add(value.Each("text"))
+		add(value.Each("coding", "display"))
+	case "Coding":
+		add(value.Each("display"))
+	case "Identifier":
+		add(value.Each("type", "text"))
+	}
+	return texts
+}
+
+// referenceKeys are the keys of a Reference: by type and id, by id, by URL, and
+// by the identifier of a logical one; or of a canonical, with and without its
+// version. Contained resources cannot be found.
+func referenceKeys(space keySpace, path valuePath, value *Node) []uuid.UUID {
+	if path.typ == "Canonical" {
+		var keys []uuid.UUID
+		for _, url := range canonicals(value.Text()) {
+			keys = append(keys, space.key(formReference, url))
+		}
+		return keys
+	}
+	var keys []uuid.UUID
 	target := parseReference(value.Text("reference"))
-	typ := target.typ
-	if typ == "" {
-		typ = value.Text("type")
-	}
-	if path.only != "" && typ != "" && typ != path.only {
-		return nil
-	}
 	switch {
 	case target.local():
 		keys = append(keys, space.key(formReference, target.relative()), space.key(formID, target.id))
@@ -213,40 +213,29 @@ func referenceKeys(space keySpace, path valuePath, value *Node) []uuid.UUID {
 	return keys
 }
 
-// args are the arguments of the statements that write a resource.
-func (x *index) args(r Stored, actor access.Actor) pgx.NamedArgs {
-	args := pgx.NamedArgs{
-		"tenant": actor.Tenant, "type": r.Type, "id": r.ID, "version": r.Version, "last_updated": r.LastUpdated,
-		"body": r.Body, "keys": append([]uuid.UUID{}, x.keys...), "indexed": indexVersion,
+// leadsRight tells whether a reference may be to the type that the parameter is
+// limited to: where(resolve() is Patient). Of some nobody can tell.
+func (p valuePath) leadsRight(value *Node) bool {
+	typ := parseReference(value.Text("reference")).typ
+	if typ == "" {
+		typ = value.Text("type")
 	}
-	args["date_params"] = column(x.dates, func(d dateRow) string { return d.param })
-	args["lows"] = column(x.dates, func(d dateRow) pgtype.Timestamptz { return d.low })
-	args["highs"] = column(x.dates, func(d dateRow) pgtype.Timestamptz { return d.high })
-	args["text_params"] = column(x.texts, func(t textRow) string { return t.param })
-	args["folded"] = column(x.texts, func(t textRow) string { return t.folded })
-	args["exact"] = column(x.texts, func(t textRow) string { return t.exact })
-	args["reference_params"] = column(x.references, func(r referenceRow) string { return r.param })
-	args["target_types"] = column(x.references, func(r referenceRow) string { return r.typ })
-	args["target_ids"] = column(x.references, func(r referenceRow) string { return r.id })
-	args["quantity_params"] = column(x.quantities, func(q quantityRow) string { return q.param })
-	args["quantity_lows"] = column(x.quantities, func(q quantityRow) string { return q.low })
-	args["quantity_highs"] = column(x.quantities, func(q quantityRow) string { return q.high })
-	args["systems"] = column(x.quantities, func(q quantityRow) string { return q.system })
-	args["codes"] = column(x.quantities, func(q quantityRow) string { return q.code })
-	sorts := x.sortRows()
-	args["sort_params"] = column(sorts, func(r sortRow) string { return r.param })
-	args["sort_values"] = column(sorts, func(r sortRow) string { return r.value })
-	args["lowests"] = column(sorts, func(r sortRow) bool { return r.lowest })
-	args["highests"] = column(sorts, func(r sortRow) bool { return r.highest })
-	args["units"] = column(x.quantities, func(q quantityRow) string { return q.unit })
-	return args
+	return p.only == "" || typ == "" || typ == p.only
 }
 
-// column is one column of rows, as unnest takes it: never NULL.
-func column[R, V any](rows []R, value func(R) V) []V {
-	values := make([]V, len(rows))
-	for i, row := range rows {
-		values[i] = value(row)
+func uriKeys(space keySpace, uri string) []uuid.UUID {
+	var keys []uuid.UUID
+	for _, url := range canonicals(uri) {
+		keys = append(keys, space.key(formURI, url))
 	}
-	return values
+	return keys
+}
+
+// canonicals are a URL as it stands and, of a canonical one, without its
+// version.
+func canonicals(url string) []string {
+	if bare, _, ok := strings.Cut(url, "|"); ok {
+		return []string{url, bare}
+	}
+	return []string{url}
 }

@@ -1,6 +1,9 @@
 package fhir
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // searchParam is one search parameter of a type: its name and kind as FHIR R4
 // defines them, and the elements where its values stand.
@@ -9,9 +12,10 @@ type searchParam struct {
 	kind       string // http://hl7.org/fhir/search-param-type: token, reference, date, string, uri, number, quantity, composite
 	expression string // FHIRPath
 	paths      []valuePath
-	targets    []string // types that a reference may lead to; empty for any
-	key        string   // the name that the index knows it by; an alias has its original's
-	definition string   // canonical URL
+	targets    []string        // types that a reference may lead to; empty for any
+	key        string          // the name that the index knows it by; an alias has its original's
+	definition string          // canonical URL
+	bases      []compositeBase // of a composite
 }
 
 const coreDefinition = "http://hl7.org/fhir/SearchParameter/"
@@ -27,12 +31,23 @@ func ownParam(typ, name, kind, expression string, targets ...string) searchParam
 func alias(name, of string) searchParam { return searchParam{name: name, key: of} }
 
 // compile finds the paths of the expression.
-func (p *searchParam) compile(typ string) (err error) {
+func (p *searchParam) compile(typ string) error {
 	if p.kind == "composite" {
-		return nil
+		return p.compileComposite(typ)
 	}
-	p.paths, err = compilePaths(typ, p.expression)
-	return err
+	paths, err := compilePaths(typ, p.expression)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if path.fits(p.kind) { // Consent.source may be an Attachment, which is no reference
+			p.paths = append(p.paths, path)
+		}
+	}
+	if p.paths == nil {
+		return fmt.Errorf("no value of kind %s is at %s", p.kind, p.expression)
+	}
+	return nil
 }
 
 // complete gives a row its standard search parameters, before its own.

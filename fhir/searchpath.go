@@ -3,6 +3,7 @@ package fhir
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,8 @@ import (
 // search parameters of FHIR R4 have.
 type valuePath struct {
 	steps  []pathStep
-	typ    string // of FHIR: CodeableConcept, Period, dateTime, code
+	typ    string // in protobuf's spelling: CodeableConcept, Period, DateTime, StatusCode
+	within string // the type that it is an element of: HumanName
 	at     *element
 	only   string // where(resolve() is Patient): references to this type
 	exists bool   // exists() and ... != false: whether there is one, as a boolean
@@ -55,8 +57,24 @@ func compilePath(typ, part string) ([]valuePath, error) {
 	if strings.Join(steps, ".") != part || len(steps) < 2 || steps[0] != typ {
 		return nil, fmt.Errorf("cannot translate %q", part)
 	}
-	w := walker{shape: resourceShape(typ)}
-	return w.walk(steps[1:])
+	return walker{shape: resourceShape(typ)}.walk(steps[1:])
+}
+
+// kindTypes are the types of elements that parameters of a kind look at. Codes
+// of a required binding have a type each, and are tokens.
+var kindTypes = map[string][]string{
+	"date":      {"Date", "DateTime", "Instant", "Period", "Timing"},
+	"string":    {"String", "Markdown", "HumanName", "Address"},
+	"reference": {"Reference", "Canonical"},
+	"uri":       {"Uri", "Url", "Canonical"},
+	"number":    {"Decimal", "Integer", "PositiveInt", "UnsignedInt"},
+	"quantity":  {"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "Money", "Range", "SampledData"},
+	"token":     {"CodeableConcept", "Coding", "Identifier", "ContactPoint", "String", "Boolean", "Id", "Uri", "Code", "CodeType"},
+}
+
+// fits tells whether a parameter of the kind looks at what the path leads to.
+func (p valuePath) fits(kind string) bool {
+	return slices.Contains(kindTypes[kind], p.typ) || kind == "token" && strings.HasSuffix(p.typ, "Code")
 }
 
 // walker follows an expression through the shapes of the types.
@@ -99,7 +117,7 @@ func (w walker) walk(steps []string) ([]valuePath, error) {
 		}
 		below := walker{path: w.path, shape: e.shape()}
 		below.path.steps = append(append([]pathStep{}, w.path.steps...), pathStep{name: name})
-		below.path.typ, below.path.at = e.primitive, e
+		below.path.typ, below.path.within, below.path.at = e.primitive, w.shape.name, e
 		if below.shape != nil {
 			below.path.typ = below.shape.name
 		}

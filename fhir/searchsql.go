@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -31,103 +30,6 @@ func (b *sqlBuilder) arg(value any) string {
 	name := fmt.Sprintf("a%d", len(b.args))
 	b.args[name] = value
 	return "@" + name
-}
-
-func (b *sqlBuilder) criterion(c criterion) {
-	switch {
-	case c.ids != nil && c.keys != nil:
-		b.where = append(b.where, `(r.keys && `+b.arg(c.keys)+`::uuid[] OR r.id = ANY (`+b.arg(c.ids)+`::text[]))`)
-	case c.ids != nil:
-		b.where = append(b.where, `r.id = ANY (`+b.arg(c.ids)+`::text[])`)
-	case c.ofUpdated:
-		b.where = append(b.where, b.any(len(c.spans), func(i int) string {
-			return b.span(c.spans[i], "r.last_updated", "r.last_updated")
-		}))
-	case c.spans != nil:
-		b.where = append(b.where, b.exists("date_search", c.param, len(c.spans), func(i int) string {
-			return b.span(c.spans[i], "v.low", "v.high")
-		}))
-	case c.texts != nil:
-		b.where = append(b.where, b.exists("string_search", c.param, len(c.texts), func(i int) string {
-			return b.text(c.texts[i])
-		}))
-	case c.not:
-		b.where = append(b.where, `NOT r.keys && `+b.arg(c.keys)+`::uuid[]`)
-	case len(c.keys) == 1:
-		b.where = append(b.where, `r.keys @> `+b.arg(c.keys)+`::uuid[]`)
-	default:
-		b.where = append(b.where, `r.keys && `+b.arg(keysOrNone(c.keys))+`::uuid[]`)
-	}
-}
-
-func keysOrNone(keys []uuid.UUID) []uuid.UUID {
-	if keys == nil {
-		return []uuid.UUID{}
-	}
-	return keys
-}
-
-func (b *sqlBuilder) exists(table, param string, n int, test func(i int) string) string {
-	return `EXISTS (
-			SELECT FROM ` + table + ` v
-			WHERE v.tenant_id = r.tenant_id AND v.type = r.type AND v.id = r.id AND v.param = ` + b.arg(param) + `
-			  AND ` + b.any(n, test) + `)`
-}
-
-func (b *sqlBuilder) any(n int, test func(i int) string) string {
-	tests := make([]string, n)
-	for i := range tests {
-		tests[i] = test(i)
-	}
-	return "(" + strings.Join(tests, " OR ") + ")"
-}
-
-// spanTests compare the half-open interval [low, high) of a value with the
-// [@low, @high) that is asked for: FHIR R4 search.html#prefix.
-var spanTests = map[string]string{
-	"eq": `low >= @low AND high <= @high`,
-	"ne": `NOT (low >= @low AND high <= @high)`,
-	"gt": `high > @high`,
-	"lt": `low < @low`,
-	"ge": `(high > @high OR low >= @low)`,
-	"le": `(low < @low OR high <= @high)`,
-	"sa": `low >= @high`,
-	"eb": `high <= @low`,
-	"ap": `low < @high + (@high - @low) / 10 AND high > @low - (@high - @low) / 10`,
-}
-
-// instantTests are the same for a value that is one moment, such as
-// _lastUpdated, and for which an interval would be empty.
-var instantTests = map[string]string{
-	"eq": `low >= @low AND low < @high`,
-	"ne": `NOT (low >= @low AND low < @high)`,
-	"gt": `low >= @high`,
-	"lt": `low < @low`,
-	"ge": `low >= @low`,
-	"le": `low < @high`,
-	"sa": `low >= @high`,
-	"eb": `low < @low`,
-	"ap": `low >= @low - (@high - @low) / 10 AND low < @high + (@high - @low) / 10`,
-}
-
-func (b *sqlBuilder) span(s span, lowColumn, highColumn string) string {
-	test := spanTests[s.prefix]
-	if lowColumn == highColumn {
-		test = instantTests[s.prefix]
-	}
-	low, high := b.arg(s.low)+"::timestamptz", b.arg(s.high)+"::timestamptz"
-	return "(" + strings.NewReplacer("@low", low, "@high", high, "low", lowColumn, "high", highColumn).Replace(test) + ")"
-}
-
-func (b *sqlBuilder) text(m textMatch) string {
-	switch m.modifier {
-	case "exact":
-		return `v.exact = ` + b.arg(m.text)
-	case "contains":
-		return `position(` + b.arg(m.text) + ` IN v.folded) > 0`
-	}
-	from := b.arg(m.text)
-	return `(v.folded >= ` + from + ` AND v.folded < ` + b.arg(m.text+"\U0010FFFF") + `)`
 }
 
 // hidesOriginals tells whether blinding concerns the actor: everybody who

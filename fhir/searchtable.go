@@ -53,9 +53,6 @@ var parsedTable = sync.OnceValue(func() map[string][]searchParam {
 		if typ == "Resource" && (name == "_id" || name == "_lastUpdated") {
 			continue
 		}
-		if column[2] == "composite" || column[2] == "quantity" || column[2] == "number" {
-			continue
-		}
 		types[typ] = append(types[typ], searchParam{
 			name: name, kind: column[2], key: name, definition: coreDefinition + column[3],
 			targets: strings.Fields(column[4]), expression: column[5],
