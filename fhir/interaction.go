@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -34,12 +35,19 @@ var interactions = []interaction{
 	{"history-instance", http.MethodGet, "/fhir/:type/:id/_history", "Lists the versions of a resource, newest first."},
 	{"history-type", http.MethodGet, "/fhir/:type/_history", "Lists the versions of all resources of the type, newest first."},
 
+	{searchCompartment, http.MethodGet, compartmentPath, "Finds what belongs to one of them: the resources of a type, or of all types with *."},
+	{searchCompartment, http.MethodPost, compartmentPath + "/_search", "The same with the parameters in a form."},
+
 	{"capabilities", http.MethodGet, "/fhir/metadata", "The CapabilityStatement: all that is served."},
 	{"transaction", http.MethodPost, "/fhir", "Does all entries of a transaction Bundle, or none."},
 	{"history-system", http.MethodGet, "/fhir/_history", "Lists the versions of all resources, newest first."},
 	{"search-system", http.MethodGet, "/fhir", "Finds resources of several types: _type=ServiceRequest,Task."},
 	{"search-system", http.MethodPost, "/fhir/_search", "The same with the parameters in a form."},
 }
+
+// searchCompartment has no code of its own in FHIR R4: the CapabilityStatement
+// names the compartments instead.
+const searchCompartment = "search-compartment"
 
 // ofType tells whether the interaction is with one type of resource.
 func (i interaction) ofType() bool { return strings.Contains(i.path, ":type") }
@@ -48,16 +56,21 @@ func (i interaction) ofType() bool { return strings.Contains(i.path, ":type") }
 // Patient/{id}. It is relative to the base.
 func (i interaction) at(typ string) string { return addressOf(i.path, typ) }
 
+var pathParameter = regexp.MustCompile(`:(\w+)`)
+
 // addressOf turns the path of a route into an address for people.
 func addressOf(path, typ string) string {
 	path = strings.TrimPrefix(strings.TrimPrefix(path, "/fhir"), "/")
 	path = strings.Replace(path, ":type", typ, 1)
-	return strings.NewReplacer(":id", "{id}", ":version", "{version}").Replace(path)
+	return pathParameter.ReplaceAllString(path, "{$1}")
 }
 
 // has tells whether the type has the interaction, and a route leads to it.
 func (s *Server) has(r *resourceType, i interaction) bool {
 	_, routed := s.may(i)
+	if i.code == searchCompartment {
+		return routed && compartments[r.name] != nil
+	}
 	return routed && i.ofType() && r.allows(i.code)
 }
 

@@ -73,12 +73,12 @@ func (s *Server) patchFormats() []string {
 // an authorization server is that of SMART App Launch.
 func (s *Server) securityStatement() *Node {
 	n := Object("cors", len(s.origins) > 0)
-	about := "A bearer token of 256 random bits, made by the operator: Authorization: Bearer ..."
+	about := "Every request needs a bearer token, which the operator of this server makes: Authorization: Bearer ..."
 	if s.smart != nil {
 		n.Set("extension", []*Node{s.smart.oauthURIs()})
 		n.Set("service", []*Node{Object("coding", []*Node{Object(
 			"system", "http://terminology.hl7.org/CodeSystem/restful-security-service", "code", "SMART-on-FHIR", "display", "SMART-on-FHIR")})})
-		about = "A bearer token: from the authorization server of .well-known/smart-configuration, or made by the operator."
+		about = "Every request needs a bearer token, from the authorization server of .well-known/smart-configuration or made by the operator of this server: Authorization: Bearer ..."
 	}
 	n.Set("description", about)
 	return n
@@ -121,7 +121,7 @@ func (s *Server) capability(r *resourceType) *Node {
 	n := Object("type", r.name, "profile", "http://hl7.org/fhir/StructureDefinition/"+r.name, "supportedProfile", s.profilesOf(r.name))
 	var codes []*Node
 	for _, i := range interactions {
-		if s.has(r, i) && !told(codes, i.code) {
+		if s.has(r, i) && i.code != searchCompartment && !told(codes, i.code) {
 			codes = append(codes, Object("code", i.code))
 		}
 	}

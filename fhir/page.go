@@ -1,12 +1,20 @@
 package fhir
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/fault"
 )
 
 // page is a row of the table of what is served to everybody, whatever they
@@ -24,6 +32,9 @@ type page struct {
 func (s *Server) pages() []page {
 	return []page{
 		{"/", s.toDocs},
+		{"/fhir/docs", s.docs},
+		{"/fhir/docs/:type", s.docs},
+		{"/fhir/openapi.json", s.openAPI},
 		{"/fhir/.well-known/smart-configuration", s.smartConfiguration},
 	}
 }
@@ -31,6 +42,50 @@ func (s *Server) pages() []page {
 // toDocs leads to the index of the API.
 func (s *Server) toDocs(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, s.baseURL+"/docs")
+}
+
+//go:embed docs
+var docsFiles embed.FS
+
+var docsTemplate = template.Must(template.ParseFS(docsFiles, "docs/*.html"))
+
+// docs is GET /fhir/docs, and a page for each type below it.
+func (s *Server) docs(c echo.Context) error {
+	text, ok := s.docsText[c.Param("type")]
+	if !ok {
+		return fault.New(fault.NotFound, "there is no page about a type of this name; /fhir/docs lists those that are")
+	}
+	style, script := docsFile("style.css"), docsFile("copy.js")
+	header := c.Response().Header()
+	header.Set("Content-Security-Policy", "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
+		"style-src "+sourceHash(style)+"; script-src "+sourceHash(script))
+	header.Set("Referrer-Policy", "no-referrer")
+	var failed error
+	err := text.reply(c, echo.MIMETextHTMLCharsetUTF8, func() []byte {
+		var page bytes.Buffer
+		view := s.docsView(c.Param("type"))
+		view.Style, view.Script = template.CSS(style), template.JS(script)
+		failed = docsTemplate.ExecuteTemplate(&page, "page", view)
+		return page.Bytes()
+	})
+	if failed != nil {
+		return fmt.Errorf("docs: %w", failed)
+	}
+	return err
+}
+
+func docsFile(name string) string {
+	text, err := docsFiles.ReadFile("docs/" + name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(text)
+}
+
+// sourceHash allows exactly this text, CSP level 3.
+func sourceHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // browsers leads a person who opens the FHIR base in a browser to the index of

@@ -46,8 +46,10 @@ type Server struct {
 	secondOpinion ValueSet
 	origins       []string
 	smart         *SMART
-	statement     document // the CapabilityStatement
-	smartText     document // the SMART configuration
+	statement     document             // the CapabilityStatement
+	smartText     document             // the SMART configuration
+	openAPIText   document             // the OpenAPI document
+	docsText      map[string]*document // pages about the API by type, "" for the index
 }
 
 // New makes a Server; Register puts it on a router.
@@ -89,6 +91,10 @@ func New(cfg Config) (*Server, error) {
 		row.complete()
 		s.resources[row.name] = &row
 		s.typeNames = append(s.typeNames, row.name)
+	}
+	s.docsText = map[string]*document{"": {}}
+	for _, typ := range s.typeNames {
+		s.docsText[typ] = &document{}
 	}
 	s.resources["ValueSet"].content = func() []*Node { return valueSets(s.secondOpinion) } // as configured
 	s.resources["CapabilityStatement"].content = func() []*Node { return []*Node{s.capabilities()} }

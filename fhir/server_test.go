@@ -295,19 +295,3 @@ func TestEachRouteIsRegisteredOnce(t *testing.T) {
 		seen[name] = true
 	}
 }
-
-func TestTheCapabilityStatementIsValidAndTellsTheTable(t *testing.T) {
-	t.Parallel()
-	r := startREST(t)
-	got := r.do("", "GET", "/fhir/metadata", "")
-	if _, err := Decode([]byte(got.body), "CapabilityStatement"); err != nil {
-		t.Errorf("%+v", err)
-	}
-	var types []string
-	for _, n := range got.node.Each("rest", "resource", "type") {
-		types = append(types, n.Text())
-	}
-	if diff := cmp.Diff(r.server.typeNames, types); diff != "" {
-		t.Error(diff)
-	}
-}

@@ -60,7 +60,8 @@ func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string)
 	t.printf(`
 Overread is running.
 
-  FHIR surface     %s/metadata
+  FHIR surface     %[1]s/metadata
+  its index        %[1]s/docs  (every type, parameter and operation, with examples to copy; open it in a browser)
   stand-in EHR     %s  (the reports that have arrived, as a person reads them)
   sample cases     %d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
   tokens           %s  (one file for each desk and reader)

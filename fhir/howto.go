@@ -1,0 +1,197 @@
+package fhir
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// setup is what all commands of the pages begin with.
+func (s *Server) setup() sample {
+	return sample{Title: "Address and token", Command: "BASE=" + s.baseURL + `
+AUTH="Authorization: Bearer $OVERREAD_TOKEN"
+JSON='Content-Type: application/fhir+json'`}
+}
+
+var firstCall = sample{Title: "A first search", Command: `curl -sS -H "$AUTH" "$BASE/Patient?_count=1"`}
+
+// howTo is one frequent task with the command that does it. It is shown where
+// the server has what it needs: an interaction, or an operation as $name.
+type howTo struct {
+	needs []string
+	sample
+}
+
+// The command that puts the id of the answer's resource into a variable.
+const intoID = ` | sed -n 's/^{"resourceType":"[A-Za-z]*","id":"\([^"]*\)".*/\1/p'`
+
+// The same for the first resource that a search found.
+const foundID = ` | sed -n 's/.*"resource":{"resourceType":"[A-Za-z]*","id":"\([^"]*\)".*/\1/p'`
+
+// orderExample is a whole order: patient, study, first report and the order
+// itself, coded as a second opinion. What is here already is found by its
+// identifier, so the same order can be sent again and is one case.
+const orderExample = `curl -sS -H "$AUTH" -H "$JSON" --data-binary @- "$BASE" <<'END'
+{"resourceType": "Bundle", "type": "transaction", "entry": [
+  {"fullUrl": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0001",
+   "resource": {"resourceType": "Patient",
+     "identifier": [{"system": "urn:example:mrn", "value": "1001"}],
+     "name": [{"family": "Exemplar", "given": ["Ada"]}], "gender": "female", "birthDate": "1970-05-17"},
+   "request": {"method": "POST", "url": "Patient", "ifNoneExist": "identifier=urn:example:mrn|1001"}},
+  {"fullUrl": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0002",
+   "resource": {"resourceType": "ImagingStudy",
+     "identifier": [{"system": "urn:dicom:uid", "value": "urn:oid:2.25.1001001"}], "status": "available",
+     "subject": {"reference": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0001"},
+     "started": "2026-11-24T08:15:00Z", "numberOfInstances": 120,
+     "series": [{"uid": "2.25.1001002", "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}, "numberOfInstances": 120}]},
+   "request": {"method": "POST", "url": "ImagingStudy", "ifNoneExist": "identifier=urn:dicom:uid|urn:oid:2.25.1001001"}},
+  {"fullUrl": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0003",
+   "resource": {"resourceType": "DiagnosticReport",
+     "identifier": [{"system": "urn:example:report", "value": "R-1001"}], "status": "final",
+     "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}]}],
+     "code": {"coding": [{"system": "http://loinc.org", "code": "24627-2", "display": "CT Chest"}]},
+     "subject": {"reference": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0001"},
+     "imagingStudy": [{"reference": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0002"}],
+     "effectiveDateTime": "2026-11-24T08:15:00Z", "conclusion": "No nodule is seen."},
+   "request": {"method": "POST", "url": "DiagnosticReport", "ifNoneExist": "identifier=urn:example:report|R-1001"}},
+  {"fullUrl": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0004",
+   "resource": {"resourceType": "ServiceRequest",
+     "identifier": [{"type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}]}, "system": "urn:example:order", "value": "A-1001"}],
+     "status": "active", "intent": "order", "priority": "routine",
+     "code": {"coding": [{"system": "http://loinc.org", "code": "24627-2", "display": "CT Chest"}]},
+     "reasonCode": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0336", "code": "S"}], "text": "Is there a nodule?"}],
+     "subject": {"reference": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0001"},
+     "supportingInfo": [{"reference": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0002"}, {"reference": "urn:uuid:5c2b7a10-7d7d-4d53-9d6e-0a8f5f1e0003"}],
+     "authoredOn": "2026-11-25T09:00:00Z"},
+   "request": {"method": "POST", "url": "ServiceRequest", "ifNoneExist": "identifier=urn:example:order|A-1001"}}
+]}
+END`
+
+// howTos is the table of frequent tasks. Each command stands on its own after
+// setup, save that those behind the first find what it has sent.
+var howTos = []howTo{
+	{[]string{"transaction"}, sample{"send-an-order", "Send an order",
+		"One transaction brings the patient, the study, the first report and the ServiceRequest, and opens the case. Sent again, it is the same case.",
+		orderExample}},
+	{nil, sample{"follow-the-case", "Follow the case",
+		"Find the order by your own number, and the Task of its case by the order. businessStatus tells the exact state.",
+		`ORDER=$(curl -sS -H "$AUTH" "$BASE/ServiceRequest?identifier=urn:example:order|A-1001"` + foundID + `)
+curl -sS -H "$AUTH" "$BASE/Task?based-on=ServiceRequest/$ORDER"`}},
+	{[]string{"_include"}, sample{"read-reports", "Read reports with what they refer to",
+		"The newest reports of a patient with their orders and results in the same Bundle. Entries that were asked for have search.mode match, the others include.",
+		`curl -sS -H "$AUTH" "$BASE/DiagnosticReport?patient.identifier=urn:example:mrn|1001&_include=DiagnosticReport:based-on&_include=DiagnosticReport:result&_sort=-date"`}},
+	{nil, sample{"page", "Read all pages",
+		"Follow the link next until there is none. What is written meanwhile neither repeats nor hides a match.",
+		`URL="$BASE/ServiceRequest?status=active&_count=20"
+while [ -n "$URL" ]; do
+  PAGE=$(curl -sS -H "$AUTH" "$URL")
+  printf '%s\n' "$PAGE" | head -c 160; echo
+  URL=$(printf '%s' "$PAGE" | sed -n 's/.*"relation":"next","url":"\([^"]*\)".*/\1/p')
+done`}},
+	{[]string{"create"}, sample{"create-once", "Create only what is not there yet",
+		"With If-None-Exist the server looks first: 201 when it has created, 200 with the one that it found.",
+		`curl -sS -i -H "$AUTH" -H "$JSON" -H 'If-None-Exist: identifier=urn:example:org|ORG-1' \
+  --data '{"resourceType":"Organization","identifier":[{"system":"urn:example:org","value":"ORG-1"}],"name":"Example Hospital"}' \
+  "$BASE/Organization"`}},
+	{[]string{"update"}, sample{"change-safely", "Change without overwriting others",
+		"Read, change, and send back with If-Match and the ETag that you read. When somebody was faster the answer is 412.",
+		`ID=$(curl -sS -H "$AUTH" "$BASE/Patient?identifier=urn:example:mrn|1001"` + foundID + `)
+ETAG=$(curl -sS -I -H "$AUTH" "$BASE/Patient/$ID" | tr -d '\r' | sed -n 's/^[Ee][Tt][Aa][Gg]: //p')
+curl -sS -X PUT -H "$AUTH" -H "$JSON" -H "If-Match: $ETAG" \
+  --data '{"resourceType":"Patient","id":"'$ID'","identifier":[{"system":"urn:example:mrn","value":"1001"}],"name":[{"family":"Exemplar","given":["Ada","Mae"]}],"gender":"female","birthDate":"1970-05-17"}' \
+  "$BASE/Patient/$ID"`}},
+	{[]string{"patch"}, sample{"patch", "Change one element",
+		"A JSON Patch (RFC 6902) changes what it names and leaves the rest. Here the resource is found by a condition.",
+		`curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' \
+  --data '[{"op":"add","path":"/telecom","value":[{"system":"phone","value":"+1 555 0100"}]}]' \
+  "$BASE/Patient?identifier=urn:example:mrn|1001"`}},
+	{[]string{"history-instance"}, sample{"history", "See how a resource came to be",
+		"All versions, newest first; each can be read on its own as well.",
+		`ID=$(curl -sS -H "$AUTH" "$BASE/Patient?identifier=urn:example:mrn|1001"` + foundID + `)
+curl -sS -H "$AUTH" "$BASE/Patient/$ID/_history"`}},
+	{[]string{"$validate"}, sample{"validate", "Check before you send",
+		"$validate says what would be refused, and stores nothing.",
+		`curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Patient","gender":"female"}' "$BASE/Patient/\$validate"`}},
+	{[]string{"$everything"}, sample{"everything", "Take out all that is here of a patient",
+		"Everything of the patient's compartment, and what it refers to.",
+		`ID=$(curl -sS -H "$AUTH" "$BASE/Patient?identifier=urn:example:mrn|1001"` + foundID + `)
+curl -sS -H "$AUTH" "$BASE/Patient/$ID/\$everything"`}},
+	{[]string{"$export"}, sample{"export", "Export in bulk",
+		"The answer is 202; its Content-Location tells how far it is, and in the end where the NDJSON files are.",
+		`curl -sS -i -H "$AUTH" -H 'Accept: application/fhir+json' -H 'Prefer: respond-async' "$BASE/\$export?_type=Patient,ServiceRequest"`}},
+}
+
+// howTos are those of the table that this server can do.
+func (s *Server) howTos() (shown []sample) {
+	for _, h := range howTos {
+		if !slices.ContainsFunc(h.needs, func(need string) bool { return !s.offers(need) }) {
+			shown = append(shown, h.sample)
+		}
+	}
+	return shown
+}
+
+// offers tells whether the server has an interaction, an operation ($name), or
+// includes.
+func (s *Server) offers(what string) bool {
+	switch {
+	case what == "_include":
+		return slices.ContainsFunc(s.typeNames, func(typ string) bool { return s.capability(s.resources[typ]).Get("searchInclude") != nil })
+	case strings.HasPrefix(what, "$"):
+		return slices.ContainsFunc(services(), func(v service) bool { return "$"+v.name == what })
+	}
+	return slices.ContainsFunc(interactions, func(i interaction) bool {
+		_, routed := s.may(i)
+		of := slices.ContainsFunc(s.typeNames, func(typ string) bool { return s.has(s.resources[typ], i) })
+		return i.code == what && routed && (of || !i.ofType())
+	})
+}
+
+// typeExamples are the commands on the page of a type, in the order in which
+// they can be run one after the other.
+func (s *Server) typeExamples(r *resourceType) (samples []sample) {
+	e := exampleOf(r.name)
+	at := `"$BASE/` + r.name
+	get := `curl -sS -H "$AUTH" ` + at
+	send := `curl -sS -H "$AUTH" -H "$JSON" `
+	has := func(code, method, path string) bool {
+		return slices.ContainsFunc(interactions, func(i interaction) bool {
+			return i.code == code && i.method == method && i.path == path && s.has(r, i)
+		})
+	}
+	show := func(ok bool, title, command string) {
+		if ok {
+			samples = append(samples, sample{Title: title, Command: command})
+		}
+	}
+	stored := r.allows("create") && e.body != ""
+	const one, all = "/fhir/:type/:id", "/fhir/:type"
+	show(stored, "Create one, and keep its id", "ID=$("+send+"--data '"+e.lines("")+"' "+at+`"`+intoID+`)`+"\necho $ID")
+	show(stored && has("read", http.MethodGet, one), "Read it", get+`/$ID"`)
+	show(has("search-type", http.MethodGet, all), "Search", get+searchExample(r)+`"`)
+	show(stored && has("update", http.MethodPut, one), "Replace it, if it is still version 1",
+		`curl -sS -X PUT -H "$AUTH" -H "$JSON" -H 'If-Match: W/"1"' --data '`+e.lines("'$ID'")+`' `+at+`/$ID"`)
+	show(stored && has("patch", http.MethodPatch, one), "Change one element",
+		`curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' --data '[{"op":"add","path":"/language","value":"en"}]' `+at+`/$ID"`)
+	show(stored && has("history-instance", http.MethodGet, "/fhir/:type/:id/_history"), "Its versions", get+`/$ID/_history"`)
+	show(stored && has("vread", http.MethodGet, "/fhir/:type/:id/_history/:version"), "One version", get+`/$ID/_history/1"`)
+	show(stored && has("delete", http.MethodDelete, one), "Delete it", `curl -sS -i -X DELETE -H "$AUTH" `+at+`/$ID"`)
+	if r.content != nil {
+		for _, n := range r.content()[:min(1, len(r.content()))] {
+			show(has("read", http.MethodGet, one), "Read one", get+"/"+n.Text("id")+`"`)
+		}
+	}
+	return samples
+}
+
+// searchExample is a question with parameters that the type has.
+func searchExample(r *resourceType) string {
+	asked := []string{}
+	for _, name := range []string{"patient", "status", "active", "recorded", "name"} {
+		if p, ok := r.param(name); ok && len(asked) < 2 {
+			asked = append(asked, name+"="+url.PathEscape(plausible(p)))
+		}
+	}
+	return "?" + strings.Join(append(asked, "_count=10"), "&")
+}
