@@ -19,6 +19,7 @@ const maxIssues = 20
 type checker struct {
 	at       path
 	issues   []fault.Issue
+	most     int  // how many issues are looked for; 0 for maxIssues
 	warn     bool // looks also for what should be otherwise, and is not refused:
 	warnings []fault.Issue
 	sound    []located
@@ -52,7 +53,13 @@ func (c *checker) addBelow(name, problem string) {
 	c.at = c.at[:len(c.at)-1]
 }
 
-func (c *checker) full() bool { return len(c.issues) >= maxIssues }
+func (c *checker) full() bool {
+	most := c.most
+	if most == 0 {
+		most = maxIssues
+	}
+	return len(c.issues) >= most
+}
 
 func (c *checker) resource(n *Node, in *scope) {
 	s := resourceShape(n.Type())

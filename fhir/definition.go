@@ -1,29 +1,89 @@
 package fhir
 
 import (
+	"embed"
+	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/overread/overread/workflow"
 )
 
-// What this product publishes, made from the tables that the program itself
-// runs on, so that it cannot say anything else. Nobody writes it.
+// What this product publishes. Code systems, value sets, concept maps and
+// profiles are files, which a test holds to the tables that the program runs on;
+// operations and search parameters are made from their tables, and cannot say
+// anything else.
 
-func codeSystems() []*Node {
+//go:embed definitions
+var definitionFiles embed.FS
+
+// definitions are the files, by type and in the order of their names, and the
+// profiles with their snapshots. Nobody may change them.
+var definitions = sync.OnceValue(func() map[string][]*Node {
+	all := map[string][]*Node{}
+	for _, file := range filesOf("definitions/*.json") {
+		n := definitionFile(file)
+		if n.Type() == "StructureDefinition" {
+			// Made by the official Java tooling (make snapshots): clients that
+			// validate, generate code or draw forms need one, and most cannot make it.
+			n.Set("snapshot", definitionFile("definitions/snapshot/"+strings.TrimPrefix(file, "definitions/")).Get("snapshot"))
+		}
+		all[n.Type()] = append(all[n.Type()], n)
+	}
+	return all
+})
+
+func filesOf(pattern string) []string {
+	names, err := fs.Glob(definitionFiles, pattern)
+	if err != nil {
+		panic(err) // the pattern is ours
+	}
+	return names
+}
+
+// definitionFile reads a file of the program, so that whatever is wrong with it
+// was wrong when the program was built, and a test says so.
+func definitionFile(name string) *Node {
+	body, err := definitionFiles.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	n, err := Parse(body, documentLimits)
+	if err != nil {
+		panic(name + ": " + err.Error())
+	}
+	return n
+}
+
+func codeSystems() []*Node { return definitions()["CodeSystem"] }
+
+func conceptMaps() []*Node { return definitions()["ConceptMap"] }
+
+// structureDefinitions are our profiles.
+func structureDefinitions() []*Node { return definitions()["StructureDefinition"] }
+
+// valueSets are the files; the one of orders has the codes that are configured.
+func valueSets(secondOpinion ValueSet) []*Node {
 	var all []*Node
-	for _, cs := range ourCodeSystems {
-		all = append(all, cs.node())
+	for _, n := range definitions()["ValueSet"] {
+		if n.Text("id") == "second-opinion-request" {
+			n = requestValueSet(n, secondOpinion)
+		}
+		all = append(all, n)
 	}
 	return all
 }
 
-func valueSets(secondOpinion ValueSet) []*Node {
-	all := []*Node{secondOpinionValueSet(secondOpinion)}
-	for _, cs := range ourCodeSystems {
-		all = append(all, cs.valueSet())
+// requestValueSet shows which codes open a case on this server.
+func requestValueSet(file *Node, codes ValueSet) *Node {
+	var include []*Node
+	for _, c := range append(slices.Clone(codes), workflow.Coding{System: v2Referral, Code: "S", Display: "Second Opinion"}) {
+		include = append(include, Object("system", c.System, "concept", []*Node{Object("code", c.Code, "display", c.Display)}))
 	}
-	return all
+	n := file.Clone()
+	n.Set("compose", Object("include", include))
+	return n
 }
 
 func operationDefinitions() []*Node {
@@ -35,87 +95,6 @@ func operationDefinitions() []*Node {
 		all = append(all, serviceDefinition(v))
 	}
 	return all
-}
-
-// codeSystem is a code system of ours; everything in it is listed.
-type codeSystem struct {
-	id, title, about string
-	codes            []workflow.Coding // System is not used
-}
-
-// ourCodeSystems is the table of our code systems.
-var ourCodeSystems = []codeSystem{
-	{"case-state", "Case state", "Where a second opinion stands: Task.businessStatus.", caseStates()},
-	{"second-opinion-agreement", "Agreement of a second opinion", "How the second reading relates to the original report, in the words of the clinical record.",
-		[]workflow.Coding{
-			agreementCodes[workflow.LevelNone], agreementCodes[workflow.LevelMinor],
-			agreementCodes[workflow.LevelMajor], agreementCodes[workflow.LevelNoComparison],
-		}},
-	{"second-opinion-observation", "Observations of a second opinion", "What the Observations of a second opinion are about, where LOINC has no code.",
-		[]workflow.Coding{
-			{Code: "agreement", Display: "Second reading compared with the original report"},
-			{Code: "management-change", Display: "What the difference may change"},
-			{Code: "actionable-category", Display: "Category of actionable finding"},
-		}},
-	{"management-change", "Change of management", "What the difference between two readings may change for the patient.", managementChanges()},
-	{"intake-finding", "Intake finding", "What the intake checks may find in an order: Task.statusReason and Task.output.", intakeFindings()},
-	{"task-output", "Task output", "What a Task of a second opinion gives back.",
-		[]workflow.Coding{
-			{Code: "report", Display: "Second-opinion report"},
-			{Code: "finding", Display: "What the intake checks found"},
-		}},
-}
-
-func caseStates() []workflow.Coding {
-	var codes []workflow.Coding
-	for _, s := range workflow.States {
-		codes = append(codes, workflow.Coding{Code: string(s.State), Display: s.Meaning})
-	}
-	return codes
-}
-
-func intakeFindings() []workflow.Coding {
-	return append(workflow.IntakeCodes(), workflow.Coding{Code: "nobody-eligible", Display: "No eligible reader is available at present"})
-}
-
-func managementChanges() []workflow.Coding {
-	var codes []workflow.Coding
-	for _, code := range []string{"none", "work-up", "treatment", "staging", "referral"} {
-		codes = append(codes, workflow.Coding{Code: code, Display: managementCodes[code]})
-	}
-	return codes
-}
-
-func (cs codeSystem) node() *Node {
-	var concepts []*Node
-	for _, c := range cs.codes {
-		concepts = append(concepts, Object("code", c.Code, "display", c.Display))
-	}
-	n := conformance("CodeSystem", cs.id, cs.title, cs.about)
-	n.Set("caseSensitive", true)
-	n.Set("valueSet", Canonical+"/ValueSet/"+cs.id)
-	n.Set("content", "complete")
-	n.Set("count", len(concepts))
-	n.Set("concept", concepts)
-	return n
-}
-
-func (cs codeSystem) valueSet() *Node {
-	n := conformance("ValueSet", cs.id, cs.title, cs.about)
-	n.Set("compose", Object("include", []*Node{Object("system", Canonical+"/CodeSystem/"+cs.id)}))
-	return n
-}
-
-// secondOpinionValueSet shows which codes open a case on this server.
-func secondOpinionValueSet(codes ValueSet) *Node {
-	var include []*Node
-	for _, c := range append(slices.Clone(codes), workflow.Coding{System: v2Referral, Code: "S", Display: "Second Opinion"}) {
-		include = append(include, Object("system", c.System, "concept", []*Node{Object("code", c.Code, "display", c.Display)}))
-	}
-	n := conformance("ValueSet", "second-opinion-request", "Requests for a second opinion",
-		"The codes of ServiceRequest.category and ServiceRequest.code that ask for a second opinion here; v2-0336|S counts in ServiceRequest.reasonCode.")
-	n.Set("compose", Object("include", include))
-	return n
 }
 
 // conformance is the head that all definitions have in common.
@@ -154,7 +133,7 @@ func operationDefinition(op operation) *Node {
 	n.Set("system", false)
 	n.Set("type", false)
 	n.Set("instance", true)
-	rows := parameterDefinitions(op.Takes)
+	rows := parameterDefinitions("in", op.Takes)
 	n.Set("parameter", append(rows, Object("name", "return", "use", "out", "min", 1, "max", "1",
 		"documentation", "The Task after the operation.", "type", "Task")))
 	return n
@@ -163,7 +142,7 @@ func operationDefinition(op operation) *Node {
 // id is that of the OperationDefinition.
 func (op operation) id() string { return "task-" + op.Name }
 
-func parameterDefinitions(rows []parameter) []*Node {
+func parameterDefinitions(use string, rows []parameter) []*Node {
 	var out []*Node
 	for _, row := range rows {
 		most := "1"
@@ -174,8 +153,8 @@ func parameterDefinitions(rows []parameter) []*Node {
 		if row.Codes != nil {
 			doc += " One of: " + strings.Join(row.Codes, ", ") + "."
 		}
-		out = append(out, Object("name", row.Name, "use", "in", "min", row.Min, "max", most,
-			"documentation", doc, "type", row.Type, "part", parameterDefinitions(row.Parts)))
+		out = append(out, Object("name", row.Name, "use", use, "min", row.Min, "max", most,
+			"documentation", doc, "type", row.Type, "part", parameterDefinitions(use, row.Parts)))
 	}
 	return out
 }
@@ -200,9 +179,3 @@ func searchParameter(base, code, element string, targets []string, about string)
 	n.Set("target", targets)
 	return n
 }
-
-// structureDefinitions are our profiles.
-func structureDefinitions() []*Node { return nil }
-
-// conceptMaps are our maps between code systems.
-func conceptMaps() []*Node { return nil }

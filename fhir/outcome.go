@@ -18,6 +18,10 @@ var kinds = map[fault.Kind]struct {
 	fault.Value:            {"value", http.StatusBadRequest},
 	fault.CodeInvalid:      {"code-invalid", http.StatusBadRequest},
 	fault.Invariant:        {"invariant", http.StatusBadRequest},
+	fault.ProfileRequired:  {"required", http.StatusUnprocessableEntity}, // FHIR R4 http.html#rejecting-updates
+	fault.ProfileValue:     {"value", http.StatusUnprocessableEntity},
+	fault.ProfileCode:      {"code-invalid", http.StatusUnprocessableEntity},
+	fault.ProfileRule:      {"invariant", http.StatusUnprocessableEntity},
 	fault.TooLarge:         {"too-long", http.StatusRequestEntityTooLarge},
 	fault.NotSupported:     {"not-supported", http.StatusBadRequest},
 	fault.MediaType:        {"not-supported", http.StatusUnsupportedMediaType},

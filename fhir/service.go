@@ -30,12 +30,13 @@ type service struct {
 	takes    []parameter // Set is not used: the handler reads the Parameters
 	bare     string      // the parameter that a body which is no Parameters is taken for
 	gives    string      // type of the out parameter "return"; "" where the answer is no resource
+	tells    []parameter // instead of it, the out parameters
 	handle   func(s *Server, c echo.Context, actor access.Actor, in *Node) error
 }
 
 // services is the table of them.
 func services() []service {
-	return slices.Concat(everythingServices(), exportServices())
+	return slices.Concat(everythingServices(), exportServices(), validateServices(), terminologyServices())
 }
 
 // serviceRoutes are the rows of the table of routes that serve them.
@@ -176,7 +177,7 @@ func serviceDefinition(v service) *Node {
 	n.Set("system", v.system)
 	n.Set("type", v.atType)
 	n.Set("instance", v.instance)
-	rows := parameterDefinitions(v.takes)
+	rows := append(parameterDefinitions("in", v.takes), parameterDefinitions("out", v.tells)...)
 	if v.gives != "" {
 		rows = append(rows, Object("name", "return", "use", "out", "min", 1, "max", "1", "type", v.gives))
 	}

@@ -58,5 +58,9 @@ func (s *Server) decode(ctx context.Context, body []byte, wantType string) (*Nod
 		return nil, err
 	}
 	defer done()
-	return Decode(body, wantType)
+	n, err := Decode(body, wantType)
+	if err != nil {
+		return nil, err
+	}
+	return n, s.keepsItsClaims(n)
 }

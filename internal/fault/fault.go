@@ -16,15 +16,19 @@ type Kind string
 
 // The kinds. Each is one row of fhir/outcome.go.
 const (
-	Structure        Kind = "structure"      // the text is not well-formed, or not FHIR
-	Required         Kind = "required"       // an element is missing
-	Value            Kind = "value"          // an element has a value that it may not have
-	CodeInvalid      Kind = "code-invalid"   // a code is not in the value set of its element
-	Invariant        Kind = "invariant"      // elements of one resource contradict each other
-	TooLarge         Kind = "too-large"      // body, depth or number of elements over the limit
-	NotSupported     Kind = "not-supported"  // well-formed, but not served here
-	MediaType        Kind = "media-type"     // Content-Type is not FHIR JSON
-	NotAcceptable    Kind = "not-acceptable" // Accept asks for what is not served
+	Structure        Kind = "structure"        // the text is not well-formed, or not FHIR
+	Required         Kind = "required"         // an element is missing
+	Value            Kind = "value"            // an element has a value that it may not have
+	CodeInvalid      Kind = "code-invalid"     // a code is not in the value set of its element
+	Invariant        Kind = "invariant"        // elements of one resource contradict each other
+	ProfileRequired  Kind = "profile-required" // a profile that is claimed demands an element
+	ProfileValue     Kind = "profile-value"    // or another value
+	ProfileCode      Kind = "profile-code"     // or a code of a value set
+	ProfileRule      Kind = "profile-rule"     // or that elements agree
+	TooLarge         Kind = "too-large"        // body, depth or number of elements over the limit
+	NotSupported     Kind = "not-supported"    // well-formed, but not served here
+	MediaType        Kind = "media-type"       // Content-Type is not FHIR JSON
+	NotAcceptable    Kind = "not-acceptable"   // Accept asks for what is not served
 	MethodNotAllowed Kind = "method-not-allowed"
 	NotFound         Kind = "not-found"
 	Gone             Kind = "gone"             // deleted
