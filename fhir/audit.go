@@ -21,11 +21,11 @@ type auditEntry struct {
 	RequestID   string // "" where no request caused it
 }
 
-// auditKind is how IHE BALP wants an interaction told: the DICOM role of the
-// caller and of this server, which are swapped between writes and reads.
+// auditKind is how IHE BALP wants an interaction told: the role of the caller
+// and of this server, which are swapped between writes and reads.
 type auditKind struct {
 	action         string // http://hl7.org/fhir/audit-event-action
-	client, server string // DICOM: 110153 source role, 110152 destination role
+	client, server string // rows of auditRoles
 	profile        string // of BALP; "" where it has none
 }
 
@@ -34,6 +34,8 @@ type auditKind struct {
 var auditKinds = map[string]auditKind{
 	"create":      {"C", "110153", "110152", "Create"},
 	"update":      {"U", "110153", "110152", "Update"},
+	"patch":       {"U", "110153", "110152", "Update"},
+	"delete":      {"D", "110150", "custodian", "Delete"},
 	"read":        {"R", "110152", "110153", "Read"},
 	"vread":       {"R", "110152", "110153", "Read"},
 	"search-type": {"E", "110153", "110152", "Query"},
@@ -102,9 +104,16 @@ func auditEvent(id string, recorded time.Time, base string, actor access.Actor, 
 	return event
 }
 
+// auditRoles are the codes of who took part in an access.
+var auditRoles = map[string]*Node{
+	"110150":    coding(dicom, "110150", "Application"),
+	"110152":    coding(dicom, "110152", "Destination Role ID"),
+	"110153":    coding(dicom, "110153", "Source Role ID"),
+	"custodian": coding("http://terminology.hl7.org/CodeSystem/provenance-participant-type", "custodian", "Custodian"),
+}
+
 func auditAgent(role string, who *Node, requestor bool) *Node {
-	display := map[string]string{"110153": "Source Role ID", "110152": "Destination Role ID"}[role]
-	return Object("type", Object("coding", []*Node{coding(dicom, role, display)}), "who", who, "requestor", requestor)
+	return Object("type", Object("coding", []*Node{auditRoles[role]}), "who", who, "requestor", requestor)
 }
 
 // auditUser is the person or system whose token it was.

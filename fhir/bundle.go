@@ -3,8 +3,10 @@ package fhir
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -16,36 +18,46 @@ import (
 
 const maxEntries = 500
 
-// transaction is POST /fhir with a Bundle: all of it or nothing, FHIR R4
-// http.html#transaction. On failure the answer is one OperationOutcome that
-// names the entry.
-func (s *Server) transaction(c echo.Context, actor access.Actor) error {
+// takeBundle is POST /fhir with a Bundle: a transaction or a batch. Who may read
+// only may send one that only reads.
+func (s *Server) takeBundle(c echo.Context, actor access.Actor) error {
 	body, err := s.body(c, fhirTypes...)
 	if err != nil {
 		return err
 	}
-	bundle, err := s.decode(c.Request().Context(), body, "Bundle")
+	bundle, err := s.decodeBundle(c.Request().Context(), body)
 	if err != nil {
 		return err
 	}
-	wanted, err := s.changes(bundle)
+	entries := bundle.Get("entry").Items()
+	if len(entries) > maxEntries {
+		return fault.At(fault.TooLarge, "Bundle.entry", "a Bundle may have %d entries: send it in parts", maxEntries)
+	}
+	switch bundle.Text("type") {
+	case "batch":
+		return s.batch(c, actor, entries)
+	case "transaction":
+		return s.transaction(c, actor, entries, body)
+	}
+	return fault.At(fault.NotSupported, "Bundle.type", "only a Bundle of type transaction or batch is taken here")
+}
+
+// transaction does all of it or nothing, FHIR R4 http.html#transaction. On
+// failure the answer is one OperationOutcome that names the entry.
+func (s *Server) transaction(c echo.Context, actor access.Actor, entries []*Node, body []byte) error {
+	wanted, err := s.steps(c, entries)
 	if err != nil {
 		return err
 	}
-	full := prefers(c, "return=representation")
-	receipt := receiptKey(body, full)
+	writes := slices.ContainsFunc(wanted, func(st step) bool { return st.ask == nil })
+	if writes && !slices.Contains(writers, actor.Role) {
+		return fault.New(fault.Forbidden, "the role %s may only read: GET and HEAD", actor.Role)
+	}
+	prefer := preferredReturn(c)
 	ctx := c.Request().Context()
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
-		return once(ctx, tx, receipt, repeatable(wanted), func() ([]byte, error) {
-			try := make([]*change, len(wanted))
-			for i := range wanted {
-				each := wanted[i] // the transaction may be run again
-				try[i] = &each
-			}
-			if err := s.apply(ctx, tx, actor, try); err != nil {
-				return nil, err
-			}
-			return transactionResponse(try, full), nil
+		return once(ctx, tx, receiptKey(body, prefer), repeatable(wanted), func() ([]byte, error) {
+			return s.carryOut(ctx, tx, actor, wanted, prefer)
 		})
 	})
 	if err != nil {
@@ -54,111 +66,180 @@ func (s *Server) transaction(c echo.Context, actor access.Actor) error {
 	return write(c, http.StatusOK, answer)
 }
 
-// changes reads the entries of a transaction Bundle.
-func (s *Server) changes(bundle *Node) ([]change, error) {
-	entries := bundle.Get("entry").Items()
-	switch kind := bundle.Text("type"); {
-	case kind != "transaction":
-		return nil, fault.At(fault.NotSupported, "Bundle.type", "only a Bundle of type transaction is taken here")
-	case len(entries) > maxEntries:
-		return nil, fault.At(fault.TooLarge, "Bundle.entry", "a Bundle may have %d entries: send it in parts", maxEntries)
+// A step is one entry of a transaction: what it writes, or what it asks.
+type step struct {
+	change change
+	ask    *errand // GET or HEAD
+}
+
+// carryOut does the steps: all that writes, and then what is asked, of what is
+// there by then (FHIR R4 http.html#trules).
+func (s *Server) carryOut(ctx context.Context, tx pgx.Tx, actor access.Actor, steps []step, prefer string) ([]byte, error) {
+	changes := make([]*change, 0, len(steps))
+	answers := make([]entryAnswer, len(steps))
+	for _, st := range steps {
+		if st.ask == nil {
+			changes = append(changes, new(st.change)) // a copy: the transaction may be run again
+		}
 	}
-	changes := make([]change, 0, len(entries))
+	if err := s.apply(ctx, tx, actor, changes); err != nil {
+		return nil, err
+	}
+	desk := s.within(tx).desk(actor)
+	size := 0
+	for i, st := range steps {
+		if st.ask == nil {
+			answers[i] = changes[0].answer(prefer)
+			changes = changes[1:]
+			continue
+		}
+		var err error
+		if answers[i], err = desk.ask(ctx, *st.ask); err != nil {
+			return nil, blameEntry(err, st.ask.at)
+		}
+		if size += len(answers[i].resource); size > maxAnswers {
+			return nil, fault.At(fault.TooLarge, st.ask.at, "the answers to this Bundle are larger than %d bytes: ask in parts", maxAnswers)
+		}
+	}
+	return s.bundleResponse("transaction-response", answers), nil
+}
+
+// steps reads the entries of a transaction Bundle.
+func (s *Server) steps(c echo.Context, entries []*Node) ([]step, error) {
+	steps := make([]step, 0, len(entries))
 	fullURLs := map[string]bool{}
 	for i, entry := range entries {
 		at := fmt.Sprintf("Bundle.entry[%d]", i)
-		c, err := s.changeOf(entry, at)
+		st, err := s.stepOf(c, entry, at)
 		if err != nil {
 			return nil, err
 		}
-		if c.fullURL != "" && fullURLs[c.fullURL] {
+		full := entry.Text("fullUrl")
+		if full != "" && fullURLs[full] {
 			return nil, fault.At(fault.Value, at+".fullUrl", "another entry of this Bundle has the same fullUrl")
 		}
-		fullURLs[c.fullURL] = true
-		changes = append(changes, c)
+		fullURLs[full] = true
+		steps = append(steps, st)
 	}
-	return changes, nil
+	return steps, nil
 }
 
-// changeOf reads one entry.
+func (s *Server) stepOf(c echo.Context, entry *Node, at string) (step, error) {
+	switch method := entry.Text("request", "method"); method {
+	case "":
+		return step{}, fault.At(fault.Required, at+".request.method", "an entry needs its request: what to do with it")
+	case http.MethodGet, http.MethodHead:
+		ask, err := s.errandOf(c, entry, at)
+		if err == nil && strings.Contains(ask.url.Path, "$") {
+			err = fault.At(fault.NotSupported, at+".request.url", "operations are not part of a transaction: send a batch")
+		}
+		return step{ask: &ask}, err
+	}
+	change, err := s.changeOf(entry, at)
+	return step{change: change}, err
+}
+
+// writing are the interactions of the methods that write.
+var writing = map[string]string{http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete"}
+
+// changeOf reads one entry that writes.
 func (s *Server) changeOf(entry *Node, at string) (change, error) {
 	request := entry.Get("request")
-	method, address := request.Text("method"), strings.TrimPrefix(request.Text("url"), "/")
-	typ, query, conditional := strings.Cut(address, "?")
-	typ, id, _ := strings.Cut(typ, "/")
+	method := request.Text("method")
+	address, query, conditional := strings.Cut(s.relativeURL(request.Text("url")), "?")
+	typ, id, _ := strings.Cut(address, "/")
 	row := s.resources[typ]
 	c := change{method: method, row: row, sent: entry.Get("resource"), path: at + ".resource", fullURL: entry.Text("fullUrl"), id: id}
-	interaction := map[string]string{"POST": "create", "PUT": "update"}[method]
+	if c.deletes() {
+		c.path, c.sent = at, nil
+	}
+	url := at + ".request.url"
 	var err error
 	switch {
-	case method == "":
-		return c, fault.At(fault.Required, at+".request.method", "an entry of a transaction needs its request: POST or PUT")
-	case interaction == "":
-		return c, fault.At(fault.NotSupported, at+".request.method", "in a transaction, entries may be POST or PUT")
-	case row == nil || !row.allows(interaction):
-		return c, fault.At(fault.NotSupported, at+".request.url", "this type cannot be written here; /fhir/metadata lists those that can")
-	case c.sent == nil:
+	case writing[method] == "":
+		return c, fault.At(fault.NotSupported, at+".request.method", "an entry may be DELETE, POST, PUT, PATCH, GET or HEAD")
+	case row == nil || !row.allows(writing[method]):
+		return c, fault.At(fault.NotSupported, url, "this type does not have this interaction here; /fhir/metadata lists what it has")
+	case c.sent == nil && !c.deletes():
 		return c, fault.At(fault.Required, at+".resource", "a %s needs its resource", method)
-	case c.sent.Type() != row.name:
-		return c, fault.At(fault.Value, at+".request.url", "the address is of another type than the resource")
-	case method == "POST" && (conditional || id != ""):
-		return c, fault.At(fault.Value, at+".request.url", "a POST goes to the type alone: %s", row.name)
-	case method == "PUT" && conditional == (id != ""):
-		return c, fault.At(fault.Value, at+".request.url", "a PUT goes to %s/{id} or to %s?{condition}", row.name, row.name)
-	case method == "PUT" && conditional:
+	case method == http.MethodPost && (conditional || id != ""):
+		return c, fault.At(fault.Value, url, "a POST goes to the type alone: %s", row.name)
+	case method != http.MethodPost && conditional == (id != ""):
+		return c, fault.At(fault.Value, url, "a %s goes to %s/{id} or to %s?{condition}", method, row.name, row.name)
+	case id != "" && !idPattern.MatchString(id):
+		return c, fault.At(fault.Value, url, "the id in the address must be 1 to 64 letters, digits, hyphens and dots")
+	case method != http.MethodPatch && !c.deletes() && c.sent.Type() != row.name:
+		return c, fault.At(fault.Value, url, "the address is of another type than the resource")
+	case conditional:
 		c.condition, err = parseCondition(query)
-	case method == "PUT":
-		err = c.blame(c.checkID())
-	case request.Text("ifNoneExist") != "":
+	case method == http.MethodPut:
+		err = c.checkID()
+	case method == http.MethodPost && request.Text("ifNoneExist") != "":
 		c.condition, err = parseCondition(request.Text("ifNoneExist"))
 	}
-	if err != nil {
-		return c, c.blame(err)
+	if err == nil && method == http.MethodPatch {
+		c.patch, err = patchOf(c.sent)
+		c.sent = nil
 	}
-	c.ifMatch, err = expectedForUpdate(request.Text("ifMatch"), request.Text("ifNoneMatch"))
+	if err == nil {
+		c.ifMatch, err = expectedForUpdate(request.Text("ifMatch"), request.Text("ifNoneMatch"))
+	}
 	return c, c.blame(err)
 }
 
-// transactionResponse has an entry for each of the request, in its order, FHIR
-// R4 http.html#transaction-response.
-func transactionResponse(changes []*change, full bool) []byte {
-	entries := make([]*Node, len(changes))
-	for i, c := range changes {
-		entries[i] = Object("response", Object(
-			"status", fmt.Sprintf("%d %s", c.status(), http.StatusText(c.status())),
-			"location", c.stored.Versioned(),
-			"etag", c.stored.ETag(),
-			"lastModified", instant(c.stored.LastUpdated),
-		))
-		if full {
-			if n, err := Parse(c.stored.Body, Limits{}); err == nil {
-				entries[i].Set("resource", n)
-			}
-		}
+// patchOf reads the patch of an entry: a Binary with a JSON Patch, as FHIR R4
+// http.html#patch wants it, or the Parameters of a FHIRPath Patch.
+func patchOf(n *Node) (patch, error) {
+	switch {
+	case n.Type() == "Parameters":
+		return readFHIRPathPatch(n)
+	case n.Type() != "Binary" || mediaType(n.Text("contentType")) != patchFormats[0]:
+		return nil, fault.New(fault.MediaType, "the resource of a PATCH is a Binary with contentType %s, or Parameters", patchFormats[0])
 	}
-	return Object("resourceType", "Bundle", "type", "transaction-response", "entry", entries).Bytes()
+	body, err := base64.StdEncoding.DecodeString(n.Text("data"))
+	if err != nil {
+		return nil, fault.New(fault.Value, "the data of the Binary are not base64")
+	}
+	return readJSONPatch(body)
+}
+
+// answer is what the response to an entry says of a change, FHIR R4
+// http.html#transaction-response: as much as the client prefers, by default no
+// more than where it is.
+func (c *change) answer(prefer string) entryAnswer {
+	a := entryAnswer{status: c.status()}
+	if c.stored.Version > 0 {
+		a.etag, a.lastModified = c.stored.ETag(), instant(c.stored.LastUpdated)
+	}
+	if !c.deletes() {
+		a.location = c.stored.Versioned()
+	}
+	switch {
+	case prefer == "representation" && !c.deletes():
+		a.resource = c.stored.Body
+	case prefer == "OperationOutcome":
+		a.outcome = outcome(issue("information", "informational", map[bool]string{true: "deleted", false: "stored"}[c.deletes()], "", ""))
+	}
+	return a
 }
 
 // receiptKey is what makes two transactions the same.
-func receiptKey(body []byte, full bool) []byte {
+func receiptKey(body []byte, prefer string) []byte {
 	h := sha256.New()
 	h.Write(body)
-	if full {
-		h.Write([]byte("\x00return=representation"))
+	if prefer != "" && prefer != "minimal" {
+		h.Write([]byte("\x00return=" + prefer))
 	}
 	return h.Sum(nil)
 }
 
-// repeatable tells whether doing the changes again would do no harm: updates
-// and conditional creates. A client may well mean them a second time (on hold,
+// repeatable tells whether doing the steps again would do no harm: all but
+// creates without a condition. A client may well mean them a second time (on hold,
 // active, on hold), so only what creates gets a receipt.
-func repeatable(changes []change) bool {
-	for _, c := range changes {
-		if c.method == http.MethodPost && c.condition == nil {
-			return false
-		}
-	}
-	return true
+func repeatable(steps []step) bool {
+	return !slices.ContainsFunc(steps, func(st step) bool {
+		return st.change.method == http.MethodPost && st.change.condition == nil
+	})
 }
 
 // once does what a client asked for, unless the same bytes have come before:

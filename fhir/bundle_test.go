@@ -127,7 +127,8 @@ func TestAFailedTransactionLeavesNothingAndNamesTheEntry(t *testing.T) {
 	r := startREST(t)
 	r.mustCreate("Patient", patientJSON("twin"))
 	r.mustCreate("Patient", patientJSON("twin"))
-	r.put("/fhir/Organization/a", `{"resourceType":"Organization","id":"a","name":"A"}`)
+	r.put("/fhir/Organization/b", `{"resourceType":"Organization","id":"b","name":"B"}`)
+	r.put("/fhir/Organization/a", `{"resourceType":"Organization","id":"a","name":"A","partOf":{"reference":"Organization/b"}}`)
 	good := entryJSON("", "POST", "Patient", "", patientJSON("good"))
 	cases := []struct {
 		name, entry      string
@@ -141,8 +142,15 @@ func TestAFailedTransactionLeavesNothingAndNamesTheEntry(t *testing.T) {
 		{"a condition that twins meet", entryJSON("", "POST", "Patient", `,"ifNoneExist":"identifier=urn:mrn|twin"`, patientJSON("twin")), 412, "multiple-matches", "Bundle.entry[1].resource"},
 		{"another version", entryJSON("", "PUT", "Organization/a", `,"ifMatch":"W/\"7\""`, `{"resourceType":"Organization","id":"a","name":"B"}`), 412, "conflict", "Bundle.entry[1].resource"},
 		{"an id that is not the address's", entryJSON("", "PUT", "Organization/a", "", `{"resourceType":"Organization","id":"b","name":"B"}`), 400, "value", "Bundle.entry[1].resource.id"},
-		{"a delete", `{"request":{"method":"DELETE","url":"Patient/1"}}`, 400, "not-supported", "Bundle.entry[1].request.method"},
-		{"a search", `{"request":{"method":"GET","url":"Patient?name=x"}}`, 400, "not-supported", "Bundle.entry[1].request.method"},
+		{"a read of nothing", `{"request":{"method":"GET","url":"Patient/none"}}`, 404, "not-found", "Bundle.entry[1]"},
+		{"an operation", `{"request":{"method":"GET","url":"Patient/1/$everything"}}`, 400, "not-supported", "Bundle.entry[1].request.url"},
+		{"a delete of another version", `{"request":{"method":"DELETE","url":"Organization/a","ifMatch":"W/\"7\""}}`, 412, "conflict", "Bundle.entry[1]"},
+		{"a delete of what is referred to", `{"request":{"method":"DELETE","url":"Organization/b"}}`, 409, "conflict", "Bundle.entry[1]"},
+		{"a delete of twins", `{"request":{"method":"DELETE","url":"Patient?identifier=urn:mrn|twin"}}`, 412, "multiple-matches", "Bundle.entry[1]"},
+		{"a patch that is none", entryJSON("", "PATCH", "Organization/a", "", `{"resourceType":"Binary","contentType":"application/json","data":"W10="}`), 415, "not-supported", "Bundle.entry[1].resource"},
+		{"a patch of nothing", entryJSON("", "PATCH", "Organization/none", "", binaryPatch(`[]`)), 404, "not-found", "Bundle.entry[1].resource"},
+		{"a patch that fails", entryJSON("", "PATCH", "Organization/a", "", binaryPatch(`[{"op":"remove","path":"/alias"}]`)), 422, "business-rule", "Bundle.entry[1].resource"},
+		{"a patch of a condition that nobody meets", entryJSON("", "PATCH", "Organization?name=nobody", "", binaryPatch(`[]`)), 404, "not-found", "Bundle.entry[1].resource"},
 		{"an address of another type", entryJSON("", "POST", "Patient", "", `{"resourceType":"Organization","name":"x"}`), 400, "value", "Bundle.entry[1].request.url"},
 		{"a post to an id", entryJSON("", "POST", "Patient/1", "", patientJSON("1")), 400, "value", "Bundle.entry[1].request.url"},
 		{"a type that is not written", entryJSON("", "POST", "CodeSystem", "", `{"resourceType":"CodeSystem","status":"active","content":"complete"}`), 400, "not-supported", "Bundle.entry[1].request.url"},

@@ -15,34 +15,44 @@ import (
 	"github.com/overread/overread/internal/fault"
 )
 
-// A change is one resource that a request wants written: the body of a POST or
-// PUT, or an entry of a transaction Bundle. The upper fields say what is
-// wanted, the lower ones what became of it.
+// A change is one resource that a request wants written: the body of a POST,
+// PUT or PATCH, the address of a DELETE, or an entry of a transaction Bundle.
+// The upper fields say what is wanted, the lower ones what became of it.
 type change struct {
-	method    string // POST or PUT
+	method    string // POST, PUT, PATCH or DELETE
 	row       *resourceType
-	sent      *Node // as it came, never changed
+	sent      *Node // as it came, never changed; of a PATCH, what it makes of current
+	patch     patch // PATCH
 	path      string
 	fullURL   string
-	id        string     // PUT
-	condition url.Values // POST: If-None-Exist; PUT: of the address; nil for none
+	id        string     // PUT, PATCH, DELETE
+	condition url.Values // POST: If-None-Exist; others: of the address; nil for none
 	ifMatch   *int64
 
 	n        *Node   // what is written
-	current  *Stored // what it replaces, nil for a create
+	was      Stored  // what is there before, deleted or not; version 0 for nothing
+	current  *Stored // was, where that is not deleted: nil for a create
+	matched  int64   // the version that met the condition
 	sameAs   *change // an earlier entry with the same condition
 	existing bool    // there is one already: nothing is written
+	absent   bool    // nothing is there to delete: nothing is written
 	stored   Stored
 }
 
 // isCreate tells whether the change makes a new resource.
-func (c *change) isCreate() bool { return !c.existing && c.sameAs == nil && c.current == nil }
+func (c *change) isCreate() bool { return c.writes() && c.current == nil }
 
 // writes tells whether the change writes anything.
-func (c *change) writes() bool { return !c.existing && c.sameAs == nil }
+func (c *change) writes() bool { return !c.existing && c.sameAs == nil && !c.absent }
+
+// deletes tells whether the change is a DELETE.
+func (c *change) deletes() bool { return c.method == http.MethodDelete }
 
 func (c *change) status() int {
-	if c.isCreate() {
+	switch {
+	case c.deletes():
+		return http.StatusNoContent
+	case c.isCreate():
 		return http.StatusCreated
 	}
 	return http.StatusOK
@@ -67,23 +77,18 @@ func (c *change) blame(err error) error {
 	return named
 }
 
-// apply writes changes, all in the caller's transaction and in the order that
-// the specification wants of a transaction Bundle, which is a good order for
-// one resource too (FHIR R4 http.html#trules). Locks are taken in the order of
-// their names, whatever the order of the entries, so that two requests wait for
-// each other but not both ways.
+// apply writes changes, all in the caller's transaction, as if in the order that
+// the specification wants of a transaction Bundle: DELETE, POST, then PUT and
+// PATCH (FHIR R4 http.html#trules). Locks are taken in the order of their names,
+// whatever the order of the entries, so that two requests wait for each other
+// but not both ways.
 func (s *Server) apply(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
-	if err := s.lookFirst(ctx, tx, actor, changes); err != nil {
-		return err
-	}
-	if err := s.claim(ctx, tx, changes); err != nil {
-		return err
-	}
-	if err := s.identify(ctx, tx, actor, changes); err != nil {
-		return err
-	}
-	if err := s.lock(ctx, tx, actor, changes); err != nil {
-		return err
+	for _, step := range []func(context.Context, pgx.Tx, access.Actor, []*change) error{
+		s.lookFirst, s.claim, s.identify, s.lock,
+	} {
+		if err := step(ctx, tx, actor, changes); err != nil {
+			return err
+		}
 	}
 	base, err := s.ehrBase(ctx, tx)
 	if err != nil {
@@ -110,9 +115,11 @@ func (s *Server) attempt(ctx context.Context, tx pgx.Tx, actor access.Actor, cha
 		return false, err
 	}
 	for _, step := range []func() error{
+		func() error { return s.deleteAll(ctx, savepoint, actor, changes) },
 		func() error { return s.link(ctx, savepoint, actor, changes, ehrBase) },
 		func() error { return s.writeAll(ctx, savepoint, actor, changes) },
 		func() error { return s.recordOrigins(ctx, savepoint, actor, changes, ehrBase) },
+		func() error { return unreferred(ctx, savepoint, changes) },
 	} {
 		if err := step(); err != nil {
 			return false, err // the transaction is undone as a whole
@@ -128,37 +135,57 @@ func (s *Server) attempt(ctx context.Context, tx pgx.Tx, actor access.Actor, cha
 }
 
 // identify finds out which resource each change is about: an existing one, or
-// a new one with a new id.
+// a new one with a new id. What is deleted in the same transaction no longer
+// meets the conditions of the others.
 func (s *Server) identify(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
 	byCondition := map[string]*change{}
-	for _, c := range changes {
-		if c.condition != nil {
+	var done []*change
+	for _, c := range inOrder(changes) {
+		if err := s.identifyOne(ctx, tx, actor, c, done, byCondition); err != nil {
+			return c.blame(err)
+		}
+		done = append(done, c)
+	}
+	return noOverlap(changes)
+}
+
+func (s *Server) identifyOne(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change, byCondition map[string]*change) error {
+	if c.condition != nil {
+		if !c.deletes() {
 			key := string(c.claimKey())
 			switch first := byCondition[key]; {
 			case first == nil:
 				byCondition[key] = c
 			case first.method == http.MethodPost && c.method == http.MethodPost:
 				c.sameAs = first
-				continue
+				return nil
 			default:
-				return c.blame(fault.New(fault.Value, "another entry of this Bundle has the same condition"))
-			}
-			if c.existing {
-				continue // lookFirst has found it
-			}
-			if err := s.resolveCondition(ctx, tx, actor, c); err != nil {
-				return c.blame(err)
+				return fault.New(fault.Value, "another entry of this Bundle has the same condition")
 			}
 		}
-		if c.id == "" && !c.existing {
-			id, err := uuid.NewV7()
-			if err != nil {
+		if !c.existing { // lookFirst may have found it
+			if err := s.resolveCondition(ctx, tx, actor, c, done); err != nil {
 				return err
 			}
-			c.id = id.String()
 		}
 	}
-	return noOverlap(changes)
+	if c.id == "" && c.writes() && !c.deletes() {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		c.id = id.String()
+	}
+	return nil
+}
+
+// processing is the order of FHIR R4 http.html#trules.
+var processing = map[string]int{http.MethodDelete: 0, http.MethodPost: 1, http.MethodPut: 2, http.MethodPatch: 2}
+
+func inOrder(changes []*change) []*change {
+	return slices.SortedStableFunc(slices.Values(changes), func(a, b *change) int {
+		return processing[a.method] - processing[b.method]
+	})
 }
 
 // noOverlap refuses two entries that write the same resource, FHIR R4
@@ -166,9 +193,10 @@ func (s *Server) identify(ctx context.Context, tx pgx.Tx, actor access.Actor, ch
 func noOverlap(changes []*change) error {
 	seen := map[string]bool{}
 	for _, c := range changes {
-		name := c.row.name + "/" + c.id
+		name := c.name()
 		switch {
 		case !c.writes():
+			continue
 		case seen[name]:
 			return c.blame(fault.New(fault.Value, "another entry of this Bundle writes the same resource"))
 		}
@@ -177,54 +205,8 @@ func noOverlap(changes []*change) error {
 	return nil
 }
 
-// lock takes what is to be updated, and checks the versions and whose it is.
-func (s *Server) lock(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
-	if err := lockCases(ctx, tx, changes); err != nil {
-		return err
-	}
-	for _, c := range byName(changes) {
-		if c.method != http.MethodPut {
-			continue
-		}
-		current, err := s.store.Lock(ctx, tx, c.row.name, c.id)
-		switch {
-		case err == nil:
-			c.current = &current
-		case !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Gone):
-			return err
-		}
-		if !meets(c.ifMatch, current.Version) {
-			return c.blame(versionConflict(*c.ifMatch, current.Version))
-		}
-		if err := mayReplace(ctx, tx, actor, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// lockCases takes the cases of the Tasks and orders that are to be updated. An
-// operation locks its case before it writes the case's Task, so updates of a
-// Task must begin there too.
-func lockCases(ctx context.Context, tx pgx.Tx, changes []*change) error {
-	updated := map[string][]string{"Task": {}, "ServiceRequest": {}}
-	for _, c := range changes {
-		if ids, ok := updated[c.row.name]; ok && c.method == http.MethodPut {
-			updated[c.row.name] = append(ids, c.id)
-		}
-	}
-	if len(updated["Task"])+len(updated["ServiceRequest"]) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `
-		SELECT case_id
-		FROM case_file
-		WHERE task_id = ANY (@tasks) OR service_request_id = ANY (@orders)
-		ORDER BY case_id
-		FOR UPDATE`,
-		pgx.NamedArgs{"tasks": updated["Task"], "orders": updated["ServiceRequest"]})
-	return err
-}
+// name is what locks are ordered by.
+func (c *change) name() string { return c.row.name + "/" + c.id }
 
 // byName are the changes that write, sorted by type and id.
 func byName(changes []*change) []*change {
@@ -234,9 +216,7 @@ func byName(changes []*change) []*change {
 			sorted = append(sorted, c)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b *change) int {
-		return strings.Compare(a.row.name+"/"+a.id, b.row.name+"/"+b.id)
-	})
+	slices.SortFunc(sorted, func(a, b *change) int { return strings.Compare(a.name(), b.name()) })
 	return sorted
 }
 
@@ -246,6 +226,9 @@ func (s *Server) link(ctx context.Context, tx pgx.Tx, actor access.Actor, change
 	var resources []linkable
 	for _, c := range changes {
 		l.bundle = l.bundle || c.path != c.row.name
+		if c.deletes() {
+			continue
+		}
 		to := c.destination()
 		if c.fullURL != "" {
 			l.entries[c.fullURL] = to
@@ -268,21 +251,33 @@ func (c *change) destination() destination {
 		return c.sameAs.destination()
 	case c.existing:
 		return destinationOf(c.stored, 0)
-	case c.current != nil:
-		return destinationOf(*c.current, 1)
 	}
-	return destinationOf(Stored{Type: c.row.name, ID: c.id}, 1)
+	return destinationOf(Stored{Type: c.row.name, ID: c.id, Version: c.was.Version}, 1)
+}
+
+// deleteAll comes first: what is gone meets no conditional reference.
+func (s *Server) deleteAll(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) (err error) {
+	for _, c := range byName(changes) {
+		if !c.deletes() {
+			continue
+		}
+		if c.stored, err = s.store.remove(ctx, tx, actor, *c.current); err != nil {
+			return c.blame(err)
+		}
+	}
+	return nil
 }
 
 func (s *Server) writeAll(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) (err error) {
 	for _, c := range byName(changes) {
 		switch {
-		case c.current != nil:
-			c.stored, err = s.store.replace(ctx, tx, actor, c.n, *c.current)
-		case c.method == http.MethodPost:
-			c.stored, err = s.store.Create(ctx, tx, actor, c.n)
+		case c.deletes():
+		case c.method == http.MethodPatch:
+			c.stored, err = s.store.replace(ctx, tx, actor, "patch", c.n, *c.current)
+		case c.was.Version > 0: // a PUT brings back what was deleted
+			c.stored, err = s.store.replace(ctx, tx, actor, "update", c.n, c.was)
 		default:
-			c.stored, err = s.store.Put(ctx, tx, actor, c.n, nil)
+			c.stored, err = s.store.Create(ctx, tx, actor, c.n)
 		}
 		if err != nil {
 			return c.blame(err)
@@ -298,7 +293,7 @@ func (s *Server) recordOrigins(ctx context.Context, tx pgx.Tx, actor access.Acto
 		return nil
 	}
 	for _, c := range changes {
-		if !c.writes() {
+		if !c.writes() || c.deletes() {
 			continue
 		}
 		ehrID := ""

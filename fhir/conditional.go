@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
@@ -33,21 +35,41 @@ func parseCondition(text string) (url.Values, error) {
 	return asked, nil
 }
 
+// conditionOf reads the condition in the address of a PUT, PATCH or DELETE.
+// _format and _pretty are about the answer.
+func conditionOf(c echo.Context) (url.Values, error) {
+	var kept []string
+	for pair := range strings.SplitSeq(c.Request().URL.RawQuery, "&") {
+		if name, _, _ := strings.Cut(pair, "="); name != "_format" && name != "_pretty" {
+			kept = append(kept, pair)
+		}
+	}
+	return parseCondition(strings.Join(kept, "&"))
+}
+
 // claimKey is the digest of a condition, however its parameters are ordered.
 func (c *change) claimKey() []byte {
-	sum := sha256.Sum256([]byte(c.row.name + "?" + c.condition.Encode()))
+	sorted := url.Values{}
+	for name, values := range c.condition {
+		sorted[name] = slices.Sorted(slices.Values(values))
+	}
+	sum := sha256.Sum256([]byte(c.row.name + "?" + sorted.Encode()))
 	return sum[:]
 }
 
 // lookFirst finds what conditional creates need not create. Those take no
 // claim: orders of one hospital name the same organisation and the same
-// clinicians, and need not wait for each other.
+// clinicians, and need not wait for each other. Where something is deleted in
+// the same transaction, that comes first.
 func (s *Server) lookFirst(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
+	if slices.ContainsFunc(changes, (*change).deletes) {
+		return nil
+	}
 	for _, c := range changes {
-		if c.condition == nil || c.method != "POST" {
+		if c.condition == nil || c.method != http.MethodPost {
 			continue
 		}
-		if err := s.resolveCondition(ctx, tx, actor, c); err != nil {
+		if err := s.resolveCondition(ctx, tx, actor, c, nil); err != nil {
 			return c.blame(err)
 		}
 	}
@@ -57,7 +79,7 @@ func (s *Server) lookFirst(ctx context.Context, tx pgx.Tx, actor access.Actor, c
 // claim makes everybody with the same condition wait, on any replica, until
 // this transaction has ended: without it, two that find nothing would both
 // create. Claims are taken in the order of their digests.
-func (s *Server) claim(ctx context.Context, tx pgx.Tx, changes []*change) error {
+func (s *Server) claim(ctx context.Context, tx pgx.Tx, _ access.Actor, changes []*change) error {
 	var keys [][]byte
 	for _, c := range changes {
 		if c.condition != nil && !c.existing {
@@ -83,34 +105,60 @@ func (s *Server) claim(ctx context.Context, tx pgx.Tx, changes []*change) error 
 	return nil
 }
 
-// resolveCondition finds the resource that the condition of a change means:
-// FHIR R4 http.html#ccreate and #cond-update.
-func (s *Server) resolveCondition(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) error {
-	q, err := s.parseQuery(ctx, tx, actor.Tenant, c.row, c.condition, false)
-	if err != nil {
-		return err
-	}
-	found, err := q.find(ctx, tx, actor, 2)
+// resolveCondition finds the resource that the condition of a change means,
+// after what is done before it in the same transaction: FHIR R4
+// http.html#ccreate, #cond-update, #cdelete and #patch.
+func (s *Server) resolveCondition(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change) error {
+	found, err := s.match(ctx, tx, actor, c, done)
 	switch {
 	case err != nil:
 		return err
 	case len(found) > 1:
 		return fault.New(fault.MultipleMatches, "several resources meet the condition: make it so that one does, such as by identifier")
+	case len(found) == 1 && c.method == http.MethodPost:
+		c.existing, c.stored, c.id = true, found[0], found[0].ID
+		return nil
+	case len(found) == 1:
+		c.id, c.matched = found[0].ID, found[0].Version
+	case c.deletes():
+		c.absent = true
+	case c.method == http.MethodPatch:
+		return fault.New(fault.NotFound, "no resource meets the condition")
 	}
-	sentID := c.sent.Text("id")
-	switch {
-	case c.method == "POST":
-		if c.existing = len(found) == 1; c.existing {
-			c.stored, c.id = found[0], found[0].ID
-		}
+	if c.method != http.MethodPut {
+		return nil
+	}
+	switch sent := c.sent.Text("id"); {
 	case len(found) == 0:
-		c.id = sentID // "" means a new one
-	case sentID != "" && sentID != found[0].ID:
+		c.id = sent // "" means a new one
+	case sent != "" && sent != c.id:
 		return fault.At(fault.Value, c.row.name+".id", "the one resource that meets the condition has another id: leave the id out, or send that one")
-	default:
-		c.id = found[0].ID
 	}
 	return nil
+}
+
+// match finds up to two resources that meet the condition of a change: among
+// what is kept, less what the transaction has deleted. What it creates itself
+// cannot be updated in the same transaction.
+func (s *Server) match(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change) ([]Stored, error) {
+	q, err := s.parseQuery(ctx, tx, actor.Tenant, c.row, c.condition, false)
+	if err != nil {
+		return nil, err
+	}
+	gone := map[string]bool{}
+	for _, d := range done {
+		switch {
+		case d.deletes() && !c.deletes():
+			gone[d.name()] = true
+		case c.method != http.MethodPost && d.method == http.MethodPost && d.row == c.row && d.writes() && len(q.hops) == 0 && q.matches(d.sent):
+			return nil, fault.New(fault.Value, "another entry of this Bundle creates a resource that meets the condition")
+		}
+	}
+	found, err := q.find(ctx, tx, actor, 2+len(gone))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(r Stored) bool { return gone[r.Reference()] }), nil
 }
 
 // matchReference finds the one resource that a conditional reference means,
@@ -131,7 +179,7 @@ func (s *Server) matchReference(ctx context.Context, tx pgx.Tx, actor access.Act
 	if len(q.hops) > 0 { // of what this Bundle is about to store, chains cannot be followed
 		return "", fault.New(fault.NotSupported, "a conditional reference can have no chains and no _has")
 	}
-	found, err := q.find(ctx, tx, actor, 2)
+	found, err := q.find(ctx, tx, actor, 2+len(fresh))
 	if err != nil {
 		return "", err
 	}

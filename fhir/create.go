@@ -42,5 +42,8 @@ func (s *Server) write(c echo.Context, actor access.Actor, wanted change) error 
 	if err != nil {
 		return err
 	}
+	if done.deletes() {
+		return replyDeleted(c, done.stored)
+	}
 	return s.replyWritten(c, done.status(), done.stored)
 }

@@ -1,6 +1,9 @@
 package fhir
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -20,27 +23,65 @@ const fhirJSON = "application/fhir+json; charset=utf-8"
 // fhirTypes are the media types of a FHIR body, FHIR R4 http.html#mime-type.
 var fhirTypes = []string{"application/fhir+json", "application/json"}
 
-// body reads the request's body, which must be of one of these media types. It
-// returns a fault of kind MediaType or TooLarge.
+// body reads the request's body, which must be of one of these media types and
+// may be compressed with gzip; the limit is on what comes out. It returns a fault
+// of kind MediaType or TooLarge.
 func (s *Server) body(c echo.Context, types ...string) ([]byte, error) {
 	r := c.Request()
 	given, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := strings.ToLower(params["charset"])
-	encoding := r.Header.Get("Content-Encoding")
 	switch {
 	case err != nil || !slices.Contains(types, given):
 		return nil, fault.New(fault.MediaType, "send Content-Type: %s", types[0])
-	case charset != "" && charset != "utf-8", encoding != "" && encoding != "identity":
-		return nil, fault.New(fault.MediaType, "send the body as plain UTF-8, without Content-Encoding")
+	case charset != "" && charset != "utf-8":
+		return nil, fault.New(fault.MediaType, "send the body as UTF-8")
 	case params["fhirversion"] != "" && params["fhirversion"] != "4.0":
 		return nil, fault.New(fault.MediaType, "only FHIR version 4.0 is served")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, s.maxBody))
+	body := http.MaxBytesReader(c.Response(), r.Body, s.maxBody)
+	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
+	case "", "identity":
+		return readBody(body)
+	case "gzip", "x-gzip":
+		return inflate(body, s.maxBody)
+	}
+	return nil, fault.New(fault.MediaType, "send the body as it is, or with Content-Encoding: gzip")
+}
+
+func readBody(body io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(body)
 	var tooLong *http.MaxBytesError
 	if err != nil && !errors.As(err, &tooLong) {
 		err = &fault.Error{Issues: []fault.Issue{{Kind: fault.Structure, Text: "the body ended before its announced length"}}, Cause: err}
 	}
-	return body, err
+	return text, err
+}
+
+// inflate reads no more than the limit allows, however much is announced.
+func inflate(body io.Reader, limit int64) ([]byte, error) {
+	unzipped, err := gzip.NewReader(body)
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(unzipped, limit+1))
+	}
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong), err != nil && len(text) == 0 && errors.Is(err, io.EOF):
+	case err != nil:
+		return nil, &fault.Error{Issues: []fault.Issue{{Kind: fault.Structure, Text: "the body is not what Content-Encoding says: gzip, and whole"}}, Cause: err}
+	case int64(len(text)) > limit:
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil // nothing was sent at all
+	}
+	return text, err
+}
+
+// mediaType is the media type of a Content-Type, "" where it is none.
+func mediaType(header string) string {
+	typ, _, _ := mime.ParseMediaType(header)
+	return typ
 }
 
 // acceptable tells whether the client can read FHIR JSON. _format outweighs
@@ -85,6 +126,17 @@ func prefers(c echo.Context, preference string) bool {
 	return false
 }
 
+// preferredReturn is how much the client wants back of what it writes: minimal,
+// representation or OperationOutcome, "" where it does not say.
+func preferredReturn(c echo.Context) string {
+	for _, each := range []string{"minimal", "representation", "OperationOutcome"} {
+		if prefers(c, "return="+each) {
+			return each
+		}
+	}
+	return ""
+}
+
 // reply answers with a stored resource, as the bytes that are kept.
 func (s *Server) reply(c echo.Context, status int, r Stored) error {
 	header := c.Response().Header()
@@ -108,8 +160,30 @@ func (s *Server) replyWritten(c echo.Context, status int, r Stored) error {
 	return s.reply(c, status, r)
 }
 
+// replyDeleted answers a delete, FHIR R4 http.html#delete: without a body unless
+// the client wants to be told. The ETag is the version that is the deletion.
+func replyDeleted(c echo.Context, r Stored) error {
+	if r.Version > 0 {
+		c.Response().Header().Set("ETag", r.ETag())
+		c.Response().Header().Set("Last-Modified", r.LastUpdated.UTC().Format(http.TimeFormat))
+	}
+	if prefers(c, "return=OperationOutcome") {
+		return write(c, http.StatusOK, outcome(issue("information", "informational", "deleted", "", "")).Bytes())
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// write answers with FHIR JSON: indented where the client asks for it (FHIR R4
+// http.html#parameters), and with its length, which a HEAD is told too.
 func write(c echo.Context, status int, body []byte) error {
+	if c.QueryParam("_pretty") == "true" {
+		var indented bytes.Buffer
+		if json.Indent(&indented, body, "", "  ") == nil {
+			body = indented.Bytes()
+		}
+	}
 	header := c.Response().Header()
+	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store") // patient data, in every cache on the way
 	return c.Blob(status, fhirJSON, body)
@@ -138,15 +212,19 @@ func expectedForUpdate(ifMatch, ifNoneMatch string) (*int64, error) {
 	return expectedVersion(ifMatch)
 }
 
-// meets tells whether the current version, 0 for none, is the expected one.
-func meets(expected *int64, current int64) bool {
+// meets tells whether what is there is what was expected. What was deleted does
+// not exist, but still has its version.
+func meets(expected *int64, there Stored) bool {
+	exists := there.Version > 0 && !there.Deleted
 	switch {
 	case expected == nil:
 		return true
 	case *expected == anyVersion:
-		return current != noVersion
+		return exists
+	case *expected == noVersion:
+		return !exists
 	}
-	return *expected == current
+	return *expected == there.Version
 }
 
 // expectedVersion reads If-Match: W/"3"; nil when there is none, or any will do.

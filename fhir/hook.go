@@ -49,7 +49,7 @@ func (s *Server) runHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c *
 		}
 		c.existing, c.stored, c.id = true, *existing, existing.ID
 		return true, nil
-	case c.current != nil && c.row.onUpdate != nil:
+	case c.current != nil && !c.deletes() && c.row.onUpdate != nil:
 		before, err := Parse(c.current.Body, Limits{})
 		if err == nil {
 			err = s.renew(ctx, tx, before)
@@ -66,7 +66,7 @@ func (s *Server) runHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c *
 // the version that stands at the end.
 func (s *Server) settle(ctx context.Context, tx pgx.Tx, changes []*change) (err error) {
 	for _, c := range changes {
-		if c.row.onCreate != nil && c.sameAs == nil {
+		if c.row.onCreate != nil && c.sameAs == nil && !c.deletes() {
 			if c.stored, err = s.store.Get(ctx, tx, c.row.name, c.id); err != nil {
 				return err
 			}

@@ -40,6 +40,7 @@ var interactions = []interaction{
 
 	{"capabilities", http.MethodGet, "/fhir/metadata", "The CapabilityStatement: all that is served."},
 	{"transaction", http.MethodPost, "/fhir", "Does all entries of a transaction Bundle, or none."},
+	{"batch", http.MethodPost, "/fhir", "Does each entry of a batch Bundle by itself, as the request that it is."},
 	{"history-system", http.MethodGet, "/fhir/_history", "Lists the versions of all resources, newest first."},
 	{"search-system", http.MethodGet, "/fhir", "Finds resources of several types: _type=ServiceRequest,Task."},
 	{"search-system", http.MethodPost, "/fhir/_search", "The same with the parameters in a form."},

@@ -227,6 +227,8 @@ func (l *linker) absolute(ctx context.Context, links []link) (local []link, err 
 		switch {
 		case ok: // the version is the EHR's own count, not ours
 			k.node.SetText(ours)
+			k.target = parseReference(ours)
+			local = append(local, k)
 		default:
 			k.node.SetText(k.target.versionedAs(l.ehrBase+"/"+k.target.relative(), k.target.version))
 		}

@@ -61,6 +61,7 @@ func localsOf(ctx context.Context, tx pgx.Tx, ehrReferences []string) (map[strin
 		SELECT o.type || '/' || o.ehr_id, o.type || '/' || max(o.id)
 		FROM unnest(@types::text[], @ids::text[]) AS wanted (type, ehr_id)
 		JOIN resource_origin o ON o.type = wanted.type COLLATE "C" AND o.ehr_id = wanted.ehr_id COLLATE "C"
+		JOIN resource r ON r.type = o.type AND r.id = o.id AND NOT r.deleted
 		GROUP BY o.type, o.ehr_id`,
 		pgx.NamedArgs{"types": types, "ids": ids})
 	if err != nil {
@@ -75,7 +76,7 @@ func localsOf(ctx context.Context, tx pgx.Tx, ehrReferences []string) (map[strin
 }
 
 // existing tells which of these references lead to a resource that is kept
-// here.
+// here, and holds those against being deleted.
 func existing(ctx context.Context, tx pgx.Tx, references []string) (map[string]bool, error) {
 	found := map[string]bool{}
 	if len(references) == 0 {
@@ -86,7 +87,9 @@ func existing(ctx context.Context, tx pgx.Tx, references []string) (map[string]b
 		SELECT r.type || '/' || r.id
 		FROM unnest(@types::text[], @ids::text[]) AS wanted (type, id)
 		JOIN resource r ON r.type = wanted.type COLLATE "C" AND r.id = wanted.id COLLATE "C"
-		WHERE NOT r.deleted`,
+		WHERE NOT r.deleted
+		ORDER BY r.type, r.id
+		FOR KEY SHARE OF r`,
 		pgx.NamedArgs{"types": types, "ids": ids})
 	if err != nil {
 		return nil, fmt.Errorf("look up references: %w", err)

@@ -3,7 +3,9 @@ package fhir
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -21,9 +23,24 @@ func (s *Server) rowFor(c echo.Context, interaction string) (*resourceType, erro
 	case !ok:
 		return nil, fault.New(fault.NotFound, "this type of resource is not served; /fhir/metadata lists those that are")
 	case !row.allows(interaction):
+		c.Response().Header().Set("Allow", strings.Join(row.methods(c.Path()), ", "))
 		return nil, fault.New(fault.MethodNotAllowed, "%s does not have the interaction %s here; /fhir/metadata lists what it has", row.name, interaction)
 	}
 	return row, nil
+}
+
+// methods are those that the type takes at the path of a route.
+func (r *resourceType) methods(path string) []string {
+	var methods []string
+	for _, i := range interactions {
+		if i.path == path && r.allows(i.code) && !slices.Contains(methods, i.method) {
+			methods = append(methods, i.method)
+			if i.method == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
+		}
+	}
+	return methods
 }
 
 // read is GET /fhir/{type}/{id}, FHIR R4 http.html#read: one primary-key
@@ -119,6 +136,9 @@ func (s *Server) readyz(c echo.Context, _ access.Actor) error {
 // inTenant runs fn in a transaction of the actor's tenant and returns what it
 // returns. Like fn of pg.DB.Tenant, fn may be run again.
 func inTenant[T any](ctx context.Context, s *Server, actor access.Actor, fn func(tx pgx.Tx) (T, error)) (T, error) {
+	if s.tx != nil { // within the transaction of a Bundle
+		return fn(s.tx)
+	}
 	var result T
 	err := s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) (err error) {
 		result, err = fn(tx)

@@ -32,7 +32,7 @@ type createHook func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Act
 type updateHook func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error
 
 var (
-	readWrite = []string{"read", "vread", "create", "update", "search-type"}
+	readWrite = []string{"read", "vread", "create", "update", "patch", "delete", "history-instance", "history-type", "search-type"}
 	readOnly  = []string{"read", "search-type"}
 )
 

@@ -85,7 +85,7 @@ func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 
 // admit finds out who is calling and whether the route is theirs, and that
 // they can read what they would be answered.
-func (s *Server) admit(r route) echo.HandlerFunc {
+func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !r.givesFiles() && !acceptable(c) {
 			return fault.New(fault.NotAcceptable, "only application/fhir+json (FHIR version 4.0) is served: send Accept: application/fhir+json, or none")
@@ -98,11 +98,7 @@ func (s *Server) admit(r route) echo.HandlerFunc {
 		if r.by == nil {
 			return r.handle(c, access.Actor{})
 		}
-		token, err := bearer(c.Request())
-		if err != nil {
-			return err
-		}
-		actor, err := access.Identify(c.Request().Context(), s.db, token)
+		actor, err := identify(c)
 		if err != nil {
 			return err
 		}
@@ -111,6 +107,15 @@ func (s *Server) admit(r route) echo.HandlerFunc {
 		}
 		return r.handle(c, actor)
 	}
+}
+
+// callerOf finds out whose token it is.
+func (s *Server) callerOf(c echo.Context) (access.Actor, error) {
+	token, err := bearer(c.Request())
+	if err != nil {
+		return access.Actor{}, err
+	}
+	return access.Identify(c.Request().Context(), s.db, token)
 }
 
 func bearer(r *http.Request) (string, error) {
@@ -127,23 +132,33 @@ func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	id := requestID(c.Request().Context())
-	err = explain(err)
-	status, body := Outcome(err, id)
-	if status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
-		s.log.Error("internal error", "error", pg.Describe(err), "route", c.Path(), "request_id", id)
-	}
+	status, body := s.refusal(err, c)
 	header := c.Response().Header()
 	for _, name := range []string{"ETag", "Last-Modified", "Location"} {
 		header.Del(name) // a handler may have prepared them for its success
 	}
 	switch status {
+	case http.StatusMethodNotAllowed: // of an update that would create
+		if header.Get("Allow") == "" {
+			header.Set("Allow", "GET, HEAD, PATCH, DELETE")
+		}
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="overread"`)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		header.Set("Retry-After", "5")
 	}
 	_ = write(c, status, body.Bytes()) // the client has gone
+}
+
+// refusal is an error as its client may see it. What is internal is logged.
+func (s *Server) refusal(err error, c echo.Context) (status int, body *Node) {
+	id := requestID(c.Request().Context())
+	err = explain(err)
+	status, body = Outcome(err, id)
+	if status == http.StatusInternalServerError && !errors.Is(err, errPanic) {
+		s.log.Error("internal error", "error", pg.Describe(err), "route", c.Path(), "request_id", id)
+	}
+	return status, body
 }
 
 // explain finds the fault in errors of the router, of net/http and of the way
@@ -166,7 +181,7 @@ func explain(err error) error {
 		return fault.New(fault.NotFound, "nothing is served at this address; FHIR is below /fhir, and /fhir/metadata says what is")
 	case errors.As(err, &tooLong):
 		return fault.New(fault.TooLarge, "the body is larger than %d bytes", tooLong.Limit)
-	case errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code), pgconn.SafeToRetry(err):
+	case errors.Is(err, pg.ErrAgain), errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code), pgconn.SafeToRetry(err):
 		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "try again in a moment: the same request is safe to repeat"}}, Cause: err}
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

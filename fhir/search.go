@@ -146,6 +146,9 @@ func (s *Server) knownAs(ctx context.Context, tx pgx.Tx, reference string) ([]st
 
 // inSnapshot is inTenant for what only reads, all of it of one moment.
 func inSnapshot[T any](ctx context.Context, s *Server, actor access.Actor, fn func(tx pgx.Tx) (T, error)) (T, error) {
+	if s.tx != nil { // within the transaction of a Bundle
+		return fn(s.tx)
+	}
 	var result T
 	err := s.db.Snapshot(ctx, actor.Tenant, func(tx pgx.Tx) (err error) {
 		result, err = fn(tx)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
@@ -32,6 +33,7 @@ type Config struct {
 // Server is the FHIR surface.
 type Server struct {
 	db            *pg.DB
+	tx            pgx.Tx // set within a transaction Bundle only, see within
 	engine        *workflow.Engine
 	store         *store
 	resources     map[string]*resourceType
@@ -46,9 +48,9 @@ type Server struct {
 	secondOpinion ValueSet
 	origins       []string
 	smart         *SMART
-	statement     document             // the CapabilityStatement
-	smartText     document             // the SMART configuration
-	openAPIText   document             // the OpenAPI document
+	statement     *document            // the CapabilityStatement
+	smartText     *document            // the SMART configuration
+	openAPIText   *document            // the OpenAPI document
 	docsText      map[string]*document // pages about the API by type, "" for the index
 }
 
@@ -74,6 +76,9 @@ func New(cfg Config) (*Server, error) {
 		smart:         cfg.SMART,
 		resources:     map[string]*resourceType{},
 		turns:         newTurns(),
+		statement:     new(document),
+		smartText:     new(document),
+		openAPIText:   new(document),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -133,6 +138,9 @@ func (s *Server) routes() []route {
 
 		{"GET", "/fhir/:type/:id", anybody, s.read},
 		{"GET", "/fhir/:type/:id/_history/:version", anybody, s.vread},
+		{"GET", "/fhir/:type/:id/_history", anybody, s.instanceHistory},
+		{"GET", "/fhir/:type/_history", anybody, s.typeHistory},
+		{"GET", "/fhir/_history", anybody, s.systemHistory},
 		{"GET", "/fhir/:type", anybody, s.search},
 		{"POST", "/fhir/:type/_search", anybody, s.search},
 		{"GET", compartmentPath, anybody, s.searchCompartment},
@@ -144,8 +152,11 @@ func (s *Server) routes() []route {
 		{"POST", "/fhir/:type", writers, s.create},
 		{"PUT", "/fhir/:type/:id", writers, s.update},
 		{"PUT", "/fhir/:type", writers, s.conditionalUpdate},
-		{"POST", "/fhir", writers, s.transaction},
-		{"POST", "/fhir/", writers, s.transaction},
+		{"PATCH", "/fhir/:type/:id", writers, s.patch},
+		{"PATCH", "/fhir/:type", writers, s.conditionalPatch},
+		{"DELETE", "/fhir/:type/:id", writers, s.delete},
+		{"DELETE", "/fhir/:type", writers, s.conditionalDelete},
+		{"POST", "/fhir", anybody, s.takeBundle},
 
 		{"POST", "/fhir/Task/:id/:operation", anybody, s.operate},
 
@@ -159,13 +170,14 @@ func (s *Server) routes() []route {
 // itself says (no such route, no such method) an OperationOutcome.
 func (s *Server) Register(e *echo.Echo) {
 	e.HTTPErrorHandler = s.fail
-	e.Use(s.observe, s.recover, s.cors(), s.browsers)
+	e.Pre(tidyAddress)
+	e.Use(compress(), s.observe, s.recover, s.cors(), s.browsers)
 	for _, p := range s.pages() {
 		e.GET(p.path, p.handle)
 		e.HEAD(p.path, p.handle)
 	}
 	for _, r := range append(s.routes(), s.serviceRoutes()...) {
-		handle := s.admit(r)
+		handle := s.admit(r, s.callerOf)
 		e.Add(r.method, r.path, handle)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, r.path, handle)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pg"
 )
 
 // Stored is one version of a resource as it is kept: Body is what is served,
@@ -58,8 +61,64 @@ func (s *store) Lock(ctx context.Context, tx pgx.Tx, typ, id string) (Stored, er
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource
 		WHERE type = @type AND id = @id
-		FOR UPDATE`,
+		FOR NO KEY UPDATE`,
 		pgx.NamedArgs{"type": typ, "id": id}))
+}
+
+// A strength is what a lock keeps others from. To refer to a resource keeps
+// those away who delete it, and nobody else.
+type strength int
+
+const (
+	toRefer strength = iota
+	toChange
+	toDelete
+)
+
+// clauses of SELECT: FOR NO KEY UPDATE lets FOR KEY SHARE pass, FOR UPDATE does
+// not. What is only referred to need not be read.
+var clauses = map[strength]struct{ body, lock string }{
+	toRefer:  {"NULL::bytea AS body", "FOR KEY SHARE OF r"},
+	toChange: {"r.body", "FOR NO KEY UPDATE OF r"},
+	toDelete: {"r.body", "FOR UPDATE OF r"},
+}
+
+// lockAll takes locks in the order of the names ("Patient/1"), on one way to
+// PostgreSQL and back, and returns what is there, deleted or not.
+func (s *store) lockAll(ctx context.Context, tx pgx.Tx, locks map[string]strength) (map[string]Stored, error) {
+	batch := &pgx.Batch{}
+	names := slices.Sorted(maps.Keys(locks))
+	for len(names) > 0 {
+		run := 1 // names in a row that are locked alike
+		for run < len(names) && locks[names[run]] == locks[names[0]] {
+			run++
+		}
+		types, ids := splitReferences(names[:run])
+		clause := clauses[locks[names[0]]]
+		batch.Queue(`
+			SELECT r.type, r.id, r.version, r.last_updated, r.deleted, `+clause.body+`
+			FROM unnest(@types::text[], @ids::text[]) AS wanted (type, id)
+			JOIN resource r ON r.type = wanted.type COLLATE "C" AND r.id = wanted.id COLLATE "C"
+			ORDER BY r.type, r.id
+			`+clause.lock, pgx.NamedArgs{"types": types, "ids": ids})
+		names = names[run:]
+	}
+	there := map[string]Stored{}
+	results := tx.SendBatch(ctx, batch)
+	for range batch.Len() {
+		rows, err := results.Query()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lock: %w", err), results.Close())
+		}
+		some, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lock: %w", err), results.Close())
+		}
+		for _, r := range some {
+			there[r.Reference()] = r
+		}
+	}
+	return there, results.Close()
 }
 
 // Version returns one version, current or superseded. It returns a fault of
@@ -89,10 +148,12 @@ func one(rows pgx.Rows, err error) (Stored, error) {
 	case err != nil:
 		return Stored{}, fmt.Errorf("read resource: %w", err)
 	case r.Deleted:
-		return r, fault.New(fault.Gone, "this resource was deleted")
+		return r, gone()
 	}
 	return r, nil
 }
+
+func gone() error { return fault.New(fault.Gone, "this resource was deleted") }
 
 func notFound() error {
 	return fault.New(fault.NotFound, "there is no such resource here, or it is not yours to see")
@@ -123,16 +184,17 @@ func (s *store) Put(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node,
 		case expect != nil && *expect != current.Version:
 			return Stored{}, versionConflict(*expect, current.Version)
 		}
-		return s.replace(ctx, tx, actor, n, current)
+		return s.replace(ctx, tx, actor, "update", n, current)
 	}
 }
 
 // Create stores a resource under an id that nobody has used, such as a new
-// UUID, and saves Put's look.
+// UUID, and saves Put's look. It returns pg.ErrAgain when somebody uses the id
+// at this moment.
 func (s *store) Create(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (Stored, error) {
 	stored, ok, err := s.insert(ctx, tx, actor, n)
 	if err == nil && !ok {
-		err = fmt.Errorf("create %s: the id is taken", n.Type())
+		err = fmt.Errorf("create %s: the id is taken: %w", n.Type(), pg.ErrAgain)
 	}
 	return stored, err
 }
@@ -150,7 +212,7 @@ func versionConflict(expected, current int64) error {
 
 // insert stores version 1; ok is false when there is a resource of that id.
 func (s *store) insert(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (_ Stored, ok bool, err error) {
-	next := s.stamp(n, 1)
+	next := s.stamp(n, Stored{})
 	args := s.index(actor, n).args(next, actor)
 	tag, err := tx.Exec(ctx, `
 		WITH created AS (
@@ -170,19 +232,12 @@ func (s *store) insert(ctx context.Context, tx pgx.Tx, actor access.Actor, n *No
 		Interaction: "create", Target: next.Versioned(), Patient: patientOf(n), RequestID: requestID(ctx)})
 }
 
-// replace stores the version after current, which is locked.
-func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node, current Stored) (Stored, error) {
-	next := s.stamp(n, current.Version+1)
+// replace stores the version after current, which is locked. The interaction is
+// what the audit calls it: update or patch.
+func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, interaction string, n *Node, current Stored) (Stored, error) {
+	next := s.stamp(n, current)
 	args := s.index(actor, n).args(next, actor)
-	batch := &pgx.Batch{}
-	batch.Queue(`
-		INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body, xid)
-		SELECT tenant_id, type, id, version, last_updated, deleted, body, xid
-		FROM resource
-		WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
-	for _, table := range indexTables {
-		batch.Queue(`DELETE FROM `+table+` WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
-	}
+	batch := supersede(args)
 	batch.Queue(`
 		WITH updated AS (
 			UPDATE resource
@@ -196,7 +251,44 @@ func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, n *N
 		return Stored{}, fmt.Errorf("store %s: %w", n.Type(), err)
 	}
 	return next, s.audit(ctx, tx, actor, auditEntry{
-		Interaction: "update", Target: next.Versioned(), Patient: patientOf(n), RequestID: requestID(ctx)})
+		Interaction: interaction, Target: next.Versioned(), Patient: patientOf(n), RequestID: requestID(ctx)})
+}
+
+// remove stores the version after current, which is locked, as its deletion:
+// FHIR R4 http.html#delete. The versions before stay.
+func (s *store) remove(ctx context.Context, tx pgx.Tx, actor access.Actor, current Stored) (Stored, error) {
+	gone, err := Parse(current.Body, Limits{})
+	if err != nil {
+		return Stored{}, err
+	}
+	next := Stored{Type: current.Type, ID: current.ID, Version: current.Version + 1, LastUpdated: s.after(current), Deleted: true}
+	args := pgx.NamedArgs{"tenant": actor.Tenant, "type": next.Type, "id": next.ID, "version": next.Version, "last_updated": next.LastUpdated}
+	batch := supersede(args)
+	batch.Queue(`
+		UPDATE resource
+		SET version = @version, last_updated = @last_updated, deleted = true, body = NULL, keys = '{}',
+		    xid = pg_current_xact_id()
+		WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return Stored{}, fmt.Errorf("delete %s: %w", next.Type, err)
+	}
+	return next, s.audit(ctx, tx, actor, auditEntry{
+		Interaction: "delete", Target: next.Versioned(), Patient: patientOf(gone), RequestID: requestID(ctx)})
+}
+
+// supersede are the statements that move the current version to the history and
+// take away what it was found by.
+func supersede(args pgx.NamedArgs) *pgx.Batch {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body, xid)
+		SELECT tenant_id, type, id, version, last_updated, deleted, body, xid
+		FROM resource
+		WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
+	for _, table := range indexTables {
+		batch.Queue(`DELETE FROM `+table+` WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
+	}
+	return batch
 }
 
 // indexVersion is raised when what is indexed of a resource changes; then
@@ -234,10 +326,11 @@ func indexRows(owner string) string {
 		)`, "FROM owner", "FROM "+owner)
 }
 
-// stamp gives n its version and time, and returns it as it will be kept. What
-// the client said of either is overwritten (FHIR R4 http.html#create).
-func (s *store) stamp(n *Node, version int64) Stored {
-	at := s.now().UTC().Truncate(time.Millisecond) // FHIR instants are kept to the millisecond
+// stamp gives n its version and time, those after what is there, and returns it
+// as it will be kept. What the client said of either is overwritten (FHIR R4
+// http.html#create).
+func (s *store) stamp(n *Node, current Stored) Stored {
+	version, at := current.Version+1, s.after(current)
 	meta := n.Get("meta")
 	if !meta.IsObject() {
 		meta = Object()
@@ -246,6 +339,17 @@ func (s *store) stamp(n *Node, version int64) Stored {
 	meta.Set("versionId", fmt.Sprint(version))
 	meta.Set("lastUpdated", instant(at))
 	return Stored{Type: n.Type(), ID: n.Text("id"), Version: version, LastUpdated: at, Body: n.Bytes()}
+}
+
+// after is now, and never before the version that is there: two replicas'
+// clocks differ, and a history is told by its times. FHIR instants are kept to
+// the millisecond.
+func (s *store) after(current Stored) time.Time {
+	at := s.now().UTC().Truncate(time.Millisecond)
+	if at.After(current.LastUpdated) {
+		return at
+	}
+	return current.LastUpdated.UTC().Add(time.Millisecond)
 }
 
 // patientOf is the local Patient that a resource is about, for the audit.

@@ -29,7 +29,7 @@ func (s *Server) conditionalUpdate(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	if wanted.condition, err = parseCondition(c.Request().URL.RawQuery); err != nil {
+	if wanted.condition, err = conditionOf(c); err != nil {
 		return err
 	}
 	return s.write(c, actor, wanted)

@@ -126,6 +126,12 @@ func step(ctx context.Context, tx pgx.Tx, role, tenant string) error {
 
 const maxAttempts = 5
 
+// ErrAgain is returned by a function that met what another transaction was
+// just doing, in a way that PostgreSQL does not notice: Tenant and System undo
+// it and run it again, like after a deadlock. Who gets it from them has met the
+// same thing maxAttempts times.
+var ErrAgain = errors.New("another transaction was in the way each time")
+
 func (db *DB) run(ctx context.Context, options pgx.TxOptions, role, tenant string, fn func(tx pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
@@ -146,11 +152,11 @@ func (db *DB) run(ctx context.Context, options pgx.TxOptions, role, tenant strin
 	}
 }
 
-// mayRetry tells whether PostgreSQL undid the whole transaction for a reason
-// that a second try may not meet: a deadlock or a serialization failure.
+// mayRetry tells whether the whole transaction was undone for a reason that a
+// second try may not meet: a deadlock or a serialization failure.
 func mayRetry(err error) bool {
 	var p *pgconn.PgError
-	return errors.As(err, &p) && (p.Code == "40P01" || p.Code == "40001")
+	return errors.Is(err, ErrAgain) || errors.As(err, &p) && (p.Code == "40P01" || p.Code == "40001")
 }
 
 // Constraint returns the name of the constraint that err violates, or "".
