@@ -171,9 +171,25 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 		t.Errorf("the token's file: %v %v", info, err)
 	}
 
+	must("tenant", "add", "west", "--no-update-create")
+	for _, c := range []struct {
+		name, flag string
+		want       bool
+	}{{"north", "", true}, {"west", "", false}, {"north", "--no-update-create", false}, {"north", "--update-create", true}} {
+		if c.flag != "" {
+			must("tenant", "set", c.name, c.flag)
+		}
+		var may bool
+		if err := db.Owner(t).QueryRow(context.Background(), `SELECT update_create FROM tenant WHERE name = $1`, c.name).Scan(&may); err != nil || may != c.want {
+			t.Errorf("%s %s: update_create is %t, %v", c.name, c.flag, may, err)
+		}
+	}
+
 	for refused, args := range map[string][]string{
 		"exists already":     {"tenant", "add", "north"},
 		"small letters":      {"tenant", "add", "North!"},
+		"there is none":      {"tenant", "set", "south", "--update-create"},
+		"missing flags":      {"tenant", "set", "north"},
 		"none of this name":  {"token", "add", "south", "placer"},
 		"a reader is a":      {"token", "add", "north", "reader"},
 		"no such Practition": {"reader", "add", "north", "nobody", "--display", "x", "--credential-file", credential(t)},

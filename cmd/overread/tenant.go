@@ -17,6 +17,33 @@ import (
 
 type tenantCmd struct {
 	Add tenantAddCmd `cmd:"" help:"Add a tenant."`
+	Set tenantSetCmd `cmd:"" help:"Change a tenant's settings."`
+}
+
+type tenantSetCmd struct {
+	Database databaseFlags `embed:""`
+	Name     string        `arg:"" help:"Short name of the tenant."`
+	Update   *bool         `name:"update-create" negatable:"" required:"" help:"A PUT to an id that is not here yet creates it."`
+}
+
+func (c tenantSetCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		id, err := tenantID(ctx, tx, c.Name)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE tenant SET update_create = $2 WHERE tenant_id = $1`, id, *c.Update)
+		return err
+	})
+	if err == nil {
+		t.printf("tenant %s: a PUT to an id that is not here yet %s\n", c.Name, map[bool]string{true: "creates it", false: "is refused"}[*c.Update])
+	}
+	return err
 }
 
 type tenantAddCmd struct {
@@ -25,6 +52,7 @@ type tenantAddCmd struct {
 	Display    string        `name:"display" help:"Name for people; the short name when it is left out."`
 	EHRBase    string        `name:"ehr-base" placeholder:"URL" help:"The base of the tenant's own FHIR server: absolute references below it are the EHR's."`
 	PolicyFile string        `name:"policy-file" type:"existingfile" placeholder:"FILE" help:"The tenant's policy as JSON (docs/architecture.md); what it leaves out has its default."`
+	Update     bool          `name:"update-create" default:"true" negatable:"" help:"A PUT to an id that is not here yet creates it."`
 	JSON       bool          `name:"json" help:"Print JSON."`
 }
 
@@ -35,6 +63,7 @@ type tenantRow struct {
 	Display  string    `json:"display"`
 	EHRBase  string    `json:"ehrBase,omitempty"`
 	Policy   []byte    `json:"-"`
+	OwnIDs   bool      `json:"ownIds,omitempty"` // a PUT to an unknown id is refused
 }
 
 func (c tenantAddCmd) Run(ctx context.Context, t terminal) error {
@@ -42,7 +71,7 @@ func (c tenantAddCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	row := tenantRow{Name: c.Name, Display: c.Display, EHRBase: strings.TrimRight(c.EHRBase, "/"), Policy: policy}
+	row := tenantRow{Name: c.Name, Display: c.Display, EHRBase: strings.TrimRight(c.EHRBase, "/"), Policy: policy, OwnIDs: !c.Update}
 	db, err := c.Database.open(ctx)
 	if err != nil {
 		return err
@@ -85,9 +114,10 @@ func addTenant(ctx context.Context, db *pg.DB, row *tenantRow) error {
 	}
 	err = db.System(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO tenant (tenant_id, name, display, ehr_base, policy)
-			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @policy)`,
-			pgx.NamedArgs{"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase, "policy": string(row.Policy)})
+			INSERT INTO tenant (tenant_id, name, display, ehr_base, policy, update_create)
+			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @policy, @update_create)`,
+			pgx.NamedArgs{"update_create": !row.OwnIDs,
+				"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase, "policy": string(row.Policy)})
 		return err
 	})
 	if pg.Constraint(err) == "tenant_name_key" {
