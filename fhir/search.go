@@ -42,36 +42,44 @@ func (s *Server) searchCompartment(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	if member == "*" {
+		if queries, err = s.ofTypes(c, queries); err != nil {
+			return err
+		}
+	}
 	return s.answer(c, actor, owner+"/"+id+"/"+member, queries)
 }
 
-// typesAsked are the types of _type, or all of which the actor may search. A
-// search of them all is for those who can name what they look for by the
-// parameters that all types have.
+// typesAsked are the types of _type, or all that the actor may search.
 func (s *Server) typesAsked(c echo.Context, actor access.Actor) ([]*query, error) {
-	asked, err := s.asked(c)
-	if err != nil {
-		return nil, err
-	}
-	names := s.typeNames
-	if asked.Has("_type") {
-		names = strings.Split(strings.Join(asked["_type"], ","), ",")
-	}
 	var queries []*query
-	for _, name := range names {
+	for _, name := range s.typeNames {
 		row := s.resources[name]
-		if row == nil || !row.allows("search-type") {
-			if !asked.Has("_type") {
-				continue
-			}
-			return nil, fault.New(fault.NotSupported, "_type names a type that is not searched here; /fhir/metadata lists those that are")
+		if row.allows("search-type") && s.mayRead(actor, row) == nil {
+			queries = append(queries, &query{row: row, tenant: actor.Tenant})
 		}
-		if slices.ContainsFunc(queries, func(q *query) bool { return q.row == row }) || !asked.Has("_type") && s.mayRead(actor, row) != nil {
-			continue
-		}
-		queries = append(queries, &query{row: row, tenant: actor.Tenant})
 	}
-	return queries, nil
+	return s.ofTypes(c, queries)
+}
+
+// ofTypes are those of the queries whose types are named by _type, FHIR R4
+// search.html#all; all of them where it is not given.
+func (s *Server) ofTypes(c echo.Context, queries []*query) ([]*query, error) {
+	asked, err := s.asked(c)
+	if err != nil || !asked.Has("_type") {
+		return queries, err
+	}
+	var chosen []*query
+	for _, name := range strings.Split(strings.Join(asked["_type"], ","), ",") {
+		i := slices.IndexFunc(queries, func(q *query) bool { return q.row.name == name })
+		if i < 0 {
+			return nil, fault.New(fault.NotSupported, "_type names a type that cannot be searched here; it can be: %s", strings.Join(column(queries, func(q *query) string { return q.row.name }), ", "))
+		}
+		if !slices.Contains(chosen, queries[i]) {
+			chosen = append(chosen, queries[i])
+		}
+	}
+	return chosen, nil
 }
 
 // answer is what all searches have in common.
@@ -83,7 +91,7 @@ func (s *Server) answer(c echo.Context, actor access.Actor, path string, queries
 	lenient := prefers(c, "handling=lenient")
 	ctx := c.Request().Context()
 	bundle, err := inSnapshot(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
-		a := &inquiry{path: path}
+		a := &inquiry{path: path, byType: path == "" || strings.HasSuffix(path, "/*")}
 		for _, q := range queries {
 			each := *q // the transaction may be run again
 			a.queries = append(a.queries, &each)

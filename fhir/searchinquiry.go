@@ -27,6 +27,7 @@ const (
 // each type, and the shape of the answer.
 type inquiry struct {
 	path     string // of its address below the base, "Patient" or "Patient/1/Task"; "" for the system
+	byType   bool   // _type chooses among the types
 	queries  []*query
 	count    int    // resources on a page
 	onlyHow  bool   // how many there are is all that is asked
@@ -50,6 +51,7 @@ var resultParams = map[string]func(a *inquiry, value string) error{
 	"_include":    nil, // searchinclude.go
 	"_revinclude": nil,
 	"_after":      nil, // after all others
+	"_type":       (*inquiry).setType,
 	"_format":     (*inquiry).setFormat,
 	"_pretty":     (*inquiry).setPretty,
 }
@@ -151,7 +153,7 @@ func (a *inquiry) readResult(s *Server, actor access.Actor, asked url.Values) er
 			}
 		case modified:
 			return fault.New(fault.NotSupported, "%s has no modifiers", base)
-		case len(asked[name]) > 1:
+		case len(asked[name]) > 1 && base != "_type":
 			return fault.New(fault.Value, "%s may stand in a search once", base)
 		case set != nil:
 			if err := set(a, asked.Get(name)); err != nil {
@@ -229,7 +231,7 @@ func (u *unknownParam) refusal() error {
 		names = append(names, p.name)
 	}
 	for result := range resultParams {
-		if result != "_after" {
+		if result != "_after" && result != "_type" {
 			names = append(names, result)
 		}
 	}
@@ -287,6 +289,16 @@ func (a *inquiry) setCount(value string) error {
 func (a *inquiry) setSort(value string) (err error) {
 	a.by, err = parseOrdering(value, a.queries)
 	return err
+}
+
+// setType has nothing to do: _type was read before (search.go), as the other
+// parameters are those of the types.
+func (a *inquiry) setType(string) error {
+	if !a.byType {
+		return fault.New(fault.NotSupported, "_type is for searches of several types: GET [base]?_type=A,B")
+	}
+	a.used.Set("_type", strings.Join(column(a.queries, func(q *query) string { return q.row.name }), ","))
+	return nil
 }
 
 func (a *inquiry) setTotal(value string) error {
