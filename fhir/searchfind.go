@@ -90,21 +90,8 @@ func (q *query) hits(ctx context.Context, tx pgx.Tx, actor access.Actor, by orde
 // read is one statement of hits; lacking reads what has no value for the first
 // key of the order.
 func (q *query) read(ctx context.Context, tx pgx.Tx, actor access.Actor, by ordering, after *cursor, limit int, lacking bool) ([]hit, error) {
-	b := &sqlBuilder{args: pgx.NamedArgs{}}
-	b.query(q, actor)
-	o := b.order(q.row, by, lacking)
-	if after != nil {
-		b.where = append(b.where, b.old("r.xid", after.snapshot))
-		if after.Place != nil {
-			b.where = append(b.where, b.past(o.terms, after, q.row.name))
-		}
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body, ARRAY[`+strings.Join(o.values, ", ")+`]::text[] AS place
-		FROM `+q.row.table()+` r`+strings.Join(o.joins, "")+`
-		WHERE true`+b.conditions()+`
-		ORDER BY `+strings.Join(o.by, ", ")+`
-		LIMIT `+b.arg(limit), b.args)
+	sql, args := q.statement(actor, by, after, limit, lacking)
+	rows, err := tx.Query(ctx, sql, args)
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
 	}
@@ -116,6 +103,24 @@ func (q *query) read(ctx context.Context, tx pgx.Tx, actor access.Actor, by orde
 		hits[i].Place = by.place(hits[i].Stored, hits[i].Place)
 	}
 	return hits, nil
+}
+
+func (q *query) statement(actor access.Actor, by ordering, after *cursor, limit int, lacking bool) (string, pgx.NamedArgs) {
+	b := &sqlBuilder{args: pgx.NamedArgs{}}
+	b.query(q, actor)
+	o := b.order(q.row, by, lacking)
+	if after != nil {
+		b.where = append(b.where, b.old("r.xid", after.snapshot))
+		if after.Place != nil {
+			b.where = append(b.where, b.past(o.terms, after, q.row.name))
+		}
+	}
+	return `
+		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body, ARRAY[` + strings.Join(o.values, ", ") + `]::text[] AS place
+		FROM ` + q.row.table() + ` r` + strings.Join(o.joins, "") + `
+		WHERE true` + b.conditions() + `
+		ORDER BY ` + strings.Join(o.by, ", ") + `
+		LIMIT ` + b.arg(limit), b.args
 }
 
 // total counts all that hits would find, page after page. It reads every match.
