@@ -143,6 +143,9 @@ func (l *linker) entry(t target, text string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	if !l.bundle { // only within a Bundle does a version stand for the one that is being written
+		return t.versionedAs(to.reference, t.version), true
+	}
 	return t.versionedAs(to.reference, to.version), true
 }
 
