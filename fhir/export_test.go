@@ -396,7 +396,9 @@ func TestAnExportWaitsForWhatWasBeingWritten(t *testing.T) {
 	var actor access.Actor
 	actor.Tenant, actor.Role = r.tenant, access.Placer
 	late := mustParse(t, `{"resourceType":"Patient","id":"late"}`)
-	written, commit, over := make(chan struct{}), make(chan struct{}), make(chan error)
+	written, commit, over := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	release := sync.OnceFunc(func() { close(commit) })
+	defer release()
 	go func() {
 		over <- r.db.Tenant(ctx, r.tenant, func(tx pgx.Tx) error {
 			_, err := r.server.store.Put(ctx, tx, actor, late, nil)
@@ -409,10 +411,10 @@ func TestAnExportWaitsForWhatWasBeingWritten(t *testing.T) {
 	status := r.startExport(access.Placer, "/fhir/$export?_type=Patient")
 	for range 3 {
 		if worked, err := r.server.ExportTick(ctx); worked != 0 || err != nil {
-			t.Fatalf("it has begun too early (%v)", err)
+			t.Fatalf("%d batches before it may begin (%v)", worked, err)
 		}
 	}
-	close(commit)
+	release()
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}
