@@ -393,29 +393,23 @@ func TestAnExportWaitsForWhatWasBeingWritten(t *testing.T) {
 	t.Parallel()
 	r, _ := filled(t)
 	ctx := context.Background()
-	var actor access.Actor
-	actor.Tenant, actor.Role = r.tenant, access.Placer
-	late := mustParse(t, `{"resourceType":"Patient","id":"late"}`)
-	written, commit, over := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	release := sync.OnceFunc(func() { close(commit) })
-	defer release()
-	go func() {
-		over <- r.db.Tenant(ctx, r.tenant, func(tx pgx.Tx) error {
-			_, err := r.server.store.Put(ctx, tx, actor, late, nil)
-			close(written)
-			<-commit
-			return err
-		})
-	}()
-	<-written
+	tx, err := r.db.Owner(t).Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO resource (tenant_id, type, id, version, last_updated, body)
+		VALUES ($1, 'Patient', 'late', 1, $2, '{"resourceType":"Patient","id":"late"}')`, r.tenant, time.Now().UTC().Truncate(time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
 	status := r.startExport(access.Placer, "/fhir/$export?_type=Patient")
 	for range 3 {
 		if worked, err := r.server.ExportTick(ctx); worked != 0 || err != nil {
 			t.Fatalf("%d batches before it may begin (%v)", worked, err)
 		}
 	}
-	release()
-	if err := <-over; err != nil {
+	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
 	r.work()
