@@ -10,10 +10,10 @@ FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench fuzz crash build generate clean
+.PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients build generate clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
 demo: build ## PostgreSQL, sample cases, server and stand-in EHR; Ctrl-C stops everything
 	@scripts/ensure postgresql
@@ -30,6 +30,10 @@ test: lint ## vet, lint, all tests with the race detector
 lint: ## go vet and golangci-lint (import rules included)
 	go vet ./...
 	@scripts/golangci-lint $(GOLANGCI_LINT) $(TOOLS)
+
+test-clients: build ## fhir-kit-client, fhirclient and the HAPI FHIR client against a running server
+	@scripts/ensure postgresql node java
+	@scripts/test-clients bin/overread
 
 vulncheck: ## known vulnerabilities, where their database can be reached
 	@scripts/vulncheck $(GOVULNCHECK) $(TOOLS)
