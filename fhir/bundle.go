@@ -175,7 +175,7 @@ func (s *Server) changeOf(entry *Node, at string) (change, error) {
 	case method == http.MethodPut:
 		err = c.checkID()
 	case method == http.MethodPost && request.Text("ifNoneExist") != "":
-		c.condition, err = parseCondition(request.Text("ifNoneExist"))
+		c.condition, err = parseCondition(s.queryAlone(request.Text("ifNoneExist"), row.name))
 	}
 	if err == nil && method == http.MethodPatch {
 		c.patch, err = patchOf(c.sent)

@@ -25,3 +25,19 @@ func TestAVersionHasOneAddress(t *testing.T) {
 		}
 	}
 }
+
+// The HAPI client sends the whole address of the search.
+func TestIfNoneExistMayComeWithTheAddressOfItsSearch(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	first := r.mustCreate("Patient", patientJSON("1"))
+	for _, address := range []string{"", "?", "Patient?", r.url + "/fhir/Patient?"} {
+		got := r.post("/fhir/Patient", patientJSON("1"), "If-None-Exist", address+"identifier=urn:mrn%7C1")
+		if got.status != http.StatusOK || got.node.Text("id") != first {
+			t.Errorf("%s: %d %s", address, got.status, got.body)
+		}
+	}
+	if got := r.post("/fhir/Patient", patientJSON("1"), "If-None-Exist", "https://elsewhere.example/fhir/Patient?identifier=urn:mrn%7C1"); got.status != http.StatusBadRequest {
+		t.Errorf("another server's address: %d", got.status)
+	}
+}

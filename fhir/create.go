@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -25,11 +26,22 @@ func (s *Server) create(c echo.Context, actor access.Actor) error {
 		return err
 	}
 	if headers := c.Request().Header.Values("If-None-Exist"); len(headers) > 0 { // an empty one is a mistake, not an absence
-		if wanted.condition, err = parseCondition(headers[0]); err != nil {
+		if wanted.condition, err = parseCondition(s.queryAlone(headers[0], row.name)); err != nil {
 			return err
 		}
 	}
 	return s.write(c, actor, wanted)
+}
+
+// queryAlone is the query of a condition that was sent with the address that it
+// belongs to, as the HAPI client does: http://.../fhir/Patient?identifier=...
+func (s *Server) queryAlone(condition, typ string) string {
+	for _, address := range []string{s.baseURL + "/" + typ, typ} {
+		if query, ok := strings.CutPrefix(condition, address+"?"); ok {
+			return query
+		}
+	}
+	return condition
 }
 
 // write applies one change in a transaction of its own, and replies.

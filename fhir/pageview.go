@@ -258,6 +258,10 @@ var docsKinds = []docsKind{
 var errorTexts = map[fault.Kind]string{
 	fault.Structure:        "The body is not well-formed, or not FHIR.",
 	fault.Required:         "An element or a parameter is missing.",
+	fault.ProfileRequired:  "A profile that the resource claims demands an element.",
+	fault.ProfileValue:     "A profile that the resource claims demands another value.",
+	fault.ProfileCode:      "A profile that the resource claims demands a code of a value set.",
+	fault.ProfileRule:      "A rule of a profile that the resource claims does not hold.",
 	fault.CodeInvalid:      "A code is not one of those that must be used there.",
 	fault.Invariant:        "A rule of FHIR or of a profile does not hold; the text names it.",
 	fault.Value:            "An element or a parameter has a value that it may not have.",

@@ -53,7 +53,7 @@ describe("fhir-kit-client: one resource", () => {
   it("reads the history of the resource, of the type and of all", async () => {
     const versions = await client.resourceHistory({ resourceType: "Patient", id: made.id });
     assert.equal(versions.type, "history");
-    assert.deepEqual(versions.entry.map((e) => e.request.method), ["PATCH", "PUT", "POST"]);
+    assert.deepEqual(versions.entry.map((e) => e.request.method), ["PUT", "PUT", "POST"]);
     for (const history of [await client.typeHistory({ resourceType: "Patient" }), await client.systemHistory()]) {
       assert.equal(history.type, "history");
       assert.ok(history.entry.some((e) => e.fullUrl === `${base}/Patient/${made.id}`));
@@ -204,7 +204,7 @@ describe("fhir-kit-client: discovery and errors", () => {
       assert.ok(tool.resourceCan("Patient", interaction), interaction);
     }
     for (const interaction of ["transaction", "batch", "history-system", "search-system"]) assert.ok(tool.serverCan(interaction), interaction);
-    assert.ok(tool.resourceSearch("ServiceRequest").some((p) => p.name === "authored"));
+    assert.ok(tool.resourceCapabilities({ resourceType: "ServiceRequest" }).searchParam.some((p) => p.name === "authored"));
   });
   it("is told that there is no authorization server", async () => {
     const found = await client.smartAuthMetadata(); // it looks in three places, the CapabilityStatement among them
