@@ -253,8 +253,9 @@ func members(group *Node) []string {
 func startExport(ctx context.Context, tx pgx.Tx, j exportJob) error {
 	for range 3 {
 		tag, err := tx.Exec(ctx, `
-			INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, patients, since, transaction_time, expires_at)
-			SELECT overread_tenant(), @job, @actor, @role, free, @request, @scope, @types, @patients, @since, @time, @expires
+			INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, patients, since, transaction_time, waits_for, expires_at)
+			SELECT overread_tenant(), @job, @actor, @role, free, @request, @scope, @types, @patients, @since, @time,
+			       ARRAY(SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()), @expires
 			FROM generate_series(1, 3) AS free
 			WHERE NOT EXISTS (SELECT FROM export_job WHERE slot = free)
 			ORDER BY free

@@ -54,14 +54,17 @@ func (s *Server) ExportTick(ctx context.Context) (int, error) {
 
 // claimExport takes the job whose last batch is longest ago, unless another
 // replica has it. It begins only when all transactions have ended that ran when
-// the job was started: some of these may have written before its moment and
-// become visible after it.
+// the job was started: some of these may have given a resource a time before the
+// job's and become visible after it, and the next export with _since would lack
+// it. Between giving a time and writing, a transaction may rest for 15 seconds at
+// most (pg.DB); once it has written it has an xid.
 func claimExport(ctx context.Context, tx pgx.Tx) (tenant, job uuid.UUID, err error) {
 	err = tx.QueryRow(ctx, `
 		SELECT tenant_id, job_id
 		FROM export_job
 		WHERE state = 'running'
-		  AND begins_after <= pg_snapshot_xmin(pg_current_snapshot())
+		  AND (NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.virtualtransaction = ANY (waits_for))
+		       OR started_at < now() - interval '20 seconds' AND started_xid < pg_snapshot_xmin(pg_current_snapshot()))
 		  AND (failures = 0 OR worked_at + failures * interval '5 seconds' <= now())
 		ORDER BY worked_at
 		LIMIT 1

@@ -17,8 +17,10 @@ CREATE TABLE export_job (
     patients         text[],               -- of these patients only; NULL for all
     since            timestamptz,
     transaction_time timestamptz NOT NULL, -- what was so at this moment is exported
-    begins_after     xid8        NOT NULL DEFAULT pg_snapshot_xmax(pg_current_snapshot()),
-    snapshot         pg_snapshot,          -- set by the first batch, when all that ran at begins_after has ended
+    started_at       timestamptz NOT NULL DEFAULT now(),
+    started_xid      xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    waits_for        text[]      NOT NULL, -- the transactions that were running then (pg_locks)
+    snapshot         pg_snapshot,          -- set by the first batch, when these have ended
     at_type          integer     NOT NULL DEFAULT 1, -- place in types
     at_id            text        COLLATE "C" NOT NULL DEFAULT '',
     exported         bigint      NOT NULL DEFAULT 0,
@@ -70,5 +72,5 @@ END $$;
 -- +goose StatementEnd
 -- The worker's claim sees which jobs there are, not what is in them.
 CREATE POLICY every_tenant ON export_job TO overread_system USING (current_user = 'overread_system');
-GRANT SELECT (tenant_id, job_id, state, begins_after, failures, worked_at, expires_at) ON export_job TO overread_system;
+GRANT SELECT (tenant_id, job_id, state, started_at, started_xid, waits_for, failures, worked_at, expires_at) ON export_job TO overread_system;
 GRANT UPDATE (worked_at) ON export_job TO overread_system; -- for FOR UPDATE

@@ -45,8 +45,8 @@ var rows = map[string]string{
 	"signed_report": `INSERT INTO signed_report (tenant_id, case_id, report_no, status, signed_by, signed_at, content, content_sha256) VALUES (@tenant, @tenant, 1, 'final', @tenant, now(), '{}', sha256(''))`,
 	"agenda":        `INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at) VALUES (@tenant, @tenant, 'checks', now(), now())`,
 	"delivery":      `INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256) VALUES (@tenant, @tenant, 1, 'ehr', 'PUT', '/x', '{}', sha256('{}'))`,
-	"export_job": `INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, transaction_time, expires_at)
-	               VALUES (@tenant, @tenant, @tenant, 'placer', 1, '/$export', 'system', '{Patient}', now(), now())`,
+	"export_job": `INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, transaction_time, waits_for, expires_at)
+	               VALUES (@tenant, @tenant, @tenant, 'placer', 1, '/$export', 'system', '{Patient}', now(), '{}', now())`,
 	"export_file":  `INSERT INTO export_file (tenant_id, job_id, file_no, kind, type) VALUES (@tenant, @tenant, 1, 'output', 'Patient')`,
 	"export_chunk": `INSERT INTO export_chunk (tenant_id, job_id, file_no, chunk_no, body) VALUES (@tenant, @tenant, 1, 1, '{}')`,
 	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
@@ -210,8 +210,8 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 	want := []string{
 		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
-		"export_job.begins_after", "export_job.expires_at", "export_job.failures", "export_job.job_id",
-		"export_job.state", "export_job.tenant_id", "export_job.worked_at",
+		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
+		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
 	}
 	if diff := cmp.Diff(want, columns); diff != "" {
 		t.Error(diff)
