@@ -56,22 +56,39 @@ func (k auditKind) balpProfile(e auditEntry) []string {
 }
 
 // audit writes the AuditEvent of an access in the transaction of the access,
-// so that neither exists without the other.
+// so that neither exists without the other, and what it can be found by.
 func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e auditEntry) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err
 	}
-	recorded := s.now()
-	body := auditEvent(id.String(), recorded, s.baseURL, actor, e).Bytes()
+	recorded := s.now().UTC().Truncate(time.Millisecond)
+	n := auditEvent(id.String(), recorded, s.baseURL, actor, e)
+	args := s.store.index(actor, n).args(Stored{
+		Type: auditEventType, ID: id.String(), Version: 1, LastUpdated: recorded, Body: n.Bytes()}, actor)
 	_, err = tx.Exec(ctx, `
-		INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body)
-		VALUES (@tenant, @id, @recorded, @body)`,
-		pgx.NamedArgs{"tenant": actor.Tenant, "id": id, "recorded": recorded, "body": body})
+		WITH recorded AS (
+			INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body, keys)
+			VALUES (@tenant, @id::text::uuid, @last_updated, @body, @keys)
+			RETURNING tenant_id, @type::text AS type, @id::text AS id
+		)`+indexRows("recorded")+`
+		SELECT 1 FROM recorded`, args)
 	if err != nil {
 		return fmt.Errorf("audit %s: %w", e.Interaction, err)
 	}
 	return nil
+}
+
+// auditEventType is kept in a table of its own, only ever added to.
+const auditEventType = "AuditEvent"
+
+// event reads an AuditEvent, of which there is one version.
+func (s *store) event(ctx context.Context, tx pgx.Tx, id string) (Stored, error) {
+	return one(tx.Query(ctx, `
+		SELECT type, id, version, last_updated, deleted, body
+		FROM audit_search
+		WHERE id = @id`,
+		pgx.NamedArgs{"id": id}))
 }
 
 // auditEvent is the AuditEvent of an access, after IHE BALP (RESTful Create,
@@ -81,6 +98,7 @@ func auditEvent(id string, recorded time.Time, base string, actor access.Actor, 
 	event := Object(
 		"resourceType", "AuditEvent",
 		"id", id,
+		"meta", Object("versionId", "1", "lastUpdated", instant(recorded), "profile", kind.balpProfile(e)),
 		"type", coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation"),
 		"subtype", []*Node{coding("http://hl7.org/fhir/restful-interaction", e.Interaction, "")},
 		"action", kind.action,
@@ -98,9 +116,6 @@ func auditEvent(id string, recorded time.Time, base string, actor access.Actor, 
 		),
 	)
 	event.Set("entity", auditEntities(e))
-	if profile := kind.balpProfile(e); profile != nil {
-		event.Set("meta", Object("profile", profile))
-	}
 	return event
 }
 

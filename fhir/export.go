@@ -177,8 +177,6 @@ func (s *Server) exportTypes(actor access.Actor, scope string, asked []string) (
 	return slices.DeleteFunc(may, func(typ string) bool { return asked != nil && !slices.Contains(asked, typ) }), nil
 }
 
-const auditEventType = "AuditEvent"
-
 // exportable are the types that are kept and, for an export of patients, that
 // belong to one.
 func (s *Server) exportable(scope string) []string {

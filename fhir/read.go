@@ -47,6 +47,9 @@ func (r *resourceType) methods(path string) []string {
 // look-up, and the kept bytes.
 func (s *Server) read(c echo.Context, actor access.Actor) error {
 	row, err := s.rowFor(c, "read")
+	if err == nil {
+		err = s.mayRead(actor, row)
+	}
 	if err != nil {
 		return err
 	}
@@ -62,6 +65,9 @@ func (s *Server) read(c echo.Context, actor access.Actor) error {
 // vread is GET /fhir/{type}/{id}/_history/{version}, FHIR R4 http.html#vread.
 func (s *Server) vread(c echo.Context, actor access.Actor) error {
 	row, err := s.rowFor(c, "vread")
+	if err == nil {
+		err = s.mayRead(actor, row)
+	}
 	if err != nil {
 		return err
 	}

@@ -99,10 +99,18 @@ func (s *Server) mayAsk(actor access.Actor, q *query) error {
 }
 
 // mayRead refuses a type of resource that is not for the actor at all.
-func (s *Server) mayRead(access.Actor, *resourceType) error { return nil }
+func (s *Server) mayRead(actor access.Actor, row *resourceType) error {
+	if row.readers == nil || slices.Contains(row.readers, actor.Role) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "%s is not for the role %s", row.name, actor.Role)
+}
 
 // mayUse refuses a search parameter that would tell a reader what is redacted.
 func (s *Server) mayUse(actor access.Actor, row *resourceType, key string) error {
+	if err := s.mayRead(actor, row); err != nil {
+		return err
+	}
 	if !hidesOriginals(actor) || !slices.Contains(redactions[row.name].params, key) {
 		return nil
 	}

@@ -13,7 +13,8 @@ import (
 // what FHIR R4 says.
 type resourceType struct {
 	name         string
-	interactions []string // codes of http://hl7.org/fhir/restful-interaction
+	interactions []string      // codes of http://hl7.org/fhir/restful-interaction
+	readers      []access.Role // who may read it; nil: everybody with a token
 	search       []searchParam
 	onCreate     createHook
 	onUpdate     updateHook
@@ -33,6 +34,7 @@ type updateHook func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Act
 
 var (
 	readWrite = []string{"read", "vread", "create", "update", "patch", "delete", "history-instance", "history-type", "search-type"}
+	recorded  = []string{"read", "vread", "search-type"} // by the server itself
 	readOnly  = []string{"read", "search-type"}
 )
 
@@ -80,6 +82,9 @@ func resourceTable() []resourceType {
 		{name: "Group", interactions: readWrite},
 		{name: "Measure", interactions: readWrite},
 		{name: "Subscription", interactions: readWrite},
+
+		// Who did what, when: one an access (audit.go).
+		{name: "AuditEvent", interactions: recorded, readers: []access.Role{access.Auditor, access.Director}},
 
 		// What this product publishes of itself (definition.go).
 		{name: "CapabilityStatement", interactions: readOnly, content: func() []*Node { return nil }}, // made by New

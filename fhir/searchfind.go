@@ -17,7 +17,7 @@ func (r *resourceType) kept() bool { return r.content == nil }
 
 // table is the view through which the type is searched (migrations 5 and 7).
 func (r *resourceType) table() string {
-	if r.name == "AuditEvent" {
+	if r.name == auditEventType {
 		return "audit_search"
 	}
 	return "resource_search"

@@ -47,6 +47,9 @@ type store struct {
 // Get returns the current version. It returns a fault of kind NotFound, or
 // Gone when the resource was deleted.
 func (s *store) Get(ctx context.Context, tx pgx.Tx, typ, id string) (Stored, error) {
+	if typ == auditEventType {
+		return s.event(ctx, tx, id)
+	}
 	return one(tx.Query(ctx, `
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource
@@ -124,6 +127,9 @@ func (s *store) lockAll(ctx context.Context, tx pgx.Tx, locks map[string]strengt
 // Version returns one version, current or superseded. It returns a fault of
 // kind NotFound, or Gone for the version that is the deletion.
 func (s *store) Version(ctx context.Context, tx pgx.Tx, typ, id string, version int64) (Stored, error) {
+	if typ == auditEventType && version == 1 {
+		return s.event(ctx, tx, id)
+	}
 	return one(tx.Query(ctx, `
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource

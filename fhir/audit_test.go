@@ -1,0 +1,90 @@
+package fhir
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/overread/overread/internal/access"
+)
+
+func TestAnAuditorFindsWhoDidWhat(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	patient := r.mustCreate("Patient", patientJSON("1"))
+	order := r.mustCreate("ServiceRequest", orderJSON("Patient/"+patient))
+	r.put("/fhir/Patient/"+patient, strings.Replace(patientJSON("2"), `"resourceType"`, `"id":"`+patient+`","resourceType"`, 1))
+
+	for question, want := range map[string]int{
+		"":               3,
+		"action=C":       2,
+		"action=U":       1,
+		"type=rest":      3,
+		"subtype=update": 1,
+		"subtype=http://hl7.org/fhir/restful-interaction|create": 2,
+		"outcome=0":                      3,
+		"outcome:not=0":                  0,
+		"patient=Patient/" + patient:     3,
+		"entity=ServiceRequest/" + order: 1,
+		"entity=" + patient:              3,
+		"entity-role=1":                  3,
+		"agent-role:text=placer":         3,
+		"agent-role:missing=true":        0,
+		"altid:missing=true":             3,
+		"date=gt2020":                    3,
+		"date=lt2020":                    0,
+		"site=" + r.url + "/fhir":        3,
+		"source:missing=false":           3,
+		"policy:missing=true":            3,
+		"_lastUpdated=gt2020":            3,
+		"_profile:below=https://profiles.ihe.net/ITI/BALP/":   3,
+		"agent:identifier=" + Canonical + "/sid/actor|nobody": 0,
+		"patient=Patient/" + patient + "&action=U":            1,
+	} {
+		got := r.do(access.Auditor, "GET", "/fhir/AuditEvent?"+question, "")
+		if got.status != http.StatusOK || len(got.ids()) != want {
+			t.Errorf("%s finds %d, want %d: %d %s", question, len(got.ids()), want, got.status, got.node.Text("issue", "details", "text"))
+		}
+	}
+	agents := r.do(access.Auditor, "GET", "/fhir/AuditEvent?action=U", "").node.Each("entry", "resource", "agent", "who", "identifier", "value")
+	if got := r.do(access.Auditor, "GET", "/fhir/AuditEvent?agent:identifier="+agents[0].Text(), ""); len(got.ids()) != 3 {
+		t.Errorf("by its agent: %s", got.body)
+	}
+}
+
+func TestAnAuditEventIsReadAndNeverChanged(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	r.mustCreate("Patient", patientJSON("1"))
+	page := r.do(access.Director, "GET", "/fhir/AuditEvent", "")
+	path := "/fhir/AuditEvent/" + page.ids()[0]
+
+	read := r.do(access.Auditor, "GET", path, "")
+	if read.status != http.StatusOK || read.header.Get("ETag") != `W/"1"` || read.node.Text("meta", "versionId") != "1" {
+		t.Errorf("%d %v %s", read.status, read.header, read.body)
+	}
+	if _, err := Decode([]byte(read.body), "AuditEvent"); err != nil {
+		t.Errorf("not valid: %v", issueLines(err))
+	}
+	if diff := cmp.Diff(read.body, r.do(access.Auditor, "GET", path+"/_history/1", "").body); diff != "" {
+		t.Error(diff)
+	}
+	if got := r.do(access.Auditor, "GET", path, "", "If-None-Match", `W/"1"`); got.status != http.StatusNotModified {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	r.do(access.Auditor, "GET", path+"/_history/2", "").want(t, http.StatusNotFound, "not-found")
+	r.do(access.Auditor, "GET", "/fhir/AuditEvent/none", "").want(t, http.StatusNotFound, "not-found")
+
+	for _, role := range anybody {
+		if role == access.Auditor || role == access.Director {
+			continue
+		}
+		for _, path := range []string{path, path + "/_history/1", "/fhir/AuditEvent", "/fhir/Patient?_revinclude=AuditEvent:entity", "/fhir/Patient?_has:AuditEvent:entity:action=C"} {
+			r.do(role, "GET", path, "").want(t, http.StatusForbidden, "forbidden")
+		}
+	}
+	r.post("/fhir/AuditEvent", read.body).want(t, http.StatusMethodNotAllowed, "not-supported")
+	r.put(path, read.body).want(t, http.StatusMethodNotAllowed, "not-supported")
+}
