@@ -84,3 +84,11 @@ func (s *Server) may(i interaction) (by []access.Role, routed bool) {
 	}
 	return rows[at].by, true
 }
+
+// narrow leaves those of the roles who may read the type.
+func (r *resourceType) narrow(by []access.Role) []access.Role {
+	if r.readers == nil {
+		return by
+	}
+	return r.readers
+}

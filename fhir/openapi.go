@@ -168,7 +168,7 @@ func (a *openAPIWriter) resource(r *resourceType) {
 			if i.method != http.MethodPost && !strings.Contains(i.path, ":id") && i.code != "history-type" {
 				operation["parameters"] = append(operation["parameters"].([]object), searchParameterObjects(r)...)
 			}
-			a.add(i.method, i.at(r.name), by, operation)
+			a.add(i.method, i.at(r.name), r.narrow(by), operation)
 		}
 	}
 	for _, v := range services() {

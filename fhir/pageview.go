@@ -144,7 +144,7 @@ func (s *Server) docsType(r *resourceType) docsType {
 	t := docsType{Name: r.name, Lower: strings.ToLower(r.name), About: e.about, Profiles: s.profilesOf(r.name), Params: docsParams(r.searchable())}
 	for _, i := range interactions {
 		if by, _ := s.may(i); s.has(r, i) {
-			t.Interactions = append(t.Interactions, docsRequest{i.method, i.at(r.name), i.does, whoMay(by)})
+			t.Interactions = append(t.Interactions, docsRequest{i.method, i.at(r.name), i.does, whoMay(r.narrow(by))})
 		}
 	}
 	t.Examples = s.typeExamples(r)
