@@ -16,8 +16,8 @@ import (
 	"github.com/overread/overread/internal/access"
 )
 
-// ward is a server with resources of many kinds of values, by name.
-func ward(t *testing.T) (*rest, map[string]string) {
+// gallery is a server with resources of many kinds of values, by name.
+func gallery(t *testing.T) (*rest, map[string]string) {
 	t.Helper()
 	r := startREST(t)
 	ids := map[string]string{}
@@ -59,7 +59,7 @@ func ward(t *testing.T) (*rest, map[string]string) {
 
 func TestEveryFormOfAValueFindsWhatItMeans(t *testing.T) {
 	t.Parallel()
-	r, ids := ward(t)
+	r, ids := gallery(t)
 	for question, want := range map[string]string{
 		// FHIR R4 search.html#modifiers: a value that is only an extension is missing
 		"Patient?birthdate:missing=true":                     "bob",
@@ -267,7 +267,7 @@ func TestAModifierOrFormThatMeansNothingIsRefused(t *testing.T) {
 // What SQL finds among stored resources is what memory finds among them.
 func TestSQLAndMemoryAgree(t *testing.T) {
 	t.Parallel()
-	r, _ := ward(t)
+	r, _ := gallery(t)
 	ctx := context.Background()
 	values := []string{
 		"1", "5.4", "5", "gt5", "lt6.0", "ge5.4", "le5.4", "ne5", "sa5", "eb5", "ap5", "-2", "5.4||kg", "107|http://unitsofmeasure.org|mm[Hg]",
