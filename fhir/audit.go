@@ -68,8 +68,8 @@ func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e aud
 		Type: auditEventType, ID: id.String(), Version: 1, LastUpdated: recorded, Body: n.Bytes()}, actor)
 	_, err = tx.Exec(ctx, `
 		WITH recorded AS (
-			INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body, keys)
-			VALUES (@tenant, @id::text::uuid, @last_updated, @body, @keys)
+			INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body, keys, indexed)
+			VALUES (@tenant, @id::text::uuid, @last_updated, @body, @keys, @indexed)
 			RETURNING tenant_id, @type::text AS type, @id::text AS id
 		)`+indexRows("recorded")+`
 		SELECT 1 FROM recorded`, args)

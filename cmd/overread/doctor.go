@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -56,6 +57,7 @@ var checks = []struct {
 	{"clocks agree", "let NTP keep the clocks of this machine and of the database", checkClock},
 	{"next month has partitions", "keep `overread serve` running (job partitions) or call SELECT overread_make_partitions(3)", checkPartitions},
 	{"agenda is worked off", "see that an `overread serve` runs against this database, and its log for the kind and the case", checkAgenda},
+	{"search index is this binary's", "keep `overread serve` running (job reindex): until it is done, searches may miss what is not indexed", checkIndex},
 	{"deliveries leave the house", "see the destination's answers in delivery_attempt; after mending it, POST Task/{id}/$redeliver un-parks", checkDeliveries},
 }
 
@@ -237,6 +239,21 @@ func checkDeliveries(ctx context.Context, p patient) (verdict, string, error) {
 		v = warn
 	}
 	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked", queued, age, parked), err
+}
+
+// checkIndex counts what an earlier release has indexed and this one has not.
+func checkIndex(ctx context.Context, p patient) (verdict, string, error) {
+	var resources, events int
+	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT (SELECT count(*) FROM resource WHERE `+fhir.IndexedBefore+` AND NOT deleted),
+			       (SELECT count(*) FROM audit_event WHERE `+fhir.IndexedBefore+`)`).Scan(&resources, &events)
+	})
+	v := ok
+	if resources+events > 0 {
+		v = warn
+	}
+	return v, fmt.Sprintf("%d resources and %d AuditEvents wait", resources, events), err
 }
 
 func graded(value, warnAbove, failAbove time.Duration) verdict {

@@ -32,6 +32,7 @@ func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, sur
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
 		{name: "export", every: time.Second, kicked: true, run: surface.ExportTick},
 		{name: "export-expiry", every: time.Minute, run: surface.ExpireExports},
+		{name: "reindex", every: time.Minute, run: surface.Reindex},
 		{name: "partitions", every: 24 * time.Hour, run: func(ctx context.Context) (int, error) { return makePartitions(ctx, db) }},
 	}
 }

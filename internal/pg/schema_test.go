@@ -208,10 +208,12 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 	}
 	slices.Sort(columns)
 	want := []string{
+		"audit_event.indexed", "audit_event.tenant_id",
 		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
+		"resource.deleted", "resource.indexed", "resource.tenant_id",
 	}
 	if diff := cmp.Diff(want, columns); diff != "" {
 		t.Error(diff)
