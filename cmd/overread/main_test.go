@@ -237,7 +237,10 @@ func TestTheDoctorNoticesWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ harm, check string }{
 		"a table without row-level security": {`ALTER TABLE case_file NO FORCE ROW LEVEL SECURITY`, "row-level security"},
 		"a month without partition":          {`DROP TABLE case_event_` + nextMonth(t), "next month"},
-		"a schema of an older release":       {`DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`, "schema"},
+		"what an earlier release has indexed": {`
+			WITH t AS (INSERT INTO tenant (tenant_id, name, display) VALUES (gen_random_uuid(), 'old', 'Old') RETURNING tenant_id)
+			INSERT INTO resource (tenant_id, type, id, version, last_updated, body) SELECT tenant_id, 'Patient', 'p', 1, now(), '{}' FROM t`, "search index"},
+		"a schema of an older release": {`DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`, "schema"},
 	} {
 		db := pgtest.New(t)
 		if _, err := db.Owner(t).Exec(ctx, c.harm); err != nil {
