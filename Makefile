@@ -8,6 +8,7 @@ GOVULNCHECK   := v1.9.0
 TOOLS         := $(CURDIR)/.overread/tools
 FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
+CASES         ?= 10000
 TEST_FLAGS    ?=
 
 .PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients build generate clean
@@ -41,6 +42,10 @@ vulncheck: ## known vulnerabilities, where their database can be reached
 bench: ## benchmarks, orders a second among them (docs/performance.md)
 	@scripts/ensure postgresql
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-search: ## searches over CASES (10000) cases, in a private PostgreSQL in $TMPDIR
+	@scripts/ensure postgresql
+	OVERREAD_BENCH_CASES=$(CASES) go test ./fhir -run '^$$' -bench SearchAtScale -benchtime 1x -timeout 120m
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@scripts/ensure postgresql
