@@ -28,6 +28,7 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 	}
 	for _, doc := range d.documents {
 		w.add("DocumentReference", doc.id())
+		w.attached(doc.Node)
 	}
 	for _, m := range d.mentions() {
 		w.refer("DiagnosticReport", m.ref)
@@ -89,19 +90,26 @@ func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Cas
 		}
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT type, id
+		SELECT type, id, version, last_updated, deleted, body
 		FROM resource_search
 		WHERE type = ANY (@types) AND keys && @keys::uuid[] AND NOT deleted AND id <> @own`,
 		pgx.NamedArgs{"types": tellers, "keys": keys, "own": reportID(c)})
 	if err != nil {
 		return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
 	}
-	var typ, id string
-	_, err = pgx.ForEachRow(rows, []any{&typ, &id}, func() error {
-		w.add(typ, id)
-		return nil
-	})
-	return err
+	pointers, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	if err != nil {
+		return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
+	}
+	for _, r := range pointers {
+		f, err := r.found()
+		if err != nil {
+			return err
+		}
+		w.add(r.Type, r.ID)
+		w.attached(f.Node)
+	}
+	return nil
 }
 
 // withholdTeller is part of the hooks of the tellers: what points at something
@@ -116,13 +124,17 @@ func withholdTeller(ctx context.Context, tx pgx.Tx, n *Node) error {
 	if ids == nil {
 		return nil
 	}
+	own := &withheld{}
+	own.add(n.Type(), n.Text("id"))
+	own.attached(n)
 	_, err := tx.Exec(ctx, `
 		INSERT INTO case_original (tenant_id, case_id, type, id)
-		SELECT DISTINCT o.tenant_id, o.case_id, @type, @id
+		SELECT DISTINCT o.tenant_id, o.case_id, own.type, own.id
 		FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
 		JOIN case_original o ON o.type = at.type COLLATE "C" AND o.id = at.id COLLATE "C"
+		CROSS JOIN unnest(@own_types::text[], @own_ids::text[]) AS own (type, id)
 		ON CONFLICT DO NOTHING`,
-		pgx.NamedArgs{"type": n.Type(), "id": n.Text("id"), "types": types, "ids": ids})
+		pgx.NamedArgs{"own_types": own.types, "own_ids": own.ids, "types": types, "ids": ids})
 	if err != nil {
 		return fmt.Errorf("withhold a %s: %w", n.Type(), err)
 	}
@@ -179,6 +191,20 @@ func (w *withheld) report(f found) {
 	w.add("DiagnosticReport", f.id())
 	w.refer("Observation", f.Each("result")...)
 	w.refer("Media", f.Each("media", "link")...)
+	w.attached(f.Node)
+}
+
+// attached adds the Binaries that a resource has as its attachments, which are
+// urls and no References: the report as a PDF. They may still be to come.
+func (w *withheld) attached(n *Node) {
+	if n == nil {
+		return
+	}
+	for _, k := range linksOf(n, n.Type()) {
+		if k.isURI && k.target.typ == "Binary" {
+			w.add("Binary", k.target.id)
+		}
+	}
 }
 
 func (w *withheld) note(ctx context.Context, tx pgx.Tx, c workflow.Case) error {

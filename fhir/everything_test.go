@@ -262,3 +262,43 @@ func TestEverythingDoesNotTellWhoFirstReported(t *testing.T) {
 		}
 	}
 }
+
+// The first report as a PDF, which it names by its address, is withheld with it,
+// whether it came before or comes after.
+func TestTheOriginalsAttachmentsAreWithheldWithIt(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	for _, id := range []string{"pdf", "scan"} {
+		if got := c.put("/fhir/Binary/"+id, `{"resourceType":"Binary","id":"`+id+`","contentType":"application/pdf","data":"UERG"}`); got.status != http.StatusCreated {
+			t.Fatal(got.body)
+		}
+	}
+	entries := chestXray(t, "attached")
+	for _, e := range entries {
+		if n := e.Get("resource"); n.Type() == "DiagnosticReport" {
+			n.Set("presentedForm", []*Node{Object("contentType", "application/pdf", "url", "Binary/pdf"), Object("contentType", "application/pdf", "url", c.url+"/fhir/Binary/late")})
+		}
+	}
+	id := c.order(entries...)
+	c.tick()
+	original := c.get("/fhir/DiagnosticReport").refs()[0]
+	c.mustCreate("DocumentReference", `{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"url":"Binary/scan"}}],"context":{"related":[{"reference":"`+original+`"}]}}`)
+	if got := c.put("/fhir/Binary/late", `{"resourceType":"Binary","id":"late","contentType":"application/pdf","data":"UERG"}`); got.status != http.StatusCreated {
+		t.Fatal(got.body)
+	}
+	all := []string{"Binary/pdf", "Binary/scan", "Binary/late"}
+	if got := c.reads(access.Reader, all...); got != nil {
+		t.Errorf("the reader gets %v", got)
+	}
+	if got := c.do(access.Reader, "GET", "/fhir/Binary", "").refs(); len(got) != 0 {
+		t.Errorf("a search finds %v", got)
+	}
+	if diff := cmp.Diff(all, c.reads(access.Placer, all...)); diff != "" {
+		t.Error(diff)
+	}
+	wantAll(t, "everything", c.do(access.Auditor, "GET", "/fhir/Task/"+id+"/$everything", ""), all)
+	c.read(id)
+	if diff := cmp.Diff(all, c.reads(access.Reader, all...)); diff != "" {
+		t.Errorf("after the reveal: %s", diff)
+	}
+}

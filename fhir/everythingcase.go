@@ -76,7 +76,7 @@ func (s *Server) gather(ctx context.Context, tx pgx.Tx, actor access.Actor, task
 	}
 	next = append(next, core...)
 	for far := 0; far < 4 && len(next) > 0; far++ {
-		refs, err := referredTo(next)
+		refs, err := g.referredTo(next)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +186,7 @@ func (g *gathering) pointers(ctx context.Context, core []Stored) ([]Stored, erro
 
 // referredTo are the resources here to which these lead. From one patient no
 // other is found, nor a case from another.
-func referredTo(from []Stored) ([]string, error) {
+func (g *gathering) referredTo(from []Stored) ([]string, error) {
 	var refs []string
 	for _, r := range from {
 		n, err := Parse(r.Body, Limits{})
@@ -195,7 +195,8 @@ func referredTo(from []Stored) ([]string, error) {
 		}
 		for _, k := range linksOf(n, r.Type) {
 			to := k.target
-			if !to.local() || to.typ == "Task" && r.Type != "Task" || to.typ == "Patient" && r.Type == "Patient" {
+			here := to.local() || to.absolute() && to.base == g.s.baseURL // an address stays absolute
+			if !here || to.typ == "Task" && r.Type != "Task" || to.typ == "Patient" && r.Type == "Patient" {
 				continue
 			}
 			refs = append(refs, to.relative())
