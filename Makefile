@@ -11,10 +11,10 @@ CRASH_ROUNDS  ?= 20
 CASES         ?= 10000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients build generate clean
+.PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients test-validator snapshots build generate clean
 
 help: ## say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 demo: build ## PostgreSQL, sample cases, server and stand-in EHR; Ctrl-C stops everything
 	@scripts/ensure postgresql
@@ -27,6 +27,14 @@ build: ## bin/overread
 test: lint ## vet, lint, all tests with the race detector
 	@scripts/ensure postgresql gcc
 	scripts/gotest $(TEST_FLAGS) ./...
+
+test-validator: ## the official HL7 validator judges what we publish and emit, offline
+	@scripts/ensure postgresql java
+	@scripts/validator
+
+snapshots: ## those of our profiles, by the official Java tooling
+	@scripts/ensure java
+	@scripts/validator snapshots
 
 lint: ## go vet and golangci-lint (import rules included)
 	go vet ./...

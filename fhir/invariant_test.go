@@ -116,7 +116,7 @@ func brokenRules() []brokenRule {
 		{"sev-1", "AuditEvent.entity[0].query", `{"resourceType":"AuditEvent","type":{"code":"rest"},"recorded":"2026-01-01T10:00:00Z","agent":[{"requestor":true}],"source":{"observer":{"display":"x"}},"entity":[{"name":"a","query":"QQ=="}]}`, `"name":"a",`, ``},
 		{"con-1", "Condition.stage[0]", condition + `,"stage":[{"type":{"text":"a"}}]}`, `"type"`, `"summary"`},
 		{"con-2", "Condition.evidence[0]", condition + `,"evidence":[{"extension":[{"url":"http://a","valueString":"b"}]}]}`, `"valueString":"b"}]`, `"valueString":"b"}],"code":[{"text":"c"}]`},
-		{"con-3", "Condition.clinicalStatus", condition + `,"category":[{"text":"a"}]}`, `,"category":[{"text":"a"}]`, ``},
+		{"con-3", "Condition.clinicalStatus", condition + `,"category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-category","code":"problem-list-item"}]}]}`, `"problem-list-item"`, `"encounter-diagnosis"`},
 		{"con-4", "Condition.clinicalStatus", condition + `,"abatementString":"x","clinicalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"active"}]}}`, `"active"`, `"resolved"`},
 		{"con-5", "Condition.clinicalStatus", condition + `,"clinicalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"active"}]},"verificationStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-ver-status","code":"entered-in-error"}]}}`, `"entered-in-error"`, `"confirmed"`},
 		{"ppc-1", "Consent", strings.Replace(consent, `,"policyRule":{"text":"b"}`, "", 1) + `}`, `"category"`, `"policyRule":{"text":"b"},"category"`},

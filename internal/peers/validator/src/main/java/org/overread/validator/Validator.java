@@ -32,6 +32,7 @@ import org.hl7.fhir.r4.model.StructureDefinition;
  * snapshot DEFINITIONS        gives each StructureDefinition there its snapshot
  * judge DEFINITIONS FOLDER    sound/*.json: no error
  *                             profiled/ID.*.json: no error against our profile ID
+ *                             refused/*.json: some error
  *                             broken/KEY.*.json: the constraint KEY is broken
  *                             mended/KEY.*.json: the constraint KEY is kept
  * </pre>
@@ -117,6 +118,9 @@ public final class Validator {
       String id = file.getFileName().toString().split("\\.")[0];
       sound(file, new ValidationOptions().addProfile(CANONICAL + id));
     }
+    for (Path file : files(folder.resolve("refused"), 1)) {
+      refused(file);
+    }
     for (Path file : files(folder.resolve("broken"), 1)) {
       breaks(file, true);
     }
@@ -145,10 +149,18 @@ public final class Validator {
     wrong += failed ? 1 : 0;
   }
 
+  private void refused(Path file) throws IOException {
+    List<SingleValidationMessage> all = messages(file, new ValidationOptions());
+    if (all.stream().noneMatch(m -> m.getSeverity().compareTo(ResultSeverityEnum.ERROR) >= 0)) {
+      System.out.printf("%s: nothing is wrong for the validator%n", file.getFileName());
+      wrong++;
+    }
+  }
+
   private void breaks(Path file, boolean expected) throws IOException {
     String key = file.getFileName().toString().split("\\.")[0];
     List<SingleValidationMessage> all = messages(file, new ValidationOptions());
-    boolean broken = all.stream().anyMatch(m -> m.getMessage().contains(key + ":") || m.getMessageId() != null && m.getMessageId().endsWith(key));
+    boolean broken = all.stream().anyMatch(m -> m.getMessage().contains(" " + key + ": ") || m.getMessage().contains("(" + key + ")"));
     if (broken != expected) {
       System.out.printf("%s: %s is %s for the validator, which says:%n", file.getFileName(), key, broken ? "broken" : "kept");
       all.forEach(m -> System.out.printf("    %s %s: %s%n", m.getSeverity(), m.getLocationString(), m.getMessage()));
