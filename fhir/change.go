@@ -234,6 +234,9 @@ func (s *Server) link(ctx context.Context, tx pgx.Tx, actor access.Actor, change
 			l.entries[c.fullURL] = to
 		}
 		if c.writes() {
+			if err := s.keepsItsClaims(c.sent); err != nil {
+				return c.blame(err)
+			}
 			l.entries[to.reference] = to
 			c.n = c.sent.Clone()
 			c.n.Set("id", c.id)

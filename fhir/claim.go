@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,18 +12,11 @@ import (
 // is held to; those of others are left unread (FHIR R4
 // profiling.html#conformance: a claim may be ignored).
 
-// keepsItsClaims refuses resources that claim a profile of ours and do not
-// conform to it, the entries of a Bundle among them. FHIR R4 http.html#create:
-// 422 for what violates a profile.
+// keepsItsClaims refuses a resource that claims a profile of ours and does not
+// conform to it. FHIR R4 http.html#create: 422 for what violates a profile.
 func (s *Server) keepsItsClaims(n *Node) error {
 	c := &profileCheck{codes: s.valueSetCodes}
-	c.claims(n, n.Type())
-	for i, entry := range n.Get("entry").Items() {
-		if resource := entry.Get("resource"); n.Type() == "Bundle" && resource != nil {
-			c.claims(resource, fmt.Sprintf("Bundle.entry[%d].resource", i))
-		}
-	}
-	if len(c.issues) > 0 {
+	if c.claims(n, n.Type()); len(c.issues) > 0 {
 		return &fault.Error{Issues: c.issues[:min(len(c.issues), maxIssues)]}
 	}
 	return nil

@@ -166,7 +166,9 @@ func withoutStudy(t *testing.T, placer string) []*Node {
 }
 
 // sentByEHR tells the fixtures of US Core, which claim its profiles.
-func sentByEHR(body []byte) bool { return strings.Contains(string(body), "us/core/StructureDefinition") }
+func sentByEHR(body []byte) bool {
+	return strings.Contains(string(body), "us/core/StructureDefinition")
+}
 
 func (c *clinic) bodies(sql string) [][]byte {
 	c.t.Helper()

@@ -37,6 +37,8 @@ func (s *Server) body(c echo.Context, types ...string) ([]byte, error) {
 		return nil, fault.New(fault.MediaType, "send the body as UTF-8")
 	case params["fhirversion"] != "" && params["fhirversion"] != "4.0":
 		return nil, fault.New(fault.MediaType, "only FHIR version 4.0 is served")
+	case r.ContentLength > s.maxBody: // announced: then nothing of it is read
+		return nil, &http.MaxBytesError{Limit: s.maxBody}
 	}
 	body := http.MaxBytesReader(c.Response(), r.Body, s.maxBody)
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {

@@ -58,9 +58,5 @@ func (s *Server) decode(ctx context.Context, body []byte, wantType string) (*Nod
 		return nil, err
 	}
 	defer done()
-	n, err := Decode(body, wantType)
-	if err != nil {
-		return nil, err
-	}
-	return n, s.keepsItsClaims(n)
+	return Decode(body, wantType)
 }

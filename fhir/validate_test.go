@@ -105,9 +105,31 @@ func TestValidateShowsABlindedReaderNothing(t *testing.T) {
 	}
 }
 
+func TestValidateSaysWhetherADeleteWouldBeRefused(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.order(chestXray(t, "1")...)
+	c.tick()
+	c.get("/fhir/Task/"+id+"/$validate?mode=delete").want(t, http.StatusOK, "conflict")
+	free := c.mustCreate("Patient", patientJSON("1"))
+	if got := c.get("/fhir/Patient/" + free + "/$validate?mode=delete"); got.issueList() != "information informational" {
+		t.Errorf("%s", got.body)
+	}
+	if got := c.get("/fhir/Patient/" + free); got.status != http.StatusOK {
+		t.Errorf("it was deleted: %d", got.status)
+	}
+	if got := c.do(access.Auditor, "GET", "/fhir/Patient/"+free+"/$validate?mode=delete", ""); got.issueList() != "error forbidden" {
+		t.Errorf("%s", got.body)
+	}
+}
+
 func TestAClaimThatIsNotKeptIsRefused(t *testing.T) {
 	t.Parallel()
 	r := startREST(t)
+	sound := strings.Replace(soundOrder, "Patient/1", "Patient/"+r.mustCreate("Patient", patientJSON("1")), 1)
+	id := r.mustCreate("ServiceRequest", sound)
+	r.do(access.Placer, "PATCH", "/fhir/ServiceRequest/"+id, `[{"op":"replace","path":"/intent","value":"proposal"}]`, "Content-Type", "application/json-patch+json").
+		wantAt(t, http.StatusUnprocessableEntity, "code-invalid", "ServiceRequest.intent")
 	body := strings.Replace(soundOrder, `"111418"`, `"1"`, 1)
 	r.post("/fhir/ServiceRequest", body).wantAt(t, http.StatusUnprocessableEntity, "invariant", "ServiceRequest")
 	r.post("/fhir", bundleJSON(entryJSON("", "POST", "ServiceRequest", "", body))).wantAt(t, http.StatusUnprocessableEntity, "invariant", "Bundle.entry[0].resource")
