@@ -187,7 +187,7 @@ func TestEveryLinkOfABundleIsRewritten(t *testing.T) {
 		entryJSON("https://ehr.example/north/Patient/9", "POST", "Patient", "", `{"resourceType":"Patient","id":"9",
 			"identifier":[{"system":"urn:ietf:rfc:3986","value":"`+urn+`2"}],
 			"link":[{"other":{"reference":"Patient/9"},"type":"seealso"}]}`),
-		entryJSON(urn+"2", "POST", "DocumentReference", "", `{"resourceType":"DocumentReference","status":"current",
+		entryJSON(urn+"2", "POST", "DocumentReference", "", `{"resourceType":"DocumentReference","status":"current","meta":{"source":"`+urn+`2"},
 			"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"`+urn+`2\">this</a> <a href='Patient/1'>other</a></div>"},
 			"contained":[{"resourceType":"Practitioner","id":"p","extension":[{"url":"http://x.example/e","valueReference":{"reference":"https://ehr.example/north/Patient/9"}}]}],
 			"extension":[{"url":"http://x.example/a","extension":[{"url":"b","valueReference":{"reference":"https://ehr.example/north/Patient/9/_history/4"}},{"url":"c","valueUri":"`+urn+`2"}]}],
@@ -210,13 +210,13 @@ func TestEveryLinkOfABundleIsRewritten(t *testing.T) {
 	}
 	want := []string{
 		urn + "2", ours, ours, ours + "/_history/1", doc, "#p", doc,
-		`<div xmlns="http://www.w3.org/1999/xhtml"><a href="` + doc + `">this</a> <a href='Patient/1'>other</a></div>`,
+		doc, `<div xmlns="http://www.w3.org/1999/xhtml"><a href="` + doc + `">this</a> <a href='Patient/1'>other</a></div>`,
 		ours, "https://ehr.example/north/Practitioner/unknown",
 	}
 	have := []string{
 		patient.Text("identifier", "value"), patient.Text("link", "other", "reference"),
 		document.Text("contained", "extension", "valueReference", "reference"), inner[0], inner[1],
-		document.Text("author", "reference"), document.Text("content", "attachment", "url"), document.Text("text", "div"),
+		document.Text("author", "reference"), document.Text("content", "attachment", "url"), document.Text("meta", "source"), document.Text("text", "div"),
 		observation.Text("subject", "reference"), observation.Text("performer", "reference"),
 	}
 	if diff := cmp.Diff(want, have); diff != "" {

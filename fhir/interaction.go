@@ -28,7 +28,7 @@ var interactions = []interaction{
 	{"create", http.MethodPost, "/fhir/:type", "Creates a resource under an id of the server's. With If-None-Exist it is created only when nothing fits the condition."},
 	{"update", http.MethodPut, "/fhir/:type/:id", "Replaces a resource. With If-Match only when the version is still the one that was changed."},
 	{"update", http.MethodPut, "/fhir/:type", "Replaces the one resource that fits the condition in the address, or creates it."},
-	{"patch", http.MethodPatch, "/fhir/:type/:id", "Changes parts of a resource by a JSON Patch."},
+	{"patch", http.MethodPatch, "/fhir/:type/:id", "Changes parts of a resource by a JSON Patch, or by the Parameters of a FHIRPath Patch."},
 	{"patch", http.MethodPatch, "/fhir/:type", "Changes parts of the one resource that fits the condition in the address."},
 	{"delete", http.MethodDelete, "/fhir/:type/:id", "Deletes a resource: a read answers 410 then, and its versions stay."},
 	{"delete", http.MethodDelete, "/fhir/:type", "Deletes the one resource that fits the condition in the address."},

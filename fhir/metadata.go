@@ -64,7 +64,7 @@ func (s *Server) capabilities() *Node {
 // patchFormats are the media types of a PATCH, where there is one.
 func (s *Server) patchFormats() []string {
 	if slices.ContainsFunc(s.typeNames, func(typ string) bool { return s.resources[typ].allows("patch") }) {
-		return []string{"application/json-patch+json"}
+		return patchFormats
 	}
 	return nil
 }

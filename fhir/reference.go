@@ -2,6 +2,8 @@ package fhir
 
 import (
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -76,36 +78,52 @@ type link struct {
 	target target
 }
 
-// linksOf finds the references and urls of a resource; root stands for the
-// resource itself in their paths.
+// linksOf finds the references and addresses of a resource, in extensions and
+// contained resources too; root stands for the resource itself in their paths.
 func linksOf(n *Node, root string) []link {
 	var links []link
-	n.Walk(func(path string, v *Node) {
-		if !v.IsString() {
-			return
-		}
-		name := path[strings.LastIndexByte(path, '.')+1:]
-		reference := name == "reference"
-		if !reference && !namesURI(name) {
-			return
-		}
-		links = append(links, link{
-			path:   root + strings.TrimPrefix(path, n.Type()),
-			node:   v,
-			isURI:  !reference,
-			target: parseReference(v.Text()),
-		})
-	})
+	n.collectLinks(resourceShape(n.Type()), root, &links)
 	return links
 }
 
-// namesURI tells whether an element is of type url, uri or canonical by its
-// name, as R4 has them: url, valueUri, instantiatesCanonical, Endpoint.address.
-// An Identifier.value is none of them, even if it looks like one.
-func namesURI(name string) bool {
-	name, _, _ = strings.Cut(name, "[")
-	lower := strings.ToLower(name)
-	return strings.HasSuffix(lower, "url") || strings.HasSuffix(lower, "uri") || strings.HasSuffix(lower, "canonical") || lower == "address"
+// addressTypes are the types whose values are rewritten with the references of a
+// Bundle (FHIR R4 http.html#trules), and those of canonical URLs. An
+// Identifier.value is none of them, even if it looks like one.
+var addressTypes = []string{"Uri", "Url", "Canonical", "Oid", "Uuid"}
+
+func (n *Node) collectLinks(in *shape, at string, links *[]link) {
+	if in == nil {
+		return
+	}
+	for _, m := range n.members {
+		e := in.elements[m.name]
+		if e == nil {
+			continue
+		}
+		for i, value := range m.value.listed() {
+			path := at + "." + strings.TrimPrefix(m.name, "_")
+			if m.value.IsArray() {
+				path += "[" + strconv.Itoa(i) + "]"
+			}
+			reference := in.name == "Reference" && m.name == "reference"
+			switch {
+			case value.IsString() && (reference || slices.Contains(addressTypes, e.primitive)):
+				*links = append(*links, link{path: path, node: value, isURI: !reference, target: parseReference(value.Text())})
+			case value.IsObject() && e.resource:
+				value.collectLinks(resourceShape(value.Type()), path, links)
+			case value.IsObject():
+				value.collectLinks(e.shape(), path, links)
+			}
+		}
+	}
+}
+
+// listed is n itself, or its items.
+func (n *Node) listed() []*Node {
+	if n.IsArray() {
+		return n.items
+	}
+	return []*Node{n}
 }
 
 // narrativeLink finds where a narrative points, FHIR R4 bundle.html#references.
