@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"strings"
@@ -60,6 +61,36 @@ func BenchmarkRESTSearchByIdentifier(b *testing.B) {
 		}
 	})
 }
+
+// The shapes of a search, and their second pages:
+//
+//	go test ./fhir -run xxx -bench RESTSearchShapes -cpu 2 -library 100000
+//
+// -library is how many patients there are, with two orders and an observation
+// for each.
+func BenchmarkRESTSearchShapes(b *testing.B) {
+	r := startLibrary(b, *librarySize)
+	for _, s := range librarySearches {
+		address := "/fhir/" + strings.ReplaceAll(s.address, "|", "%7C")
+		addresses := map[string]string{"": address}
+		if next := r.get(address).link("next"); next != "" {
+			addresses[", page 2"] = strings.TrimPrefix(next, r.url)
+		}
+		for page, address := range addresses {
+			b.Run(s.name+page, func(b *testing.B) {
+				r := *r
+				r.t = b
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						r.expect(http.StatusOK, r.get(address))
+					}
+				})
+			})
+		}
+	}
+}
+
+var librarySize = flag.Int("library", 10_000, "patients in the benchmarks of searches")
 
 func (r *rest) expect(status int, got response) {
 	if got.status != status {

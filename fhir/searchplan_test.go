@@ -2,10 +2,13 @@ package fhir
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // Row-level security keeps the planner from using an index with operators that
@@ -45,5 +48,30 @@ func TestASearchOfATenantUsesTheIndexOfKeys(t *testing.T) {
 	}
 	if text := strings.Join(plan, "\n"); !strings.Contains(text, "resource_keys") {
 		t.Errorf("the search reads the table:\n%s", text)
+	}
+}
+
+// No search of a common shape reads a whole table, nor does its second page.
+func TestSearchesUseTheirIndexes(t *testing.T) {
+	t.Parallel()
+	r := startLibrary(t, 10_000)
+	for _, s := range librarySearches {
+		address := strings.ReplaceAll(s.address, "|", "%7C")
+		addresses := []string{address}
+		page := r.get("/fhir/" + address)
+		if page.status != http.StatusOK || len(page.ids()) == 0 {
+			t.Errorf("%s: %d %.300s", s.name, page.status, page.body)
+		}
+		if next := page.link("next"); next != "" {
+			addresses = append(addresses, strings.TrimPrefix(next, r.url+"/fhir/"))
+		}
+		for page, address := range addresses {
+			for _, role := range []access.Role{access.Placer, access.Reader} {
+				plan := r.plan(role, address, false)
+				if page == 0 && !strings.Contains(plan, s.index) || strings.Contains(plan, "Seq Scan on resource ") {
+					t.Errorf("%s as %s: %s\n%s", s.name, role, address, plan)
+				}
+			}
+		}
 	}
 }

@@ -332,12 +332,12 @@ func (b *sqlBuilder) past(terms []sqlTerm, after *cursor, typ string) string {
 		return `(` + first.expr + ` IS NULL AND ` + b.past(terms[1:], after, typ) + `)`
 	}
 	at := b.arg(*value) + first.cast
-	beyond := first.expr + ` ` + sign + ` ` + at
-	same := first.expr + ` = ` + at + ` AND ` + b.past(terms[1:], after, typ)
+	rest := b.past(terms[1:], after, typ)
 	if first.optional {
-		return `(` + beyond + ` OR ` + first.expr + ` IS NULL OR ` + same + `)`
+		return `(` + first.expr + ` ` + sign + ` ` + at + ` OR ` + first.expr + ` IS NULL OR ` + first.expr + ` = ` + at + ` AND ` + rest + `)`
 	}
-	return `(` + first.expr + ` ` + sign + `= ` + at + ` AND (` + beyond + ` OR ` + same + `))` // the first half for the index
+	// The first half is for the index; said so, the planner can estimate it.
+	return `(` + first.expr + ` ` + sign + `= ` + at + ` AND (` + first.expr + ` <> ` + at + ` OR ` + rest + `))`
 }
 
 // checkPlace refuses a cursor whose values cannot be those of the order.
