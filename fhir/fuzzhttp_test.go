@@ -70,7 +70,7 @@ func FuzzSearch(f *testing.F) {
 		"telecom=\\", "value-quantity=gt5.4e-3|http://unitsofmeasure.org|mg,ap1e308", "code-value-quantity=8480-6$lt60", "subject:Patient.name=x&_include=*",
 		"_has:Observation:patient:code=x&_has:Provenance:target:agent.name=y", "_sort=-date,status,_id&_summary=count&_total=accurate", "_lastUpdated=sa2020&_lastUpdated=eb2020-13",
 		"_type=Patient,Task&_elements=id,name", "based-on:missing=true&code:not=a|b&code:text=x&code:in=http://x", "_since=2020&_at=2019-02-30&_count=0", "identifier:of-type=a|b|c",
-		"_revinclude:iterate=Provenance:target:Task&_include=Task:focus", "_profile:below=http://&_security:above=%zz", "probability=1e400,5.", "_filter=x&_list=y&_query=z", "series=%00",
+		"_revinclude:iterate=Provenance:target:Task&_include=Task:focus", "_profile:below=http://&_security:above=%zz", "probability=1e400,5.", "_include=:00", "organization:Organization.partof.name:exact=x", "organization.:=x&_has:::=x", "_filter=x&_list=y&_query=z", "series=%00",
 	} {
 		f.Add(uint8(i), seed, i%3 == 0)
 	}

@@ -20,8 +20,12 @@ type hop struct {
 	to    *query
 }
 
-// maxHops bounds the references that one parameter goes over.
-const maxHops = 3
+// maxHops bounds the references that one parameter goes over, and maxChained how
+// many parameters of a search go over any.
+const (
+	maxHops    = 3
+	maxChained = 20
+)
 
 // unknownParam says that a type has no such search parameter. A lenient search
 // leaves the parameter out, another refuses it.

@@ -27,8 +27,13 @@ type include struct {
 // paramOf is a reference parameter of a type, by the name the index has for it.
 type paramOf struct{ typ, key string }
 
-// maxIncluded bounds what one page includes.
-const maxIncluded = 1000
+// What one page includes is bounded, in all and in how far :iterate goes; and so
+// is how many includes a search has.
+const (
+	maxIncluded = 1000
+	maxRounds   = 10
+	maxIncludes = 20
+)
 
 func (i include) name() string {
 	name := map[bool]string{false: "_include", true: "_revinclude"}[i.back]
@@ -63,7 +68,7 @@ func (s *Server) readInclude(a *inquiry, actor access.Actor, name, modifier, val
 	}
 	parts := strings.Split(value, ":")
 	if value != "*" {
-		if len(parts) < 2 || len(parts) > 3 {
+		if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
 			return fault.New(fault.Value, "%s is written Type:parameter, Type:parameter:TargetType, Type:* or *", name)
 		}
 		i.source = parts[0]
@@ -84,7 +89,9 @@ func (s *Server) readInclude(a *inquiry, actor access.Actor, name, modifier, val
 	if i.pairs, err = s.includePairs(actor, i); err != nil {
 		return err
 	}
-	a.includes = append(a.includes, i)
+	if a.includes = append(a.includes, i); len(a.includes) > maxIncludes {
+		return fault.New(fault.NotSupported, "a search has up to %d includes", maxIncludes)
+	}
 	return nil
 }
 
@@ -132,6 +139,10 @@ func (s *Server) included(ctx context.Context, tx pgx.Tx, actor access.Actor, a 
 	}
 	from := matches
 	for round := 0; len(from) > 0 && !g.cut; round++ {
+		if round == maxRounds {
+			g.cut = true
+			break
+		}
 		before := len(g.included)
 		for _, i := range a.includes {
 			if round > 0 && !i.iterate {

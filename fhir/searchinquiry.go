@@ -109,6 +109,9 @@ func (s *Server) understand(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		}
 	}
 	for _, q := range a.queries {
+		if len(q.hops) > maxChained {
+			return fault.New(fault.NotSupported, "more than %d chains in one search: ask in several steps", maxChained)
+		}
 		if err := s.mayAsk(actor, q); err != nil {
 			return err
 		}

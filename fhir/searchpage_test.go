@@ -378,3 +378,29 @@ func cursorInquiry(t testing.TB, w *ward) *inquiry {
 	}
 	return a
 }
+
+// However a cursor is made up, as long as it belongs to its search: the answer is
+// a page or a refusal.
+func FuzzCursorOfItsSearch(f *testing.F) {
+	r := startREST(f)
+	r.mustCreate("Patient", patientJSON("1"))
+	w := &ward{rest: r}
+	digest := cursorInquiry(f, w).digest()
+	for _, seed := range []string{"1:1:", "5:9:6,8", "0:0:", "9223372036854775807:9223372036854775807:", "1:18446744073709551615:", "3:4:3", "+1:2:", "01:2:", "1:2:,"} {
+		f.Add(seed, "Patient", "1990-01-01T00:00:00.000000Z", "2026-01-01T00:00:00.000000Z", "a")
+	}
+	f.Add("1:1:", "Patient", "\xff", "9999-12-31T23:59:59.999999Z", "-")
+	f.Add("1:1:", "Patient", "\x00", "0000-01-01T00:00:00.000000Z", strings.Repeat("a", 65))
+	f.Fuzz(func(t *testing.T, snapshot, typ, birth, updated, id string) {
+		r := *r
+		r.t = t
+		c := cursor{Search: digest, Snapshot: snapshot, Type: typ, Place: []*string{&birth, &updated, &id}}
+		if birth == "" {
+			c.Place[0] = nil
+		}
+		got := r.get("/fhir/Patient?_sort=birthdate,_lastUpdated&_after=" + c.String())
+		if got.status != http.StatusOK && (got.status < 400 || got.status > 499) {
+			t.Errorf("%+v: %d %s", c, got.status, got.body)
+		}
+	})
+}

@@ -229,7 +229,7 @@ func (a *inquiry) remarks(g *company) *Node {
 	}
 	if g != nil && g.cut {
 		issues = append(issues, issue("warning", "incomplete",
-			fmt.Sprintf("more than %d resources would be included here; the rest was left out: ask for fewer with _count, or search for them", maxIncluded), "", ""))
+			fmt.Sprintf("there is more to include than %d resources, or further away than %d references; the rest was left out: ask for fewer with _count, or search for it", maxIncluded, maxRounds), "", ""))
 	}
 	return outcome(issues...)
 }

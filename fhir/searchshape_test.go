@@ -2,9 +2,11 @@ package fhir
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -171,6 +173,7 @@ func TestChainsGoOverReferencesInBothDirections(t *testing.T) {
 		{"/Patient?_has:Observation:patient:colour=x", "not-supported", "Observation cannot"},
 		{"/Patient?_has:Observation:patient:_has:DiagnosticReport:result:_has:Provenance:target:_has:Provenance:entity:agent=x", "not-supported", "3 references"},
 		{"/Patient?_has:Observation:patient:code=", "value", "no value"},
+		{"/Patient?_id=1" + strings.Repeat("&_has:Observation:patient:code=x", 21), "not-supported", "20 chains"},
 	})
 	got := w.get("/fhir/ServiceRequest?patient.colour=red&status=draft", "Prefer", "handling=lenient")
 	if found := w.finds(got); found != "undated !" {
@@ -209,10 +212,70 @@ func TestIncludesBringWhatIsReferredTo(t *testing.T) {
 		{"/ServiceRequest?_include=ServiceRequest:status", "not-supported", "patient"},
 		{"/ServiceRequest?_include=ServiceRequest", "value", "Type:parameter"},
 		{"/ServiceRequest?_include=", "value", "Type:parameter"},
+		{"/ServiceRequest?_include=:patient", "value", "Type:parameter"},
+		{"/ServiceRequest?_include=ServiceRequest:", "value", "Type:parameter"},
+		{"/ServiceRequest?_include=ServiceRequest:patient:", "value", "Type:parameter"},
 		{"/ServiceRequest?_include=Colour:patient", "not-supported", "type"},
 		{"/ServiceRequest?_include=ServiceRequest:patient:Colour", "not-supported", "type"},
 		{"/ServiceRequest?_include=ServiceRequest:patient&_summary=text", "value", "_summary=text"},
+		{"/ServiceRequest?_id=1" + strings.Repeat("&_include=*", 21), "not-supported", "20 includes"},
 	})
+}
+
+// What is included is bounded, and it is said that more was left out.
+func TestIncludesEndSomewhere(t *testing.T) {
+	t.Parallel()
+	r := startLibrary(t, maxIncluded+200)
+	got := r.get("/fhir/Observation?_count=500&_sort=_id&_include=Observation:patient&_revinclude:iterate=ServiceRequest:patient")
+	modes := map[string]int{}
+	seen := map[string]bool{}
+	for _, e := range got.node.Each("entry") {
+		modes[e.Text("search", "mode")]++
+		if url := e.Text("fullUrl"); url != "" && seen[url] {
+			t.Errorf("%s comes twice", url)
+		} else {
+			seen[url] = true
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"match": 500, "include": maxIncluded, "outcome": 1}, modes); diff != "" {
+		t.Error(diff)
+	}
+	if text := got.node.Each("entry")[500+maxIncluded].Text("resource", "issue", "code"); text != "incomplete" {
+		t.Errorf("the outcome says %q", text)
+	}
+	chain := ""
+	for i := range maxRounds + 3 {
+		chain += fmt.Sprintf(`{"fullUrl":"urn:uuid:00000000-0000-4000-8000-%012d","resource":{"resourceType":"Organization","name":"o","partOf":{"reference":"urn:uuid:00000000-0000-4000-8000-%012d"}},"request":{"method":"POST","url":"Organization"}},`, i, i+1)
+	}
+	chain += fmt.Sprintf(`{"fullUrl":"urn:uuid:00000000-0000-4000-8000-%012d","resource":{"resourceType":"Organization","name":"end"},"request":{"method":"POST","url":"Organization"}}`, maxRounds+3)
+	r.expect(http.StatusOK, r.post("/fhir", `{"resourceType":"Bundle","type":"transaction","entry":[`+chain+`]}`))
+	got = r.get("/fhir/Organization?name=end&_revinclude:iterate=Organization:partof")
+	if n := len(got.node.Each("entry")); n != 1+maxRounds+1 {
+		t.Errorf("an endless iteration has %d entries", n)
+	}
+}
+
+// _total=estimate counts what is little and asks the planner for the rest.
+func TestAnEstimateIsNearTheTruth(t *testing.T) {
+	t.Parallel()
+	r := startLibrary(t, 5000)
+	for question, want := range map[string][2]int{
+		"ServiceRequest?_total=estimate&_count=1":                       {8000, 12000},
+		"ServiceRequest?status=draft&_total=estimate&_count=1":          {1000, 1000},
+		"ServiceRequest?_total=accurate&_count=1":                       {10000, 10000},
+		"ServiceRequest?_total=estimate&_summary=count":                 {8000, 12000},
+		"ServiceRequest?_summary=count":                                 {10000, 10000},
+		"?_type=Patient,Observation&_total=estimate&_count=1":           {8000, 12000},
+		"ServiceRequest?patient.family=family&_total=estimate&_count=1": {1001, 12000},
+	} {
+		got, err := strconv.Atoi(r.get("/fhir" + strings.Replace("/"+question, "/?", "?", 1)).node.Text("total"))
+		if err != nil || got < want[0] || got > want[1] {
+			t.Errorf("%s: %d, want %v", question, got, want)
+		}
+	}
+	if got := r.do(access.Reader, "GET", "/fhir/ServiceRequest?_total=estimate&_count=1", ""); got.node.Text("total") != "10000" {
+		t.Errorf("the estimate of a reader is %s", got.node.Text("total"))
+	}
 }
 
 // What a reader may not learn of a study is not learnt on a detour.
