@@ -181,6 +181,8 @@ func TestPagesLookAtOneMomentWhateverIsWrittenMeanwhile(t *testing.T) {
 		"active:not=true&_sort=-_lastUpdated,birthdate",
 		"gender=female,male&_sort=family,gender,birthdate",
 		"_sort=-family",
+		"birthdate=lt1960&_sort=-birthdate",
+		"family=x,a,b,c,d&birthdate:missing=false&_sort=family",
 	}
 	c := startCrowd(t, 200)
 	owner := c.db.Owner(t)
@@ -189,7 +191,7 @@ func TestPagesLookAtOneMomentWhateverIsWrittenMeanwhile(t *testing.T) {
 		question := "/fhir/Patient?" + search
 		want := c.walk(question+"&_count=500", nil)
 		step := make(chan bool)
-		begin := sync.OnceFunc(func() { go c.change(owner, 1000, step) })
+		begin := sync.OnceFunc(func() { go c.change(owner, 850, step) })
 		got := c.walk(question+"&_count=7", func() {
 			begin()
 			for range 4 { // so that there is writing until the last page
