@@ -205,7 +205,7 @@ func (s *Server) follow(ctx context.Context, tx pgx.Tx, actor access.Actor, i in
 		JOIN resource_search r ON r.type = wanted.type COLLATE "C" AND r.id = wanted.id COLLATE "C"
 		WHERE NOT r.deleted`+b.conditions()+`
 		ORDER BY wanted.place
-		LIMIT @room`, b.args))
+		LIMIT @room`, planned, b.args))
 }
 
 // leadingTo are the references of a resource that an include goes over: those
@@ -255,7 +255,7 @@ func (s *Server) pointingAt(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 				JOIN unnest(@sources::text[], @params::text[]) AS by (type, param)
 				  ON f.type = by.type COLLATE "C" AND f.param = by.param COLLATE "C")`+b.conditions()+`
 			ORDER BY r.type, r.id
-			LIMIT @room`, b.args))
+			LIMIT @room`, planned, b.args))
 		if err != nil {
 			return nil, err
 		}

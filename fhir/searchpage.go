@@ -154,7 +154,7 @@ func (q *query) changed(ctx context.Context, tx pgx.Tx, actor access.Actor, by o
 		WHERE r.type = @type AND NOT r.deleted AND r.version > 1 AND NOT h.deleted
 		  AND r.xid >= `+b.arg(strconv.FormatUint(after.snapshot.least, 10))+`::xid8
 		  AND NOT `+b.old("r.xid", after.snapshot)+b.conditions()+`
-		LIMIT `+b.arg(mostChanged+1), b.args)
+		LIMIT `+b.arg(mostChanged+1), planned, b.args)
 	if err != nil {
 		return nil, fmt.Errorf("search changed %s: %w", q.row.name, err)
 	}
