@@ -57,7 +57,71 @@ func datatypeInvariants() []invariant {
 			text:  "a coded unit needs the system of its code, such as http://unitsofmeasure.org: add system",
 			holds: func(n *Node) bool { return !has(n, "code") || has(n, "system") }})
 	}
-	return append(rows, timingInvariants()...)
+	return slices.Concat(rows, quantityInvariants(), timingInvariants(), triggerInvariants())
+}
+
+const ucum = "http://unitsofmeasure.org"
+
+// quantityInvariants: what the kinds of Quantity add to it.
+func quantityInvariants() []invariant {
+	inUCUM := func(n *Node) bool { return !has(n, "system") || n.Text("system") == ucum }
+	coded := func(n *Node) bool { return has(n, "code") || !has(n, "value") }
+	positive := func(n *Node) bool { v := n.Text("value"); return v == "" || !strings.HasPrefix(v, "-") && !isZero(v) }
+	return []invariant{
+		{key: "age-1", on: "Age", expression: "(code.exists() or value.empty()) and (system.empty() or system = %ucum) and (value.empty() or value.hasValue().not() or value > 0)",
+			text:  "an age is above zero and has the code of a unit of UCUM, in the system " + ucum,
+			holds: func(n *Node) bool { return coded(n) && inUCUM(n) && positive(n) }},
+		{key: "cnt-3", on: "Count", expression: "(code.exists() or value.empty()) and (system.empty() or system = %ucum) and (code.empty() or code = '1') and (value.empty() or value.hasValue().not() or value.toString().contains('.').not())",
+			text: "a count is a whole number, with the code 1 in the system " + ucum,
+			holds: func(n *Node) bool {
+				return coded(n) && inUCUM(n) && (!has(n, "code") || n.Text("code") == "1") && !strings.Contains(n.Text("value"), ".")
+			}},
+		{key: "dis-1", on: "Distance", expression: "(code.exists() or value.empty()) and (system.empty() or system = %ucum)",
+			text:  "a distance has the code of a unit of UCUM, in the system " + ucum,
+			holds: func(n *Node) bool { return coded(n) && inUCUM(n) }},
+		{key: "drt-1", on: "Duration", expression: "code.exists() implies ((system = %ucum) and value.exists())",
+			text:  "a duration with a code has a value, and the system " + ucum,
+			holds: func(n *Node) bool { return !has(n, "code") || n.Text("system") == ucum && has(n, "value") }},
+		{key: "sqty-1", on: "SimpleQuantity", expression: "comparator.empty()", at: "comparator",
+			text:  "this quantity has no comparator: leave it out",
+			holds: func(n *Node) bool { return !has(n, "comparator") }},
+		{key: "rng-2", on: "Range", expression: "low.empty() or high.empty() or (low <= high)", at: "high",
+			text:  "the range ends before it begins: mend one of its ends",
+			holds: func(n *Node) bool { return mayBeAbove(n.Get("low"), n.Get("high")) }},
+	}
+}
+
+// mayBeAbove compares quantities of one unit; others cannot be compared here.
+func mayBeAbove(low, high *Node) bool {
+	for _, unit := range []string{"system", "code", "unit"} {
+		if low.Text(unit) != high.Text(unit) {
+			return true
+		}
+	}
+	from, err := strconv.ParseFloat(low.Text("value"), 64)
+	until, also := strconv.ParseFloat(high.Text("value"), 64)
+	return err != nil || also != nil || from <= until
+}
+
+// triggerInvariants are of what a Task may have as input.
+func triggerInvariants() []invariant {
+	either := func(n *Node) bool { return has(n, "path") != has(n, "searchParam") }
+	return []invariant{
+		{key: "drq-1", on: "DataRequirement.codeFilter", expression: "path.exists() xor searchParam.exists()", text: "give path or searchParam, not both", holds: either},
+		{key: "drq-2", on: "DataRequirement.dateFilter", expression: "path.exists() xor searchParam.exists()", text: "give path or searchParam, not both", holds: either},
+		{key: "trd-1", on: "TriggerDefinition", expression: "data.empty() or timing.empty()", at: "data",
+			text:  "give data or timing, not both",
+			holds: func(n *Node) bool { return !has(n, "data") || !hasChoice(n, "timing") }},
+		{key: "trd-2", on: "TriggerDefinition", expression: "condition.exists() implies data.exists()", at: "condition",
+			text:  "a condition needs data: add it",
+			holds: func(n *Node) bool { return !has(n, "condition") || has(n, "data") }},
+		{key: "trd-3", on: "TriggerDefinition", expression: "(type = 'named-event' implies name.exists()) and (type = 'periodic' implies timing.exists()) and (type.startsWith('data-') implies data.exists())", at: "type",
+			text: "a named event needs its name, what is periodic timing, and an event of data data",
+			holds: func(n *Node) bool {
+				typ := n.Text("type")
+				return (typ != "named-event" || has(n, "name")) && (typ != "periodic" || hasChoice(n, "timing")) && (!strings.HasPrefix(typ, "data-") || has(n, "data"))
+			}},
+	}
 }
 
 // timingInvariants: a number that has no meaning without another element.
