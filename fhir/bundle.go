@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -244,7 +245,8 @@ func repeatable(steps []step) bool {
 
 // once does what a client asked for, unless the same bytes have come before:
 // then it returns the answer that was given. A client whose connection broke
-// can repeat a transaction and never has it done twice. Whoever comes second
+// can repeat a transaction and never has it done twice, unless what it made was
+// deleted. Whoever comes second
 // at the same moment waits here for the first to end.
 func once(ctx context.Context, tx pgx.Tx, key []byte, repeatable bool, do func() ([]byte, error)) ([]byte, error) {
 	if repeatable {
@@ -260,8 +262,13 @@ func once(ctx context.Context, tx pgx.Tx, key []byte, repeatable bool, do func()
 	}
 	var answer []byte
 	if tag.RowsAffected() == 0 {
-		err := tx.QueryRow(ctx, `SELECT answer FROM receipt WHERE body_sha256 = @key`, pgx.NamedArgs{"key": key}).Scan(&answer)
-		return answer, err
+		err := tx.QueryRow(ctx, `SELECT answer FROM receipt WHERE body_sha256 = @key FOR UPDATE`, pgx.NamedArgs{"key": key}).Scan(&answer)
+		if err != nil {
+			return nil, err
+		}
+		if stands, err := stillStands(ctx, tx, answer); err != nil || stands {
+			return answer, err
+		}
 	}
 	if answer, err = do(); err != nil {
 		return nil, err
@@ -272,4 +279,21 @@ func once(ctx context.Context, tx pgx.Tx, key []byte, repeatable bool, do func()
 		WHERE tenant_id = overread_tenant() AND body_sha256 = @key`,
 		pgx.NamedArgs{"key": key, "answer": answer})
 	return answer, err
+}
+
+// stillStands tells whether all that an answer says was created is here. What
+// was deleted since may be sent again.
+func stillStands(ctx context.Context, tx pgx.Tx, answer []byte) (bool, error) {
+	n, err := Parse(answer, Limits{Values: 10 * documentLimits.Values})
+	if err != nil {
+		return false, err
+	}
+	created := map[string]bool{}
+	for _, response := range n.Each("entry", "response") {
+		if strings.HasPrefix(response.Text("status"), "201") {
+			created[parseReference(response.Text("location")).relative()] = true
+		}
+	}
+	found, err := existing(ctx, tx, slices.Collect(maps.Keys(created)))
+	return len(found) == len(created), err
 }

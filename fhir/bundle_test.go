@@ -108,6 +108,24 @@ func TestDifferentTransactionsAtOnceShareWhatTheyHaveInCommon(t *testing.T) {
 	}
 }
 
+// What was deleted may be sent again.
+func TestATransactionWhoseResourcesWereDeletedIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	bundle := bundleJSON(entryJSON("", "POST", "Patient", "", patientJSON("1")), requestJSON("GET", "Patient?identifier=urn:mrn|1"))
+	first := r.post("/fhir", bundle)
+	if again := r.post("/fhir", bundle); again.body != first.body || r.count("resource") != 1 {
+		t.Fatalf("the second time: %s", again.body)
+	}
+	r.remove("/fhir/Patient?identifier=urn:mrn|1")
+	for range 2 {
+		again := r.post("/fhir", bundle)
+		if again.status != http.StatusOK || again.body == first.body || r.count("resource WHERE NOT deleted") != 1 {
+			t.Errorf("after the delete: %d %s", again.status, again.body)
+		}
+	}
+}
+
 // An update may be meant a second time, so no receipt stands in its way.
 func TestTheSameUpdateIsDoneAgain(t *testing.T) {
 	t.Parallel()
