@@ -203,7 +203,9 @@ func (a *openAPIWriter) operation(i interaction, tag, gives string) object {
 		o["responses"] = responses(http.StatusOK, answer("Updated", gives), 400, 401, 403, 404, 409, 412, 413, 415, 422)
 		o["responses"].(object)["201"] = created(gives)
 	case "patch":
-		o["requestBody"] = object{"required": true, "content": object{"application/json-patch+json": object{"schema": object{"type": "array", "items": object{"type": "object"}}}}}
+		o["requestBody"] = object{"required": true, "content": object{
+			"application/json-patch+json": object{"schema": object{"type": "array", "items": object{"type": "object"}}},
+			"application/fhir+json":       object{"schema": reference("schemas", "Parameters")}}} // FHIRPath Patch
 		o["responses"] = responses(http.StatusOK, answer("Patched", gives), 400, 401, 403, 404, 409, 410, 412, 413, 415, 422)
 	case "delete":
 		o["responses"] = responses(http.StatusNoContent, object{"description": "Deleted, or there was nothing to delete"}, 401, 403, 404, 409, 412)
