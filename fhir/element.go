@@ -97,7 +97,7 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 		elements: map[string]*element{},
 		choices:  map[string][]string{},
 	}
-	s.invariants = invariantsOn(fhirPath(message))
+	s.invariants = invariantsByPlace()[fhirPath(message)]
 	fields := message.Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
@@ -114,11 +114,11 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 		}
 	}
 	if s.resource && s.elements["contained"] != nil {
-		s.invariants = append(invariantsOn("DomainResource"), s.invariants...)
+		s.invariants = slices.Concat(invariantsByPlace()["DomainResource"], s.invariants)
 	}
 	for _, e := range s.elements {
 		if topLevel(e.message) && !e.companion {
-			e.invariants = invariantsOn(fhirPath(message) + "." + e.name)
+			e.invariants = invariantsByPlace()[fhirPath(message)+"."+e.name]
 		}
 	}
 	if s.name == "Extension" {
@@ -141,9 +141,13 @@ func topLevel(message protoreflect.MessageDescriptor) bool {
 	return message.Parent() == message.ParentFile()
 }
 
-func invariantsOn(what string) []invariant {
-	return slices.DeleteFunc(invariants(), func(v invariant) bool { return v.on != what })
-}
+var invariantsByPlace = sync.OnceValue(func() map[string][]invariant {
+	by := map[string][]invariant{}
+	for _, v := range invariants() {
+		by[v.on] = append(by[v.on], v)
+	}
+	return by
+})
 
 func (s *shape) addChoice(field protoreflect.FieldDescriptor) {
 	types := field.Message().Fields()

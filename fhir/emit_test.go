@@ -112,6 +112,10 @@ func TestWhatIsEmittedKeepsFHIRAndOurProfiles(t *testing.T) {
 	c.tick()
 	c.mustAct(access.Placer, cancelled, "$cancel", "reason", "no longer needed")
 
+	c.mustCreate("Task", `{"resourceType":"Task","status":"requested","intent":"order","code":{"coding":[{"system":"http://hl7.org/fhir/CodeSystem/task-code","code":"fulfill"}]},`+
+		`"focus":{"type":"ServiceRequest","identifier":{"system":"urn:placer","value":"9"}},"for":{"display":"x"},"authoredOn":"2099-01-01"}`)
+	c.tick()
+
 	e := newEmitted(t)
 	for _, sql := range []string{
 		`SELECT body FROM resource_history WHERE body IS NOT NULL AND type IN ('Task', 'DiagnosticReport', 'Observation', 'Provenance', 'Practitioner', 'Organization') ORDER BY type, id, version`,
