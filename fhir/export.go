@@ -46,7 +46,7 @@ var exportTakes = []parameter{
 	{Name: "_outputFormat", Type: "string", Doc: "application/fhir+ndjson, which is the only one."},
 	{Name: "_since", Type: "instant", Doc: "Only what has changed since, and which resources were deleted."},
 	{Name: "_type", Type: "string", Many: true, Doc: "Only resources of these types, separated by commas or repeated. AuditEvent is exported only when it is named, to auditors and directors."},
-	{Name: "_typeFilter", Type: "string", Many: true, Doc: "Not supported: refused, or ignored under Prefer: handling=lenient."},
+	{Name: "_typeFilter", Type: "string", Many: true, Doc: "A search, Patient?active=true: of this type only what it finds, or what another one finds. Without chains and _has."},
 	{Name: "_elements", Type: "string", Many: true, Doc: "Not supported: refused, or ignored under Prefer: handling=lenient."},
 	{Name: "includeAssociatedData", Type: "string", Many: true, Doc: "Not supported: refused, or ignored under Prefer: handling=lenient."},
 }
@@ -65,6 +65,7 @@ type exportJob struct {
 	Request         string
 	Scope           string // "system" or "patient"
 	Types           []string
+	Filters         []string // "Patient?active=true"
 	Patients        []string // nil: all
 	Since           *time.Time
 	TransactionTime time.Time
@@ -76,7 +77,7 @@ type exportJob struct {
 	ExpiresAt       time.Time
 }
 
-const exportColumns = `job_id, actor_id, actor_role, state, request, scope, types, patients, since, transaction_time, snapshot::text, at_type, at_id, exported, failures, expires_at`
+const exportColumns = `job_id, actor_id, actor_role, state, request, scope, types, filters, patients, since, transaction_time, snapshot::text, at_type, at_id, exported, failures, expires_at`
 
 // exportLife is how long an export is kept, from its start and again from its
 // end.
@@ -95,6 +96,9 @@ func (s *Server) export(c echo.Context, actor access.Actor, in *Node) error {
 	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
 		started := job // the transaction may be run again
 		if err := s.choosePatients(ctx, tx, c.Param("id"), in, &started); err != nil {
+			return err
+		}
+		if err := s.checkFilters(ctx, tx, actor.Tenant, started); err != nil {
 			return err
 		}
 		if err := startExport(ctx, tx, started); err != nil {
@@ -151,6 +155,8 @@ func (s *Server) readExport(c echo.Context, actor access.Actor, in *Node) (expor
 			}
 		case "_type":
 			asked = append(asked, value)
+		case "_typeFilter":
+			job.Filters = append(job.Filters, value)
 		case "patient":
 		default:
 			if !prefers(c, "handling=lenient") {
@@ -251,15 +257,15 @@ func members(group *Node) []string {
 func startExport(ctx context.Context, tx pgx.Tx, j exportJob) error {
 	for range 3 {
 		tag, err := tx.Exec(ctx, `
-			INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, patients, since, transaction_time, waits_for, expires_at)
-			SELECT overread_tenant(), @job, @actor, @role, free, @request, @scope, @types, @patients, @since, @time,
+			INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, filters, patients, since, transaction_time, waits_for, expires_at)
+			SELECT overread_tenant(), @job, @actor, @role, free, @request, @scope, @types, @filters, @patients, @since, @time,
 			       ARRAY(SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()), @expires
 			FROM generate_series(1, 3) AS free
 			WHERE NOT EXISTS (SELECT FROM export_job WHERE slot = free)
 			ORDER BY free
 			LIMIT 1
 			ON CONFLICT ON CONSTRAINT few_run DO NOTHING`,
-			pgx.NamedArgs{"job": j.JobID, "actor": j.ActorID, "role": j.ActorRole, "request": j.Request, "scope": j.Scope, "types": j.Types,
+			pgx.NamedArgs{"job": j.JobID, "actor": j.ActorID, "role": j.ActorRole, "request": j.Request, "scope": j.Scope, "types": j.Types, "filters": append([]string{}, j.Filters...),
 				"patients": j.Patients, "since": j.Since, "time": j.TransactionTime, "expires": j.ExpiresAt})
 		if err != nil {
 			return fmt.Errorf("start an export: %w", err)

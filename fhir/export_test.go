@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -216,7 +217,12 @@ func TestAnExportThatCannotBeDoneIsRefused(t *testing.T) {
 		{access.Placer, "/fhir/$export?_type=CodeSystem", "", "respond-async", "not-supported", 400},
 		{access.Placer, "/fhir/$export?_type=AuditEvent", "", "respond-async", "not-supported", 400},
 		{access.Placer, "/fhir/$export?_since=2026", "", "respond-async", "value", 400},
-		{access.Placer, "/fhir/$export?_typeFilter=Patient%3Factive%3Dtrue", "", "respond-async", "not-supported", 400},
+		{access.Placer, "/fhir/$export?_elements=id", "", "respond-async", "not-supported", 400},
+		{access.Placer, "/fhir/$export?_typeFilter=active%3Dtrue", "", "respond-async", "value", 400},
+		{access.Placer, "/fhir/$export?_typeFilter=Patient%3F", "", "respond-async", "value", 400},
+		{access.Placer, "/fhir/$export?_type=Task&_typeFilter=Patient%3Factive%3Dtrue", "", "respond-async", "value", 400},
+		{access.Placer, "/fhir/$export?_typeFilter=Patient%3Fshoe-size%3D43", "", "respond-async", "not-supported", 400},
+		{access.Placer, "/fhir/$export?_typeFilter=Task%3Fsubject:Patient.name%3Dx", "", "respond-async", "not-supported", 400},
 		{access.Placer, "/fhir/$export?patient=x", "", "respond-async", "value", 400},
 		{access.Placer, "/fhir/Patient/$export?_type=Practitioner", "", "respond-async", "not-supported", 400},
 		{access.Placer, "/fhir/Group/none/$export", "", "respond-async", "not-found", 404},
@@ -237,7 +243,7 @@ func TestAnExportThatCannotBeDoneIsRefused(t *testing.T) {
 			t.Errorf("%s as %s: %d %s, want %d %s", test.path, test.as, got.status, got.body, test.status, test.code)
 		}
 	}
-	r.startExport(access.Placer, "/fhir/$export?_typeFilter=Patient%3Factive%3Dtrue", "Prefer", "respond-async, handling=lenient")
+	r.startExport(access.Placer, "/fhir/$export?_elements=id", "Prefer", "respond-async, handling=lenient")
 }
 
 func TestAnExportIsOfWhoStartedItAndTheirRole(t *testing.T) {
@@ -312,6 +318,25 @@ func TestAnExportIsOfThePatientsAskedFor(t *testing.T) {
 	m := r.manifest(access.Coordinator, strings.TrimPrefix(got.header.Get("Content-Location"), r.url))
 	if diff := cmp.Diff(sorted(strangers), names(r.lines(access.Coordinator, m.Output))); diff != "" {
 		t.Errorf("by the parameter patient: %s", diff)
+	}
+}
+
+// A filter is judged on the version that is exported: here on the one before the
+// change that comes while the export runs.
+func TestAnExportIsOfWhatItsFiltersFind(t *testing.T) {
+	t.Parallel()
+	r, id := filled(t)
+	filter := func(search string) string { return "&_typeFilter=" + url.QueryEscape(search) }
+	status := r.startExport(access.Placer, "/fhir/$export?_type=Patient,ServiceRequest,Task"+filter("Patient?family=Stranger")+
+		filter("ServiceRequest?status=completed")+filter("ServiceRequest?authored=2026-03&status=active"))
+	order := `{"resourceType":"ServiceRequest","id":"` + id["order"] + `","status":"revoked","intent":"order","subject":{"reference":"Patient/` + id["patient"] + `"}}`
+	if got := r.put("/fhir/ServiceRequest/"+id["order"], order); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	r.work()
+	want := []string{"Patient/" + id["stranger"], "ServiceRequest/" + id["old"], "ServiceRequest/" + id["order"], "Task/" + id["task"]}
+	if diff := cmp.Diff(sorted(want), names(r.lines(access.Placer, r.manifest(access.Placer, status).Output))); diff != "" {
+		t.Error(diff)
 	}
 }
 

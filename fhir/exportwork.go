@@ -112,7 +112,11 @@ func (s *Server) exportBatch(ctx context.Context, tx pgx.Tx, tenant, id uuid.UUI
 	if err != nil {
 		return err
 	}
-	lines, gone := s.exportLines(tenant, job, typ, page)
+	filters, err := s.filtersOf(ctx, tx, tenant, job, typ)
+	if err != nil {
+		return err
+	}
+	lines, gone := s.exportLines(tenant, job, typ, page, filters)
 	if err := appendToFile(ctx, tx, id, "output", typ, lines); err != nil {
 		return err
 	}
@@ -218,7 +222,7 @@ func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, typ string) ([]ex
 
 // exportLines are the lines of a page for the files of output and of what was
 // deleted.
-func (s *Server) exportLines(tenant uuid.UUID, job exportJob, typ string, page []exportRow) (lines, gone [][]byte) {
+func (s *Server) exportLines(tenant uuid.UUID, job exportJob, typ string, page []exportRow, filters []*query) (lines, gone [][]byte) {
 	var deletes []*Node
 	for _, r := range page {
 		switch {
@@ -227,7 +231,7 @@ func (s *Server) exportLines(tenant uuid.UUID, job exportJob, typ string, page [
 			if job.Since != nil && (job.Scope == "system" || typ == "Patient") {
 				deletes = append(deletes, Object("request", Object("method", "DELETE", "url", typ+"/"+r.At)))
 			}
-		case r.Current || s.belonged(tenant, job, typ, r.Body):
+		case (r.Current || s.belonged(tenant, job, typ, r.Body)) && meetsOne(filters, r.Body):
 			lines = append(lines, r.Body)
 		}
 	}

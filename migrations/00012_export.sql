@@ -14,6 +14,7 @@ CREATE TABLE export_job (
     request          text        NOT NULL, -- the address that was asked for
     scope            text        NOT NULL CHECK (scope IN ('system', 'patient')),
     types            text[]      NOT NULL CHECK (cardinality(types) > 0),
+    filters          text[]      NOT NULL DEFAULT '{}', -- of a type's resources those that meet one of its filters: Patient?active=true
     patients         text[],               -- of these patients only; NULL for all
     since            timestamptz,
     transaction_time timestamptz NOT NULL, -- what was so at this moment is exported
