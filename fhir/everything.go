@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -349,9 +350,7 @@ func (s *Server) chartPage(q *chart, found []Stored) []byte {
 	if more {
 		last := found[len(found)-1]
 		next := url.Values{"_after": {base64.RawURLEncoding.EncodeToString([]byte(last.Reference()))}}
-		for name, values := range q.used {
-			next[name] = values
-		}
+		maps.Copy(next, q.used)
 		b = append(b, `},{"relation":"next","url":`...)
 		b = appendJSON(b, withQuery(self, next))
 	}

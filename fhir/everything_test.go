@@ -206,9 +206,7 @@ func TestEverythingOfACaseBlindedBeforeTheRevealAndWholeAfterIt(t *testing.T) {
 	for _, ref := range report.Each("result", "reference") {
 		want = append(want, ref.Text())
 	}
-	for _, ref := range c.get("/fhir/Provenance?target=DiagnosticReport/" + report.Text("id")).refs() {
-		want = append(want, ref)
-	}
+	want = append(want, c.get("/fhir/Provenance?target=DiagnosticReport/"+report.Text("id")).refs()...)
 	for _, ref := range report.Each("performer", "reference") {
 		want = append(want, ref.Text())
 	}

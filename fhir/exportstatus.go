@@ -179,8 +179,8 @@ func (s *Server) sendChunks(c echo.Context, actor access.Actor, job uuid.UUID, f
 		if no == 1 {
 			c.Response().WriteHeader(http.StatusOK)
 		}
-		if _, err := c.Response().Write(chunk); err != nil {
-			return nil // the client has gone
+		if _, gone := c.Response().Write(chunk); gone != nil {
+			break
 		}
 	}
 	return nil

@@ -182,7 +182,7 @@ func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, typ string) ([]ex
 	}
 	rows, err := tx.Query(ctx, `
 		WITH page AS (
-			SELECT r.*, sum(octet_length(r.body)) OVER (ORDER BY r.id) AS upto
+			SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body, r.current, sum(octet_length(r.body)) OVER (ORDER BY r.id) AS upto
 			FROM (
 				SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body,
 				       r.last_updated <= @moment AND pg_visible_in_snapshot(r.xid, @snapshot::pg_snapshot) AS current
