@@ -49,7 +49,7 @@ func escapeQuery(query string) string {
 	var b strings.Builder
 	for i := range len(query) {
 		if ch := query[i]; ch <= ' ' || ch >= 0x7f || ch == '#' || ch == '"' || ch == '<' || ch == '>' {
-			b.WriteString(url.QueryEscape(query[i:i+1]))
+			b.WriteString(url.QueryEscape(query[i : i+1]))
 		} else {
 			b.WriteByte(ch)
 		}
