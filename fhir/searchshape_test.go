@@ -605,3 +605,28 @@ func (w *ward) hide(typ, id string) {
 		w.t.Fatal(err)
 	}
 }
+
+// What the CapabilityStatement says can be included is served.
+func TestTheIncludesOfTheCapabilityStatementAreServed(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	listed := 0
+	for _, resource := range r.get("/fhir/metadata").node.Each("rest", "resource") {
+		for element, parameter := range map[string]string{"searchInclude": "_include", "searchRevInclude": "_revinclude"} {
+			for chunk := range slices.Chunk(resource.Each(element), maxIncludes) {
+				question := "/fhir/" + resource.Text("type") + "?_id=none"
+				for _, value := range chunk {
+					question += "&" + parameter + "=" + value.Text()
+					listed++
+				}
+				got := r.do(access.Auditor, "GET", question, "")
+				if got.status != http.StatusOK {
+					t.Errorf("%s: %d %s", question, got.status, got.body)
+				}
+			}
+		}
+	}
+	if listed < 200 {
+		t.Errorf("only %d includes are listed", listed)
+	}
+}
