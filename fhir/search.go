@@ -70,7 +70,7 @@ func (s *Server) ofTypes(c echo.Context, queries []*query) ([]*query, error) {
 		return queries, err
 	}
 	var chosen []*query
-	for _, name := range strings.Split(strings.Join(asked["_type"], ","), ",") {
+	for name := range strings.SplitSeq(strings.Join(asked["_type"], ","), ",") {
 		i := slices.IndexFunc(queries, func(q *query) bool { return q.row.name == name })
 		if i < 0 {
 			return nil, fault.New(fault.NotSupported, "_type names a type that cannot be searched here; it can be: %s", strings.Join(column(queries, func(q *query) string { return q.row.name }), ", "))

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,17 +28,17 @@ const (
 	maxChained = 20
 )
 
-// unknownParam says that a type has no such search parameter. A lenient search
+// unknownParamError says that a type has no such search parameter. A lenient search
 // leaves the parameter out, another refuses it.
-type unknownParam struct {
+type unknownParamError struct {
 	row  *resourceType
 	name string
 }
 
-func (u *unknownParam) Error() string { return "unknown search parameter of " + u.row.name }
+func (u *unknownParamError) Error() string { return "unknown search parameter of " + u.row.name }
 
 // ask adds one parameter of a search, whatever its form. It returns an
-// *unknownParam where a type on its way does not have what is asked for.
+// *unknownParamError where a type on its way does not have what is asked for.
 func (s *Server) ask(q *query, name, value string, known lookup, hops int) error {
 	if hops > maxHops {
 		return fault.New(fault.NotSupported, "a search parameter can go over %d references, this one goes over more: ask in two steps", maxHops)
@@ -50,7 +51,7 @@ func (s *Server) ask(q *query, name, value string, known lookup, hops int) error
 	}
 	taken, err := q.take(name, value, known)
 	if err == nil && !taken {
-		return &unknownParam{q.row, name}
+		return &unknownParamError{q.row, name}
 	}
 	return err
 }
@@ -87,7 +88,7 @@ func (s *Server) askChain(q *query, head, rest, value string, known lookup, hops
 	p, ok := q.row.param(name)
 	switch {
 	case !ok:
-		return &unknownParam{q.row, head + "." + rest}
+		return &unknownParamError{q.row, head + "." + rest}
 	case p.kind != "reference":
 		return fault.New(fault.NotSupported, "%s of %s is no reference, so nothing can be chained to it", p.name, q.row.name)
 	}
@@ -102,10 +103,12 @@ func (s *Server) askChain(q *query, head, rest, value string, known lookup, hops
 	var missing error
 	for _, typ := range types {
 		to := &query{row: s.resources[typ], tenant: q.tenant}
-		switch err := s.ask(to, rest, value, known, hops+1); err.(type) {
-		case nil:
+		err := s.ask(to, rest, value, known, hops+1)
+		var unknown *unknownParamError
+		switch {
+		case err == nil:
 			ways = append(ways, to)
-		case *unknownParam:
+		case errors.As(err, &unknown):
 			missing = err
 		default:
 			return err

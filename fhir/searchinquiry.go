@@ -36,8 +36,8 @@ type inquiry struct {
 	after    *cursor
 	includes []include
 	view     view
-	ignored  []*unknownParam // of a lenient search
-	used     url.Values      // what of the question was used, for the links
+	ignored  []*unknownParamError // of a lenient search
+	used     url.Values           // what of the question was used, for the links
 }
 
 // resultParams are the parameters of a search that choose nothing, FHIR R4
@@ -93,7 +93,7 @@ func (s *Server) understand(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		}
 		for _, value := range asked[name] {
 			err := s.askAll(a.queries, name, value, known)
-			var unknown *unknownParam
+			var unknown *unknownParamError
 			switch {
 			case *failed != nil:
 				return *failed
@@ -189,7 +189,7 @@ func (s *Server) parseQuery(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, ro
 	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		for _, value := range asked[name] {
 			err := s.ask(q, name, value, known, 0)
-			var unknown *unknownParam
+			var unknown *unknownParamError
 			switch {
 			case *failed != nil:
 				return nil, *failed
@@ -221,14 +221,14 @@ func (s *Server) lookup(ctx context.Context, tx pgx.Tx) (lookup, *error) {
 
 // spoken is the name of a parameter as a refusal may repeat it: never what could
 // be a value.
-func (u *unknownParam) spoken() string {
+func (u *unknownParamError) spoken() string {
 	if short := strings.Trim(u.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-:."); short == "" && len(u.name) < 64 {
 		return "the search parameter " + u.name
 	}
 	return "this search parameter"
 }
 
-func (u *unknownParam) refusal() error {
+func (u *unknownParamError) refusal() error {
 	names := []string{"_id", "_lastUpdated", "_has"}
 	for _, p := range u.row.search {
 		names = append(names, p.name)

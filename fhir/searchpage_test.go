@@ -28,7 +28,7 @@ type crowd struct {
 
 func startCrowd(t *testing.T, size int) *crowd {
 	t.Helper()
-	c := &crowd{rest: startREST(t), random: rand.New(rand.NewPCG(1, 2)), gone: map[string]bool{}} //nolint:gosec // a test's dice
+	c := &crowd{rest: startREST(t), random: rand.New(rand.NewPCG(1, 2)), gone: map[string]bool{}}
 	for range size {
 		c.ids = append(c.ids, newID())
 	}
@@ -198,7 +198,7 @@ func TestPagesLookAtOneMomentWhateverIsWrittenMeanwhile(t *testing.T) {
 				<-step
 			}
 		})
-		for range step { //nolint:revive // until all is written
+		for range step { // until all is written
 		}
 		seen := map[string]bool{}
 		for _, id := range got {
@@ -254,7 +254,7 @@ func TestAChangedResourceThatWasHiddenMeanwhileDoesNotCome(t *testing.T) {
 	t.Parallel()
 	w := startWard(t)
 	first := w.do(access.Reader, "GET", "/fhir/Observation?_count=1&_sort=-_id", "")
-	w.rest.put("/fhir/Observation/"+w.ids["bone"], w.fill(`{"resourceType":"Observation","id":"{bone}","status":"final","code":{"text":"changed"}}`))
+	w.put("/fhir/Observation/"+w.ids["bone"], w.fill(`{"resourceType":"Observation","id":"{bone}","status":"final","code":{"text":"changed"}}`))
 	next := strings.TrimPrefix(first.link("next"), w.url)
 	if found := w.finds(w.do(access.Reader, "GET", next, "")); found != "bone" {
 		t.Errorf("before it is hidden, the second page has %q", found)
@@ -343,10 +343,10 @@ func TestACursorIsOfItsSearchAndUnchanged(t *testing.T) {
 		"running after most":   func(c *cursor) { c.Snapshot = "5:9:9" },
 		"too few values":       func(c *cursor) { c.Place = c.Place[1:] },
 		"no id":                func(c *cursor) { c.Place = []*string{nil, c.Place[1], nil} },
-		"an id of others":      func(c *cursor) { c.Place = []*string{nil, c.Place[1], pointer("a b")} },
+		"an id of others":      func(c *cursor) { c.Place = []*string{nil, c.Place[1], new("a b")} },
 		"no time":              func(c *cursor) { c.Place = []*string{nil, nil, c.Place[2]} },
-		"a time of words":      func(c *cursor) { c.Place = []*string{nil, pointer("now"), c.Place[2]} },
-		"a NUL":                func(c *cursor) { c.Place = []*string{pointer("\x00"), c.Place[1], c.Place[2]} },
+		"a time of words":      func(c *cursor) { c.Place = []*string{nil, new("now"), c.Place[2]} },
+		"a NUL":                func(c *cursor) { c.Place = []*string{new("\x00"), c.Place[1], c.Place[2]} },
 		"a total below zero":   func(c *cursor) { n := -1; c.Total = &n },
 	} {
 		changed := c
@@ -365,8 +365,6 @@ func TestACursorIsOfItsSearchAndUnchanged(t *testing.T) {
 		t.Errorf("the cursor of another search is answered %d", got.status)
 	}
 }
-
-func pointer[T any](v T) *T { return &v }
 
 // cursorInquiry is the search of TestACursorIsOfItsSearchAndUnchanged.
 func cursorInquiry(t testing.TB, w *ward) *inquiry {

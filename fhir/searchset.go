@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
@@ -141,7 +142,7 @@ func (s *Server) bundle(a *inquiry, matches []Stored, g *company, total *int, ne
 // appendLinks are self, first and next. FHIR R4 search.html#conformance: self
 // says what was really used.
 func (s *Server) appendLinks(b []byte, a *inquiry, next *cursor) []byte {
-	self, first, following := clone(a.used), a.used, clone(a.used)
+	self, first, following := maps.Clone(a.used), a.used, maps.Clone(a.used)
 	if a.after != nil {
 		self.Set("_after", a.after.String())
 	}
@@ -154,14 +155,6 @@ func (s *Server) appendLinks(b []byte, a *inquiry, next *cursor) []byte {
 		b = appendLink(b, "next", s.searchURL(a, following))
 	}
 	return b
-}
-
-func clone(values url.Values) url.Values {
-	c := url.Values{}
-	for name, list := range values {
-		c[name] = list
-	}
-	return c
 }
 
 func appendLink(b []byte, relation, address string) []byte {

@@ -48,7 +48,7 @@ const maxKeys = 5
 // parseOrdering reads _sort for the types that are searched.
 func parseOrdering(value string, queries []*query) (ordering, error) {
 	var by ordering
-	for _, key := range strings.Split(value, ",") {
+	for key := range strings.SplitSeq(value, ",") {
 		name, desc := strings.CutPrefix(key, "-")
 		o := order{name, desc}
 		for _, q := range queries {
@@ -283,10 +283,10 @@ func (b *sqlBuilder) order(row *resourceType, by ordering, lacking bool) sqlOrde
 	var o sqlOrder
 	for i, key := range by {
 		term := sqlTerm{desc: key.desc, key: i}
-		switch {
-		case key.name == "_id":
+		switch key.name {
+		case "_id":
 			term.expr, term.cast = "r.id", `::text COLLATE "C"`
-		case key.name == "_lastUpdated":
+		case "_lastUpdated":
 			term.expr, term.cast = "r.last_updated", "::timestamptz"
 		default:
 			s := fmt.Sprintf("s%d", i)

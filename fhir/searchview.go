@@ -20,7 +20,7 @@ type view struct {
 
 func (v view) whole() bool { return v.summary == "" && v.elements == nil }
 
-// parseSummary reads _summary; count is for searches only.
+// setSummary reads _summary; count is for searches only.
 func (a *inquiry) setSummary(value string) error {
 	if value == "count" {
 		a.onlyHow = true
@@ -52,7 +52,7 @@ func (a *inquiry) setElements(value string) error {
 // name that none of the types has is refused, as it would take away what was
 // meant.
 func (v *view) setElements(value string, types []string) error {
-	for _, name := range strings.Split(value, ",") {
+	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSuffix(name, "[x]")
 		if !slices.ContainsFunc(types, func(typ string) bool { return hasElement(typ, name) }) {
 			return fault.New(fault.Value, "_elements must be names of elements at the top of the resource, such as identifier,status; one of these is none of %s", strings.Join(types, " or "))

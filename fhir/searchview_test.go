@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func TestTheTableOfSummariesIsMadeOfTheStructureDefinitions(t *testing.T) {
 	slices.Sort(lines)
 	want := strings.Join(lines, "")
 	if *update {
-		if err := os.WriteFile("summary.tsv", []byte(want), 0o644); err != nil { //nolint:gosec // part of the source
+		if err := os.WriteFile("summary.tsv", []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -90,4 +91,50 @@ func summaryLine(d, attachment *Node) string {
 		}
 	}
 	return typ + "\t" + strings.Join(summary, " ") + "\t" + strings.Join(mandatory, " ") + "\t" + strings.Join(modifiers, " ") + "\n"
+}
+
+// FHIR R4 search.html#summary and #elements.
+func TestAViewShowsPartOfEachResource(t *testing.T) {
+	t.Parallel()
+	w := startWard(t)
+	for question, want := range map[string]string{
+		"_summary=false":           "resourceType id meta status code subject basedOn result imagingStudy text conclusion effectiveDateTime",
+		"_summary=true":            "resourceType id meta status code subject effectiveDateTime",
+		"_summary=text":            "resourceType id meta status code text",
+		"_summary=data":            "resourceType id meta status code subject basedOn result imagingStudy conclusion effectiveDateTime",
+		"_elements=conclusion":     "resourceType id meta status code conclusion",
+		"_elements=effective,text": "resourceType id meta status code text effectiveDateTime",
+		"_elements=effective[x]":   "resourceType id meta status code effectiveDateTime",
+	} {
+		wanted := strings.Fields(want)
+		slices.Sort(wanted)
+		bundle := w.get("/fhir/DiagnosticReport?" + question)
+		whole := question == "_summary=false"
+		for where, n := range map[string]*Node{
+			"a search": bundle.node.Each("entry", "resource")[0],
+			"a read":   w.get(w.fill("/fhir/DiagnosticReport/{report}?") + question).node,
+			"a vread":  w.get(w.fill("/fhir/DiagnosticReport/{report}/_history/1?") + question).node,
+		} {
+			names := n.Names()
+			slices.Sort(names)
+			if diff := cmp.Diff(wanted, names); diff != "" {
+				t.Errorf("%s with %s: %s", where, question, diff)
+			}
+			if tagged := n.Text("meta", "tag", "code") == "SUBSETTED"; tagged == whole {
+				t.Errorf("%s with %s is tagged: %v", where, question, tagged)
+			}
+			if _, err := Decode(n.Bytes(), "DiagnosticReport"); err != nil {
+				t.Errorf("%s with %s is not valid: %v", where, question, err)
+			}
+		}
+	}
+	got := w.get(w.fill("/fhir/Observation?_id={bone}&_revinclude=DiagnosticReport:result&_summary=true"))
+	if included := got.node.Each("entry", "resource"); len(included) != 2 || included[1].Get("conclusion") != nil || included[1].Text("meta", "tag", "code") != "SUBSETTED" {
+		t.Errorf("what is included is whole: %s", got.body)
+	}
+	w.get(w.fill("/fhir/Patient/{zoe}?_summary=count")).want(t, http.StatusBadRequest, "value")
+	w.get(w.fill("/fhir/Patient/{zoe}?_elements=colour")).want(t, http.StatusBadRequest, "value")
+	if got := w.get("/fhir/CodeSystem/case-state?_summary=true"); got.status != http.StatusOK || got.node.Get("concept") != nil || got.node.Get("url") == nil {
+		t.Errorf("a summary of what is ours: %d %s", got.status, got.body)
+	}
 }
