@@ -30,7 +30,6 @@ func TestAnAuditorFindsWhoDidWhat(t *testing.T) {
 		"entity=ServiceRequest/" + order: 1,
 		"entity=" + patient:              3,
 		"entity-role=1":                  3,
-		"agent-role:text=placer":         3,
 		"agent-role:missing=true":        0,
 		"altid:missing=true":             3,
 		"date=gt2020":                    3,

@@ -90,7 +90,7 @@ func (x *index) add(space keySpace, p searchParam, path valuePath, value *Node) 
 	switch p.kind {
 	case "token":
 		x.addKeys(tokenKeys(space, path, value)...)
-		for _, text := range tokenTexts(path, value) {
+		for _, text := range tokenTexts(space.typ, path, value) {
 			x.texts = append(x.texts, textRow{space.param, fold(text), ""})
 		}
 		x.sortBy(p, sortableCode(p, value))

@@ -165,8 +165,12 @@ func (p valuePath) system(code string) string {
 	return system
 }
 
-// tokenTexts are what :text looks at (FHIR R4 search.html#modifiers).
-func tokenTexts(path valuePath, value *Node) []string {
+// tokenTexts are what :text looks at (FHIR R4 search.html#modifiers). AuditEvents
+// have none: there is one for each change, and their words are ours.
+func tokenTexts(typ string, path valuePath, value *Node) []string {
+	if typ == auditEventType {
+		return nil
+	}
 	var texts []string
 	add := func(nodes []*Node) {
 		for _, n := range nodes {

@@ -189,6 +189,9 @@ func (p searchParam) leadsTo(typ string) bool {
 func (a asking) tokenQuestion(c *criterion, p searchParam, modifier, value string) error {
 	switch modifier {
 	case "text":
+		if a.space.typ == auditEventType {
+			return fault.New(fault.NotSupported, "%s of %s does not have this modifier: search by its codes", p.name, a.space.typ)
+		}
 		var err error
 		c.texts, err = texts(p, "contains", value)
 		return err

@@ -184,7 +184,7 @@ type amount struct {
 // amountTests compare the range [low, high] of a value with what is asked for:
 // FHIR R4 search.html#number. Only eq, ne and ap look at its precision.
 var amountTests = map[string]string{
-	"eq": `low >= @low AND high < @high`,
+	"eq": `low >= @low AND low < @high AND high < @high`, // twice, for the index
 	"ne": `NOT (low >= @low AND high < @high)`,
 	"gt": `high > @value`,
 	"lt": `low < @value`,

@@ -76,7 +76,9 @@ var sortedTokens = []string{"active", "business-status", "class", "code", "gende
 
 func (p searchParam) sortable() bool {
 	switch p.kind {
-	case "date", "string", "number", "quantity", "uri":
+	case "uri":
+		return p.name[0] != '_' // nobody reads in the order of profiles
+	case "date", "string", "number", "quantity":
 		return true
 	case "token":
 		return slices.Contains(sortedTokens, p.key)

@@ -12,3 +12,6 @@ CREATE POLICY every_tenant ON resource    FOR SELECT TO overread_system USING (c
 CREATE POLICY every_tenant ON audit_event FOR SELECT TO overread_system USING (current_user = 'overread_system');
 GRANT SELECT (tenant_id, indexed, deleted) ON resource TO overread_system;
 GRANT SELECT (tenant_id, indexed) ON audit_event TO overread_system;
+
+-- date=ge2026-11 looks at where intervals end.
+CREATE INDEX resource_date_until ON resource_date (tenant_id, type, param, high);
