@@ -113,20 +113,27 @@ func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Cas
 }
 
 // withholdTeller is part of the hooks of the tellers: what points at something
-// that is withheld is withheld with it from the moment it comes.
+// that is withheld is withheld with it from the moment it comes, and what comes
+// to something that is withheld, such as a further Observation of the original.
 func withholdTeller(ctx context.Context, tx pgx.Tx, n *Node) error {
-	var types, ids []string
-	for _, k := range linksOf(n, n.Type()) {
-		if k.target.local() && !k.isURI && slices.Contains(tellers, k.target.typ) {
-			types, ids = append(types, k.target.typ), append(ids, k.target.id)
-		}
-	}
-	if ids == nil {
-		return nil
-	}
 	own := &withheld{}
 	own.add(n.Type(), n.Text("id"))
 	own.attached(n)
+	if n.Type() == "DiagnosticReport" {
+		own.report(found{Node: n})
+	}
+	at := &withheld{}
+	for _, k := range linksOf(n, n.Type()) {
+		if k.target.local() && !k.isURI && slices.Contains(tellers, k.target.typ) {
+			at.add(k.target.typ, k.target.id)
+		}
+	}
+	if len(own.ids) > 1 {
+		at.add(n.Type(), n.Text("id"))
+	}
+	if at.ids == nil {
+		return nil
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO case_original (tenant_id, case_id, type, id)
 		SELECT DISTINCT o.tenant_id, o.case_id, own.type, own.id
@@ -134,7 +141,7 @@ func withholdTeller(ctx context.Context, tx pgx.Tx, n *Node) error {
 		JOIN case_original o ON o.type = at.type COLLATE "C" AND o.id = at.id COLLATE "C"
 		CROSS JOIN unnest(@own_types::text[], @own_ids::text[]) AS own (type, id)
 		ON CONFLICT DO NOTHING`,
-		pgx.NamedArgs{"own_types": own.types, "own_ids": own.ids, "types": types, "ids": ids})
+		pgx.NamedArgs{"own_types": own.types, "own_ids": own.ids, "types": at.types, "ids": at.ids})
 	if err != nil {
 		return fmt.Errorf("withhold a %s: %w", n.Type(), err)
 	}

@@ -159,6 +159,18 @@ func TestWhatElseTellsOfTheOriginalIsWithheldToo(t *testing.T) {
 	c.tick()
 	later := create(Object("resourceType", "Media", "status", "completed", "content", Object("url", "https://pacs.example/key"), "partOf", []*Node{Object("reference", letter)}))
 	told = append(told, later, create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "size"), "derivedFrom", []*Node{Object("reference", measure)})))
+	pdf := create(Object("resourceType", "Binary", "contentType", "application/pdf", "data", "UERG"))
+	finding := create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "finding")))
+	amended := c.get("/fhir/" + original).node
+	amended.Set("presentedForm", []*Node{Object("contentType", "application/pdf", "url", pdf)})
+	amended.Append("result", Object("reference", finding))
+	if got := c.put("/fhir/"+original, amended.jsonText()); got.status != http.StatusOK {
+		t.Fatal(got.status, got.body)
+	}
+	told = append(told, pdf, finding,
+		create(Object("resourceType", "Communication", "status", "completed", "about", []*Node{reference})),
+		create(Object("resourceType", "Basic", "code", Object("text", "note"), "subject", reference)),
+		create(Object("resourceType", "Binary", "contentType", "text/plain", "data", "UERG", "securityContext", reference)))
 	for _, role := range []access.Role{access.Reader, access.Adjudicator} {
 		if there := c.reads(role, told...); there != nil {
 			t.Errorf("the %s reads %v", role, there)

@@ -77,7 +77,6 @@ func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {
 		}
 	}
 	x.addVersioned(tenant, row, n)
-	x.addAttachments(n)
 	return x
 }
 
@@ -168,29 +167,6 @@ func (x *index) refer(param string, value *Node) {
 	}
 	if row := (referenceRow{param, to.typ, to.id}); !slices.Contains(x.references, row) {
 		x.references = append(x.references, row)
-	}
-}
-
-// heldIn is the param of the rows that tell which Binary holds what a
-// resource only points at by an address. It is no search parameter.
-const heldIn = "$attachment"
-
-// attachments are, by type, the addresses of what is held elsewhere.
-var attachments = map[string][][]string{
-	"Communication":        {{"payload", "contentAttachment", "url"}},
-	"CommunicationRequest": {{"payload", "contentAttachment", "url"}},
-	"DiagnosticReport":     {{"presentedForm", "url"}},
-	"DocumentReference":    {{"content", "attachment", "url"}},
-	"Media":                {{"content", "url"}},
-}
-
-func (x *index) addAttachments(n *Node) {
-	for _, path := range attachments[n.Type()] {
-		for _, url := range n.Each(path...) {
-			if to := parseReference(url.Text()); to.local() && to.typ == "Binary" {
-				x.references = append(x.references, referenceRow{heldIn, to.typ, to.id})
-			}
-		}
 	}
 }
 
