@@ -75,7 +75,7 @@ func (b *sqlBuilder) criterion(c criterion) {
 }
 
 func (b *sqlBuilder) condition(c criterion) string {
-	test := ""
+	var test string
 	switch {
 	case c.any != nil:
 		test = b.any(len(c.any), func(i int) string { return b.condition(c.any[i]) })
