@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -190,7 +189,11 @@ func searchExample(r *resourceType) string {
 	asked := []string{}
 	for _, name := range []string{"patient", "status", "active", "recorded", "name"} {
 		if p, ok := r.param(name); ok && len(asked) < 2 {
-			asked = append(asked, name+"="+url.PathEscape(plausible(p)))
+			value := plausible(p)
+			if n, err := Parse([]byte(exampleOf(r.name).body), Limits{}); err == nil && name == "status" {
+				value = n.Text("status")
+			}
+			asked = append(asked, name+"="+value)
 		}
 	}
 	return "?" + strings.Join(append(asked, "_count=10"), "&")

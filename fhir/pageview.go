@@ -25,7 +25,6 @@ type docsView struct {
 	Params                             int
 	Setup, First                       sample
 	HowTo                              []sample
-	Codes                              []string // of interactions, columns of the table of types
 	System                             []docsRequest
 	Operations                         []docsOperations
 	Kinds                              []docsKind
@@ -37,7 +36,7 @@ type docsView struct {
 
 type docsType struct {
 	Name, Lower, About string
-	Has                []bool // in the order of docsView.Codes
+	Has                string // interactions
 	Profiles           []string
 	Interactions       []docsRequest
 	Examples           []sample
@@ -98,11 +97,8 @@ func (s *Server) docsView(typ string) docsView {
 	}
 	v.Setup, v.First = s.setup(), firstCall
 	v.HowTo = s.howTos()
-	for _, code := range s.docsCodes() {
-		v.Codes = append(v.Codes, strings.TrimSuffix(strings.TrimSuffix(code, "-type"), "-instance"))
-		for i, t := range v.Types {
-			v.Types[i].Has = append(v.Types[i].Has, s.resources[t.Name].allows(code))
-		}
+	for i, t := range v.Types {
+		v.Types[i].Has = strings.Join(s.interactionsOf(s.resources[t.Name]), ", ")
 	}
 	v.System = s.docsSystem()
 	v.Operations = s.docsOperationLists()
@@ -111,16 +107,15 @@ func (s *Server) docsView(typ string) docsView {
 	return v
 }
 
-// docsCodes are the interactions that some type has. The history of the type is
-// where that of its instances is.
-func (s *Server) docsCodes() (codes []string) {
+// interactionsOf are the interactions of a type in short words.
+func (s *Server) interactionsOf(r *resourceType) (words []string) {
 	for _, i := range interactions {
-		served := slices.ContainsFunc(s.typeNames, func(typ string) bool { return s.has(s.resources[typ], i) })
-		if served && i.code != "history-type" && !slices.Contains(codes, i.code) {
-			codes = append(codes, i.code)
+		word, _, _ := strings.Cut(i.code, "-")
+		if s.has(r, i) && !slices.Contains(words, word) {
+			words = append(words, word)
 		}
 	}
-	return codes
+	return words
 }
 
 func (s *Server) docsSystem() (rows []docsRequest) {
@@ -229,7 +224,7 @@ func (s *Server) docsOperationLists() (lists []docsOperations) {
 		general = append(general, v.docs(page, v.paths()))
 	}
 	if len(general) > 0 {
-		lists = append(lists, docsOperations{"general-operations", "For everybody's data", "As FHIR and its guides define them, or close to that: each page says what is taken.", general})
+		lists = append(lists, docsOperations{"general-operations", "On all data", "As FHIR and its guides define them; each page says what is taken.", general})
 	}
 	var ofCases []docsOperation
 	for _, o := range operationsOf("Task") {

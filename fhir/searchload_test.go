@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/overread/overread/internal/access"
 )
@@ -104,11 +106,12 @@ var copyColumns = map[string][2][]string{
 
 func (w *scaleWorld) copyCases(ctx context.Context, conn *pgx.Conn, actor access.Actor, from, to int) error {
 	rows := map[string][][]any{}
+	tenant := pgtype.UUID{Bytes: actor.Tenant, Valid: true}
 	for i := from; i < to; i++ {
 		for _, n := range w.scaleCase(i) {
 			r := Stored{Type: n.Type(), ID: n.Text("id"), Version: 1, LastUpdated: scaleTime(w.cases, i), Body: n.Bytes()}
 			args := w.server.store.index(actor, n).args(r, actor)
-			rows["resource"] = append(rows["resource"], []any{args["tenant"], r.Type, r.ID, r.Version, r.LastUpdated, r.Body, args["keys"], args["indexed"]})
+			rows["resource"] = append(rows["resource"], []any{tenant, r.Type, r.ID, r.Version, r.LastUpdated, r.Body, encoded(args["keys"].([]uuid.UUID)), args["indexed"]})
 			if len(args["quantity_params"].([]string)) > 0 {
 				return fmt.Errorf("%s has quantities, which are not loaded", r.Type)
 			}
@@ -117,7 +120,7 @@ func (w *scaleWorld) copyCases(ctx context.Context, conn *pgx.Conn, actor access
 					continue
 				}
 				for k := range lengthOf(args[columns[1][0]]) {
-					row := []any{args["tenant"], r.Type, r.ID}
+					row := []any{tenant, r.Type, r.ID}
 					for _, name := range columns[1] {
 						row = append(row, elementOf(args[name], k))
 					}
@@ -132,6 +135,15 @@ func (w *scaleWorld) copyCases(ctx context.Context, conn *pgx.Conn, actor access
 		}
 	}
 	return nil
+}
+
+// encoded are UUIDs in the form that pgx copies fastest.
+func encoded(ids []uuid.UUID) []pgtype.UUID {
+	all := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		all[i] = pgtype.UUID{Bytes: id, Valid: true}
+	}
+	return all
 }
 
 // scaleCase are the resources of a case. One in ten is under way.
