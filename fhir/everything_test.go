@@ -106,7 +106,7 @@ func TestEverythingIsRefusedWithWhatToDo(t *testing.T) {
 	}{
 		"/fhir/Patient/none/$everything":                      {404, "not-found"},
 		"/fhir/Patient/no%20id/$everything":                   {404, "not-found"},
-		"/fhir/Patient/$everything":                           {404, "not-found"},
+		"/fhir/Patient/$everything":                           {400, "not-supported"},
 		own + "?_count=0":                                     {400, "value"},
 		own + "?_since=2026":                                  {400, "value"},
 		own + "?start=yesterday":                              {400, "value"},

@@ -85,7 +85,10 @@ func (s *Server) vread(c echo.Context, actor access.Actor) error {
 }
 
 func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.Tx) (Stored, error)) error {
-	if !idPattern.MatchString(c.Param("id")) {
+	switch id := c.Param("id"); {
+	case strings.HasPrefix(id, "$"):
+		return fault.New(fault.NotSupported, "there is no such operation on the type as a whole; /fhir/metadata lists the operations, some of which are of one resource: %s/{id}/$name", c.Param("type"))
+	case !idPattern.MatchString(id):
 		return notFound()
 	}
 	shown, err := viewOf(c.Param("type"), c.QueryParams())
