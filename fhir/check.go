@@ -240,6 +240,9 @@ func (c *checker) item(v *Node, e *element, in *scope) {
 	case v.IsObject():
 		c.object(v, e.shape(), in)
 		c.hold(v, e.invariants)
+		if e.concepts != nil && !e.concepts.Has(v) {
+			c.add(fault.CodeInvalid, "one of its codings must be a code of %s: %s", e.concepts[0].System, e.concepts.list())
+		}
 	default:
 		c.add(fault.Structure, "this element has parts: write it as an object")
 	}
@@ -259,6 +262,14 @@ func (c *checker) nested(v *Node, e *element, in *scope) {
 		c.add(fault.Required, "a contained resource needs an id, for references to it")
 	}
 	c.resource(v, &scope{inContained: true, id: v.Text("id"), ids: in.ids, used: in.used, transaction: in.transaction})
+}
+
+func (v ValueSet) list() string {
+	codes := make([]string, len(v))
+	for i, c := range v {
+		codes[i] = c.Code
+	}
+	return strings.Join(codes, ", ")
 }
 
 var kindNames = map[nodeKind]string{stringNode: "a string, in quotes", numberNode: "a number, without quotes", boolNode: "true or false, without quotes"}

@@ -53,6 +53,8 @@ func TestWhatIsNotFHIRIsRefusedWhereItStands(t *testing.T) {
 		"companion of an object":     {orderHead + `,"_code":{"id":"x"}}`, fault.Structure, "ServiceRequest._code"},
 		"code in another case":       {orderHead + `,"priority":"STAT"}`, fault.CodeInvalid, "ServiceRequest.priority"},
 		"code with underscore":       {`{"resourceType":"Task","status":"in_progress","intent":"order"}`, fault.CodeInvalid, "Task.status"},
+		"a status of no system":      {`{"resourceType":"Condition","subject":{"display":"x"},"clinicalStatus":{"coding":[{"code":"active"}]}}`, fault.CodeInvalid, "Condition.clinicalStatus"},
+		"an unknown notation":        {`{"resourceType":"Measure","status":"active","improvementNotation":{"text":"up"}}`, fault.CodeInvalid, "Measure.improvementNotation"},
 		"unknown code":               {`{"resourceType":"Task","status":"done","intent":"order"}`, fault.CodeInvalid, "Task.status"},
 		"required element missing":   {`{"resourceType":"Task","status":"requested"}`, fault.Required, "Task.intent"},
 		"required element below":     {`{"resourceType":"Task","status":"requested","intent":"order","input":[{"type":{"text":"a"},"valueString":"b"},{"valueString":"c"}]}`, fault.Required, "Task.input[1].type"},

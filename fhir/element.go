@@ -10,6 +10,8 @@ import (
 	rpb "github.com/google/fhir/go/proto/google/fhir/proto/r4/core/resources/bundle_and_contained_resource_go_proto"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/overread/overread/workflow"
 )
 
 // shape is what FHIR R4 says of one type: its elements by their names in JSON.
@@ -38,6 +40,7 @@ type element struct {
 	message   protoreflect.MessageDescriptor
 
 	invariants []invariant // of this element, beside those of its type
+	concepts   ValueSet    // one of which a CodeableConcept has to have; nil for any
 }
 
 // jsonKinds: what primitives are in JSON, strings where not said. FHIR R4 json.html#primitive
@@ -119,12 +122,32 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 	for _, e := range s.elements {
 		if topLevel(e.message) && !e.companion {
 			e.invariants = invariantsByPlace()[fhirPath(message)+"."+e.name]
+			e.concepts = requiredConcepts[fhirPath(message)+"."+e.name]
 		}
 	}
 	if s.name == "Extension" {
 		delete(s.elements, "_url") // FHIR R4 extensibility.html: url is an attribute, not an element
 	}
 	return s
+}
+
+// requiredConcepts are the required bindings of CodeableConcepts in the types
+// that we serve; google/fhir knows those of codes only.
+var requiredConcepts = map[string]ValueSet{
+	"Condition.clinicalStatus":          conceptsOf(conditionStatus+"clinical", "active", "recurrence", "relapse", "inactive", "remission", "resolved"),
+	"Condition.verificationStatus":      conceptsOf(conditionStatus+"ver-status", "unconfirmed", "provisional", "differential", "confirmed", "refuted", "entered-in-error"),
+	"Measure.improvementNotation":       conceptsOf(improvement, "increase", "decrease"),
+	"MeasureReport.improvementNotation": conceptsOf(improvement, "increase", "decrease"),
+}
+
+const improvement = "http://terminology.hl7.org/CodeSystem/measure-improvement-notation"
+
+func conceptsOf(system string, codes ...string) ValueSet {
+	var set ValueSet
+	for _, code := range codes {
+		set = append(set, workflow.Coding{System: system, Code: code})
+	}
+	return set
 }
 
 // fhirPath of a type is its name, and of what only one element is made of the
