@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func TestAHistoryTellsEveryVersionNewestFirst(t *testing.T) {
 		"PUT Organization/a 200 v4 resource=true", "DELETE Organization/a 204 v3 resource=false",
 		"PUT Organization/a 200 v2 resource=true", "PUT Organization/a 201 v1 resource=true",
 	}
-	system := append(instance[:4:4], "POST Patient 201 v1 resource=true")
+	system := slices.Concat(instance, []string{"POST Patient 201 v1 resource=true"})
 	for path, want := range map[string][]string{
 		"/fhir/Organization/a/_history":                                     instance,
 		"/fhir/Organization/_history":                                       instance,

@@ -137,6 +137,7 @@ func TestTransactionsThatCrossEndConsistently(t *testing.T) {
 	if done == 0 {
 		t.Error("nothing was done at all")
 	}
+	t.Logf("%d done, %d deadlocks", done, r.count(`pg_stat_database, generate_series(1, deadlocks::int) WHERE datname = current_database()`))
 	lost := r.count(`resource_reference f WHERE type <> 'AuditEvent' AND NOT EXISTS (
 		SELECT FROM resource r WHERE r.type = f.target_type AND r.id = f.target_id AND NOT r.deleted)`)
 	gaps := r.count(`resource r WHERE r.version <> 1 + (SELECT count(*) FROM resource_history h WHERE h.type = r.type AND h.id = r.id)`)
