@@ -126,6 +126,12 @@ func TestWhatOthersReferToIsNotDeletedWithoutThem(t *testing.T) {
 	if got := r.post("/fhir", bundleJSON(append(all, requestJSON("DELETE", "Patient/"+patient))...)); got.status != http.StatusOK {
 		t.Errorf("with all that refers to it: %d %s", got.status, got.body)
 	}
+	prior := r.mustCreate("Observation", `{"resourceType":"Observation","status":"final","code":{"text":"prior"}}`)
+	patient = r.mustCreate("Patient", patientJSON("2"))
+	r.mustCreate("ServiceRequest", strings.Replace(orderJSON("Patient/"+patient), `"subject"`, `"supportingInfo":[{"reference":"Observation/`+prior+`"}],"subject"`, 1))
+	if text := r.remove("/fhir/Observation/"+prior).node.Text("issue", "details", "text"); !strings.Contains(text, "1 ServiceRequest") {
+		t.Errorf("by an element without search parameter: %s", text)
+	}
 	self := r.put("/fhir/Organization/self", `{"resourceType":"Organization","id":"self","name":"Self","partOf":{"reference":"Organization/self"}}`)
 	if got := r.remove("/fhir/Organization/self"); self.status != http.StatusCreated || got.status != http.StatusNoContent {
 		t.Errorf("%d, and of what refers to itself: %d %s", self.status, got.status, got.body)

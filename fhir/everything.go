@@ -245,12 +245,12 @@ func (q *chart) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Stor
 			SELECT v.target_type, v.target_id, 1
 			FROM member m
 			JOIN reference_search v ON v.type = m.type AND v.id = m.id
-			WHERE v.target_type = ANY (@support) AND v.type || '.' || v.param <> ALL (@silent)
+			WHERE v.target_type = ANY (@support) AND v.param <> '$other' AND v.type || '.' || v.param <> ALL (@silent)
 			UNION
 			SELECT v.target_type, v.target_id, s.far + 1
 			FROM support s
 			JOIN reference_search v ON v.type = s.type AND v.id = s.id
-			WHERE v.target_type = ANY (@support) AND s.far < 3
+			WHERE v.target_type = ANY (@support) AND v.param <> '$other' AND s.far < 3
 		)
 		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
 		FROM (SELECT type, id FROM member UNION SELECT type, id FROM support) AS at

@@ -172,7 +172,7 @@ func (g *gathering) pointers(ctx context.Context, core []Stored) ([]Stored, erro
 		SELECT DISTINCT v.type || '/' || v.id AS ref
 		FROM reference_search v
 		JOIN unnest(@types::text[], @ids::text[]) AS at (type, id) ON v.target_type = at.type AND v.target_id = at.id
-		WHERE v.type = ANY (@pointing)
+		WHERE v.type = ANY (@pointing) AND v.param <> '$other'
 		ORDER BY ref`, pgx.NamedArgs{"types": types, "ids": ids, "pointing": pointing})
 	if err != nil {
 		return nil, fmt.Errorf("what points at a case: %w", err)

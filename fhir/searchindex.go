@@ -77,6 +77,7 @@ func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {
 		}
 	}
 	x.addVersioned(tenant, row, n)
+	x.addOthers(n)
 	return x
 }
 
@@ -167,6 +168,24 @@ func (x *index) refer(param string, value *Node) {
 	}
 	if row := (referenceRow{param, to.typ, to.id}); !slices.Contains(x.references, row) {
 		x.references = append(x.references, row)
+	}
+}
+
+// refersTo is the param of the rows that tell where the references lead which no
+// search parameter covers, such as ServiceRequest.supportingInfo. It is no search
+// parameter: only deletes look at it (delete.go).
+const refersTo = "$other"
+
+func (x *index) addOthers(n *Node) {
+	known := map[string]bool{}
+	for _, r := range x.references {
+		known[r.typ+"/"+r.id] = true
+	}
+	for _, k := range linksOf(n, n.Type()) {
+		if to := k.target; !k.isURI && to.local() && !known[to.relative()] {
+			known[to.relative()] = true
+			x.references = append(x.references, referenceRow{refersTo, to.typ, to.id})
+		}
 	}
 }
 
