@@ -112,7 +112,7 @@ func TestTheLinksOfAPageSayWhatWasUsed(t *testing.T) {
 	}
 	got = w.get("/fhir/Patient?_count=1&_sort=_id")
 	next := w.get(strings.TrimPrefix(got.link("next"), w.url))
-	if first := w.get(strings.TrimPrefix(next.link("first"), w.url)); first.body != got.body {
+	if first := w.get(strings.TrimPrefix(next.link("first"), w.url)); w.finds(first) != w.finds(got) || first.link("self") != got.link("self") {
 		t.Errorf("first leads to %s", first.body)
 	}
 	if head := w.do(access.Placer, "HEAD", "/fhir/Patient?_id="+w.ids["zoe"], ""); head.status != http.StatusOK || head.body != "" {
