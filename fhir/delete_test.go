@@ -132,6 +132,9 @@ func TestWhatOthersReferToIsNotDeletedWithoutThem(t *testing.T) {
 	if text := r.remove("/fhir/Observation/"+prior).node.Text("issue", "details", "text"); !strings.Contains(text, "1 ServiceRequest") {
 		t.Errorf("by an element without search parameter: %s", text)
 	}
+	content := r.mustCreate("Binary", `{"resourceType":"Binary","contentType":"text/plain","data":"eA=="}`)
+	r.mustCreate("DocumentReference", `{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"url":"Binary/`+content+`"}}]}`)
+	r.remove("/fhir/Binary/"+content).want(t, http.StatusConflict, "conflict")
 	self := r.put("/fhir/Organization/self", `{"resourceType":"Organization","id":"self","name":"Self","partOf":{"reference":"Organization/self"}}`)
 	if got := r.remove("/fhir/Organization/self"); self.status != http.StatusCreated || got.status != http.StatusNoContent {
 		t.Errorf("%d, and of what refers to itself: %d %s", self.status, got.status, got.body)

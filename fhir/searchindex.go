@@ -172,8 +172,8 @@ func (x *index) refer(param string, value *Node) {
 }
 
 // refersTo is the param of the rows that tell where the references lead which no
-// search parameter covers, such as ServiceRequest.supportingInfo. It is no search
-// parameter: only deletes look at it (delete.go).
+// search parameter covers, such as ServiceRequest.supportingInfo, and which Binary
+// an address means. It is no search parameter: only deletes look at it (delete.go).
 const refersTo = "$other"
 
 func (x *index) addOthers(n *Node) {
@@ -182,7 +182,7 @@ func (x *index) addOthers(n *Node) {
 		known[r.typ+"/"+r.id] = true
 	}
 	for _, k := range linksOf(n, n.Type()) {
-		if to := k.target; !k.isURI && to.local() && !known[to.relative()] {
+		if to := k.target; (!k.isURI || to.typ == "Binary") && to.local() && !known[to.relative()] {
 			known[to.relative()] = true
 			x.references = append(x.references, referenceRow{refersTo, to.typ, to.id})
 		}
