@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"encoding/xml"
+	"errors"
 	"html"
 	"io"
 	"net/http"
@@ -82,7 +83,7 @@ func wellFormed(t *testing.T, path, page string) {
 	var anchors []string
 	for {
 		token, err := dec.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
