@@ -25,7 +25,7 @@ build: ## bin/overread
 
 # The go test runner's own lines come last: whoever reads the end sees the truth.
 test: lint ## vet, lint, all tests with the race detector
-	@scripts/ensure postgresql gcc
+	@scripts/ensure postgresql gcc curl
 	scripts/gotest $(TEST_FLAGS) ./...
 
 test-validator: ## the official HL7 validator judges what we publish and emit, offline
