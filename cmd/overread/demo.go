@@ -73,7 +73,7 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) error 
 	}
 	defer logFile.Close()
 
-	o, err := assemble(&serveCmd{}, db, listener.Addr(), c.Log.logger(logFile))
+	o, err := assemble(&serveCmd{Outbound: thisMachine}, db, listener.Addr(), c.Log.logger(logFile))
 	if err != nil {
 		return err
 	}
@@ -124,6 +124,9 @@ func (c *demoCmd) forgetUnfinished(ctx context.Context, postgres *pg.Private) er
 	}
 	return nil
 }
+
+// thisMachine is where the demo's EHR is.
+var thisMachine = outboundFlags{Allow: []string{"127.0.0.0/8", "::1"}, HTTP: true}
 
 // moveEHR points both hospitals at the stand-in EHR where it is now: its port
 // may differ from run to run.

@@ -56,6 +56,8 @@ func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
 		return fmt.Errorf("destination name %q: use small letters, digits and hyphens, at most 63", row.Name)
 	case !baseURL.MatchString(row.BaseURL):
 		return fmt.Errorf("destination base %q is no http or https URL", row.BaseURL)
+	case wellFormed(row.BaseURL) != nil:
+		return fmt.Errorf("destination base: %w", wellFormed(row.BaseURL))
 	case row.Timeout < 100*time.Millisecond || row.Timeout > 2*time.Minute:
 		return fmt.Errorf("--timeout: %s is not between 100ms and 2m", row.Timeout)
 	case row.InFlightMax < 1 || row.InFlightMax > 64:

@@ -12,12 +12,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 )
 
 type doctorCmd struct {
 	Database     databaseFlags `embed:""`
 	Destinations bool          `name:"destinations" env:"OVERREAD_DOCTOR_DESTINATIONS" help:"Also ask every destination for its /metadata."`
+	Outbound     outboundFlags `embed:""`
 	JSON         bool          `name:"json" help:"Print JSON."`
 }
 
@@ -66,7 +68,14 @@ func (c doctorCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	findings := examine(ctx, url, c.Destinations)
+	guard, err := c.Outbound.guard()
+	if err != nil {
+		return err
+	}
+	if !c.Destinations {
+		guard = nil
+	}
+	findings := examine(ctx, url, guard)
 	if c.JSON {
 		err = printJSON(t, findings)
 	} else {
@@ -85,7 +94,8 @@ func (c doctorCmd) Run(ctx context.Context, t terminal) error {
 }
 
 // examine runs every check; without a connection there is only one finding.
-func examine(ctx context.Context, url string, destinations bool) []finding {
+// Destinations are asked where there is a guard.
+func examine(ctx context.Context, url string, guard *outbound.Guard) []finding {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
@@ -106,8 +116,8 @@ func examine(ctx context.Context, url string, destinations bool) []finding {
 		}
 		findings = append(findings, f)
 	}
-	if destinations {
-		findings = append(findings, checkDestinations(ctx, conn)...)
+	if guard != nil {
+		findings = append(findings, checkDestinations(ctx, conn, guard)...)
 	}
 	return findings
 }
@@ -276,8 +286,8 @@ func inSystem(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) err
 }
 
 // checkDestinations asks every destination for its CapabilityStatement; any
-// answer at all shows that it can be reached.
-func checkDestinations(ctx context.Context, conn *pgx.Conn) []finding {
+// answer at all shows that it can be reached, as deliveries reach it.
+func checkDestinations(ctx context.Context, conn *pgx.Conn, guard *outbound.Guard) []finding {
 	type target struct{ Tenant, Destination, BaseURL string }
 	var targets []target
 	err := inSystem(ctx, conn, func(tx pgx.Tx) error {
@@ -295,9 +305,10 @@ func checkDestinations(ctx context.Context, conn *pgx.Conn) []finding {
 		return []finding{{"destinations", fail, err.Error(), "run: overread migrate"}}
 	}
 	var findings []finding
+	client := guard.Client(outbound.Limits{Timeout: 5 * time.Second, MaxBody: 16 << 20})
 	for _, d := range targets {
 		f := finding{Check: "destination " + d.Tenant + "/" + d.Destination, Verdict: ok}
-		status, err := reach(ctx, d.BaseURL+"/metadata")
+		status, err := reach(ctx, client, d.BaseURL+"/metadata")
 		f.Detail = fmt.Sprintf("%s answered %d", d.BaseURL, status)
 		if err != nil {
 			f.Verdict, f.Detail, f.Mend = fail, err.Error(), "start it, open the way to it, or correct it: overread destination add"
@@ -307,14 +318,12 @@ func checkDestinations(ctx context.Context, conn *pgx.Conn) []finding {
 	return findings
 }
 
-func reach(ctx context.Context, url string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
+func reach(ctx context.Context, client *http.Client, url string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -81,7 +81,7 @@ func serveInProcess(t testing.TB, url string) (base string) {
 	log := newLogReader()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"serve", "--database-url", url, "--listen", "127.0.0.1:0", "--log-format", "json"}, io.Discard, log)
+		ended <- run(ctx, []string{"serve", "--database-url", url, "--listen", "127.0.0.1:0", "--outbound-allow", "127.0.0.1", "--outbound-http", "--log-format", "json"}, io.Discard, log)
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -82,6 +85,8 @@ func TestErrorsNameTheSettingThatIsWrong(t *testing.T) {
 		"an origin with a path":    {[]string{"serve", "--database-url", db.URL, "--cors-origin", "https://app.example/"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
 		"any origin":               {[]string{"serve", "--database-url", db.URL, "--cors-origin", "*"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
 		"SMART without endpoints":  {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--smart-configuration", "testdata/smart-without-token-endpoint.json"}, "--smart-configuration / OVERREAD_SMART_CONFIGURATION: token_endpoint is missing"},
+		"a network that is none":   {[]string{"serve", "--database-url", db.URL, "--outbound-allow", "10.0.0.0/33"}, "--outbound-allow / OVERREAD_OUTBOUND_ALLOW: "},
+		"a host that is none":      {[]string{"doctor", "--database-url", db.URL, "--outbound-only", "https://ehr.example"}, "--outbound-only / OVERREAD_OUTBOUND_ONLY: "},
 		"a level that is unknown":  {[]string{"serve", "--database-url", db.URL, "--log-level", "loud"}, "--log-level"},
 		"a verb that is unknown":   {[]string{"fly"}, "fly"},
 	} {
@@ -194,6 +199,8 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 		"a reader is a":      {"token", "add", "north", "reader"},
 		"no such Practition": {"reader", "add", "north", "nobody", "--display", "x", "--credential-file", credential(t)},
 		"http or https":      {"destination", "add", "north", "ehr", "ftp://ehr.example"},
+		"secrets come from":  {"destination", "add", "north", "ehr", "https://user:word@ehr.example"},
+		"four decimal":       {"destination", "add", "north", "ehr", "https://0x7f.1/fhir"},
 	} {
 		if _, err := overreadOutput(t, append(args, at...)...); err == nil || !strings.Contains(err.Error(), refused) {
 			t.Errorf("overread %s: %v, want %q", strings.Join(args, " "), err, refused)
@@ -247,12 +254,32 @@ func TestTheDoctorNoticesWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := false
-		for _, f := range examine(ctx, db.URL, false) {
+		for _, f := range examine(ctx, db.URL, nil) {
 			found = found || strings.Contains(f.Check, c.check) && f.Verdict != ok && f.Mend != ""
 		}
 		if !found {
 			t.Errorf("%s: not noticed", name)
 		}
+	}
+}
+
+// The doctor goes to a destination as the courier does: through the guard.
+func TestTheDoctorAsksDestinationsThroughTheGuard(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	var asked atomic.Int32
+	ehr := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer ehr.Close()
+	tenant := pgtest.AddTenant(t, db, "north")
+	pgtest.AddDestination(t, db, tenant, "ehr", ehr.URL)
+	args := []string{"doctor", "--destinations", "--database-url", db.URL}
+	out, err := overreadOutput(t, args...)
+	if err == nil || asked.Load() != 0 {
+		t.Errorf("%d requests to an address that nobody has listed: %v\n%s", asked.Load(), err, out)
+	}
+	out, err = overreadOutput(t, append(args, "--outbound-allow", "127.0.0.1", "--outbound-http")...)
+	if err != nil || asked.Load() != 1 || !strings.Contains(out, "answered 200") {
+		t.Errorf("%d requests: %v\n%s", asked.Load(), err, out)
 	}
 }
 

@@ -30,6 +30,7 @@ type serveCmd struct {
 	SecondOpinion   []string      `name:"second-opinion-code" env:"OVERREAD_SECOND_OPINION_CODE" default:"http://dicom.nema.org/resources/ontology/DCM|111418,http://loinc.org|73575-3" placeholder:"SYSTEM|CODE" help:"A ServiceRequest with one of these in category or code asks for a second opinion (reasonCode v2-0336|S always does)."`
 	CORSOrigin      []string      `name:"cors-origin" env:"OVERREAD_CORS_ORIGIN" placeholder:"ORIGIN" help:"Web origins whose pages may call the FHIR surface from a browser, e.g. https://app.example. Exact; may be given several times."`
 	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told that tokens come from the operator."`
+	Outbound        outboundFlags `embed:""`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
 }
 
@@ -105,7 +106,11 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
 
-	o.courier = workflow.NewCourier(db, ehr.New(version, time.Now).Send, time.Now, log)
+	guard, err := c.Outbound.guard()
+	if err != nil {
+		return nil, err
+	}
+	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
 	o.jobs = jobTable(db, o.engine, o.courier, o.surface)
 	return o, nil
 }

@@ -11,17 +11,14 @@ package ehr
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/workflow"
 )
 
@@ -29,6 +26,10 @@ const (
 	fhirJSON     = "application/fhir+json"
 	answerSlack  = 1 << 20 // an answer may echo what was sent, and say this much more
 	tokenMaxSize = 64 << 10
+
+	// The attempt's own limits are tighter: its context, and what was sent.
+	longestAttempt = 3 * time.Minute
+	answerMax      = 64 << 20
 )
 
 // Client sends parcels to EHRs. It may be used by many goroutines.
@@ -38,42 +39,14 @@ type Client struct {
 	now       func() time.Time
 }
 
-// New makes a client that calls itself Overread/version.
-func New(version string, now func() time.Time) *Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: guard}
+// New makes a client that calls itself Overread/version and goes where the
+// guard lets it.
+func New(version string, guard *outbound.Guard, now func() time.Time) *Client {
 	return &Client{
 		userAgent: "Overread/" + version,
 		now:       now,
-		http: &http.Client{
-			// A redirect would carry the report to a place that nobody configured.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				Proxy:                  http.ProxyFromEnvironment,
-				DialContext:            dialer.DialContext,
-				TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-				ForceAttemptHTTP2:      true,
-				TLSHandshakeTimeout:    10 * time.Second,
-				MaxResponseHeaderBytes: 64 << 10,
-				MaxIdleConnsPerHost:    4,
-				MaxIdleConns:           256,
-				IdleConnTimeout:        30 * time.Second,
-			},
-		},
+		http:      guard.Client(outbound.Limits{Timeout: longestAttempt, MaxBody: answerMax}),
 	}
-}
-
-// guard refuses the addresses at which no EHR lives but a cloud's metadata
-// service may, whatever a host name resolves to.
-func guard(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	ip := to.Addr().Unmap()
-	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return fmt.Errorf("address %s is not allowed for a destination", ip)
-	}
-	return nil
 }
 
 // Send makes one attempt and says what came of it. It never returns later

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/workflow"
 )
 
@@ -144,7 +145,7 @@ func TestWhatFollowsWhenThereIsNoAnswer(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}), "timeout"},
-		"a cloud's metadata service":  {"http://169.254.169.254/fhir", "unreachable"},
+		"a cloud's metadata service":  {"http://169.254.169.254/fhir", "address-not-allowed"},
 		"a base that is no address":   {"http://a b/fhir", "destination-misconfigured"},
 		"a token file that is absent": {"token:" + closed.URL, "destination-misconfigured"},
 	} {
@@ -240,7 +241,7 @@ func TestAConnectionThatTricklesIsGivenUpInTime(t *testing.T) {
 	}
 }
 
-func client() *ehr.Client { return ehr.New("test", testNow) }
+func client() *ehr.Client { return ehr.New("test", outbound.Loopback(), testNow) }
 
 func testNow() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/internal/pgtest"
 	"github.com/overread/overread/internal/standin"
@@ -193,7 +194,7 @@ func TestACourierThatIsKilledBetweenSendingAndRecordingLosesAndDoublesNothing(t 
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := ehr.New("test", time.Now)
+	client := ehr.New("test", outbound.Loopback(), time.Now)
 	killed := workflow.NewCourier(own, func(ctx context.Context, p workflow.Parcel) workflow.Receipt {
 		defer own.Close()
 		return client.Send(ctx, p)
@@ -284,7 +285,7 @@ func TestNothingThatTheEHRWritesIsLoggedOrKept(t *testing.T) {
 	h.exec(`UPDATE destination SET base_url = $1`, base)
 	h.queue(h.newCase(), 1)
 	var log bytes.Buffer
-	courier := workflow.NewCourier(h.db.DB, ehr.New("test", time.Now).Send, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
+	courier := workflow.NewCourier(h.db.DB, ehr.New("test", outbound.Loopback(), time.Now).Send, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
 	if _, err := courier.Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +421,7 @@ func transaction(c uuid.UUID, no int) []byte {
 }
 
 func (h *house) courier() *workflow.Courier {
-	return workflow.NewCourier(h.db.DB, ehr.New("test", time.Now).Send, time.Now, slog.New(slog.DiscardHandler))
+	return workflow.NewCourier(h.db.DB, ehr.New("test", outbound.Loopback(), time.Now).Send, time.Now, slog.New(slog.DiscardHandler))
 }
 
 func (h *house) tick(want int) {

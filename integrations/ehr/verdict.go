@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/workflow"
 )
 
@@ -123,6 +124,8 @@ func unanswered(err error) workflow.Receipt {
 		record  tls.RecordHeaderError
 	)
 	switch {
+	case outbound.Refused(err) != nil:
+		r.Reason = "address-not-allowed" // see internal/outbound; --outbound-allow
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		r.Reason = "timeout"
 	case errors.As(err, &dns):
