@@ -170,17 +170,16 @@ func (s *Server) sendChunks(c echo.Context, actor access.Actor, job uuid.UUID, f
 				pgx.NamedArgs{"job": job, "file": file.FileNo, "chunk": no}).Scan(&chunk)
 			return chunk, err
 		})
-		if err != nil && no == 1 {
+		switch {
+		case err != nil && no == 1:
 			return fmt.Errorf("chunk of an export: %w", err)
-		}
-		if err != nil {
+		case err != nil:
 			panic(http.ErrAbortHandler) // it was removed meanwhile, or the database is away: the client must see that this is not all
-		}
-		if no == 1 {
+		case no == 1:
 			c.Response().WriteHeader(http.StatusOK)
 		}
-		if _, gone := c.Response().Write(chunk); gone != nil {
-			break
+		if _, err := c.Response().Write(chunk); err != nil {
+			return nil //nolint:nilerr // the client has gone
 		}
 	}
 	return nil
