@@ -275,3 +275,30 @@ func TestABundleOfTooManyEntriesIsRefused(t *testing.T) {
 	}
 	r.post("/fhir", bundleJSON(entries...)).want(t, http.StatusRequestEntityTooLarge, "too-long")
 }
+
+// What a transaction rewrites: references, and uri and url that equal a fullUrl.
+// Patient/1 is no uuid, and a canonical URL is the name of a definition.
+func TestATransactionLeavesUUIDsAndCanonicalsAlone(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	patient := urn + "1"
+	got := r.post("/fhir", bundleJSON(
+		entryJSON(patient, "POST", "Patient", "", `{"resourceType":"Patient","extension":[
+			{"url":"urn:a","valueUuid":`+quoted(patient)+`},{"url":"urn:b","valueCanonical":`+quoted(patient)+`},
+			{"url":"urn:c","valueUri":`+quoted(patient)+`},{"url":"urn:d","valueUrl":`+quoted(patient)+`}]}`)), "Prefer", "return=representation")
+	if got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	made := got.node.Each("entry", "resource")[0]
+	here := "Patient/" + made.Text("id")
+	for i, want := range []string{patient, patient, here, here} {
+		extension := made.Each("extension")[i]
+		value := extension.Text([]string{"valueUuid", "valueCanonical", "valueUri", "valueUrl"}[i])
+		if value != want {
+			t.Errorf("%s: %s, want %s", extension.Text("url"), value, want)
+		}
+	}
+	if kept := r.get("/fhir/" + here); r.put("/fhir/"+here, kept.body).status != http.StatusOK {
+		t.Errorf("what was stored cannot be sent back: %s", kept.body)
+	}
+}

@@ -152,7 +152,7 @@ func (s *Server) identify(ctx context.Context, tx pgx.Tx, actor access.Actor, ch
 func (s *Server) identifyOne(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change, byCondition map[string]*change) error {
 	if c.condition != nil {
 		if !c.deletes() {
-			key := string(c.claimKey())
+			key := c.conditionKey()
 			switch first := byCondition[key]; {
 			case first == nil:
 				byCondition[key] = c

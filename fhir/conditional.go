@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -47,14 +48,70 @@ func conditionOf(c echo.Context) (url.Values, error) {
 	return parseCondition(strings.Join(kept, "&"))
 }
 
-// claimKey is the digest of a condition, however its parameters are ordered.
-func (c *change) claimKey() []byte {
+// conditionKey is the condition of a change, however its parameters are ordered.
+func (c *change) conditionKey() string {
 	sorted := url.Values{}
 	for name, values := range c.condition {
 		sorted[name] = slices.Sorted(slices.Values(values))
 	}
-	sum := sha256.Sum256([]byte(c.row.name + "?" + sorted.Encode()))
-	return sum[:]
+	return c.row.name + "?" + sorted.Encode()
+}
+
+// claimKeys are the digests of what a change claims: its whole condition, and
+// each value of an identifier that the condition asks for or that the change is
+// about to write. One condition can be worded in many ways (identifier=v,
+// identifier=system|v, with a birth date); by the value alone they meet.
+func (c *change) claimKeys() [][]byte {
+	digest := func(text string) []byte {
+		sum := sha256.Sum256([]byte(text))
+		return sum[:]
+	}
+	keys := [][]byte{digest(c.conditionKey())}
+	for _, value := range append(identifiersAsked(c.condition), identifiersOf(c.sent)...) {
+		keys = append(keys, digest(c.row.name+"\x00identifier\x00"+bareUID(value)))
+	}
+	return keys
+}
+
+// identifiersAsked are the values of the identifiers in a condition, without
+// their systems.
+func identifiersAsked(condition url.Values) []string {
+	var asked []string
+	for _, name := range slices.Sorted(maps.Keys(condition)) {
+		if bare, _, _ := strings.Cut(name, ":"); bare != "identifier" {
+			continue
+		}
+		for _, value := range condition[name] {
+			for _, one := range alternatives(value) {
+				for rest, more := one, true; more; { // what stands after the last |
+					one = rest
+					_, rest, more = cutAt(rest, '|')
+				}
+				asked = append(asked, unescape(one))
+			}
+		}
+	}
+	return asked
+}
+
+// identifiersOf are the values of the identifiers that a resource itself has.
+func identifiersOf(n *Node) []string {
+	var values []string
+	if n == nil {
+		return nil
+	}
+	for _, m := range n.members {
+		e := resourceShape(n.Type()).elements[m.name]
+		if e == nil || e.shape() == nil || e.shape().name != "Identifier" {
+			continue
+		}
+		for _, identifier := range m.value.listed() {
+			if value := identifier.Text("value"); value != "" {
+				values = append(values, value)
+			}
+		}
+	}
+	return values
 }
 
 // lookFirst finds what conditional creates need not create. Those take no
@@ -76,14 +133,14 @@ func (s *Server) lookFirst(ctx context.Context, tx pgx.Tx, actor access.Actor, c
 	return nil
 }
 
-// claim makes everybody with the same condition wait, on any replica, until
-// this transaction has ended: without it, two that find nothing would both
-// create. Claims are taken in the order of their digests.
+// claim makes everybody with the same condition, or the same identifier, wait,
+// on any replica, until this transaction has ended: without it, two that find
+// nothing would both create. Claims are taken in the order of their digests.
 func (s *Server) claim(ctx context.Context, tx pgx.Tx, _ access.Actor, changes []*change) error {
 	var keys [][]byte
 	for _, c := range changes {
 		if c.condition != nil && !c.existing {
-			keys = append(keys, c.claimKey())
+			keys = append(keys, c.claimKeys()...)
 		}
 	}
 	if keys == nil {
@@ -109,10 +166,13 @@ func (s *Server) claim(ctx context.Context, tx pgx.Tx, _ access.Actor, changes [
 // after what is done before it in the same transaction: FHIR R4
 // http.html#ccreate, #cond-update, #cdelete and #patch.
 func (s *Server) resolveCondition(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change) error {
-	found, err := s.match(ctx, tx, actor, c, done)
+	found, same, err := s.match(ctx, tx, actor, c, done)
 	switch {
 	case err != nil:
 		return err
+	case len(found) == 0 && same != nil:
+		c.sameAs = same
+		return nil
 	case len(found) > 1:
 		return fault.New(fault.MultipleMatches, "several resources meet the condition: make it so that one does, such as by identifier")
 	case len(found) == 1 && c.method == http.MethodPost:
@@ -138,27 +198,38 @@ func (s *Server) resolveCondition(ctx context.Context, tx pgx.Tx, actor access.A
 }
 
 // match finds up to two resources that meet the condition of a change: among
-// what is kept, less what the transaction has deleted. What it creates itself
-// cannot be updated in the same transaction.
-func (s *Server) match(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change) ([]Stored, error) {
+// what is kept, less what the transaction has deleted. Of two creates in the
+// same transaction, the second is the same as the first where that meets its
+// condition, however it is worded. What a transaction creates itself cannot be
+// updated in it.
+func (s *Server) match(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change) (found []Stored, same *change, err error) {
 	q, err := s.parseQuery(ctx, tx, actor.Tenant, c.row, c.condition, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gone := map[string]bool{}
 	for _, d := range done {
 		switch {
 		case d.deletes() && !c.deletes():
 			gone[d.name()] = true
-		case c.method != http.MethodPost && d.method == http.MethodPost && d.row == c.row && d.writes() && len(q.hops) == 0 && q.matches(d.sent):
-			return nil, fault.New(fault.Value, "another entry of this Bundle creates a resource that meets the condition")
+		case d.row != c.row || !d.creates() || len(q.hops) > 0 || !q.matches(d.sent):
+		case c.method != http.MethodPost:
+			return nil, nil, fault.New(fault.Value, "another entry of this Bundle creates a resource that meets the condition")
+		case d.condition != nil && same == nil:
+			same = d
 		}
 	}
-	found, err := q.find(ctx, tx, actor, 2+len(gone))
+	found, err = q.find(ctx, tx, actor, 2+len(gone))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(found, func(r Stored) bool { return gone[r.Reference()] }), nil
+	return slices.DeleteFunc(found, func(r Stored) bool { return gone[r.Reference()] }), same, nil
+}
+
+// creates tells, before anything is locked, whether the change will make a new
+// resource: a POST that found none, and an update whose condition nothing met.
+func (c *change) creates() bool {
+	return c.writes() && (c.method == http.MethodPost || c.method == http.MethodPut && c.condition != nil && c.matched == 0)
 }
 
 // matchReference finds the one resource that a conditional reference means,

@@ -57,6 +57,62 @@ func TestTheSameConditionWrittenInAnyWayMakesOneResource(t *testing.T) {
 	}
 }
 
+// Each client words it in its own way, and they meet by the identifier: whether
+// they ask for it or write it.
+func TestConditionsOnOneIdentifierMakeOneResourceHoweverTheyAreWorded(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	conditions := []string{
+		"identifier=urn:mrn|1", "identifier=1", "identifier=urn:mrn|1&birthdate=1970-05", "identifier=urn:mrn|1,urn:mrn|0",
+		"identifier=urn%3Amrn%7C1", "identifier=urn:mrn|2,1", "birthdate=1970-05&family=m%C3%BCller", // this one asks for none, and writes it
+	}
+	got := r.atOnce(42, func(i int) response {
+		condition := conditions[i%len(conditions)]
+		switch i % 3 {
+		case 0:
+			return r.post("/fhir/Patient", patientJSON("1"), "If-None-Exist", condition)
+		case 1:
+			return r.put("/fhir/Patient?"+condition, patientJSON("1"))
+		}
+		return r.post("/fhir", bundleJSON(
+			entryJSON(urn+"1", "POST", "Patient", `,"ifNoneExist":`+quoted(condition), patientJSON("1")),
+			entryJSON(urn+"2", "POST", "Patient", `,"ifNoneExist":`+quoted(conditions[(i+1)%len(conditions)]), patientJSON("1"))))
+	})
+	for _, each := range got {
+		if each.status != http.StatusOK && each.status != http.StatusCreated {
+			t.Errorf("%d %s", each.status, each.body)
+		}
+	}
+	if patients := r.count("resource WHERE type = 'Patient'"); patients != 1 {
+		t.Errorf("%d Patients", patients)
+	}
+}
+
+func TestTwoWordingsOfOneConditionInABundleMeanOneResource(t *testing.T) {
+	t.Parallel()
+	entry := func(number int, method, url, more string) string {
+		return entryJSON(urn+fmt.Sprint(number), method, url, more, patientJSON("1"))
+	}
+	for name, c := range map[string]struct {
+		first, second string
+		status, kept  int
+	}{
+		"two creates": {entry(1, "POST", "Patient", `,"ifNoneExist":"identifier=urn:mrn|1"`), entry(2, "POST", "Patient", `,"ifNoneExist":"identifier=1"`), 200, 1},
+		"two updates": {entry(1, "PUT", "Patient?identifier=urn:mrn|1", ""), entry(2, "PUT", "Patient?identifier=1", ""), 400, 0},
+		"one of each": {entry(1, "POST", "Patient", `,"ifNoneExist":"identifier=urn:mrn|1"`), entry(2, "PUT", "Patient?identifier=1", ""), 400, 0},
+		"two others":  {entry(1, "POST", "Patient", `,"ifNoneExist":"identifier=urn:mrn|1"`), entry(2, "POST", "Patient", `,"ifNoneExist":"identifier=urn:mrn|2"`), 200, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startREST(t)
+			got := r.post("/fhir", bundleJSON(c.first, c.second))
+			if got.status != c.status || r.count("resource") != c.kept {
+				t.Errorf("%d, %d are kept: %s", got.status, r.count("resource"), got.body)
+			}
+		})
+	}
+}
+
 // Deletes, creates and updates on one condition: at the end one is there, or none.
 func TestConditionalDeletesAndCreatesAtOnceLeaveAtMostOne(t *testing.T) {
 	t.Parallel()

@@ -87,9 +87,10 @@ func linksOf(n *Node, root string) []link {
 }
 
 // addressTypes are the types whose values are rewritten with the references of a
-// Bundle (FHIR R4 http.html#trules), and those of canonical URLs. An
+// Bundle. FHIR R4 http.html#trules leaves canonical URLs alone. It names oid and
+// uuid too, but Patient/1 is neither, and would not be valid there. An
 // Identifier.value is none of them, even if it looks like one.
-var addressTypes = []string{"Uri", "Url", "Canonical", "Oid", "Uuid"}
+var addressTypes = []string{"Uri", "Url"}
 
 func (n *Node) collectLinks(in *shape, at string, links *[]link) {
 	if in == nil {
