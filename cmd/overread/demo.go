@@ -79,7 +79,7 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) error 
 	}
 	if !c.seeded() {
 		t.printf("The first time: %d sample cases at two hospitals are made. This takes some seconds.\n", len(sampleCases))
-		if err := c.seed(ctx, o, url, ehr); err != nil {
+		if err := errors.Join(c.seed(ctx, o, url, ehr), analyze(ctx, url)); err != nil {
 			return fmt.Errorf("sample cases: %w", err)
 		}
 	}
@@ -90,6 +90,19 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) error 
 		return err
 	}
 	return o.serve(ctx, listener, 5*time.Second)
+}
+
+// analyze tells the planner what is there. PostgreSQL would do so by itself in a
+// minute or two; until then it takes every table for empty, and a search through
+// two references reads them again and again.
+func analyze(ctx context.Context, url string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	_, err = conn.Exec(ctx, `ANALYZE`)
+	return err
 }
 
 func (c *demoCmd) path(name string) string { return filepath.Join(c.Data, name) }
