@@ -53,7 +53,7 @@ func (s *Server) body(c echo.Context, types ...string) ([]byte, error) {
 func readBody(body io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(body)
 	var tooLong *http.MaxBytesError
-	if err != nil && !errors.As(err, &tooLong) {
+	if err != nil && !errors.As(err, &tooLong) && !fault.Is(err, fault.TooSlow) {
 		err = &fault.Error{Issues: []fault.Issue{{Kind: fault.Structure, Text: "the body ended before its announced length"}}, Cause: err}
 	}
 	return text, err
@@ -68,6 +68,8 @@ func inflate(body io.Reader, limit int64) ([]byte, error) {
 	}
 	var tooLong *http.MaxBytesError
 	switch {
+	case fault.Is(err, fault.TooSlow):
+		return nil, err
 	case errors.As(err, &tooLong), err != nil && len(text) == 0 && errors.Is(err, io.EOF):
 	case err != nil:
 		return nil, &fault.Error{Issues: []fault.Issue{{Kind: fault.Structure, Text: "the body is not what Content-Encoding says: gzip, and whole"}}, Cause: err}

@@ -36,6 +36,7 @@ var kinds = map[fault.Kind]struct {
 	fault.Unauthenticated:  {"login", http.StatusUnauthorized},
 	fault.Forbidden:        {"forbidden", http.StatusForbidden},
 	fault.Throttled:        {"throttled", http.StatusTooManyRequests},
+	fault.TooSlow:          {"timeout", http.StatusRequestTimeout},
 	fault.Unavailable:      {"transient", http.StatusServiceUnavailable},
 }
 

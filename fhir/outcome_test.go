@@ -35,7 +35,7 @@ func TestEveryKindOfFaultMakesAValidOutcome(t *testing.T) {
 	for _, kind := range []fault.Kind{
 		fault.Structure, fault.Required, fault.Value, fault.TooLarge, fault.NotSupported, fault.MediaType, fault.NotAcceptable,
 		fault.MethodNotAllowed, fault.NotFound, fault.Gone, fault.MultipleMatches, fault.VersionConflict, fault.Conflict,
-		fault.CodeInvalid, fault.Invariant, fault.ProfileRequired, fault.ProfileValue, fault.ProfileCode, fault.ProfileRule, fault.BusinessRule, fault.Unauthenticated, fault.Forbidden, fault.Throttled, fault.Unavailable,
+		fault.CodeInvalid, fault.Invariant, fault.ProfileRequired, fault.ProfileValue, fault.ProfileCode, fault.ProfileRule, fault.BusinessRule, fault.Unauthenticated, fault.Forbidden, fault.Throttled, fault.TooSlow, fault.Unavailable,
 	} {
 		status, body := Outcome(fault.At(kind, "Task.code", "do this"), "r1")
 		if err := Validate(body); err != nil || status < 400 || body.Text("issue", "severity") == "fatal" {

@@ -145,7 +145,9 @@ func (s *Server) fail(err error, c echo.Context) {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="overread"`)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		header.Set("Retry-After", "5")
+		if header.Get("Retry-After") == "" { // the gate knows better
+			header.Set("Retry-After", "5")
+		}
 	}
 	_ = write(c, status, body.Bytes()) // the client has gone
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/workflow"
 )
@@ -23,13 +24,14 @@ import (
 type serveCmd struct {
 	Database        databaseFlags `embed:""`
 	Log             logFlags      `embed:""`
-	Listen          string        `name:"listen" env:"OVERREAD_LISTEN" default:"127.0.0.1:8080" help:"Address and port. Speaks HTTP: put a proxy that ends TLS in front of anything but loopback."`
-	BaseURL         string        `name:"base-url" env:"OVERREAD_BASE_URL" placeholder:"URL" help:"Base of the FHIR surface as clients see it; http://LISTEN/fhir when it is left out."`
+	Listen          string        `name:"listen" env:"OVERREAD_LISTEN" default:"127.0.0.1:8080" help:"Address and port. Speaks HTTP unless --tls-cert is given: then put a proxy that ends TLS in front of anything but loopback."`
+	BaseURL         string        `name:"base-url" env:"OVERREAD_BASE_URL" placeholder:"URL" help:"Base of the FHIR surface as clients see it; http://LISTEN/fhir (https with --tls-cert) when it is left out."`
 	Migrate         bool          `name:"migrate" env:"OVERREAD_MIGRATE" default:"true" negatable:"" help:"Bring the schema up to this binary's at the start."`
 	MaxBody         int64         `name:"max-body" env:"OVERREAD_MAX_BODY" default:"4194304" help:"The largest request body, in bytes."`
 	SecondOpinion   []string      `name:"second-opinion-code" env:"OVERREAD_SECOND_OPINION_CODE" default:"http://dicom.nema.org/resources/ontology/DCM|111418,http://loinc.org|73575-3" placeholder:"SYSTEM|CODE" help:"A ServiceRequest with one of these in category or code asks for a second opinion (reasonCode v2-0336|S always does)."`
 	CORSOrigin      []string      `name:"cors-origin" env:"OVERREAD_CORS_ORIGIN" placeholder:"ORIGIN" help:"Web origins whose pages may call the FHIR surface from a browser, e.g. https://app.example. Exact; may be given several times."`
 	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told that tokens come from the operator."`
+	Gate            gateFlags     `embed:""`
 	Outbound        outboundFlags `embed:""`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
 }
@@ -65,9 +67,11 @@ type overread struct {
 	db      *pg.DB
 	log     *slog.Logger
 	baseURL string
-	engine  *workflow.Engine  // the life of a case
-	courier *workflow.Courier // carries signed reports to the EHRs
-	surface *fhir.Server      // what EHRs and readers speak to
+	gate    gateFlags
+	certs   *gate.Certificates // nil where this process speaks no TLS
+	engine  *workflow.Engine   // the life of a case
+	courier *workflow.Courier  // carries signed reports to the EHRs
+	surface *fhir.Server       // what EHRs and readers speak to
 	jobs    []job
 }
 
@@ -75,15 +79,19 @@ type overread struct {
 // other (an order opens a case; a signature renders a report within the same
 // transaction), so the engine gets the surface's two functions afterwards.
 func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overread, error) {
-	o := &overread{db: db, log: log, baseURL: c.BaseURL}
+	o := &overread{db: db, log: log, baseURL: c.BaseURL, gate: c.Gate}
 	if o.baseURL == "" {
 		if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 			return nil, badSetting("base-url", "is missing; nobody can call %s, so say what clients call this server, e.g. https://overread.example/fhir", addr)
 		}
-		o.baseURL = "http://" + addr.String() + "/fhir"
+		o.baseURL = c.Gate.scheme() + "://" + addr.String() + "/fhir"
 	}
 	o.engine = workflow.NewEngine(db, time.Now, log)
 
+	var err error
+	if o.certs, err = c.Gate.certificates(log); err != nil {
+		return nil, err
+	}
 	smart, err := c.smart()
 	if err != nil {
 		return nil, err
@@ -118,10 +126,13 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 // handler is everything that answers HTTP. kick is called after each request
 // that may have left work for the jobs.
 func (o *overread) handler(kick func()) http.Handler {
+	limiter := gate.NewLimiter(gate.Limits{Client: o.gate.ClientRate, Address: o.gate.AddressRate, Failure: o.gate.FailureRate}, time.Now)
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor, _ = o.gate.clientAddress() // Validate has checked it
 	e.Use(kickAfterWrite(kick))
 	o.surface.Register(e)
+	e.Use(limiter.Middleware) // within what renders its errors
 	return e
 }
 
@@ -132,19 +143,13 @@ func (o *overread) serve(ctx context.Context, listener net.Listener, patience ti
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{
-		Handler:           o.handler(jobs.kick),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      2 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(o.log.Handler(), slog.LevelWarn),
-	}
+	server := o.gate.server(o.handler(jobs.kick), isEncrypted(o.baseURL), o.log)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- serveOn(ctx, server, listener, o.certs) }()
 	o.log.Info("serving", "url", o.baseURL, "listen", listener.Addr().String(), "version", version)
-	warnWhenOpen(o.log, listener.Addr())
+	if o.certs == nil {
+		warnWhenOpen(o.log, listener.Addr())
+	}
 
 	select {
 	case err = <-failed:
@@ -193,6 +198,9 @@ func (c *serveCmd) Validate() error {
 	}
 	if c.MaxBody < 1<<10 {
 		return badSetting("max-body", "%d bytes are too few for an order; give at least 1024", c.MaxBody)
+	}
+	if err := c.Gate.validate(); err != nil {
+		return err
 	}
 	for _, code := range c.SecondOpinion {
 		if system, value, ok := strings.Cut(code, "|"); !ok || system == "" || value == "" {

@@ -39,6 +39,7 @@ const (
 	Unauthenticated  Kind = "unauthenticated"
 	Forbidden        Kind = "forbidden"
 	Throttled        Kind = "throttled"
+	TooSlow          Kind = "too-slow"    // the body did not come in time
 	Unavailable      Kind = "unavailable" // try again later
 )
 
