@@ -274,6 +274,7 @@ var errorTexts = map[fault.Kind]string{
 	fault.Unauthenticated:  "There is no token, or it is not known.",
 	fault.Forbidden:        "Your role may not do this.",
 	fault.Throttled:        "Too many requests: wait as long as Retry-After says.",
+	fault.TooSlow:          "The body came too slowly, or not at all: send the request again.",
 	fault.Unavailable:      "It will pass: try again after Retry-After. The text says whether repeating is safe.",
 }
 

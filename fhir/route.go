@@ -53,13 +53,23 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			s.fail(err, c)
 		}
 		s.log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
-			slog.String("method", c.Request().Method),
+			slog.String("method", methodName(c.Request().Method)),
 			slog.String("route", c.Path()),
 			slog.Int("status", c.Response().Status),
 			slog.Float64("ms", float64(time.Since(began).Microseconds())/1000),
 			slog.String("request_id", id))
 		return nil
 	}
+}
+
+// methodName is a method for the log. What is none of HTTP's is a text of the
+// client's.
+func methodName(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
 }
 
 // errPanic is what the client of a handler that panicked is told: nothing.

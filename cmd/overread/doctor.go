@@ -60,6 +60,7 @@ var checks = []struct {
 	{"next month has partitions", "keep `overread serve` running (job partitions) or call SELECT overread_make_partitions(3)", checkPartitions},
 	{"agenda is worked off", "see that an `overread serve` runs against this database, and its log for the kind and the case", checkAgenda},
 	{"search index is this binary's", "keep `overread serve` running (job reindex): until it is done, searches may miss what is not indexed", checkIndex},
+	{"PostgreSQL logs no values", "as a superuser: ALTER ROLE (the login of the database URL) SET log_error_verbosity = 'terse', and SET log_parameter_max_length = 0; see docs/security.md", checkQueryLog},
 	{"deliveries leave the house", "see the destination's answers in delivery_attempt; after mending it, POST Task/{id}/$redeliver un-parks", checkDeliveries},
 }
 
@@ -249,6 +250,31 @@ func checkDeliveries(ctx context.Context, p patient) (verdict, string, error) {
 		v = warn
 	}
 	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked", queued, age, parked), err
+}
+
+// checkQueryLog looks at whether PostgreSQL's own log may quote what it was
+// given: DETAIL lines quote rows, and statements are logged with parameters.
+func checkQueryLog(ctx context.Context, p patient) (verdict, string, error) {
+	var verbosity string
+	var parameters, statements, onError bool
+	err := p.conn.QueryRow(ctx, `
+		SELECT current_setting('log_error_verbosity'),
+		       current_setting('log_parameter_max_length') <> '0',
+		       current_setting('log_statement') <> 'none' OR current_setting('log_min_duration_statement') <> '-1'
+		           OR current_setting('log_min_duration_sample') <> '-1' OR current_setting('log_transaction_sample_rate') <> '0'
+		           OR current_setting('session_preload_libraries') || current_setting('shared_preload_libraries') LIKE '%auto_explain%',
+		       current_setting('log_parameter_max_length_on_error') <> '0'`).Scan(&verbosity, &parameters, &statements, &onError)
+	switch {
+	case err != nil:
+		return fail, "", err
+	case statements && parameters:
+		return fail, "statements are logged with their parameters, which are patient data", nil
+	case onError:
+		return warn, "parameters of statements that fail are logged outside transactions of ours", nil
+	case verbosity != "terse":
+		return warn, "an error may be logged with the row that caused it (log_error_verbosity is " + verbosity + ")", nil
+	}
+	return ok, "errors are terse, parameters are left out", nil
 }
 
 // checkIndex counts what an earlier release has indexed and this one has not.

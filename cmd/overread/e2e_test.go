@@ -38,6 +38,11 @@ func newWorld(t testing.TB, hospitals ...string) *world {
 // newEHR is a world without Overread.
 func newEHR(t testing.TB) *world {
 	t.Helper()
+	return newEHRBeside(t, pgtest.New(t))
+}
+
+func newEHRBeside(t testing.TB, database *pgtest.Database) *world {
+	t.Helper()
 	ehr, err := standin.New(standin.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +60,7 @@ func newEHR(t testing.TB) *world {
 			t.Errorf("stand-in EHR: %v", err)
 		}
 	})
-	w := &world{database: pgtest.New(t), ehr: ehr, chart: client{base: "http://" + listener.Addr().String() + "/fhir"}}
+	w := &world{database: database, ehr: ehr, chart: client{base: "http://" + listener.Addr().String() + "/fhir"}}
 	return w
 }
 
@@ -75,13 +80,21 @@ func (w *world) settleIn(t testing.TB, base string, hospitals ...string) {
 
 // serveInProcess calls run as main would and returns the base of the FHIR
 // surface. The server is stopped, and must stop cleanly, at the test's end.
-func serveInProcess(t testing.TB, url string) (base string) {
+func serveInProcess(t testing.TB, url string, more ...string) (base string) {
 	t.Helper()
+	base, _ = serveLogged(t, url, more...)
+	return base
+}
+
+// serveLogged is serveInProcess with the server's log.
+func serveLogged(t testing.TB, url string, more ...string) (base string, written *logReader) {
+	t.Helper()
+	args := append([]string{"serve", "--database-url", url, "--listen", "127.0.0.1:0", "--outbound-allow", "127.0.0.1", "--outbound-http", "--log-format", "json"}, more...)
 	ctx, stop := context.WithCancel(context.Background())
 	log := newLogReader()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"serve", "--database-url", url, "--listen", "127.0.0.1:0", "--outbound-allow", "127.0.0.1", "--outbound-http", "--log-format", "json"}, io.Discard, log)
+		ended <- run(ctx, args, io.Discard, log)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -94,14 +107,14 @@ func serveInProcess(t testing.TB, url string) (base string) {
 	})
 	select {
 	case base := <-log.serving:
-		return base
+		return base, log
 	case err := <-ended:
 		ended <- err
 		t.Fatalf("serve ended: %v\n%s", err, log.text())
 	case <-time.After(time.Minute):
 		t.Fatalf("serve does not begin to serve\n%s", log.text())
 	}
-	return ""
+	return "", log
 }
 
 // logReader is a server's stderr: it waits for the line that says where the

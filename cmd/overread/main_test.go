@@ -74,21 +74,28 @@ func TestErrorsNameTheSettingThatIsWrong(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no database":              {[]string{"serve"}, "--database-url / OVERREAD_DATABASE_URL: is missing"},
-		"a URL that is none":       {[]string{"serve", "--database-url", "postgres://%zz"}, "--database-url / OVERREAD_DATABASE_URL: "},
-		"a database that is away":  {[]string{"serve", "--database-url", "postgres://nobody:secretword@127.0.0.1:1/x"}, "--database-url / OVERREAD_DATABASE_URL: "},
-		"a file that is not there": {[]string{"migrate", "--database-url-file", "/nowhere"}, "--database-url-file / OVERREAD_DATABASE_URL_FILE: "},
-		"an address that is none":  {[]string{"serve", "--database-url", db.URL, "--listen", "nonsense"}, "--listen / OVERREAD_LISTEN: "},
-		"a base that is no URL":    {[]string{"serve", "--database-url", db.URL, "--base-url", "nonsense"}, "--base-url / OVERREAD_BASE_URL: "},
-		"no base for everybody":    {[]string{"serve", "--database-url", db.URL, "--listen", "0.0.0.0:0"}, "--base-url / OVERREAD_BASE_URL: is missing"},
-		"a code without system":    {[]string{"serve", "--database-url", db.URL, "--second-opinion-code", "111418"}, "--second-opinion-code / OVERREAD_SECOND_OPINION_CODE: "},
-		"an origin with a path":    {[]string{"serve", "--database-url", db.URL, "--cors-origin", "https://app.example/"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
-		"any origin":               {[]string{"serve", "--database-url", db.URL, "--cors-origin", "*"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
-		"SMART without endpoints":  {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--smart-configuration", "testdata/smart-without-token-endpoint.json"}, "--smart-configuration / OVERREAD_SMART_CONFIGURATION: token_endpoint is missing"},
-		"a network that is none":   {[]string{"serve", "--database-url", db.URL, "--outbound-allow", "10.0.0.0/33"}, "--outbound-allow / OVERREAD_OUTBOUND_ALLOW: "},
-		"a host that is none":      {[]string{"doctor", "--database-url", db.URL, "--outbound-only", "https://ehr.example"}, "--outbound-only / OVERREAD_OUTBOUND_ONLY: "},
-		"a level that is unknown":  {[]string{"serve", "--database-url", db.URL, "--log-level", "loud"}, "--log-level"},
-		"a verb that is unknown":   {[]string{"fly"}, "fly"},
+		"no database":               {[]string{"serve"}, "--database-url / OVERREAD_DATABASE_URL: is missing"},
+		"a URL that is none":        {[]string{"serve", "--database-url", "postgres://%zz"}, "--database-url / OVERREAD_DATABASE_URL: "},
+		"a database that is away":   {[]string{"serve", "--database-url", "postgres://nobody:secretword@127.0.0.1:1/x"}, "--database-url / OVERREAD_DATABASE_URL: "},
+		"a bad URL with a password": {[]string{"doctor", "--database-url", "postgres://nobody:secretword@%zz/x"}, ""},
+		"a port that is none":       {[]string{"migrate", "--database-url", "postgres://nobody:secretword@127.0.0.1:x/x"}, ""},
+		"a bad word list":           {[]string{"serve", "--database-url", "host=127.0.0.1 password=secretword port=x"}, ""},
+		"a file that is not there":  {[]string{"migrate", "--database-url-file", "/nowhere"}, "--database-url-file / OVERREAD_DATABASE_URL_FILE: "},
+		"an address that is none":   {[]string{"serve", "--database-url", db.URL, "--listen", "nonsense"}, "--listen / OVERREAD_LISTEN: "},
+		"a base that is no URL":     {[]string{"serve", "--database-url", db.URL, "--base-url", "nonsense"}, "--base-url / OVERREAD_BASE_URL: "},
+		"no base for everybody":     {[]string{"serve", "--database-url", db.URL, "--listen", "0.0.0.0:0"}, "--base-url / OVERREAD_BASE_URL: is missing"},
+		"a code without system":     {[]string{"serve", "--database-url", db.URL, "--second-opinion-code", "111418"}, "--second-opinion-code / OVERREAD_SECOND_OPINION_CODE: "},
+		"an origin with a path":     {[]string{"serve", "--database-url", db.URL, "--cors-origin", "https://app.example/"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
+		"any origin":                {[]string{"serve", "--database-url", db.URL, "--cors-origin", "*"}, "--cors-origin / OVERREAD_CORS_ORIGIN: "},
+		"SMART without endpoints":   {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--smart-configuration", "testdata/smart-without-token-endpoint.json"}, "--smart-configuration / OVERREAD_SMART_CONFIGURATION: token_endpoint is missing"},
+		"a key without its cert":    {[]string{"serve", "--database-url", db.URL, "--tls-key", "/nowhere"}, "--tls-cert / OVERREAD_TLS_CERT: "},
+		"a cert that is none":       {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"}, "--tls-cert / OVERREAD_TLS_CERT: "},
+		"client CA without TLS":     {[]string{"serve", "--database-url", db.URL, "--tls-client-ca", "/nowhere"}, "--tls-client-ca / OVERREAD_TLS_CLIENT_CA: "},
+		"a proxy that is none":      {[]string{"serve", "--database-url", db.URL, "--trusted-proxy", "proxy.example"}, "--trusted-proxy / OVERREAD_TRUSTED_PROXY: "},
+		"a network that is none":    {[]string{"serve", "--database-url", db.URL, "--outbound-allow", "10.0.0.0/33"}, "--outbound-allow / OVERREAD_OUTBOUND_ALLOW: "},
+		"a host that is none":       {[]string{"doctor", "--database-url", db.URL, "--outbound-only", "https://ehr.example"}, "--outbound-only / OVERREAD_OUTBOUND_ONLY: "},
+		"a level that is unknown":   {[]string{"serve", "--database-url", db.URL, "--log-level", "loud"}, "--log-level"},
+		"a verb that is unknown":    {[]string{"fly"}, "fly"},
 	} {
 		_, err := overreadOutput(t, c.args...)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -247,6 +254,13 @@ func TestTheDoctorNoticesWhatIsWrong(t *testing.T) {
 		"what an earlier release has indexed": {`
 			WITH t AS (INSERT INTO tenant (tenant_id, name, display) VALUES (gen_random_uuid(), 'old', 'Old') RETURNING tenant_id)
 			INSERT INTO resource (tenant_id, type, id, version, last_updated, body) SELECT tenant_id, 'Patient', 'p', 1, now(), '{}' FROM t`, "search index"},
+		"parameters in PostgreSQL's log": {`
+			DO $$ BEGIN
+				EXECUTE format('ALTER DATABASE %I SET log_parameter_max_length = -1', current_database());
+				EXECUTE format('ALTER DATABASE %I SET log_statement = %L', current_database(), 'mod');
+			END $$`, "PostgreSQL logs"},
+		"rows in PostgreSQL's log": {`
+			DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET log_error_verbosity = %L', current_database(), 'default'); END $$`, "PostgreSQL logs"},
 		"a schema of an older release": {`DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`, "schema"},
 	} {
 		db := pgtest.New(t)

@@ -113,12 +113,15 @@ const (
 // step takes the role and the tenant for the rest of the transaction, and its
 // limits: with SET LOCAL, as a pooler refuses them at the start of a session.
 // Statements are not compiled (jit): ours are short, and a plan whose cost is
-// estimated too high would wait a second for its compiler.
+// estimated too high would wait a second for its compiler. Of what PostgreSQL
+// logs, parameters of statements that fail are all that a login may refuse; the
+// rest is the operator's (docs/security.md).
 func step(ctx context.Context, tx pgx.Tx, role, tenant string) error {
 	_, err := tx.Exec(ctx, `
 		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
 		       set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
-		       set_config('idle_in_transaction_session_timeout', $5, true), set_config('jit', 'off', true)`,
+		       set_config('idle_in_transaction_session_timeout', $5, true), set_config('jit', 'off', true),
+		       set_config('log_parameter_max_length_on_error', '0', true)`,
 		role, tenant, lockPatience, statementPatience, idlePatience)
 	if err != nil {
 		return fmt.Errorf("take role %s: %w", role, err)

@@ -164,6 +164,7 @@ func (f *folder) settings(port int) []string {
 		"cluster_name=" + f.cluster(),
 		"log_min_error_statement=panic",
 		"log_error_verbosity=terse",
+		"log_parameter_max_length=0",
 	}
 }
 
