@@ -26,11 +26,6 @@ func (s *Server) factUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor,
 }
 
 func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) error {
-	if slices.Contains(tellers, n.Type()) {
-		if err := withholdTeller(ctx, tx, n); err != nil {
-			return err
-		}
-	}
 	patients, err := s.patientsOf(ctx, tx, actor, n)
 	if err != nil {
 		return err

@@ -8,15 +8,15 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/workflow"
 )
 
 // Under a blinded protocol these do not exist for readers before the reveal:
 // the original report, every other report of the same study, what belongs to
-// them or points at them (Observations, key images, documents, Provenance), what
-// the order names that is a report of imaging, and the order itself where it
-// contains one; its question then stands in the Task. The store leaves them out
+// them or points at them, of whatever type (Observations, key images, documents,
+// Conditions, Provenance, further orders), what else tells of the study, what the
+// order names that is a report of imaging, and the order itself where it contains
+// one; its question then stands in the Task. The store leaves them out
 // (table case_original). Of a study they never learn who read it (redact.go).
 
 // withhold notes what is withheld for a case, as far as it is here by now.
@@ -45,116 +45,191 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 }
 
 // withholdSiblings adds the other reports of the study, such as a preliminary
-// one or a second opinion of before, and all that points at any of them.
+// one or a second opinion of before, what else was found in it, and all that
+// points at any of them.
 func (s *Server) withholdSiblings(ctx context.Context, tx pgx.Tx, d *dossier, w *withheld) error {
-	r := resolver{store: s.store, tx: tx, tenant: d.c.TenantID}
-	if study := d.study.id(); study != "" {
-		reports, err := r.referringTo(ctx, "DiagnosticReport", "imaging-study", "ImagingStudy/"+study)
+	if d.study.Node != nil {
+		about, err := s.aboutStudy(ctx, tx, d)
 		if err != nil {
 			return err
 		}
-		for _, f := range reports {
-			if f.id() != reportID(d.c) {
-				w.report(f)
-			}
+		w.take(about)
+	}
+	return s.withholdPointers(ctx, tx, d.c, w)
+}
+
+var (
+	// surroundings are never withheld: who and where, and the studies themselves,
+	// which readers get without who read them (redact.go).
+	surroundings = []string{"Patient", "Practitioner", "PractitionerRole", "Organization", "Location", "Endpoint", "ImagingStudy"}
+	// leadOn may be withheld, but what points at them is not for that: an Encounter
+	// of which one diagnosis tells of the original has many other things to it.
+	leadOn = append([]string{"Encounter", "Group"}, surroundings...)
+	// aside point at a study without telling what was found in it.
+	aside = append([]string{"ServiceRequest", "Task", "Consent"}, leadOn...)
+)
+
+// casesOwn are the orders and Tasks that cases run on: their readers need them.
+const casesOwn = `(r.type = 'ServiceRequest' AND EXISTS (SELECT FROM case_file own WHERE own.service_request_id = r.id)
+		    OR r.type = 'Task' AND EXISTS (SELECT FROM case_file own WHERE own.task_id = r.id))`
+
+// aboutStudy finds what points at the study of a case, or names it by its Study
+// Instance UID or accession number, but for the case's own report.
+func (s *Server) aboutStudy(ctx context.Context, tx pgx.Tx, d *dossier) ([]found, error) {
+	var keys []uuid.UUID
+	for typ := range s.resources {
+		if !slices.Contains(aside, typ) {
+			keys = append(keys, studyKeys(keySpace{d.c.TenantID, typ, namesStudy}, d.study.Each("identifier"))...)
 		}
 	}
-	for done := 0; done < len(w.ids); { // what points at something that points at the original tells of it too
+	about, err := collect(tx.Query(ctx, `
+		SELECT type, id, version, last_updated, deleted, body
+		FROM resource_search r
+		WHERE NOT deleted AND type <> ALL (@aside) AND NOT (type = 'DiagnosticReport' AND id = @own)
+		  AND (type, id) IN (
+			SELECT named.type, named.id FROM resource_search named WHERE named.keys && @keys::uuid[]
+			UNION
+			SELECT f.type, f.id FROM reference_search f WHERE f.target_type = 'ImagingStudy' AND f.target_id = @study)`,
+		pgx.NamedArgs{"aside": aside, "own": reportID(d.c), "keys": keys, "study": d.study.id()}))
+	if err != nil {
+		return nil, fmt.Errorf("what tells of the study of case %s: %w", d.c.CaseID, err)
+	}
+	return allFound(about)
+}
+
+// withholdPointers adds what points at what w has, by any element or extension,
+// and what points at that: it tells of it too. Of every type, but for the
+// surroundings and what the case itself works by.
+func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Case, w *withheld) error {
+	for done := 0; done < len(w.ids); {
 		from := done
 		done = len(w.ids)
-		if err := s.withholdPointers(ctx, tx, d.c, w, from); err != nil {
-			return err
+		pointers, err := collect(tx.Query(ctx, `
+			SELECT type, id, version, last_updated, deleted, body
+			FROM resource_search r
+			WHERE NOT deleted AND type <> ALL (@surroundings) AND NOT (type = 'DiagnosticReport' AND id = @own) AND NOT `+casesOwn+`
+			  AND (type, id) IN (
+				SELECT f.type, f.id
+				FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
+				JOIN reference_search f ON f.target_type = at.type COLLATE "C" AND f.target_id = at.id COLLATE "C"
+				WHERE at.type <> ALL (@leadOn))`,
+			pgx.NamedArgs{"surroundings": surroundings, "leadOn": leadOn, "own": reportID(c), "types": w.types[from:done], "ids": w.ids[from:done]}))
+		if err != nil {
+			return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
 		}
-	}
-	return nil
-}
-
-// tellers are the types that are withheld when they point at what is withheld.
-var tellers = []string{
-	"Basic", "Binary", "Communication", "CommunicationRequest", "DiagnosticReport", "DocumentReference",
-	"MeasureReport", "Media", "Observation", "Provenance",
-}
-
-// withholdPointers adds what points, by any of its search parameters, at what w
-// has from this place on.
-func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Case, w *withheld, from int) error {
-	var keys []uuid.UUID
-	for _, typ := range tellers {
-		for _, p := range s.resources[typ].search {
-			if p.kind != "reference" {
-				continue
-			}
-			for i := from; i < len(w.ids); i++ {
-				keys = append(keys, keySpace{c.TenantID, typ, p.key}.key(formReference, w.types[i]+"/"+w.ids[i]))
-			}
-		}
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT type, id, version, last_updated, deleted, body
-		FROM resource_search
-		WHERE type = ANY (@types) AND keys && @keys::uuid[] AND NOT deleted AND id <> @own`,
-		pgx.NamedArgs{"types": tellers, "keys": keys, "own": reportID(c)})
-	if err != nil {
-		return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
-	}
-	pointers, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
-	if err != nil {
-		return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
-	}
-	for _, r := range pointers {
-		f, err := r.found()
+		found, err := allFound(pointers)
 		if err != nil {
 			return err
 		}
-		w.add(r.Type, r.ID)
-		w.attached(f.Node)
+		w.take(found)
 	}
 	return nil
 }
 
-// withholdTeller is part of the hooks of the tellers: what points at something
-// that is withheld is withheld with it from the moment it comes, and what comes
-// to something that is withheld, such as a further Observation of the original.
-func withholdTeller(ctx context.Context, tx pgx.Tx, n *Node) error {
-	own := &withheld{}
-	own.add(n.Type(), n.Text("id"))
-	own.attached(n)
-	if n.Type() == "DiagnosticReport" {
-		own.report(found{Node: n})
-	}
-	at := &withheld{}
-	for _, k := range linksOf(n, n.Type()) {
-		if k.target.local() && !k.isURI && slices.Contains(tellers, k.target.typ) {
-			at.add(k.target.typ, k.target.id)
+func allFound(stored []Stored) ([]found, error) {
+	all := make([]found, len(stored))
+	for i, r := range stored {
+		var err error
+		if all[i], err = r.found(); err != nil {
+			return nil, err
 		}
 	}
-	if len(own.ids) > 1 {
-		at.add(n.Type(), n.Text("id"))
-	}
-	if at.ids == nil {
+	return all, nil
+}
+
+// withholdTeller looks at every resource that is written, whatever its type: what
+// points at something that is withheld, or tells of the study of a blinded case,
+// is withheld with it from the moment it comes, and with it what came before and
+// points at it or belongs to it, such as a further Observation of the original.
+func (s *Server) withholdTeller(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, n *Node) error {
+	if slices.Contains(surroundings, n.Type()) {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO case_original (tenant_id, case_id, type, id)
-		SELECT DISTINCT o.tenant_id, o.case_id, own.type, own.id
-		FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
-		JOIN case_original o ON o.type = at.type COLLATE "C" AND o.id = at.id COLLATE "C"
-		CROSS JOIN unnest(@own_types::text[], @own_ids::text[]) AS own (type, id)
-		ON CONFLICT DO NOTHING`,
-		pgx.NamedArgs{"own_types": own.types, "own_ids": own.ids, "types": at.types, "ids": at.ids})
+	at := &withheld{}
+	at.add(n.Type(), n.Text("id"))
+	var studies []string
+	for _, k := range linksOf(n, n.Type()) {
+		switch to := k.target; {
+		case !to.local() || k.isURI && to.typ != "Binary":
+		case to.typ == "ImagingStudy":
+			studies = append(studies, to.id)
+		case !slices.Contains(leadOn, to.typ):
+			at.add(to.typ, to.id)
+		}
+	}
+	cases, err := casesWithholding(ctx, tx, at)
 	if err != nil {
-		return fmt.Errorf("withhold a %s: %w", n.Type(), err)
+		return err
+	}
+	if !slices.Contains(aside, n.Type()) {
+		of, err := s.casesOfStudies(ctx, tx, tenant, n, studies)
+		if err != nil {
+			return err
+		}
+		cases = append(cases, of...)
+	}
+	slices.SortFunc(cases, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	for _, id := range slices.Compact(cases) {
+		c, err := workflow.CaseByIDTx(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if n.Type() == "DiagnosticReport" && n.Text("id") == reportID(c) {
+			continue
+		}
+		own := &withheld{}
+		own.take([]found{{Node: n, version: 1}})
+		if err := s.withholdPointers(ctx, tx, c, own); err != nil {
+			return err
+		}
+		if err := own.note(ctx, tx, c); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// tellerCreated is the hook of the table of resources.
-func (s *Server) tellerCreated(ctx context.Context, tx pgx.Tx, _ access.Actor, n *Node) (*Stored, error) {
-	return nil, withholdTeller(ctx, tx, n)
+// casesWithholding are the cases for which any of these is withheld, but for
+// what cases run on.
+func casesWithholding(ctx context.Context, tx pgx.Tx, at *withheld) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT o.case_id
+		FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
+		JOIN case_original o ON o.type = at.type COLLATE "C" AND o.id = at.id COLLATE "C"
+		WHERE NOT EXISTS (
+			SELECT FROM (VALUES (@type::text COLLATE "C", @id::text COLLATE "C")) AS r (type, id) WHERE `+casesOwn+`)`,
+		pgx.NamedArgs{"types": at.types, "ids": at.ids, "type": at.types[0], "id": at.ids[0]})
+	if err != nil {
+		return nil, fmt.Errorf("which cases withhold a %s: %w", at.types[0], err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-func (s *Server) tellerUpdated(ctx context.Context, tx pgx.Tx, _ access.Actor, _, after *Node) error {
-	return withholdTeller(ctx, tx, after)
+// casesOfStudies are the blinded cases of the studies that n points at, or names
+// by an identifier.
+func (s *Server) casesOfStudies(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, n *Node, studies []string) ([]uuid.UUID, error) {
+	named := studyNames(n)
+	var uids []string
+	for _, id := range named {
+		uids = append(uids, bareUID(id.Text("value")))
+	}
+	if named != nil {
+		here, err := collect(tx.Query(ctx, `
+			SELECT type, id, version, last_updated, deleted, NULL::bytea AS body
+			FROM resource_search
+			WHERE type = 'ImagingStudy' AND keys && @keys::uuid[]`,
+			pgx.NamedArgs{"keys": studyKeys(keySpace{tenant, "ImagingStudy", namesStudy}, named)}))
+		if err != nil {
+			return nil, fmt.Errorf("which study a %s names: %w", n.Type(), err)
+		}
+		for _, r := range here {
+			studies = append(studies, r.ID)
+		}
+	}
+	if studies == nil && uids == nil {
+		return nil, nil
+	}
+	return workflow.CasesReadingTx(ctx, tx, studies, uids)
 }
 
 // containsReport tells whether a resource has a report of imaging within it.
@@ -181,6 +256,17 @@ func (w *withheld) add(typ, id string) {
 	}
 	if id != "" {
 		w.types, w.ids = append(w.types, typ), append(w.ids, id)
+	}
+}
+
+// take adds these with what belongs to them.
+func (w *withheld) take(all []found) {
+	for _, f := range all {
+		if f.Type() == "DiagnosticReport" {
+			w.report(f)
+		}
+		w.add(f.Type(), f.id())
+		w.attached(f.Node)
 	}
 }
 

@@ -266,6 +266,159 @@ func TestWhatPointedAtTheOriginalBeforeTheOrderIsWithheld(t *testing.T) {
 	}
 }
 
+// tellers makes one of each that tells of the report or of its study.
+func tellers(create func(n *Node) string, subject *Node, report, study, uid, accession string) map[string]string {
+	text := Object("text", "secret")
+	to := func(ref string) *Node { return Object("reference", ref) }
+	list := func(n ...*Node) []*Node { return n }
+	extension := list(Object("url", "https://x.example/e", "valueReference", to(report)))
+	basic := Object("attachment", Object("url", "https://ehr.example/letter"))
+	named := Object("type", "ImagingStudy", "identifier", Object("system", "urn:dicom:uid", "value", "urn:oid:"+uid))
+	stranger := Object("display", "somebody else")
+	told := map[string]string{}
+	for name, n := range map[string]*Node{
+		"payload":         Object("resourceType", "Communication", "status", "completed", "payload", list(Object("contentReference", to(report)))),
+		"reason":          Object("resourceType", "Communication", "status", "completed", "reasonReference", list(to(report))),
+		"reason to tell":  Object("resourceType", "CommunicationRequest", "status", "active", "reasonReference", list(to(report))),
+		"extension":       Object("resourceType", "Communication", "status", "completed", "extension", extension),
+		"media":           Object("resourceType", "Media", "status", "completed", "content", Object("url", "https://x.example/1"), "partOf", list(to(report))),
+		"evidence":        Object("resourceType", "Condition", "subject", subject, "code", text, "evidence", list(Object("detail", list(to(report))))),
+		"follow-up":       Object("resourceType", "ServiceRequest", "status", "active", "intent", "order", "subject", subject, "code", text, "reasonReference", list(to(report))),
+		"consent":         Object("resourceType", "Consent", "status", "active", "scope", text, "category", list(text), "patient", subject, "policyRule", text, "provision", Object("data", list(Object("meaning", "related", "reference", to(report))))),
+		"task":            Object("resourceType", "Task", "status", "requested", "intent", "order", "code", text, "input", list(Object("type", text, "valueReference", to(report)))),
+		"group":           Object("resourceType", "Group", "type", "person", "actual", true, "extension", extension),
+		"derived":         Object("resourceType", "Observation", "status", "final", "code", text, "derivedFrom", list(to(study))),
+		"part":            Object("resourceType", "Observation", "status", "final", "code", text, "partOf", list(to(study))),
+		"related":         Object("resourceType", "DocumentReference", "status", "current", "content", list(basic), "context", Object("related", list(to(study)))),
+		"provenance":      Object("resourceType", "Provenance", "recorded", "2024-10-13T12:00:00Z", "target", list(to(study)), "agent", list(Object("who", Object("display", "Dr First")))),
+		"by UID":          Object("resourceType", "DiagnosticReport", "status", "final", "code", text, "imagingStudy", list(named)),
+		"of a stranger":   Object("resourceType", "DiagnosticReport", "status", "final", "code", text, "subject", stranger, "imagingStudy", list(to(study))),
+		"by accession":    Object("resourceType", "DiagnosticReport", "status", "final", "code", text, "identifier", list(Object("type", concept(v2Identifier, "ACSN", ""), "system", "urn:accessions", "value", accession))),
+		"contained study": Object("resourceType", "DiagnosticReport", "status", "final", "code", text, "imagingStudy", list(to("#s")), "contained", list(Object("resourceType", "ImagingStudy", "id", "s", "status", "available", "subject", stranger, "identifier", list(named.Get("identifier").Clone())))),
+	} {
+		told[name] = create(n.Clone())
+	}
+	return told
+}
+
+// Whatever points at the original or tells of its study is withheld, of every
+// type, by every element, whether it was here before the order or comes while
+// the case is read. What the reader works by stays.
+func TestWhateverTellsOfTheOriginalIsWithheldBeforeAndAfterTheOrder(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	create := func(n *Node) string { return n.Type() + "/" + c.mustCreate(n.Type(), n.jsonText()) }
+	entries := chestXray(t, "tellers")
+	order := entries[len(entries)-1]
+	for _, e := range entries {
+		if n := e.Get("resource"); n.Type() == "ImagingStudy" {
+			n.Set("identifier", []*Node{
+				Object("system", "urn:dicom:uid", "value", "urn:oid:2.25.4711004711"),
+				Object("type", concept(v2Identifier, "ACSN", ""), "system", "urn:accessions", "value", "A-1")})
+		}
+	}
+	if got := c.post("/fhir", Object("resourceType", "Bundle", "type", "transaction", "entry", entries[:len(entries)-1]).jsonText()); got.status != http.StatusOK {
+		t.Fatal(got.status, got.body)
+	}
+	first := func(typ string) string { return typ + "/" + c.get("/fhir/" + typ).ids()[0] }
+	report, study, patient := first("DiagnosticReport"), first("ImagingStudy"), first("Patient")
+	subject := Object("reference", patient)
+	send := func() map[string]string {
+		return tellers(create, subject, report, study, "2.25.4711004711", "A-1")
+	}
+	check := func(when string, told map[string]string) {
+		t.Helper()
+		for name, ref := range told {
+			if there := c.reads(access.Reader, ref); there != nil {
+				t.Errorf("%s: the reader reads %s (%s)", when, name, ref)
+			}
+			if there := c.reads(access.Placer, ref); there == nil {
+				t.Errorf("%s: the placer does not read %s", when, name)
+			}
+		}
+	}
+	before := send()
+	unrelated := create(Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "CT"), "subject", subject,
+		"identifier", []*Node{Object("type", concept(v2Identifier, "ACSN", ""), "system", "urn:other", "value", "A-1")}))
+	sent := order.Get("resource")
+	sent.Set("subject", subject)
+	sent.Remove("encounter")
+	sent.Remove("requester")
+	sent.Set("supportingInfo", []*Node{Object("reference", study), Object("reference", report)})
+	asked := "ServiceRequest/" + c.mustCreate("ServiceRequest", sent.jsonText())
+	id := c.taskOf(asked)
+	check("before the order", before)
+	c.tick()
+	c.wantState(id, "ready")
+	check("before the order, checked", before)
+	c.mustAct(access.Reader, id, "$claim", "independent", true)
+	c.mustAct(access.Reader, id, "$start")
+	after := send()
+	check("while it is read", after)
+	own := []string{asked, "Task/" + id, patient, study, unrelated}
+	if there := c.reads(access.Reader, own...); len(there) != len(own) {
+		t.Errorf("of what the reader works by there is only %v", there)
+	}
+	c.mustAct(access.Reader, id, "$lock", "findings", "f", "impression", "i")
+	c.mustAct(access.Reader, id, "$reveal")
+	for _, told := range []map[string]string{before, after} {
+		for name, ref := range told {
+			if c.reads(access.Reader, ref) == nil {
+				t.Errorf("after the reveal the reader does not read %s", name)
+			}
+		}
+	}
+}
+
+// A report that comes late brings with it what was here before and was nobody's.
+func TestALateReportWithholdsTheChainBehindIt(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.order(chestXray(t, "chain")...)
+	c.tick()
+	c.wantState(id, "ready")
+	create := func(n *Node) string { return n.Type() + "/" + c.mustCreate(n.Type(), n.jsonText()) }
+	report := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport").ids()[0]
+	finding := create(Object("resourceType", "Observation", "status", "final", "code", Object("text", "finding")))
+	author := create(Object("resourceType", "Provenance", "recorded", "2024-10-13T12:00:00Z", "target", []*Node{Object("reference", finding)},
+		"agent", []*Node{Object("who", Object("display", "Dr First"))}))
+	if there := c.reads(access.Reader, finding, author); len(there) != 2 {
+		t.Fatalf("what is nobody's is hidden: %v", there)
+	}
+	late := create(Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "XR"),
+		"extension", []*Node{Object("url", "http://hl7.org/fhir/StructureDefinition/diagnosticReport-extends", "valueReference", Object("reference", report))},
+		"result", []*Node{Object("reference", finding)}))
+	if there := c.reads(access.Reader, late, finding, author); there != nil {
+		t.Errorf("the reader reads %v", there)
+	}
+}
+
+// A further order that names the original is another case's one day: then its
+// reader has it.
+func TestAnOrderThatIsWithheldForOneCaseIsThereForItsOwn(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.order(chestXray(t, "further")...)
+	c.tick()
+	c.wantState(id, "ready")
+	draft := c.get("/fhir/" + c.task(id).Text("focus", "reference")).node
+	draft.Remove("id")
+	draft.Set("status", "draft")
+	draft.Set("identifier", []*Node{Object("system", "urn:placer", "value", "further-2")})
+	further := "ServiceRequest/" + c.mustCreate("ServiceRequest", draft.jsonText())
+	if c.reads(access.Reader, further) != nil {
+		t.Error("a draft that points at the original is seen")
+	}
+	draft = c.get("/fhir/" + further).node
+	draft.Set("status", "active")
+	if got := c.put("/fhir/"+further, draft.jsonText()); got.status != http.StatusOK {
+		t.Fatal(got.status, got.body)
+	}
+	if c.reads(access.Reader, further, "Task/"+c.taskOf(further)) == nil {
+		t.Error("an order is withheld from whom it is for")
+	}
+}
+
 // A study says who read it first. Readers never get that from it.
 func TestAReaderGetsAStudyWithoutWhoReadItFirst(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,17 @@ func (c *change) hookOrder() string {
 	return "2"
 }
 
+// runHook calls the hook of one change, and then withholds what was written from
+// blinded readers where it tells of an original report.
 func (s *Server) runHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) (replaced bool, err error) {
+	replaced, err = s.callHook(ctx, tx, actor, c)
+	if err != nil || replaced || c.deletes() || c.n == nil {
+		return replaced, err
+	}
+	return false, s.withholdTeller(ctx, tx, actor.Tenant, c.n)
+}
+
+func (s *Server) callHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) (replaced bool, err error) {
 	switch {
 	case c.isCreate() && c.row.onCreate != nil:
 		existing, err := c.row.onCreate(s, ctx, tx, actor, c.n)

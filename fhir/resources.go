@@ -43,8 +43,8 @@ var (
 // searchtable.tsv. A row names only those that are ours.
 //
 // The hooks: orders and Tasks open cases. Facts are what the intake checks of a
-// case may wait for (arrival.go). Tellers may tell a reader of the original
-// report, and are withheld when they point at it (blind.go).
+// case may wait for (arrival.go). Whatever is written of any type is withheld from
+// blinded readers when it tells of the original report (blind.go): that is no hook.
 func resourceTable() []resourceType {
 	return []resourceType{
 		{name: "ServiceRequest", interactions: readWrite, onCreate: (*Server).orderCreated, onUpdate: (*Server).orderUpdated},
@@ -60,15 +60,14 @@ func resourceTable() []resourceType {
 		{name: "Condition", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
 		{name: "Consent", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
 		{name: "DocumentReference", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
-		{name: "Media", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated},
-		{name: "Provenance", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated},
-		{name: "Communication", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated},
-		{name: "CommunicationRequest", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated},
-		{name: "MeasureReport", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated},
-		{name: "Basic", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated},
-		{name: "Binary", interactions: readWrite, onCreate: (*Server).tellerCreated, onUpdate: (*Server).tellerUpdated,
+		{name: "Media", interactions: readWrite},
+		{name: "Provenance", interactions: readWrite},
+		{name: "Communication", interactions: readWrite},
+		{name: "CommunicationRequest", interactions: readWrite},
+		{name: "MeasureReport", interactions: readWrite},
+		{name: "Basic", interactions: readWrite},
+		{name: "Binary", interactions: readWrite,
 			search: []searchParam{
-				// So that a Binary whose access is that of a report is withheld with it.
 				ownParam("Binary", "security-context", "reference", "Binary.securityContext"),
 			}},
 

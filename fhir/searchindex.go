@@ -3,6 +3,7 @@ package fhir
 import (
 	"encoding/base64"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,6 +79,7 @@ func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {
 	}
 	x.addVersioned(tenant, row, n)
 	x.addOthers(n)
+	x.addKeys(studyKeys(keySpace{tenant, row.name, namesStudy}, studyNames(n))...)
 	return x
 }
 
@@ -171,9 +173,51 @@ func (x *index) refer(param string, value *Node) {
 	}
 }
 
+// namesStudy is the param of the keys of the studies that a resource names by
+// identifier. It is no search parameter: only the blinding looks at it (blind.go).
+const namesStudy = "$study"
+
+// studyNames are the identifiers by which a resource names studies: those of a
+// study itself, of what it contains, of logical references, and its own accession
+// numbers.
+func studyNames(n *Node) (named []*Node) {
+	n.Walk(func(_ string, v *Node) {
+		for _, id := range v.Each("identifier") {
+			if !id.IsObject() || id.Text("value") == "" {
+				continue
+			}
+			if v.Type() == "ImagingStudy" || hasCode(id.Get("type"), v2Identifier, "ACSN") || isUID(id) || v.Text("type") == "ImagingStudy" {
+				named = append(named, id)
+			}
+		}
+	})
+	return named
+}
+
+// isUID tells a DICOM UID from other identifiers, however it is written.
+func isUID(id *Node) bool {
+	value := id.Text("value")
+	return id.Text("system") == studyUIDSystem || bareUID(value) != value || strings.Count(value, ".") > 3 && strings.Trim(value, "0123456789.") == ""
+}
+
+// studyKeys are the keys of studyNames. A UID is the same whatever its system,
+// an accession number is not.
+func studyKeys(space keySpace, named []*Node) []uuid.UUID {
+	var keys []uuid.UUID
+	for _, id := range named {
+		code := bareUID(id.Text("value"))
+		if isUID(id) {
+			keys = append(keys, space.key(formCode, code))
+		} else if code != "" {
+			keys = append(keys, space.key(formSystemCode, id.Text("system"), code))
+		}
+	}
+	return keys
+}
+
 // refersTo is the param of the rows that tell where the references lead which no
 // search parameter covers, such as ServiceRequest.supportingInfo, and which Binary
-// an address means. It is no search parameter: only deletes look at it (delete.go).
+// an address means. It is no search parameter: only deletes and the blinding look at it (delete.go, blind.go).
 const refersTo = "$other"
 
 func (x *index) addOthers(n *Node) {

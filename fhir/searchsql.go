@@ -43,13 +43,17 @@ func hidesOriginals(actor access.Actor) bool {
 // revealed yet, with all that belongs to them. A case that ended unread hides
 // nothing. Who has seen the original in another case goes on seeing it: its
 // reader, and (decides) whoever adjudicates and supervises; matching keeps them
-// off the new case.
+// off the new case. What another case came to run on is there for its reader.
 const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
 			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
 			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL
 			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+			  AND NOT EXISTS (
+				SELECT FROM case_file own
+				WHERE own.tenant_id = o.tenant_id AND own.case_id <> o.case_id
+				  AND (o.type = 'ServiceRequest' AND own.service_request_id = o.id OR o.type = 'Task' AND own.task_id = o.id))
 			  AND NOT EXISTS (
 				SELECT FROM case_original other
 				JOIN case_file seen ON seen.tenant_id = other.tenant_id AND seen.case_id = other.case_id

@@ -62,6 +62,21 @@ func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patientID string) ([]uuid.UU
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
+// CasesReadingTx returns the blinded cases before the reveal, or on hold, of any of
+// these studies, by the id here or by Study Instance UID.
+func CasesReadingTx(ctx context.Context, tx pgx.Tx, studies, uids []string) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT case_id
+		FROM case_file
+		WHERE (study_id = ANY (@studies) OR study_uid = ANY (@uids))
+		  AND protocol = 'blinded' AND revealed_at IS NULL AND state = ANY (@open)`,
+		pgx.NamedArgs{"studies": studies, "uids": uids, "open": join(beforeAcceptance, beforeReveal, in(OnHold))})
+	if err != nil {
+		return nil, fmt.Errorf("cases of a study: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
 // lockCase is CaseByIDTx that holds the row until the transaction ends.
 func lockCase(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Case, error) {
 	return queryCase(ctx, tx, `case_id = $1 FOR UPDATE`, id)
