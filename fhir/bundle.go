@@ -197,7 +197,7 @@ func patchOf(n *Node) (patch, error) {
 	case n.Type() != "Binary" || mediaType(n.Text("contentType")) != patchFormats[0]:
 		return nil, fault.New(fault.MediaType, "the resource of a PATCH is a Binary with contentType %s, or Parameters", patchFormats[0])
 	}
-	body, err := base64.StdEncoding.DecodeString(n.Text("data"))
+	body, err := base64.StdEncoding.DecodeString(packedBase64(n.Text("data")))
 	if err != nil {
 		return nil, fault.New(fault.Value, "the data of the Binary are not base64")
 	}

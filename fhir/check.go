@@ -13,9 +13,9 @@ import (
 // maxIssues is how many things to mend one answer lists.
 const maxIssues = 20
 
-// checker walks a tree beside the shapes of its types. It finds what google/fhir
-// lets pass (names in another case, an object in place of a string, dangling
-// fragments, unsafe narrative), and keeps the resources that were without fault.
+// checker walks a tree beside the shapes of its types and tells all that it finds:
+// names, kinds and formats of values, required elements, where references lead,
+// unsafe narrative. It keeps the resources that were without fault.
 type checker struct {
 	at       path
 	issues   []fault.Issue
@@ -47,9 +47,12 @@ func (c *checker) add(kind fault.Kind, format string, args ...any) {
 }
 
 // addBelow says what is wrong with the value of one element of the object.
-func (c *checker) addBelow(name, problem string) {
+func (c *checker) addBelow(name, problem string) { c.addOf(fault.Value, name, "%s", problem) }
+
+// addOf is add about a member of the object at hand.
+func (c *checker) addOf(kind fault.Kind, name, format string, args ...any) {
 	c.at = append(c.at, segment{name: name, index: -1})
-	c.add(fault.Value, "%s", problem)
+	c.add(kind, format, args...)
 	c.at = c.at[:len(c.at)-1]
 }
 
@@ -69,7 +72,7 @@ func (c *checker) resource(n *Node, in *scope) {
 	}
 	before := len(c.issues)
 	if !in.inContained {
-		in.ids, in.used = containedIDs(n), map[string]bool{}
+		in.ids, in.used = containedTypes(n), map[string]bool{}
 	}
 	c.object(n, s, in)
 	if !in.inContained {
@@ -92,11 +95,12 @@ func (c *checker) referred(n *Node, in *scope) {
 	}
 }
 
-func containedIDs(n *Node) map[string]bool {
+// containedTypes are the types of the contained resources, by their ids.
+func containedTypes(n *Node) map[string]string {
 	contained := n.Get("contained").Items()
-	ids := make(map[string]bool, len(contained))
+	ids := make(map[string]string, len(contained))
 	for _, resource := range contained {
-		ids[resource.Text("id")] = true
+		ids[resource.Text("id")] = resource.Type()
 	}
 	delete(ids, "")
 	return ids
@@ -123,7 +127,22 @@ func (c *checker) object(n *Node, s *shape, in *scope) {
 	if !s.resource && onlyID(n) && s.name != "Element" {
 		c.add(fault.Invariant, "an id alone is no content: add a value, or leave the element out (ele-1)")
 	}
+	c.missing(n, s)
 	c.rule(n, s, in)
+}
+
+// missing tells the required elements that are not there under any spelling:
+// one of a name in another case is told of already.
+func (c *checker) missing(n *Node, s *shape) {
+	for _, name := range s.required {
+		there := slices.ContainsFunc(n.members, func(m member) bool {
+			e := s.elements[m.name]
+			return e != nil && e.name == name || strings.EqualFold(strings.TrimPrefix(m.name, "_"), name)
+		})
+		if !there {
+			c.addOf(fault.Required, name, "this element is required: add it")
+		}
+	}
 }
 
 // onlyID tells an object that has nothing but an id.
@@ -142,7 +161,7 @@ func (c *checker) unknown(name string, s *shape) {
 	}
 	for known := range s.elements {
 		if strings.EqualFold(known, name) {
-			c.addAt(known, "names are written in exactly one case: write %s", known)
+			c.addOf(fault.Structure, known, "names are written in exactly one case: write %s", known)
 			return
 		}
 	}
@@ -151,14 +170,7 @@ func (c *checker) unknown(name string, s *shape) {
 		c.add(fault.Structure, remedy, s.name, "an element with this name")
 		return
 	}
-	c.addAt(name, remedy, s.name, name)
-}
-
-// addAt is add about a member of the object at hand.
-func (c *checker) addAt(name, format string, args ...any) {
-	c.at = append(c.at, segment{name: name, index: -1})
-	c.add(fault.Structure, format, args...)
-	c.at = c.at[:len(c.at)-1]
+	c.addOf(fault.Structure, name, remedy, s.name, name)
 }
 
 func orMore(choices []string) string {
@@ -178,6 +190,8 @@ func (c *checker) choice(before []member, name string, e *element, s *shape) {
 		}
 	}
 }
+
+const nullInArray = "null is no value: leave it out of the array"
 
 func (c *checker) member(n *Node, m member, e *element, in *scope) {
 	if m.value.IsArray() != e.list {
@@ -208,7 +222,7 @@ func (c *checker) member(n *Node, m member, e *element, in *scope) {
 			c.item(item, e, in)
 			c.companion(item, nth(twin, i), e)
 		} else if e.primitive == "" || !twin.IsArray() || twin.items[i].IsNull() {
-			c.add(fault.Structure, "null is no value: leave it out of the array")
+			c.add(fault.Structure, nullInArray)
 		}
 		if c.full() {
 			return
@@ -239,6 +253,9 @@ func (c *checker) item(v *Node, e *element, in *scope) {
 		c.primitive(v, e, in)
 	case v.IsObject():
 		c.object(v, e.shape(), in)
+		if e.shape().name == "Reference" {
+			c.leads(v, e, in)
+		}
 		c.hold(v, e.invariants)
 		if e.concepts != nil && !e.concepts.Has(v) {
 			c.add(fault.CodeInvalid, "one of its codings must be a code of %s: %s", e.concepts[0].System, e.concepts.list())
@@ -299,8 +316,37 @@ func (c *checker) primitive(v *Node, e *element, in *scope) {
 	case e.primitive == "Xhtml":
 		problem = narrativeProblem(v.text)
 	}
+	if f, ok := formats[e.primitive]; ok && problem == "" && e.codes == nil && !f.fits(v.text) {
+		problem = f.text
+	}
 	if problem != "" {
 		c.add(kind, "%s", problem)
+	}
+}
+
+// leads checks that a Reference leads to a type that it may lead to, and that its
+// type says the same as its reference. FHIR R4 references.html#Reference
+func (c *checker) leads(v *Node, e *element, in *scope) {
+	text, told := v.Text("reference"), strings.TrimPrefix(v.Text("type"), coreProfiles)
+	typ := parseReference(text).typ
+	if fragment, ok := strings.CutPrefix(text, "#"); ok {
+		typ = in.ids[fragment]
+	}
+	if resourceTypes()[typ] == nil {
+		typ = "" // an address that only looks like one of a FHIR server
+	}
+	switch {
+	case told != "" && scheme(told) == "" && resourceTypes()[told] == nil:
+		c.addBelow("type", "no resource of FHIR R4 is of this type: write it in exactly this case, as Patient")
+		return
+	case told != "" && typ != "" && scheme(told) == "" && told != typ:
+		c.addBelow("type", "type and reference name different types: mend one, or leave type out")
+		return
+	case typ == "" && scheme(told) == "":
+		typ = told
+	}
+	if typ != "" && len(e.targets) > 0 && !slices.Contains(e.targets, typ) {
+		c.add(fault.Value, "this may refer to %s only", strings.Join(e.targets, " or "))
 	}
 }
 

@@ -15,12 +15,19 @@ import (
 // what is not FHIR with a *fault.Error of up to maxIssues issues. Each names the
 // element by a FHIRPath expression, says what to do, and repeats no value of the body.
 func Decode(body []byte, wantType string) (*Node, error) {
-	n, err := Parse(body, documentLimits)
+	n, issues, err := parse(body, documentLimits)
 	if err != nil {
 		return nil, err
 	}
-	if err := check(n); err != nil {
-		return nil, err
+	c := &checker{}
+	c.all(n)
+	for _, found := range c.issues {
+		if found.Kind != fault.Required && found.Text != nullInArray || !toldOf(issues, found.Expression) {
+			issues = append(issues, found)
+		}
+	}
+	if len(issues) > 0 {
+		return nil, &fault.Error{Issues: issues[:min(len(issues), maxIssues)]}
 	}
 	if wantType != "" && n.Type() != wantType {
 		return nil, fault.At(fault.Structure, n.Type()+".resourceType", "the body is a %s, but this address takes a %s", n.Type(), wantType)
@@ -28,19 +35,17 @@ func Decode(body []byte, wantType string) (*Node, error) {
 	return n, nil
 }
 
+// toldOf: that there is no value at the element, or at one in it, is said already.
+func toldOf(issues []fault.Issue, expression string) bool {
+	return slices.ContainsFunc(issues, func(i fault.Issue) bool {
+		return i.Expression == expression || strings.HasPrefix(i.Expression, expression+".")
+	})
+}
+
 // Validate checks a tree that the program built or changed, as Decode checks a body.
 func Validate(n *Node) error {
 	_, err := Decode(n.Bytes(), "")
 	return err
-}
-
-func check(n *Node) error {
-	c := &checker{}
-	c.all(n)
-	if len(c.issues) > 0 {
-		return &fault.Error{Issues: c.issues[:min(len(c.issues), maxIssues)]}
-	}
-	return nil
 }
 
 // all is everything that FHIR R4 itself demands of a resource.
@@ -62,14 +67,14 @@ var unmarshaller = sync.OnceValue(func() *jsonformat.Unmarshaller {
 	return u
 })
 
-// unmarshalIssues is what google/fhir finds in one resource: values of primitives,
-// required elements, the types that references may have.
+// unmarshalIssues is what google/fhir finds in one resource where the checker found
+// nothing: a second line, by other hands.
 //
 // Resources within it are checked by themselves: google/fhir does not validate
 // contained resources, and reads Parameters.parameter.resource not at all.
 func unmarshalIssues(l located) []fault.Issue {
 	r := &reporter{located: l}
-	if _, err := unmarshaller().UnmarshalWithErrorReporter(alone(l.resource).Bytes(), r); err != nil {
+	if _, err := unmarshaller().UnmarshalWithErrorReporter(alone(l.resource, resourceShape(l.resource.Type())).Bytes(), r); err != nil {
 		r.report(err)
 	}
 	return r.issues
@@ -106,37 +111,7 @@ func (r *reporter) issue(at, details string) fault.Issue {
 	if name, ok := strings.CutPrefix(details, "missing required field "); ok {
 		return fault.Issue{Kind: fault.Required, Expression: expression + "." + strings.Trim(name, `"`), Text: "this element is required: add it"}
 	}
-	if targets, ok := strings.CutPrefix(details, "invalid reference to a "); ok {
-		_, want, _ := strings.Cut(targets, ", want ")
-		return fault.Issue{Kind: fault.Value, Expression: expression, Text: "this may refer to " + strings.ReplaceAll(want, ", ", " or ") + " only"}
-	}
-	for _, row := range advice {
-		if strings.Contains(strings.ToLower(details), row.details) {
-			return fault.Issue{Kind: fault.Value, Expression: expression, Text: row.text}
-		}
-	}
 	return fault.Issue{Kind: fault.Value, Expression: expression, Text: "not a valid value of this element: compare it with its definition in FHIR R4"}
-}
-
-// advice: what to do about each of google/fhir's complaints. The first row that fits counts.
-var advice = []struct{ details, text string }{
-	{"datetime", "write a date that exists, as YYYY, YYYY-MM, YYYY-MM-DD, or YYYY-MM-DDThh:mm:ss with Z or an offset as +02:00"},
-	{"date", "write a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD"},
-	{"instant", "write a time that exists, as YYYY-MM-DDThh:mm:ss with Z or an offset as +02:00"},
-	{"time", "write a time of day, as hh:mm:ss"},
-	{"binary", "write the content in base64, with padding"},
-	{"positive integer", "write a whole number from 1 to 2147483647"},
-	{"non-negative integer", "write a whole number from 0 to 2147483647"},
-	{"integer", "write a whole number from -2147483648 to 2147483647"},
-	{"decimal", "write a decimal number"},
-	{"invalid id format", "an id has 1 to 64 letters, digits, dots and hyphens"},
-	{"invalid oid format", "an OID is written urn:oid: and numbers between dots, without leading zeros"},
-	{"invalid uuid format", "a UUID is written urn:uuid: and 36 characters in lower case"},
-	{"invalid code format", "a code has no blanks at its ends, and single spaces within"},
-	{"maximum size", "a string is at most 1 MB long: send an Attachment"},
-	{"invalid uri", "not a valid URI: percent-encode what needs it"},
-	{"invalid url", "not a valid URL: percent-encode what needs it"},
-	{"invalid canonical", "not a valid URL: percent-encode what needs it"},
 }
 
 // expression turns google/fhir's path below a resource into FHIRPath. While it reads
@@ -176,25 +151,48 @@ func cutIndex(name string) (string, int) {
 	return name, index
 }
 
-// alone is n without the resources in it, and without the gaps in arrays of
-// primitives, which google/fhir takes for dates and codes of no value.
-func alone(n *Node) *Node {
+// alone is n without the resources in it, and without what google/fhir does not
+// read: gaps in arrays of primitives, which it takes for dates and codes of no
+// value, leap seconds, and base64 in lines.
+func alone(n *Node, in *shape) *Node {
 	c := &Node{kind: n.kind, text: n.text}
 	for _, m := range n.members {
 		twin := n.member(strings.TrimPrefix(m.name, "_"))
+		var e *element
+		if in != nil {
+			e = in.elements[m.name]
+		}
 		switch {
 		case m.name == "contained", m.name == "resource" && m.value.Type() != "":
 		case hasGap(m.value) && m.name[0] == '_', m.name[0] == '_' && hasGap(twin):
 		default:
-			c.members = append(c.members, member{m.name, alone(m.value)})
-		}
-	}
-	for _, item := range n.items {
-		if !item.IsNull() {
-			c.items = append(c.items, alone(item))
+			c.members = append(c.members, member{m.name, aloneIn(m.value, e)})
 		}
 	}
 	return c
+}
+
+func aloneIn(n *Node, e *element) *Node {
+	switch {
+	case n.IsArray():
+		c := &Node{kind: n.kind}
+		for _, item := range n.items {
+			if !item.IsNull() {
+				c.items = append(c.items, aloneIn(item, e))
+			}
+		}
+		return c
+	case n.IsObject() && e != nil:
+		return alone(n, e.shape())
+	case n.IsObject():
+		return alone(n, nil)
+	case n.IsString() && e != nil && e.primitive == "Base64Binary":
+		return String(packedBase64(n.text))
+	case n.IsString() && e != nil && (e.primitive == "DateTime" || e.primitive == "Instant" || e.primitive == "Time"):
+		text, _ := withoutLeap(n.text)
+		return String(text)
+	}
+	return n
 }
 
 func hasGap(n *Node) bool {

@@ -22,6 +22,7 @@ type shape struct {
 	resource bool
 	elements map[string]*element // also valueString for value[x], and _birthDate
 	choices  map[string][]string // value: valueBase64Binary, valueBoolean, ...
+	required []string            // names of elements that must be there
 
 	invariants []invariant
 }
@@ -104,6 +105,9 @@ func newShape(message protoreflect.MessageDescriptor) *shape {
 	fields := message.Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
+		if proto.GetExtension(field.Options(), apb.E_ValidationRequirement) == apb.Requirement_REQUIRED_BY_FHIR {
+			s.required = append(s.required, field.JSONName())
+		}
 		switch {
 		case field.Message() == nil:
 		case field.ContainingOneof() != nil && field.Name() != "uri":

@@ -71,7 +71,7 @@ func (a *errand) carry(n *Node) error {
 		a.header.Set("Content-Type", "application/x-www-form-urlencoded")
 	case n == nil:
 	case a.method == http.MethodPatch && n.Type() == "Binary":
-		body, err := base64.StdEncoding.DecodeString(n.Text("data"))
+		body, err := base64.StdEncoding.DecodeString(packedBase64(n.Text("data")))
 		if err != nil {
 			return fault.At(fault.Value, a.at+".resource.data", "the data of the Binary are not base64")
 		}

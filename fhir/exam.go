@@ -102,7 +102,11 @@ func number(n *Node) int {
 // moment reads a dateTime that has a time; one of a day or less is not a
 // moment, and is not made one.
 func moment(text string) (time.Time, bool) {
-	at, err := time.Parse(time.RFC3339, text)
+	before, leap := withoutLeap(text)
+	at, err := time.Parse(time.RFC3339, before)
+	if leap {
+		at = at.Add(time.Second)
+	}
 	return at, err == nil
 }
 

@@ -32,24 +32,41 @@ const longestNumber = 40
 // FHIR R4 json.html: no name twice, nothing empty, null only in arrays (where it
 // keeps the place of a primitive that has but extensions).
 func Parse(body []byte, limits Limits) (*Node, error) {
-	s := &scanner{body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body)), limits: limits.orDefault()}
-	switch {
-	case len(bytes.TrimSpace(body)) == 0:
-		return nil, fault.New(fault.Structure, "the body is empty: send one FHIR resource as JSON")
-	case bytes.HasPrefix(body, []byte("\xEF\xBB\xBF")):
-		return nil, fault.New(fault.Structure, "the body begins with a byte order mark: send UTF-8 without one")
+	n, empty, err := parse(body, limits)
+	if err == nil && len(empty) > 0 {
+		err = &fault.Error{Issues: empty[:min(len(empty), maxIssues)]}
 	}
-	if kind := s.dec.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
-		return nil, fault.New(fault.Structure, "the body must be one JSON object with a resourceType")
-	}
-	n, err := s.value(false)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, s.fault(fault.Structure, "something follows the resource: send one resource and nothing else")
-	}
 	return n, nil
+}
+
+// parse is Parse for those who tell everything that is wrong: what is no value
+// (empty, null, a text with control characters) it leaves out of the tree, and
+// returns beside it.
+func parse(body []byte, limits Limits) (*Node, []fault.Issue, error) {
+	s := &scanner{body: body, dec: jsontext.NewDecoder(bytes.NewBuffer(body)), limits: limits.orDefault()}
+	switch {
+	case len(bytes.TrimSpace(body)) == 0:
+		return nil, nil, fault.New(fault.Structure, "the body is empty: send one FHIR resource as JSON")
+	case bytes.HasPrefix(body, []byte("\xEF\xBB\xBF")):
+		return nil, nil, fault.New(fault.Structure, "the body begins with a byte order mark: send UTF-8 without one")
+	}
+	if kind := s.dec.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
+		return nil, nil, fault.New(fault.Structure, "the body must be one JSON object with a resourceType")
+	}
+	n, err := s.value(false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := s.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, nil, s.fault(fault.Structure, "something follows the resource: send one resource and nothing else")
+	}
+	if n.IsNull() { // nothing in it has a value
+		return nil, nil, &fault.Error{Issues: s.empty[:min(len(s.empty), maxIssues)]}
+	}
+	return n, s.empty, nil
 }
 
 func (l Limits) orDefault() Limits {
@@ -72,6 +89,23 @@ type scanner struct {
 	values int
 	open   []opened // the objects that are not closed yet, outermost first
 	slab   []Node   // nodes are made a few at a time
+
+	empty []fault.Issue // what is no value, and is left out
+}
+
+// none notes that something is no value, and stands for it in the tree. Beyond
+// mostIssues it gives up.
+func (s *scanner) none(format string, args ...any) (*Node, error) {
+	return s.noneOf(fault.Structure, format, args...)
+}
+
+func (s *scanner) noneOf(kind fault.Kind, format string, args ...any) (*Node, error) {
+	issue := s.issue(kind, s.dec.InputOffset(), fmt.Sprintf(format, args...))
+	if len(s.empty) == mostIssues {
+		return nil, &fault.Error{Issues: s.empty[:maxIssues]}
+	}
+	s.empty = append(s.empty, issue)
+	return s.node(nullNode, ""), nil
 }
 
 // opened is one object on the way to where the scanner is.
@@ -105,7 +139,7 @@ func (s *scanner) value(inArray bool) (*Node, error) {
 	case inArray:
 		return s.node(nullNode, ""), nil
 	}
-	return nil, s.fault(fault.Structure, "null is no value: leave the element out")
+	return s.none("null is no value: leave the element out")
 }
 
 func (s *scanner) node(kind nodeKind, text string) *Node {
@@ -119,7 +153,7 @@ func (s *scanner) node(kind nodeKind, text string) *Node {
 }
 
 func (s *scanner) object() (*Node, error) {
-	n := s.node(objectNode, "")
+	n, before := s.node(objectNode, ""), len(s.empty)
 	if len(s.open) == s.limits.Depth {
 		return nil, s.fault(fault.TooLarge, "elements are nested more than %d levels deep: flatten them", s.limits.Depth)
 	}
@@ -139,20 +173,25 @@ func (s *scanner) object() (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.members = append(n.members, member{name, child})
+		if !child.IsNull() {
+			n.members = append(n.members, member{name, child})
+		}
 		s.at().name = ""
 	}
 	if _, err := s.dec.ReadToken(); err != nil {
 		return nil, s.syntax(err)
 	}
-	if len(n.members) == 0 {
-		return nil, s.fault(fault.Structure, "an empty object is no value: leave the element out")
+	switch {
+	case len(n.members) > 0:
+		return n, nil
+	case len(s.empty) > before: // it had members, which were told of
+		return s.node(nullNode, ""), nil
 	}
-	return n, nil
+	return s.none("an empty object is no value: leave the element out")
 }
 
 func (s *scanner) array() (*Node, error) {
-	n := s.node(arrayNode, "")
+	n, before := s.node(arrayNode, ""), len(s.empty)
 	gaps := 0
 	for s.dec.PeekKind() != ']' {
 		s.place(len(n.items))
@@ -169,18 +208,21 @@ func (s *scanner) array() (*Node, error) {
 	if _, err := s.dec.ReadToken(); err != nil {
 		return nil, s.syntax(err)
 	}
-	if gaps == len(n.items) {
-		return nil, s.fault(fault.Structure, "an empty array, or one of nulls only, is no value: leave the element out")
+	switch {
+	case gaps < len(n.items):
+		return n, nil
+	case len(s.empty) > before:
+		return s.node(nullNode, ""), nil
 	}
-	return n, nil
+	return s.none("an empty array, or one of nulls only, is no value: leave the element out")
 }
 
 func (s *scanner) text(text string) (*Node, error) {
 	if text == "" {
-		return nil, s.fault(fault.Structure, "an empty string is no value: leave the element out")
+		return s.none("an empty string is no value: leave the element out")
 	}
 	if strings.IndexFunc(text, isForbidden) >= 0 {
-		return nil, s.fault(fault.Value, "the text has a control character: only tab, line feed and carriage return are allowed")
+		return s.noneOf(fault.Value, "the text has a control character: only tab, line feed and carriage return are allowed")
 	}
 	return s.node(stringNode, text), nil
 }
@@ -190,10 +232,10 @@ func isForbidden(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r !=
 
 func (s *scanner) number(text string) (*Node, error) {
 	if len(text) > longestNumber {
-		return nil, s.fault(fault.Value, "the number is longer than %d characters: round it", longestNumber)
+		return s.noneOf(fault.Value, "the number is longer than %d characters: round it", longestNumber)
 	}
 	if _, exponent, ok := strings.Cut(strings.ToLower(text), "e"); ok && len(strings.TrimLeft(exponent, "+-0")) > 3 {
-		return nil, s.fault(fault.Value, "the exponent of the number is beyond 999")
+		return s.noneOf(fault.Value, "the exponent of the number is beyond 999")
 	}
 	return s.node(numberNode, text), nil
 }
@@ -233,10 +275,14 @@ func (s *scanner) fault(kind fault.Kind, format string, args ...any) error {
 }
 
 func (s *scanner) faultAt(kind fault.Kind, offset int64, text string) error {
+	return &fault.Error{Issues: []fault.Issue{s.issue(kind, offset, text)}}
+}
+
+func (s *scanner) issue(kind fault.Kind, offset int64, text string) fault.Issue {
 	before := s.body[:min(int(offset), len(s.body))]
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := len(before) - bytes.LastIndexByte(before, '\n')
-	return fault.At(kind, s.expression(), "%s (line %d, column %d)", text, line, column)
+	return fault.Issue{Kind: kind, Expression: s.expression(), Text: fmt.Sprintf("%s (line %d, column %d)", text, line, column)}
 }
 
 // expression names the element being read, as far as the names are FHIR's: what is

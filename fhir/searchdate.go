@@ -34,8 +34,12 @@ var dateForms = []struct {
 }
 
 // parseInterval reads a date, dateTime or instant. A date without time zone is
-// read in UTC.
+// read in UTC; a leap second is the second after it, as in PostgreSQL.
 func parseInterval(text string) (interval, bool) {
+	if before, leap := withoutLeap(text); leap {
+		i, ok := parseInterval(before)
+		return interval{at(i.low.Time.Add(time.Second)), at(i.high.Time.Add(time.Second))}, ok
+	}
 	for _, form := range dateForms {
 		t, err := time.Parse(form.layout, text)
 		if err != nil {

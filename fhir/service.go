@@ -93,6 +93,9 @@ func (s *Server) input(c echo.Context, v service) (*Node, error) {
 		}
 		sent, err := Parse(body, documentLimits)
 		switch {
+		case err != nil && v.bare != "": // for $validate everything else too
+			_, err = s.decode(c.Request().Context(), body, "")
+			return nil, err
 		case err != nil:
 			return nil, err
 		case sent.Type() == "Parameters":

@@ -45,11 +45,11 @@ func scheme(text string) string {
 
 // scope is what a reference may point at from where it stands.
 type scope struct {
-	inContained bool            // the resource is itself contained
-	id          string          // and this is its id
-	ids         map[string]bool // of the contained resources of the same container
-	used        map[string]bool // of them, those that somebody refers to, and those that refer to their container
-	transaction bool            // conditional references are allowed
+	inContained bool              // the resource is itself contained
+	id          string            // and this is its id
+	ids         map[string]string // of the contained resources of the same container, and their types
+	used        map[string]bool   // of them, those that somebody refers to, and those that refer to their container
+	transaction bool              // conditional references are allowed
 }
 
 // use notes that something refers to a contained resource, or from one to its
@@ -69,7 +69,7 @@ func (in *scope) use(text string) {
 // FHIR R4 references.html#literal, and http.html#transaction for Patient?identifier=...
 func referenceProblem(text string, in *scope) string {
 	if fragment, ok := strings.CutPrefix(text, "#"); ok {
-		if in.ids[fragment] || fragment == "" && in.inContained {
+		if in.ids[fragment] != "" || fragment == "" && in.inContained {
 			return ""
 		}
 		return "no contained resource has this id: add it to contained, or refer to a resource of its own (ref-1)"

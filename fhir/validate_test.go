@@ -46,6 +46,8 @@ func TestValidateTellsEverythingAndKeepsNothing(t *testing.T) {
 		{"a claim of others", "ServiceRequest/$validate", strings.Replace(narrated, `"https://overread.org/fhir/StructureDefinition/second-opinion-request"`, `"http://a/b"`, 1), "information informational ServiceRequest.meta.profile"},
 		{"another type", "Patient/$validate", narrated, "error structure ServiceRequest.resourceType"},
 		{"no type", "Patient/$validate", `{"resourceType":"Patience"}`, "error structure"},
+		{"values of three kinds", "Patient/$validate", `{"resourceType":"Patient","gender":"q","birthDate":"x","contact":[{"organization":{"reference":"Patient/1"}}],"link":[{"type":"refer"}]}`,
+			"error code-invalid Patient.gender\nerror value Patient.birthDate\nerror value Patient.contact[0].organization\nerror required Patient.link[0].other\nwarning invariant Patient"},
 		{"a create", "ServiceRequest/$validate", in(unclaimed, `,{"name":"mode","valueCode":"create"}`), "information informational"},
 		{"a create that refers to nobody", "ServiceRequest/$validate", in(strings.Replace(narrated, patient, "nobody", 1), `,{"name":"mode","valueCode":"create"}`), "error business-rule ServiceRequest.subject.reference"},
 		{"a create that the hook refuses", "ServiceRequest/$validate", in(strings.Replace(unclaimed, `"urn:placer","value":"1"`, `"urn:placer"`, 1), `,{"name":"mode","valueCode":"create"}`), "error required ServiceRequest.identifier"},
@@ -86,8 +88,18 @@ func TestValidateRefusesWhatItCannotDo(t *testing.T) {
 		{"Patient/$validate", `{"resourceType":"Parameters","parameter":[{"name":"mode","valueCode":"create"}]}`, 400, "required"},
 		{"Patient/none/$validate", "", 404, "not-found"},
 		{"Patient/$validate", `{"resourceType":"Patient"`, 400, "structure"},
+		{"Patient/$validate", `{"resourceType":"Patient","active":null,"gender":"q"}`, 400, "structure"},
 	} {
 		r.post("/fhir/"+c.path, c.body).want(t, c.status, c.code)
+	}
+}
+
+func TestWhatIsNoValueIsToldWithTheRest(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	got := r.post("/fhir/Patient/$validate", `{"resourceType":"Patient","active":null,"gender":"q"}`)
+	if diff := cmp.Diff("error structure Patient.active\nerror code-invalid Patient.gender", got.issueList()); diff != "" {
+		t.Error(diff)
 	}
 }
 
