@@ -401,9 +401,9 @@ func (w *world) annoy(who string, n nuisance) (statuses []int) {
 		if n.path != "" {
 			url += "/" + n.path
 		}
-		r, err := http.NewRequest(n.method, url, strings.NewReader(n.body)) //nolint:noctx // clientHTTP has a time-out
+		r, err := http.NewRequest(n.method, url, strings.NewReader(n.body))
 		if err != nil {
-			r, _ = http.NewRequest(n.method, w.base, strings.NewReader(n.body)) //nolint:noctx // as above
+			r, _ = http.NewRequest(n.method, w.base, strings.NewReader(n.body))
 			r.URL.Opaque = "/fhir/" + n.path
 		}
 		r.Header.Set("Authorization", "Bearer "+canary)

@@ -149,7 +149,7 @@ func TestServeSpeaksTLSAndReadsItsCertificateAgainOnSIGHUP(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	if res.StatusCode != 200 || res.ProtoMajor != 2 || res.Header.Get("Strict-Transport-Security") == "" {
+	if res.StatusCode != http.StatusOK || res.ProtoMajor != 2 || res.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("status %d, %s, %v", res.StatusCode, res.Proto, res.Header)
 	}
 	second := selfSigned(t, cert, key)

@@ -130,6 +130,33 @@ func TestAHandlerMayTakeItsTimeAfterTheBody(t *testing.T) {
 	}
 }
 
+// Nor may the time count for which a handler lets the body lie.
+func TestAHandlerMayTakeItsTimeBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		read := make(chan error, 1)
+		s := httptest.NewUnstartedServer(gate.Bodies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			time.Sleep(300 * time.Millisecond)
+			half := make([]byte, 50_000)
+			_, err := io.ReadFull(r.Body, half)
+			time.Sleep(300 * time.Millisecond)
+			_, rest := io.Copy(io.Discard, r.Body)
+			read <- errors.Join(err, rest)
+		}), gate.Pace{Rate: 10_000_000, Grace: 100 * time.Millisecond}))
+		s.EnableHTTP2 = http2
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		res, err := s.Client().Post(s.URL, "text/plain", strings.NewReader(strings.Repeat("x", 100_000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if err := <-read; err != nil || res.ProtoMajor == 2 != http2 {
+			t.Errorf("%s: %v", res.Proto, err)
+		}
+	}
+}
+
 // authority signs certificates for 127.0.0.1.
 type authority struct {
 	t    *testing.T

@@ -26,43 +26,52 @@ func Bodies(next http.Handler, p Pace) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
-			b := &paced{ReadCloser: r.Body, pace: p, began: time.Now(), control: http.NewResponseController(w)}
-			b.extend() // also for what net/http reads and drops after the handler
-			r.Body = b
+			r.Body = &paced{ReadCloser: r.Body, pace: p, control: http.NewResponseController(w)}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// paced is a body whose read deadline moves with what has come.
+// betweenReads is how long a body may lie there while its handler does
+// something else, or net/http drops what nobody wants.
+const betweenReads = time.Minute
+
+// paced is a body whose read deadline moves with what has come. Only the time
+// that is spent waiting for the client counts.
 type paced struct {
 	io.ReadCloser
 	pace    Pace
-	began   time.Time
+	waited  time.Duration
 	got     int64
 	control *http.ResponseController
 }
 
 func (b *paced) Read(to []byte) (int, error) {
+	began := time.Now()
+	b.until(began.Add(b.allowed() - b.waited))
 	n, err := b.ReadCloser.Read(to)
+	b.waited += time.Since(began)
 	b.got += int64(n)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, &fault.Error{Cause: err, Issues: []fault.Issue{{Kind: fault.TooSlow, Text: "the body came too slowly: send the request again over a better line"}}}
-	case err != nil: // all of it, mostly: the handler may take its time
-		_ = b.control.SetReadDeadline(time.Time{})
+	case err != nil: // all of it, mostly: now the handler may take its time
+		b.until(time.Time{})
 	default:
-		b.extend()
+		b.until(time.Now().Add(betweenReads))
 	}
 	return n, err
 }
 
-// extend sets the deadline of the next read. A connection without deadlines
-// keeps the server's own.
-func (b *paced) extend() {
+// allowed is how long what has come may have taken.
+func (b *paced) allowed() time.Duration {
 	allowed := b.pace.Grace + time.Duration(float64(b.got)/float64(b.pace.Rate)*float64(time.Second))
 	if b.pace.Most > 0 {
 		allowed = min(allowed, b.pace.Most)
 	}
-	_ = b.control.SetReadDeadline(b.began.Add(allowed))
+	return allowed
 }
+
+// until sets the deadline of the connection, or of its stream in HTTP/2. One
+// that has none keeps the server's own.
+func (b *paced) until(deadline time.Time) { _ = b.control.SetReadDeadline(deadline) }

@@ -95,7 +95,7 @@ func Loopback() *Guard {
 
 // Refusal is why a request is not made. Its text names the host, its address
 // and the setting that would allow it, and nothing of path or query.
-type Refusal struct {
+type Refusal struct { //nolint:errname // outbound.Refusal says it; fault.Error is the error that clients read
 	Reason Reason
 	Text   string
 }
