@@ -54,10 +54,17 @@ func (s *Server) transaction(c echo.Context, actor access.Actor, entries []*Node
 	if writes && !slices.Contains(writers, actor.Role) {
 		return fault.New(fault.Forbidden, "the role %s may only read: GET and HEAD", actor.Role)
 	}
+	for _, st := range wanted {
+		if st.ask == nil {
+			if err := st.change.blame(covered(actor, st.change.row.name, permissionOf[writing[st.change.method]])); err != nil {
+				return err
+			}
+		}
+	}
 	prefer := preferredReturn(c)
 	ctx := c.Request().Context()
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
-		return once(ctx, tx, receiptKey(body, prefer), repeatable(wanted), func() ([]byte, error) {
+		return once(ctx, tx, receiptKey(body, prefer, actor.Scopes()), repeatable(wanted), func() ([]byte, error) {
 			return s.carryOut(ctx, tx, actor, wanted, prefer)
 		})
 	})
@@ -90,7 +97,7 @@ func (s *Server) carryOut(ctx context.Context, tx pgx.Tx, actor access.Actor, st
 	size := 0
 	for i, st := range steps {
 		if st.ask == nil {
-			answers[i] = changes[0].answer(prefer)
+			answers[i] = changes[0].answer(prefer, actor)
 			changes = changes[1:]
 			continue
 		}
@@ -207,7 +214,7 @@ func patchOf(n *Node) (patch, error) {
 // answer is what the response to an entry says of a change, FHIR R4
 // http.html#transaction-response: as much as the client prefers, by default no
 // more than where it is.
-func (c *change) answer(prefer string) entryAnswer {
+func (c *change) answer(prefer string, actor access.Actor) entryAnswer {
 	a := entryAnswer{status: c.status()}
 	if c.stored.Version > 0 {
 		a.etag, a.lastModified = c.stored.ETag(), instant(c.stored.LastUpdated)
@@ -216,7 +223,7 @@ func (c *change) answer(prefer string) entryAnswer {
 		a.location = c.stored.Versioned()
 	}
 	switch {
-	case prefer == "representation" && !c.deletes():
+	case prefer == "representation" && !c.deletes() && actor.May(c.row.name, access.Read):
 		a.resource = c.stored.Body
 	case prefer == "OperationOutcome":
 		a.outcome = outcome(issue("information", "informational", map[bool]string{true: "deleted", false: "stored"}[c.deletes()], "", ""))
@@ -224,12 +231,16 @@ func (c *change) answer(prefer string) entryAnswer {
 	return a
 }
 
-// receiptKey is what makes two transactions the same.
-func receiptKey(body []byte, prefer string) []byte {
+// receiptKey is what makes two transactions the same: the answer of the first may
+// have what the scopes of another token do not let read.
+func receiptKey(body []byte, prefer, scopes string) []byte {
 	h := sha256.New()
 	h.Write(body)
 	if prefer != "" && prefer != "minimal" {
 		h.Write([]byte("\x00return=" + prefer))
+	}
+	if scopes != "" {
+		h.Write([]byte("\x00scopes=" + scopes))
 	}
 	return h.Sum(nil)
 }

@@ -204,6 +204,9 @@ func (s *Server) resolveCondition(ctx context.Context, tx pgx.Tx, actor access.A
 // updated in it.
 func (s *Server) match(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, done []*change) (found []Stored, same *change, err error) {
 	q, err := s.parseQuery(ctx, tx, actor.Tenant, c.row, c.condition, false)
+	if err == nil {
+		err = s.mayAsk(actor, q)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -244,6 +247,9 @@ func (s *Server) matchReference(ctx context.Context, tx pgx.Tx, actor access.Act
 		return "", err
 	}
 	q, err := s.parseQuery(ctx, tx, actor.Tenant, row, asked, false)
+	if err == nil {
+		err = s.mayAsk(actor, q)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -57,5 +57,5 @@ func (s *Server) write(c echo.Context, actor access.Actor, wanted change) error 
 	if done.deletes() {
 		return replyDeleted(c, done.stored)
 	}
-	return s.replyWritten(c, done.status(), done.stored)
+	return s.replyWritten(c, done.status(), done.stored, actor.May(done.row.name, access.Read))
 }

@@ -26,13 +26,16 @@ func everythingServices() []service {
 		{name: "everything", id: "patient-everything", base: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
 			does: "Everything about a patient: the Patient, what is in the patient's compartment, the Tasks of the cases, and the " +
 				"practitioners, organisations, places and endpoints that these refer to.",
-			types: []string{"Patient"}, instance: true, by: anybody, gives: "Bundle", takes: patientEverythingTakes, handle: (*Server).patientEverything},
+			types: []string{"Patient"}, instance: true, by: anybody, scope: reading, gives: "Bundle", takes: patientEverythingTakes, handle: (*Server).patientEverything},
 		{name: "everything", id: "task-everything",
 			does: "Everything about a case: its Task, the order, the patient, the study, the original report where the caller may see it, " +
 				"the second opinion, what these refer to, and what was said about them (Provenance, Communication). One Bundle, not paged.",
-			types: []string{"Task"}, instance: true, by: anybody, gives: "Bundle", handle: (*Server).caseEverything},
+			types: []string{"Task"}, instance: true, by: anybody, scope: reading, gives: "Bundle", handle: (*Server).caseEverything},
 	}
 }
+
+// reading is what a service needs that only reads.
+var reading = []access.Permission{access.Read}
 
 var patientEverythingTakes = []parameter{
 	{Name: "start", Type: "date", Doc: "The first day of the care that is asked for. What has no date of care stays in."},
@@ -87,7 +90,7 @@ type chartCursor struct{ typ, id string }
 // patientEverything is Patient/{id}/$everything, FHIR R4
 // patient-operation-everything.html.
 func (s *Server) patientEverything(c echo.Context, actor access.Actor, in *Node) error {
-	q, err := s.readChart(c.Param("id"), in)
+	q, err := s.readChart(actor, c.Param("id"), in)
 	if err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (s *Server) patientEverything(c echo.Context, actor access.Actor, in *Node)
 	return write(c, http.StatusOK, page)
 }
 
-func (s *Server) readChart(patient string, in *Node) (*chart, error) {
+func (s *Server) readChart(actor access.Actor, patient string, in *Node) (*chart, error) {
 	q := &chart{patient: patient, count: 2 * defaultCount, used: url.Values{}}
 	if !idPattern.MatchString(patient) {
 		return nil, notFound()
@@ -132,7 +135,14 @@ func (s *Server) readChart(patient string, in *Node) (*chart, error) {
 	if q.dated && q.care.low.Valid && q.care.high.Valid && !q.care.high.Time.After(q.care.low.Time) {
 		return nil, fault.New(fault.Value, "the end is before the start")
 	}
-	if asked := wantedTypes(q.used["_type"]); asked != nil {
+	asked := wantedTypes(q.used["_type"])
+	for _, typ := range asked {
+		if slices.Contains(q.types, typ) && !actor.May(typ, access.Read) {
+			return nil, beyond(typ, "r")
+		}
+	}
+	q.members, q.support, q.types = readableTypes(actor, q.members), readableTypes(actor, q.support), readableTypes(actor, q.types)
+	if asked != nil {
 		for _, typ := range asked {
 			if !slices.Contains(q.types, typ) {
 				return nil, fault.New(fault.NotSupported, "_type has a type that $everything does not give; it gives: %s", strings.Join(q.types, ", "))

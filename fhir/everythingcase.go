@@ -121,7 +121,7 @@ func (g *gathering) take(ctx context.Context, refs []string) ([]Stored, error) {
 	var types, ids []string
 	for _, ref := range refs {
 		at := parseReference(ref)
-		if row := g.s.resources[at.typ]; g.asked[ref] || row == nil || row.content != nil {
+		if row := g.s.resources[at.typ]; g.asked[ref] || row == nil || row.content != nil || !g.actor.May(at.typ, access.Read) {
 			continue
 		}
 		g.asked[ref] = true

@@ -150,11 +150,12 @@ func (s *Server) reply(c echo.Context, status int, r Stored) error {
 }
 
 // replyWritten answers a create or update: with Location, and with as much of
-// the resource as the client prefers, FHIR R4 http.html#ops.
-func (s *Server) replyWritten(c echo.Context, status int, r Stored) error {
+// the resource as the client prefers, FHIR R4 http.html#ops, and its scopes let read:
+// a patch that changes nothing is no way to read.
+func (s *Server) replyWritten(c echo.Context, status int, r Stored, mayRead bool) error {
 	c.Response().Header().Set("Location", s.baseURL+"/"+r.Versioned())
 	switch {
-	case prefers(c, "return=minimal"):
+	case prefers(c, "return=minimal"), !mayRead && !prefers(c, "return=OperationOutcome"):
 		c.Response().Header().Set("ETag", r.ETag())
 		c.Response().Header().Set("Last-Modified", r.LastUpdated.UTC().Format(http.TimeFormat))
 		return c.NoContent(status)

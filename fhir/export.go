@@ -31,6 +31,7 @@ var exporters = []access.Role{access.Placer, access.Coordinator, access.Auditor,
 func exportServices() []service {
 	row := service{name: "export", by: exporters, handle: (*Server).export}
 	system, patient, group := row, row, row
+	patient.scope, group.scope = []access.Permission{access.Read, access.Search}, reading
 	system.id, system.base, system.system = "export", bulkData+"export", true
 	system.does, system.takes = "Exports what is kept, as files of NDJSON. "+exportHow, exportTakes
 	patient.id, patient.base, patient.types, patient.atType = "patient-export", bulkData+"patient-export", []string{"Patient"}, true
@@ -180,6 +181,10 @@ func (s *Server) exportTypes(actor access.Actor, scope string, asked []string) (
 			return nil, fault.New(fault.NotSupported, "_type has a type that this export does not give; it gives: %s", strings.Join(may, ", "))
 		}
 	}
+	may, err := exported(actor, may, asked)
+	if err != nil {
+		return nil, err
+	}
 	return slices.DeleteFunc(may, func(typ string) bool { return asked != nil && !slices.Contains(asked, typ) }), nil
 }
 
@@ -293,8 +298,9 @@ func exportOf(ctx context.Context, tx pgx.Tx, actor access.Actor, id string) (ex
 		return exportJob{}, fmt.Errorf("read an export: %w", err)
 	}
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[exportJob])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return found, fault.New(fault.NotFound, "there is no such export here, or it has ended, or it is not yours to see")
+	beyond := func(typ string) bool { return !mayExport(actor, typ) } // it was started with more scopes
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && slices.ContainsFunc(found.Types, beyond) {
+		return exportJob{}, fault.New(fault.NotFound, "there is no such export here, or it has ended, or it is not yours to see")
 	}
 	return found, err
 }

@@ -45,9 +45,12 @@ func (s *Server) typeHistory(c echo.Context, actor access.Actor) error {
 func (s *Server) systemHistory(c echo.Context, actor access.Actor) error {
 	h := &history{}
 	for _, name := range s.typeNames {
-		if s.resources[name].allows("history-type") {
+		if s.resources[name].allows("history-type") && actor.May(name, access.Search) {
 			h.types = append(h.types, name)
 		}
+	}
+	if h.types == nil {
+		return beyond("*", "s")
 	}
 	return s.replyHistory(c, actor, h)
 }

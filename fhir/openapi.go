@@ -40,17 +40,41 @@ func (s *Server) openAPIDocument() object {
 		"openapi":      "3.1.0",
 		"info":         object{"title": "Overread FHIR R4", "version": s.version, "description": "Radiology second opinions over FHIR R4 (4.0.1). The CapabilityStatement at /metadata says the same in FHIR's own words, and /docs with examples.", "license": object{"name": "Apache License 2.0", "identifier": "Apache-2.0"}},
 		"servers":      []object{{"url": s.baseURL}},
-		"security":     []object{{"bearer": []string{}}},
+		"security":     s.openAPISecurity(),
 		"externalDocs": object{"description": "The same for people, with examples", "url": s.baseURL + "/docs"},
 		"tags":         append([]object{{"name": "system", "description": "The server as a whole."}}, tags...),
 		"paths":        a.paths,
 		"components": object{
-			"securitySchemes": object{"bearer": object{"type": "http", "scheme": "bearer", "description": s.securityStatement().Text("description")}},
+			"securitySchemes": s.openAPISchemes(),
 			"schemas":         s.openAPISchemas(),
 			"responses":       openAPIErrors(),
 			"parameters":      openAPIParameters(),
 		},
 	}
+}
+
+// openAPISchemes are the ways to a token: from the operator, and from the token
+// endpoint where systems may go there by themselves.
+func (s *Server) openAPISchemes() object {
+	schemes := object{"bearer": object{"type": "http", "scheme": "bearer", "description": s.securityStatement().Text("description")}}
+	if s.forSystems() {
+		schemes["smart"] = object{"type": "oauth2", "description": "SMART Backend Services: private_key_jwt, see .well-known/smart-configuration.",
+			"flows": object{"clientCredentials": object{"tokenUrl": s.smart.Token, "scopes": object{
+				"system/*.cruds": "create, read, update, delete and search all types; also for one type, and with fewer letters in this order"}}}}
+	}
+	return schemes
+}
+
+func (s *Server) openAPISecurity() []object {
+	ways := []object{{"bearer": []string{}}}
+	if s.forSystems() {
+		ways = append(ways, object{"smart": []string{}})
+	}
+	return ways
+}
+
+func (s *Server) forSystems() bool {
+	return s.smart != nil && slices.Contains(s.smart.grants, "client_credentials")
 }
 
 // openAPIWriter collects the paths of the document.

@@ -40,6 +40,9 @@ func (s *Server) operate(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	if !actor.May("Task", access.Read) {
+		task.Body = outcome(issue("information", "informational", "done; the scopes of this token do not let it read the Task", "", "")).Bytes()
+	}
 	return s.reply(c, http.StatusOK, task)
 }
 

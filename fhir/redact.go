@@ -65,10 +65,13 @@ func dropUnused(n *Node) {
 	}
 }
 
-// mayAsk refuses a search that would tell a reader what is redacted, wherever on
-// its way it asks.
+// mayAsk refuses a search that would tell a reader what is redacted, or that goes
+// over a type which the scopes do not cover, wherever on its way it asks.
 func (s *Server) mayAsk(actor access.Actor, q *query) error {
 	if err := s.mayRead(actor, q.row); err != nil {
+		return err
+	}
+	if err := covered(actor, q.row.name, access.Search); err != nil {
 		return err
 	}
 	for _, c := range q.criteria {

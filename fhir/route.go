@@ -115,6 +115,9 @@ func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error
 		if !slices.Contains(r.by, actor.Role) {
 			return fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
 		}
+		if err := s.inScope(c, r, actor); err != nil {
+			return err
+		}
 		return r.handle(c, actor)
 	}
 }

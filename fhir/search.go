@@ -43,7 +43,7 @@ func (s *Server) searchCompartment(c echo.Context, actor access.Actor) error {
 		return err
 	}
 	if member == "*" {
-		if queries, err = s.ofTypes(c, queries); err != nil {
+		if queries, err = s.ofTypes(c, actor, queries); err != nil {
 			return err
 		}
 	}
@@ -55,16 +55,19 @@ func (s *Server) typesAsked(c echo.Context, actor access.Actor) ([]*query, error
 	var queries []*query
 	for _, name := range s.typeNames {
 		row := s.resources[name]
-		if row.allows("search-type") && s.mayRead(actor, row) == nil {
+		if row.allows("search-type") && s.mayRead(actor, row) == nil && actor.May(name, access.Search) {
 			queries = append(queries, &query{row: row, tenant: actor.Tenant})
 		}
 	}
-	return s.ofTypes(c, queries)
+	if len(queries) == 0 {
+		return nil, beyond("*", "s")
+	}
+	return s.ofTypes(c, actor, queries)
 }
 
 // ofTypes are those of the queries whose types are named by _type, FHIR R4
 // search.html#all; all of them where it is not given.
-func (s *Server) ofTypes(c echo.Context, queries []*query) ([]*query, error) {
+func (s *Server) ofTypes(c echo.Context, actor access.Actor, queries []*query) ([]*query, error) {
 	asked, err := s.asked(c)
 	if err != nil || !asked.Has("_type") {
 		return queries, err
@@ -72,6 +75,9 @@ func (s *Server) ofTypes(c echo.Context, queries []*query) ([]*query, error) {
 	var chosen []*query
 	for name := range strings.SplitSeq(strings.Join(asked["_type"], ","), ",") {
 		i := slices.IndexFunc(queries, func(q *query) bool { return q.row.name == name })
+		if i < 0 && s.resources[name] != nil && !actor.May(name, access.Search) {
+			return nil, beyond(name, "s")
+		}
 		if i < 0 {
 			return nil, fault.New(fault.NotSupported, "_type names a type that cannot be searched here; it can be: %s", strings.Join(column(queries, func(q *query) string { return q.row.name }), ", "))
 		}

@@ -40,6 +40,9 @@ func (s *Server) compartmentOf(actor access.Actor, owner, id, typ string) ([]*qu
 			queries = append(queries, q)
 		}
 	}
+	if len(queries) == 0 && typ == "*" {
+		return nil, beyond("*", "s")
+	}
 	if len(queries) == 0 {
 		return nil, fault.New(fault.NotFound, "this type is in no compartment of a %s, or is not served; use one of %s, or *", owner, strings.Join(types, ", "))
 	}

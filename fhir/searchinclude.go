@@ -108,6 +108,9 @@ func (s *Server) includePairs(actor access.Actor, i include) ([]paramOf, error) 
 			if p.kind != "reference" || i.param != "" && i.param != p.name || i.param == "" && p.name != p.key {
 				continue
 			}
+			if i.back && !actor.May(typ, access.Search) {
+				continue // left out without a word
+			}
 			err := s.mayUse(actor, row, p.key)
 			if err != nil && i.param != "" {
 				return nil, err
@@ -117,7 +120,7 @@ func (s *Server) includePairs(actor access.Actor, i include) ([]paramOf, error) 
 			}
 		}
 	}
-	if i.param != "" && len(pairs) == 0 {
+	if i.param != "" && len(pairs) == 0 && (!i.back || actor.May(i.source, access.Search)) {
 		return nil, fault.New(fault.NotSupported, "%s has no reference parameter of this name to include by; it has: %s",
 			i.source, strings.Join(s.resources[i.source].references(), ", "))
 	}
@@ -219,7 +222,7 @@ func (s *Server) leadingTo(actor access.Actor, i include, r Stored) []referenceR
 		return nil
 	}
 	return slices.DeleteFunc(indexOf(actor.Tenant, s.resources[r.Type], n).references, func(to referenceRow) bool {
-		return i.target != "" && i.target != to.typ || !slices.Contains(i.pairs, paramOf{r.Type, to.param})
+		return !actor.May(to.typ, access.Read) || i.target != "" && i.target != to.typ || !slices.Contains(i.pairs, paramOf{r.Type, to.param})
 	})
 }
 

@@ -158,7 +158,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/fhir/:type", writers, s.conditionalDelete},
 		{"POST", "/fhir", anybody, s.takeBundle},
 
-		{"POST", "/fhir/Task/:id/:operation", anybody, s.operate},
+		{"POST", taskOperationPath, anybody, s.operate},
 
 		{"GET", "/fhir" + exportStatusPath + ":id", exporters, s.exportStatus},
 		{"DELETE", "/fhir" + exportStatusPath + ":id", exporters, s.exportCancel},

@@ -27,10 +27,11 @@ type service struct {
 	instance bool
 	affects  bool // changes something: POST only
 	by       []access.Role
-	takes    []parameter // Set is not used: the handler reads the Parameters
-	bare     string      // the parameter that a body which is no Parameters is taken for
-	gives    string      // type of the out parameter "return"; "" where the answer is no resource
-	tells    []parameter // instead of it, the out parameters
+	scope    []access.Permission // what it needs of the type in its address, all of them
+	takes    []parameter         // Set is not used: the handler reads the Parameters
+	bare     string              // the parameter that a body which is no Parameters is taken for
+	gives    string              // type of the out parameter "return"; "" where the answer is no resource
+	tells    []parameter         // instead of it, the out parameters
 	handle   func(s *Server, c echo.Context, actor access.Actor, in *Node) error
 }
 
@@ -73,6 +74,9 @@ func (v service) paths() []string {
 // whatever form it came in, and hands over to its handler.
 func (s *Server) serve(v service) handler {
 	return func(c echo.Context, actor access.Actor) error {
+		if err := v.needs(c, actor); err != nil {
+			return err
+		}
 		in, err := s.input(c, v)
 		if err != nil {
 			return err

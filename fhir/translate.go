@@ -13,7 +13,7 @@ import (
 
 func translateService(code, coding, concept parameter) service {
 	return service{
-		name: "translate", id: "concept-map-translate", base: coreOperations + "ConceptMap-translate", types: []string{"ConceptMap"}, atType: true, instance: true, by: anybody,
+		name: "translate", id: "concept-map-translate", base: coreOperations + "ConceptMap-translate", types: []string{"ConceptMap"}, atType: true, instance: true, by: anybody, scope: reading,
 		does: "What a code is in another code system, by our maps.",
 		takes: []parameter{
 			{Name: "url", Type: "uri", Doc: "The map, unless it is in the address. Without either all maps are tried."},

@@ -100,7 +100,14 @@ var gravity = map[string]int{"error": 0, "warning": 1, "information": 2}
 
 // reviewable finds what is to be validated, and refuses what cannot be.
 func (s *Server) reviewable(ctx context.Context, actor access.Actor, r *review, profile string) error {
+	needed := map[string]access.Permission{"create": access.Create, "update": access.Update, "delete": access.Delete}
 	switch {
+	case !actor.May(r.typ, anyPermission...):
+		return beyond(r.typ, "r")
+	case needed[r.mode] != 0 && !actor.May(r.typ, needed[r.mode]):
+		return beyond(r.typ, string(needed[r.mode]))
+	case r.id != "" && r.n == nil && r.mode != "delete" && !actor.May(r.typ, access.Read):
+		return beyond(r.typ, "r")
 	case r.mode != "" && !slices.Contains([]string{"create", "update", "delete", "profile"}, r.mode):
 		return fault.New(fault.Value, "mode is one of create, update, delete, profile")
 	case r.mode == "profile" && profile == "":

@@ -27,6 +27,7 @@ type verbs struct {
 	Version     versionCmd     `cmd:"" help:"Print the version of this binary and of the schema that it wants."`
 	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
 	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
+	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
 	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
 	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
 	StandInEHR  standInCmd     `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`

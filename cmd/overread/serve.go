@@ -17,6 +17,7 @@ import (
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/integrations/ehr"
 	"github.com/overread/overread/internal/gate"
+	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/workflow"
 )
@@ -30,7 +31,7 @@ type serveCmd struct {
 	MaxBody         int64         `name:"max-body" env:"OVERREAD_MAX_BODY" default:"4194304" help:"The largest request body, in bytes."`
 	SecondOpinion   []string      `name:"second-opinion-code" env:"OVERREAD_SECOND_OPINION_CODE" default:"http://dicom.nema.org/resources/ontology/DCM|111418,http://loinc.org|73575-3" placeholder:"SYSTEM|CODE" help:"A ServiceRequest with one of these in category or code asks for a second opinion (reasonCode v2-0336|S always does)."`
 	CORSOrigin      []string      `name:"cors-origin" env:"OVERREAD_CORS_ORIGIN" placeholder:"ORIGIN" help:"Web origins whose pages may call the FHIR surface from a browser, e.g. https://app.example. Exact; may be given several times."`
-	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told that tokens come from the operator."`
+	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told of this server's own token endpoint."`
 	Gate            gateFlags     `embed:""`
 	Outbound        outboundFlags `embed:""`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
@@ -72,6 +73,7 @@ type overread struct {
 	engine  *workflow.Engine   // the life of a case
 	courier *workflow.Courier  // carries signed reports to the EHRs
 	surface *fhir.Server       // what EHRs and readers speak to
+	tokens  *oauth.Server      // gives systems their tokens
 	jobs    []job
 }
 
@@ -88,11 +90,15 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.engine = workflow.NewEngine(db, time.Now, log)
 
-	var err error
+	guard, err := c.Outbound.guard()
+	if err != nil {
+		return nil, err
+	}
 	if o.certs, err = c.Gate.certificates(log); err != nil {
 		return nil, err
 	}
-	smart, err := c.smart()
+	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Now: time.Now, Log: log})
+	smart, err := c.smart(o.tokens.Configuration())
 	if err != nil {
 		return nil, err
 	}
@@ -114,12 +120,8 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
 
-	guard, err := c.Outbound.guard()
-	if err != nil {
-		return nil, err
-	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
-	o.jobs = jobTable(db, o.engine, o.courier, o.surface)
+	o.jobs = jobTable(db, o.engine, o.courier, o.surface, o.tokens)
 	return o, nil
 }
 
@@ -133,6 +135,9 @@ func (o *overread) handler(kick func()) http.Handler {
 	e.Use(kickAfterWrite(kick))
 	o.surface.Register(e)
 	e.Use(limiter.Middleware) // within what renders its errors
+	for path, handle := range o.tokens.Handlers() {
+		e.POST("/fhir"+path, echo.WrapHandler(handle))
+	}
 	return e
 }
 
@@ -219,10 +224,11 @@ func (c *serveCmd) Validate() error {
 // wildcards.
 var webOrigin = regexp.MustCompile(`^https?://[a-z0-9.\-\[\]:]+$`)
 
-// smart is what an authorization server offers, nil where there is none.
-func (c *serveCmd) smart() (*fhir.SMART, error) {
+// smart is what clients are told of tokens: of our own endpoint, unless another
+// authorization server stands before this one.
+func (c *serveCmd) smart(own []byte) (*fhir.SMART, error) {
 	if c.SMART == "" {
-		return nil, nil
+		return fhir.ReadSMART(own)
 	}
 	text, err := os.ReadFile(c.SMART)
 	if err != nil {

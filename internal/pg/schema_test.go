@@ -47,8 +47,11 @@ var rows = map[string]string{
 	"delivery":      `INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256) VALUES (@tenant, @tenant, 1, 'ehr', 'PUT', '/x', '{}', sha256('{}'))`,
 	"export_job": `INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, transaction_time, waits_for, expires_at)
 	               VALUES (@tenant, @tenant, @tenant, 'placer', 1, '/$export', 'system', '{Patient}', now(), '{}', now())`,
-	"export_file":  `INSERT INTO export_file (tenant_id, job_id, file_no, kind, type) VALUES (@tenant, @tenant, 1, 'output', 'Patient')`,
-	"export_chunk": `INSERT INTO export_chunk (tenant_id, job_id, file_no, chunk_no, body) VALUES (@tenant, @tenant, 1, 1, '{}')`,
+	"export_file":      `INSERT INTO export_file (tenant_id, job_id, file_no, kind, type) VALUES (@tenant, @tenant, 1, 'output', 'Patient')`,
+	"export_chunk":     `INSERT INTO export_chunk (tenant_id, job_id, file_no, chunk_no, body) VALUES (@tenant, @tenant, 1, 1, '{}')`,
+	"client":           `INSERT INTO client (tenant_id, client_id, name, role, scopes, jwks) VALUES (@tenant, @tenant, 'EHR', 'placer', 'system/Task.rs', '{}')`,
+	"client_assertion": `INSERT INTO client_assertion (tenant_id, client_id, jti_sha256, expires_at) VALUES (@tenant, @tenant, sha256(''), now())`,
+	"access_token":     `INSERT INTO access_token (tenant_id, token_sha256, client_id, scopes, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'system/Task.rs', now())`,
 	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
 	                     VALUES (@tenant, @tenant, 1, 'ehr', 1, 'retry', 'timeout', 1)`,
 }
@@ -60,7 +63,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file"}
+	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -84,7 +87,7 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
 		})
 		switch {
-		case denied(err) && table == "token": // nobody's business but System's
+		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token"}, table): // nobody's business but System's
 		case err != nil:
 			t.Errorf("%s: %v", table, err)
 		case own == 0 || others != 0:
@@ -196,7 +199,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
-		  AND c.relname NOT IN ('tenant', 'token', 'destination', 'reader', 'agenda')
+		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'reader', 'agenda')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
 	if err != nil {
