@@ -189,6 +189,8 @@ func (l *linker) conditional(ctx context.Context, links []link) (rest []link, er
 		to, err := l.server.matchReference(ctx, l.tx, l.actor, k.target, l.fresh)
 		var f *fault.Error
 		switch {
+		case errors.As(err, &f) && f.Kind() == fault.Forbidden:
+			return nil, fault.At(fault.Forbidden, k.path, "%s", f.Issues[0].Text)
 		case errors.As(err, &f):
 			lost.add(k.path, f.Issues[0].Text)
 		case err != nil:

@@ -1,0 +1,415 @@
+package fhir
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// with is somebody of the role whose token has these scopes.
+func (r *rest) with(role access.Role, scopes string) access.Role {
+	r.t.Helper()
+	who := access.Role(string(role) + " with " + scopes)
+	if r.tokens[who] != "" {
+		return who
+	}
+	ctx := context.Background()
+	token := access.NewToken()
+	sum := sha256.Sum256([]byte(token))
+	id := uuid.Must(uuid.NewV7())
+	err := r.db.System(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO client (tenant_id, client_id, name, role, scopes, jwks)
+			VALUES ($1, $2, 'system', $3, $4, '{}')`, r.tenant, id, role, scopes); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO access_token (tenant_id, token_sha256, client_id, scopes, expires_at)
+			VALUES ($1, $2, $3, $4, now() + interval '1 hour')`, r.tenant, sum[:], id, scopes)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.tokens[who] = token
+	return who
+}
+
+// allBut are scopes that have everything but one letter for one type.
+func (r *rest) allBut(typ, letter string) string {
+	scopes := []string{"system/" + typ + "." + strings.Replace("cruds", letter, "", 1)}
+	for _, other := range r.server.typeNames {
+		if other != typ {
+			scopes = append(scopes, "system/"+other+".cruds")
+		}
+	}
+	return strings.Join(scopes, " ")
+}
+
+// lettersOf are what an attempt at an interaction needs.
+func lettersOf(code string, a attempt) string {
+	letter := string(permissionOf[code])
+	if strings.Contains(a.path, "?_id=") && a.method != "GET" {
+		letter += "s" // whether something meets a condition is found by a search
+	}
+	return letter
+}
+
+// asEntry is an attempt as the entry of a Bundle.
+func (a attempt) asEntry() string {
+	resource := ""
+	switch {
+	case a.method == "PATCH":
+		resource = `"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"` + base64.StdEncoding.EncodeToString([]byte(a.body)) + `"},`
+	case strings.HasPrefix(a.body, "{"):
+		resource = `"resource":` + a.body + `,`
+	}
+	return `{` + resource + `"request":{"method":"` + a.method + `","url":` + quoted(a.path) + `}}`
+}
+
+// The matrix: every interaction that the CapabilityStatement tells of, with every
+// type, is done with the one scope that it needs, and refused with all others of
+// all types together; as a request, as an entry of a batch, and of a transaction.
+func TestAScopeAllowsWhatItSaysAndNothingElse(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	for _, row := range r.do("", "GET", "/fhir/metadata", "").node.Each("rest", "resource") {
+		t.Run(row.Text("type"), func(t *testing.T) {
+			t.Parallel()
+			c := *r
+			c.t, c.tokens = t, maps.Clone(r.tokens)
+			c.scopesOf(t, row)
+		})
+	}
+}
+
+func (r *rest) scopesOf(t *testing.T, row *Node) {
+	typ := row.Text("type")
+	said := map[string]bool{}
+	for _, i := range row.Each("interaction") {
+		said[i.Text("code")] = true
+	}
+	id := r.oneOf(t, typ, said)
+	tried := 0
+	for _, code := range codesOfTypes {
+		for _, a := range attemptsOf(code, typ, id) {
+			if !said[code] || id == "" {
+				continue
+			}
+			tried++
+			letters := lettersOf(code, a)
+			role := r.allowed(a)
+			for _, letter := range strings.Split(letters, "") {
+				who := r.with(role, r.allBut(typ, letter))
+				if got := r.do(who, a.method, "/fhir/"+a.path, a.body, a.header...); got.status != http.StatusForbidden {
+					t.Errorf("%s %s without %s: %d %s", a.method, a.path, letter, got.status, got.body)
+				}
+				got := r.do(who, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+a.asEntry()+`]}`)
+				if !strings.HasPrefix(got.node.Text("entry", "response", "status"), "403") {
+					t.Errorf("%s %s in a batch without %s: %s", a.method, a.path, letter, got.body)
+				}
+				if strings.HasSuffix(a.path, "/_search") {
+					continue // no part of a transaction
+				}
+				got = r.do(who, "POST", "/fhir", `{"resourceType":"Bundle","type":"transaction","entry":[`+a.asEntry()+`]}`)
+				if got.status != http.StatusForbidden {
+					t.Errorf("%s %s in a transaction without %s: %d %s", a.method, a.path, letter, got.status, got.body)
+				}
+			}
+			who := r.with(role, "system/"+typ+"."+letters)
+			if letters == "us" || letters == "ds" {
+				who = r.with(role, "system/"+typ+"."+letters[:1]+" system/"+typ+".s")
+			}
+			got := r.do(who, a.method, "/fhir/"+a.path, a.body, a.header...)
+			if !slices.Contains(a.wants, got.status) {
+				t.Errorf("%s %s with %s: %d %s", a.method, a.path, letters, got.status, got.body)
+			}
+			if writing[a.method] != "" && a.method != "DELETE" && !strings.HasSuffix(a.path, "/_search") && strings.Contains(got.body, `"id"`) {
+				t.Errorf("%s %s shows the resource to whom may not read it: %s", a.method, a.path, got.body)
+			}
+		}
+	}
+	if tried < 2 && id != "" {
+		t.Errorf("only %d attempts", tried)
+	}
+}
+
+// neededBy is what each operation needs of the type in its address; "*" for any.
+var neededBy = map[string]string{"everything": "r", "validate": "*", "export": "rs", "lookup": "r", "validate-code": "r", "expand": "r", "translate": "r"}
+
+func TestAnOperationNeedsItsScopeToo(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	refused := func(who access.Role, method, path string) bool {
+		got := r.do(who, method, path, `{"resourceType":"Parameters"}`, "Prefer", "respond-async")
+		return got.status == http.StatusForbidden
+	}
+	for _, v := range services() {
+		if neededBy[v.name] == "" {
+			t.Errorf("the test does not know the operation %s", v.name)
+		}
+		for _, at := range v.paths() {
+			letters := neededBy[v.name]
+			typ, _, _ := strings.Cut(strings.TrimPrefix(at, "/fhir/"), "/")
+			if strings.HasPrefix(typ, "$") {
+				typ, letters = "Patient", "rs" // of the system: by the types that it gives
+			}
+			if typ == "Group" && v.name == "export" {
+				letters = "r" // and of the patients, what it gives
+			}
+			path := strings.Replace(at, ":id", "1", 1)
+			missing := strings.Split(strings.Replace(letters, "*", "", 1), "")
+			for _, letter := range missing {
+				scopes := r.allBut(typ, letter)
+				if strings.HasPrefix(at, "/fhir/$") {
+					scopes = "system/*." + strings.Replace("cruds", letter, "", 1)
+				}
+				if letter != "" && !refused(r.with(access.Placer, scopes), "POST", path) {
+					t.Errorf("%s without %s", at, letter)
+				}
+			}
+			scopes := "system/" + typ + "." + strings.Replace(letters, "*", "r", 1)
+			if typ == "Group" {
+				scopes += " system/Patient.rs"
+			}
+			if refused(r.with(access.Placer, scopes), "POST", path) {
+				t.Errorf("%s is refused with %s", at, scopes)
+			}
+			if letters == "*" && !refused(r.with(access.Placer, others(r, typ)), "POST", path) {
+				t.Errorf("%s without any scope of the type", at)
+			}
+		}
+	}
+	for _, op := range operations {
+		path := "/fhir/Task/1/$" + op.Name
+		if !refused(r.with(access.Placer, r.allBut("Task", "u")), "POST", path) {
+			t.Errorf("%s without u", path)
+		}
+		if got := r.do(r.with(access.Coordinator, "system/Task.u"), "POST", path, ""); strings.Contains(got.body, "scopes") {
+			t.Errorf("%s is refused: %s", path, got.body)
+		}
+	}
+	for mode, letter := range map[string]string{"create": "c", "update": "u", "delete": "d"} {
+		path := "/fhir/Patient/1/$validate?mode=" + mode
+		if mode == "create" {
+			path = "/fhir/Patient/$validate?mode=create"
+		}
+		if !refused(r.with(access.Placer, r.allBut("Patient", letter)), "POST", path) || refused(r.with(access.Placer, "system/Patient.r system/Patient."+letter), "POST", path) {
+			t.Errorf("$validate with mode %s is not decided by %s", mode, letter)
+		}
+	}
+}
+
+func others(r *rest, typ string) string {
+	var scopes []string
+	for _, other := range r.server.typeNames {
+		if other != typ {
+			scopes = append(scopes, "system/"+other+".cruds")
+		}
+	}
+	return strings.Join(scopes, " ")
+}
+
+// Every chain and every _has that there is, with the types at both ends.
+func TestASearchNeedsTheScopeOfEveryTypeOnItsWay(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	asked := 0
+	for _, from := range r.server.typeNames {
+		row := r.server.resources[from]
+		if !row.kept() || from == auditEventType {
+			continue
+		}
+		for _, p := range row.search {
+			if p.kind != "reference" {
+				continue
+			}
+			for _, to := range r.server.leadsTo(p) {
+				if to == auditEventType || to == from {
+					continue
+				}
+				chain, has := from+"?"+p.name+":"+to+"._id=1", to+"?_has:"+from+":"+p.name+":_id=1"
+				for _, c := range [][2]string{{chain, from}, {chain, to}, {has, from}, {has, to}} {
+					path, needed := c[0], c[1]
+					asked++
+					if got := r.do(r.with(access.Placer, r.allBut(needed, "s")), "GET", "/fhir/"+path, ""); got.status != http.StatusForbidden {
+						t.Errorf("%s without %s.s: %d %s", path, needed, got.status, got.body)
+					}
+				}
+			}
+		}
+	}
+	if asked < 300 {
+		t.Errorf("only %d searches", asked)
+	}
+	for path, scopes := range map[string]string{
+		"ServiceRequest?subject:Patient.family=x":               "system/ServiceRequest.s system/Patient.s",
+		"Patient?_has:ServiceRequest:subject:status=active":     "system/ServiceRequest.s system/Patient.s",
+		"Task?based-on:ServiceRequest.subject:Patient.family=x": "system/Task.s system/ServiceRequest.s system/Patient.s",
+	} {
+		if got := r.do(r.with(access.Placer, scopes), "GET", "/fhir/"+path, ""); got.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+		parts := strings.Fields(scopes)
+		for i := range parts {
+			fewer := strings.Join(slices.Delete(slices.Clone(parts), i, i+1), " ")
+			if got := r.do(r.with(access.Placer, fewer), "GET", "/fhir/"+path, ""); got.status != http.StatusForbidden {
+				t.Errorf("%s with %s: %d", path, fewer, got.status)
+			}
+		}
+	}
+}
+
+// kinds are the types of what is on a page, each once, with how it came there.
+func (a response) kinds() []string {
+	found := map[string]bool{}
+	for _, entry := range a.node.Each("entry") {
+		found[strings.TrimSpace(entry.Text("resource", "resourceType")+" "+entry.Text("search", "mode"))] = true
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// onePatient makes a patient, and a resource of several types of theirs.
+func (r *rest) onePatient() string {
+	patient := r.mustCreate("Patient", patientJSON("1"))
+	subject := `{"reference":"Patient/` + patient + `"}`
+	for _, typ := range []string{"Observation", "Condition", "Encounter", "Task"} {
+		r.mustCreate(typ, strings.Replace(exampleOf(typ).body, patientElsewhere, subject, 1))
+	}
+	r.mustCreate("ServiceRequest", orderJSON("Patient/"+patient))
+	return patient
+}
+
+func TestWhatTheScopesDoNotCoverIsLeftOutOfWhatComesAlong(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	patient := r.onePatient()
+	for _, c := range []struct {
+		path, scopes string
+		want         []string
+	}{
+		{"ServiceRequest?_include=ServiceRequest:subject", "system/ServiceRequest.s", []string{"ServiceRequest match"}},
+		{"ServiceRequest?_include=ServiceRequest:subject", "system/ServiceRequest.s system/Patient.cuds", []string{"ServiceRequest match"}},
+		{"ServiceRequest?_include=ServiceRequest:subject", "system/ServiceRequest.s system/Patient.r", []string{"Patient include", "ServiceRequest match"}},
+		{"ServiceRequest?_include=*", "system/ServiceRequest.s", []string{"ServiceRequest match"}},
+		{"Patient?_revinclude=Observation:subject", "system/Patient.rs", []string{"Patient match"}},
+		{"Patient?_revinclude=Observation:subject", "system/Patient.rs system/Observation.crud", []string{"Patient match"}},
+		{"Patient?_revinclude=Observation:subject", "system/Patient.rs system/Observation.s", []string{"Observation include", "Patient match"}},
+		{"Patient?_revinclude=*", "system/Patient.rs system/Observation.s", []string{"Observation include", "Patient match"}},
+		{"ServiceRequest?_include=ServiceRequest:subject&_revinclude:iterate=Observation:subject", "system/ServiceRequest.s system/Observation.s", []string{"ServiceRequest match"}},
+		{"ServiceRequest?_include=ServiceRequest:subject&_revinclude:iterate=Observation:subject", "system/ServiceRequest.s system/Patient.r system/Observation.s", []string{"Observation include", "Patient include", "ServiceRequest match"}},
+		{"Patient/" + patient + "/*", "system/Observation.s", []string{"Observation match"}},
+		{"?_lastUpdated=gt2000", "system/Observation.s system/Patient.s", []string{"Observation match", "Patient match"}},
+		{"_history", "system/Observation.s system/Patient.r", []string{"Observation"}},
+		{"Patient/" + patient + "/$everything", "system/Patient.r", []string{"Patient match"}},
+		{"Patient/" + patient + "/$everything", "system/Patient.r system/Observation.s system/Condition.r", []string{"Condition match", "Patient match"}},
+	} {
+		got := r.do(r.with(access.Placer, c.scopes), "GET", "/fhir/"+c.path, "")
+		if diff := cmp.Diff(c.want, got.kinds()); got.status != http.StatusOK || diff != "" {
+			t.Errorf("%s with %s: %d %s", c.path, c.scopes, got.status, diff)
+		}
+	}
+	for path, scopes := range map[string]string{
+		"?_type=Patient,Observation":          "system/Observation.s",
+		"?_lastUpdated=gt2000":                "system/Observation.crud",
+		"_history":                            "system/Observation.crud",
+		"Patient/" + patient + "/Observation": "system/Patient.cruds",
+		"Patient/" + patient + "/*":           "system/Observation.crud",
+		"Patient/" + patient + "/$everything?_type=Patient,Observation": "system/Patient.r",
+	} {
+		if got := r.do(r.with(access.Placer, scopes), "GET", "/fhir/"+path, ""); got.status != http.StatusForbidden {
+			t.Errorf("%s with %s: %d %s", path, scopes, got.status, got.body)
+		}
+	}
+}
+
+func TestAConditionalReferenceNeedsTheScopeOfWhatItFinds(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	r.mustCreate("Patient", patientJSON("1"))
+	order := orderJSON("Patient?identifier=urn:mrn|1")
+	bundle := `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":` + order + `,"request":{"method":"POST","url":"ServiceRequest"}}]}`
+	for scopes, allowed := range map[string]bool{
+		"system/ServiceRequest.cruds system/Patient.crud": false,
+		"system/ServiceRequest.c system/Patient.s":        true,
+	} {
+		got := r.do(r.with(access.Placer, scopes), "POST", "/fhir", bundle)
+		if allowed != (got.status < 300) || !allowed && got.status != http.StatusForbidden {
+			t.Errorf("with %s: %d %s", scopes, got.status, got.body)
+		}
+	}
+	exist := []string{"If-None-Exist", "identifier=urn:mrn|1"}
+	if got := r.do(r.with(access.Placer, "system/Patient.crud"), "POST", "/fhir/Patient", patientJSON("1"), exist...); got.status != http.StatusForbidden {
+		t.Errorf("If-None-Exist without s: %d", got.status)
+	}
+	if got := r.do(r.with(access.Placer, "system/Patient.cs"), "POST", "/fhir/Patient", patientJSON("1"), exist...); got.status != http.StatusOK {
+		t.Errorf("If-None-Exist with s: %d %s", got.status, got.body)
+	}
+}
+
+func TestTheAnswerOfATransactionIsForThoseWithTheSameScopes(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	patient := r.mustCreate("Patient", patientJSON("1"))
+	bundle := `{"resourceType":"Bundle","type":"transaction","entry":[` +
+		`{"resource":` + exampleOf("Organization").body + `,"request":{"method":"POST","url":"Organization"}},` +
+		`{"request":{"method":"GET","url":"Patient/` + patient + `"}}]}`
+	full := r.with(access.Placer, "system/*.cruds")
+	first := r.do(full, "POST", "/fhir", bundle)
+	if again := r.do(full, "POST", "/fhir", bundle); first.status != http.StatusOK || again.body != first.body {
+		t.Errorf("the same again: %d %s", again.status, again.body)
+	}
+	if got := r.do(r.with(access.Placer, "system/Organization.c"), "POST", "/fhir", bundle); got.status != http.StatusForbidden || strings.Contains(got.body, "Zoë") {
+		t.Errorf("with fewer scopes: %d %s", got.status, got.body)
+	}
+}
+
+func TestAnExportGivesWhatTheScopesCover(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	r.onePatient()
+	start := func(scopes, query string) response {
+		return r.do(r.with(access.Placer, scopes), "GET", "/fhir/$export"+query, "", "Prefer", "respond-async")
+	}
+	const few = "system/Patient.rs system/Condition.rs system/Observation.r system/Task.s"
+	for _, refused := range []struct{ scopes, query string }{
+		{few, "?_type=Patient,Observation"}, {few, "?_type=Task"}, {"system/Observation.r system/Task.s", ""},
+	} {
+		if got := start(refused.scopes, refused.query); got.status != http.StatusForbidden {
+			t.Errorf("$export%s with %s: %d %s", refused.query, refused.scopes, got.status, got.body)
+		}
+	}
+	started := start(few, "")
+	if started.status != http.StatusAccepted {
+		t.Fatal(started.body)
+	}
+	var types []string
+	if err := r.db.Owner(t).QueryRow(context.Background(), `SELECT types FROM export_job`).Scan(&types); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(types)
+	if diff := cmp.Diff([]string{"Condition", "Patient"}, types); diff != "" {
+		t.Error(diff)
+	}
+	at, err := url.Parse(started.header.Get("Content-Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scopes, want := range map[string]int{few: http.StatusAccepted, "system/Patient.rs system/Condition.r": http.StatusNotFound, "system/*.rs": http.StatusAccepted} {
+		if got := r.do(r.with(access.Placer, scopes), "GET", at.Path, ""); got.status != want {
+			t.Errorf("the export with %s: %d, want %d", scopes, got.status, want)
+		}
+	}
+}
