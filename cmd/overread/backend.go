@@ -20,6 +20,8 @@ type clientCmd struct {
 	Add    clientAddCmd    `cmd:"" help:"Add a system that gets its tokens by SMART Backend Services, with a key of its own."`
 	List   clientListCmd   `cmd:"" help:"List the clients of a tenant."`
 	Revoke clientRevokeCmd `cmd:"" help:"End a client: its tokens are good no longer, and it gets no more."`
+	Key    clientKeyCmd    `cmd:"" help:"Make a key pair for a client; the public half is printed."`
+	Token  clientTokenCmd  `cmd:"" help:"Get a token as a client does, to try it out."`
 }
 
 type clientAddCmd struct {

@@ -42,7 +42,7 @@ func overreadOutput(t *testing.T, args ...string) (string, error) {
 
 func TestEveryVerbHasHelp(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "token revoke", "destination add", "reader add", "stand-in-ehr"} {
+	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "reader add", "stand-in-ehr"} {
 		out, err := overreadOutput(t, append(strings.Fields(verb), "--help")...)
 		if err != nil || !strings.Contains(out, "Usage: overread") {
 			t.Errorf("overread %s --help: %v\n%s", verb, err, out)

@@ -57,21 +57,26 @@ func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string)
 	if err := os.WriteFile(c.path("story/story.sh"), script.Bytes(), 0o600); err != nil {
 		return err
 	}
+	system, err := c.backend(ctx, o.db)
+	if err != nil {
+		return fmt.Errorf("the demo's client: %w", err)
+	}
 	t.printf(`
 Overread is running.
 
   FHIR surface     %[1]s/metadata
   its index        %[1]s/docs  (every type, parameter and operation, with examples to copy; open it in a browser)
-  stand-in EHR     %s  (the reports that have arrived, as a person reads them)
-  sample cases     %d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
-  tokens           %s  (one file for each desk and reader)
-  log              %s
+  stand-in EHR     %[2]s  (the reports that have arrived, as a person reads them)
+  sample cases     %[3]d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
+  tokens           %[4]s  (one file for each desk and reader)
+  token by key     %[5]s client token %[1]s %[6]s --key %[7]s --scope "system/Task.rs system/Patient.r"
+  log              %[8]s
 
-The story of one case. Copy these lines into another terminal, or run them all: sh %s
+The story of one case. Copy these lines into another terminal, or run them all: sh %[9]s
 
-%s
+%[10]s
 Ctrl-C stops everything; the next run finds its data.
-`, s.Base, s.Page, len(sampleCases), c.path("tokens"), c.path("overread.log"), c.path("story/story.sh"), script.String())
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String())
 	return nil
 }
 
