@@ -79,7 +79,8 @@ func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e aud
 	return nil
 }
 
-// auditEventType is kept in a table of its own, only ever added to.
+// auditEventType is kept in a table of its own. What an event says never changes; only what
+// finds it is renewed (reindex.go).
 const auditEventType = "AuditEvent"
 
 // event reads an AuditEvent, of which there is one version.

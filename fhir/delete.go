@@ -81,6 +81,9 @@ func unreferred(ctx context.Context, tx pgx.Tx, changes []*change) error {
 		if !c.deletes() || !c.writes() {
 			continue
 		}
+		if err := mustBeIndexed(ctx, tx); err != nil {
+			return c.blame(err)
+		}
 		rows, err := tx.Query(ctx, `
 			SELECT type, count(DISTINCT id)
 			FROM reference_search

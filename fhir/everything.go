@@ -99,6 +99,9 @@ func (s *Server) patientEverything(c echo.Context, actor access.Actor, in *Node)
 		if _, err := s.store.Visible(ctx, tx, actor, "Patient", q.patient); err != nil {
 			return nil, err
 		}
+		if err := mustBeIndexed(ctx, tx); err != nil {
+			return nil, err
+		}
 		found, err := q.find(ctx, tx, actor)
 		for i := range found {
 			if err == nil {
@@ -234,7 +237,7 @@ func (q *chart) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Stor
 	}}
 	b.belongs(q.members)
 	b.silent(actor)
-	b.hidden(actor)
+	b.visible(actor)
 	if q.dated {
 		b.cared(q.care)
 	}
@@ -315,14 +318,6 @@ func (b *sqlBuilder) silent(actor access.Actor) {
 		}
 	}
 	b.args["silent"] = silent
-}
-
-// hidden leaves out what blinding hides from the actor.
-func (b *sqlBuilder) hidden(actor access.Actor) {
-	if hidesOriginals(actor) {
-		b.where = append(b.where, notHidden)
-		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
-	}
 }
 
 // cared leaves out what is about care at another time.

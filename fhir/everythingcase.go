@@ -19,6 +19,9 @@ import (
 func (s *Server) caseEverything(c echo.Context, actor access.Actor, _ *Node) error {
 	ctx := c.Request().Context()
 	bundle, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
+		if err := mustBeIndexed(ctx, tx); err != nil {
+			return nil, err
+		}
 		found, err := s.gather(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
@@ -131,7 +134,7 @@ func (g *gathering) take(ctx context.Context, refs []string) ([]Stored, error) {
 		return nil, nil
 	}
 	b := &sqlBuilder{args: pgx.NamedArgs{"types": types, "ids": ids}}
-	b.hidden(g.actor)
+	b.visible(g.actor)
 	rows, err := g.tx.Query(ctx, `
 		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
 		FROM unnest(@types::text[], @ids::text[]) WITH ORDINALITY AS at (type, id, place)

@@ -95,6 +95,11 @@ func (s *Server) export(c echo.Context, actor access.Actor, in *Node) error {
 	}
 	ctx := c.Request().Context()
 	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
+		if job.Scope != "system" {
+			if err := mustBeIndexed(ctx, tx); err != nil {
+				return err
+			}
+		}
 		started := job // the transaction may be run again
 		if err := s.choosePatients(ctx, tx, c.Param("id"), in, &started); err != nil {
 			return err

@@ -77,10 +77,7 @@ func (s *Server) vread(c echo.Context, actor access.Actor) error {
 	}
 	ctx := c.Request().Context()
 	return s.readStored(c, actor, func(tx pgx.Tx) (Stored, error) {
-		if err := s.store.mustBeVisible(ctx, tx, actor, row.name, c.Param("id")); err != nil {
-			return Stored{}, err
-		}
-		return s.store.Version(ctx, tx, row.name, c.Param("id"), version)
+		return s.store.visibleVersion(ctx, tx, actor, row.name, c.Param("id"), version)
 	})
 }
 

@@ -8,15 +8,34 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
 )
 
 // reindexBatch is how many rows one transaction indexes again: few enough that
 // nobody waits for them.
 const reindexBatch = 100
 
-// IndexedBefore is the condition of what waits to be indexed, in resource and in
-// audit_event. Their partial indexes are used only where it stands literally.
-var IndexedBefore = fmt.Sprintf("indexed < %d", indexVersion)
+// EventsToIndex and ResourcesToIndex are the conditions of what waits to be
+// indexed: what an earlier release has written, or written after this one had.
+// The partial indexes are used only where they stand literally.
+var (
+	EventsToIndex    = fmt.Sprintf("indexed < %d", indexVersion)
+	ResourcesToIndex = fmt.Sprintf("(indexed < %d OR indexed_version <> version) AND NOT deleted", indexVersion)
+)
+
+// mustBeIndexed refuses what would be answered wrongly until the job has been
+// through: which resources refer to which is known of those only that are indexed.
+func mustBeIndexed(ctx context.Context, tx pgx.Tx) error {
+	var waiting bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM resource WHERE tenant_id = overread_tenant() AND `+ResourcesToIndex+`)`).Scan(&waiting)
+	switch {
+	case err != nil:
+		return fmt.Errorf("is everything indexed: %w", err)
+	case waiting:
+		return fault.New(fault.Unavailable, "the search index is being renewed after an upgrade, and until that is done, which resources refer to which is not known for all: try again in some minutes. Nothing was changed")
+	}
+	return nil
+}
 
 // Reindex is the job that brings up to date what earlier releases have indexed.
 // It makes no versions and no AuditEvents: nothing that a client sees changes but
@@ -28,8 +47,8 @@ func (s *Server) Reindex(ctx context.Context) (worked int, err error) {
 		rows, err := tx.Query(ctx, `
 			SELECT t.tenant_id
 			FROM tenant t
-			WHERE EXISTS (SELECT FROM resource r WHERE r.tenant_id = t.tenant_id AND r.`+IndexedBefore+` AND NOT r.deleted)
-			   OR EXISTS (SELECT FROM audit_event a WHERE a.tenant_id = t.tenant_id AND a.`+IndexedBefore+`)`)
+			WHERE EXISTS (SELECT FROM resource r WHERE r.tenant_id = t.tenant_id AND `+ResourcesToIndex+`)
+			   OR EXISTS (SELECT FROM audit_event a WHERE a.tenant_id = t.tenant_id AND `+EventsToIndex+`)`)
 		if err != nil {
 			return err
 		}
@@ -63,12 +82,12 @@ var reindexTables = []reindexTable{
 		claim: `
 			SELECT type, id, version, last_updated, deleted, body
 			FROM resource
-			WHERE tenant_id = @tenant AND ` + IndexedBefore + ` AND NOT deleted
+			WHERE tenant_id = @tenant AND ` + ResourcesToIndex + `
 			LIMIT @limit
 			FOR UPDATE SKIP LOCKED`,
 		update: `
 			UPDATE resource
-			SET keys = @keys, indexed = @indexed
+			SET keys = @keys, indexed = @indexed, indexed_version = @version
 			WHERE tenant_id = @tenant AND type = @type AND id = @id
 			RETURNING tenant_id, type, id`,
 	},
@@ -76,7 +95,7 @@ var reindexTables = []reindexTable{
 		claim: `
 			SELECT 'AuditEvent' AS type, audit_id::text AS id, 1::bigint AS version, recorded_at AS last_updated, false AS deleted, body
 			FROM audit_event
-			WHERE tenant_id = @tenant AND ` + IndexedBefore + `
+			WHERE tenant_id = @tenant AND ` + EventsToIndex + `
 			LIMIT @limit
 			FOR UPDATE SKIP LOCKED`,
 		update: `
@@ -94,17 +113,30 @@ func (s *Server) reindex(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, table
 		return 0, err
 	}
 	batch := &pgx.Batch{}
+	var trees []*Node
 	for _, r := range claimed {
 		n, err := Parse(r.Body, Limits{})
 		if err != nil { // it cannot be found, as before, but the others can
 			s.log.Error("cannot index", "type", r.Type, "id", r.ID)
 			n = Object("resourceType", r.Type, "id", r.ID)
 		}
+		trees = append(trees, n)
 		args := indexOf(tenant, s.resources[r.Type], n).args(r, access.Actor{Tenant: tenant})
 		for _, rows := range indexTables {
 			batch.Queue(`DELETE FROM `+rows+` WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
 		}
 		batch.Queue(`WITH again AS (`+table.update+`)`+indexRows("again")+` SELECT 1 FROM again`, args)
 	}
-	return len(claimed), tx.SendBatch(ctx, batch).Close()
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return 0, err
+	}
+	for _, n := range trees { // what an earlier release did not know to withhold
+		if n.Type() == auditEventType {
+			continue
+		}
+		if err := s.withholdTeller(ctx, tx, tenant, n); err != nil {
+			return 0, err
+		}
+	}
+	return len(claimed), nil
 }

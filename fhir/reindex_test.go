@@ -74,6 +74,57 @@ func TestWhatAnEarlierReleaseStoredIsFoundAgain(t *testing.T) {
 	}
 }
 
+// While releases change, a replica of the earlier one may write over what this one
+// has indexed. Until the job has been there, nothing is answered or deleted by
+// references that may be those of another version.
+func TestWhatAnEarlierReleaseWritesOverIsIndexedAgainAndNotTrustedBefore(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	ctx, owner := context.Background(), r.db.Owner(t)
+	first, second := r.mustCreate("Patient", patientJSON("1")), r.mustCreate("Patient", patientJSON("2"))
+	about := r.mustCreate("Observation", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/`+first+`"}}`)
+	questions := map[string]string{
+		"a chain":          "/fhir/Observation?subject:Patient.identifier=urn:mrn%7C2",
+		"_has":             "/fhir/Patient?_has:Observation:subject:status=final",
+		"_revinclude":      "/fhir/Patient?_id=" + second + "&_revinclude=Observation:subject",
+		"a compartment":    "/fhir/Patient/" + second + "/Observation",
+		"a patient's file": "/fhir/Patient/" + second + "/$everything",
+	}
+	for name, path := range questions {
+		if got := r.get(path); got.status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+
+	// The statement of release ab747c4, which knows of no index.
+	if _, err := owner.Exec(ctx, `
+		UPDATE resource
+		SET version = 2, body = convert_to(replace(convert_from(body, 'UTF8'), $1, $2), 'UTF8')
+		WHERE id = $3`, first, second, about); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range questions {
+		got := r.get(path)
+		if got.want(t, http.StatusServiceUnavailable, "transient"); got.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", name)
+		}
+	}
+	r.do(access.Placer, "DELETE", "/fhir/Patient/"+second, "").want(t, http.StatusServiceUnavailable, "transient")
+	if got := r.get("/fhir/Patient?identifier=urn:mrn%7C2"); len(got.ids()) != 1 {
+		t.Errorf("what rests on no reference: %d", got.status)
+	}
+
+	if n, err := r.server.Reindex(ctx); n != 1 || err != nil {
+		t.Errorf("%d are indexed again: %v", n, err)
+	}
+	for name, path := range questions {
+		if got := r.get(path); got.status != http.StatusOK || len(got.ids()) == 0 {
+			t.Errorf("%s, afterwards: %d %v", name, got.status, got.ids())
+		}
+	}
+	r.do(access.Placer, "DELETE", "/fhir/Patient/"+second, "").want(t, http.StatusConflict, "conflict")
+}
+
 // state is a digest of all that reindexing must leave as it is.
 func (r *rest) state(owner *pgx.Conn) map[string]string {
 	r.t.Helper()

@@ -56,6 +56,11 @@ type hit struct {
 // find answers a query with up to limit resources that the actor may see,
 // newest first.
 func (q *query) find(ctx context.Context, tx pgx.Tx, actor access.Actor, limit int) ([]Stored, error) {
+	if q.refers() {
+		if err := mustBeIndexed(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
 	hits, err := q.hits(ctx, tx, actor, newestFirst, nil, limit)
 	found := make([]Stored, len(hits))
 	for i, h := range hits {

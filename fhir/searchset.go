@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,6 +15,11 @@ import (
 
 // searchset is the answer to a question: the Bundle of one page.
 func (s *Server) searchset(ctx context.Context, tx pgx.Tx, actor access.Actor, a *inquiry) ([]byte, error) {
+	if a.refers() {
+		if err := mustBeIndexed(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
 	if a.onlyHow {
 		n, err := s.totalOf(ctx, tx, actor, a)
 		return s.counted(a, n), err
@@ -45,6 +51,13 @@ func (s *Server) searchset(ctx context.Context, tx pgx.Tx, actor access.Actor, a
 	}
 	return s.bundle(a, matches, g, total, next)
 }
+
+// refers tells whether the answer rests on which resources refer to which.
+func (a *inquiry) refers() bool {
+	return slices.ContainsFunc(a.queries, (*query).refers) || slices.ContainsFunc(a.includes, func(i include) bool { return i.back })
+}
+
+func (q *query) refers() bool { return len(q.hops) > 0 || q.within != nil }
 
 // cursorAfter is where this page ends; on the first page it takes the snapshot
 // that all pages look at.

@@ -61,25 +61,36 @@ const notHidden = `NOT EXISTS (
 				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR @decides)))`
 
 // Visible is Get for an actor: what blinding hides from them is as absent as
-// what does not exist.
+// what does not exist. One statement asks and reads, so that both are of one
+// moment.
 func (s *store) Visible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string) (Stored, error) {
-	if err := s.mustBeVisible(ctx, tx, actor, typ, id); err != nil {
-		return Stored{}, err
+	if !hidesOriginals(actor) || typ == auditEventType {
+		return s.Get(ctx, tx, typ, id)
 	}
-	return s.Get(ctx, tx, typ, id)
+	return one(tx.Query(ctx, `
+		SELECT type, id, version, last_updated, deleted, body
+		FROM resource r
+		WHERE type = @type AND id = @id AND `+notHidden,
+		pgx.NamedArgs{"type": typ, "id": id, "viewer": actor.ID, "decides": actor.Role != access.Reader}))
 }
 
-func (s *store) mustBeVisible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string) error {
-	if !hidesOriginals(actor) {
-		return nil
+// visibleVersion is Version for an actor, as Visible is Get.
+func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
+	if !hidesOriginals(actor) || typ == auditEventType {
+		return s.Version(ctx, tx, typ, id, version)
 	}
-	var visible bool
-	err := tx.QueryRow(ctx, `
-		SELECT `+notHidden+`
-		FROM (VALUES (overread_tenant(), @type COLLATE "C", @id COLLATE "C")) AS r (tenant_id, type, id)`,
-		pgx.NamedArgs{"type": typ, "id": id, "viewer": actor.ID, "decides": actor.Role != access.Reader}).Scan(&visible)
-	if err == nil && !visible {
-		err = notFound()
-	}
-	return err
+	return one(tx.Query(ctx, `
+		SELECT type, id, version, last_updated, deleted, body
+		FROM (
+			SELECT tenant_id, type, id, version, last_updated, deleted, body
+			FROM resource
+			WHERE type = @type AND id = @id AND version = @version
+			UNION ALL
+			SELECT tenant_id, type, id, version, last_updated, deleted, body
+			FROM resource_history
+			WHERE type = @type AND id = @id AND version = @version
+		) AS r
+		WHERE `+notHidden+`
+		LIMIT 1`,
+		pgx.NamedArgs{"type": typ, "id": id, "version": version, "viewer": actor.ID, "decides": actor.Role != access.Reader}))
 }

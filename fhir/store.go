@@ -248,7 +248,7 @@ func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, inte
 		WITH updated AS (
 			UPDATE resource
 			SET version = @version, last_updated = @last_updated, deleted = false, body = @body, keys = @keys,
-			    indexed = @indexed, xid = pg_current_xact_id()
+			    indexed = @indexed, indexed_version = @version, xid = pg_current_xact_id()
 			WHERE tenant_id = @tenant AND type = @type AND id = @id
 			RETURNING tenant_id, type, id
 		)`+indexRows("updated")+`

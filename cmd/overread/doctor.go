@@ -282,8 +282,8 @@ func checkIndex(ctx context.Context, p patient) (verdict, string, error) {
 	var resources, events int
 	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT (SELECT count(*) FROM resource WHERE `+fhir.IndexedBefore+` AND NOT deleted),
-			       (SELECT count(*) FROM audit_event WHERE `+fhir.IndexedBefore+`)`).Scan(&resources, &events)
+			SELECT (SELECT count(*) FROM resource WHERE `+fhir.ResourcesToIndex+`),
+			       (SELECT count(*) FROM audit_event WHERE `+fhir.EventsToIndex+`)`).Scan(&resources, &events)
 	})
 	v := ok
 	if resources+events > 0 {

@@ -216,7 +216,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
-		"resource.deleted", "resource.indexed", "resource.tenant_id",
+		"resource.deleted", "resource.indexed", "resource.indexed_version", "resource.tenant_id", "resource.version",
 	}
 	if diff := cmp.Diff(want, columns); diff != "" {
 		t.Error(diff)
