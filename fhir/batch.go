@@ -29,17 +29,17 @@ func (s *Server) batch(c echo.Context, actor access.Actor, entries []*Node) erro
 		if err == nil {
 			answers[i], err = desk.ask(ctx, ask)
 		}
-		if err == nil && len(answers[i].resource)+size > maxAnswers {
+		if err == nil && answers[i].size+size > maxAnswers {
 			err = fault.New(fault.TooLarge, "the answers to this Bundle are larger than %d bytes: ask in parts", maxAnswers)
 		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return err // the client has gone
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return err // the client has gone; where time is up, the entries tell which were not done
 			}
 			status, body := s.refusal(err, c)
 			answers[i] = entryAnswer{status: status, outcome: body}
 		}
-		size += len(answers[i].resource)
+		size += answers[i].size
 	}
 	return write(c, http.StatusOK, s.bundleResponse("batch-response", answers))
 }
@@ -76,6 +76,7 @@ type entryAnswer struct {
 	status                       int
 	location, etag, lastModified string
 	resource                     []byte // as it is kept
+	size                         int    // of what was read for it, which a HEAD does not give
 	outcome                      *Node
 }
 

@@ -172,3 +172,17 @@ func TestEntriesOfATransactionDoNotWriteTheSameResource(t *testing.T) {
 		t.Errorf("version %s", got)
 	}
 }
+
+func TestLastModifiedInABundleHasItsMilliseconds(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	id := r.mustCreate("Patient", patientJSON("1"))
+	want := r.get("/fhir/Patient/"+id).node.Text("meta", "lastUpdated")
+	for name, send := range map[string]string{
+		"batch": batchJSON(requestJSON("GET", "Patient/"+id)), "transaction": bundleJSON(requestJSON("GET", "Patient/"+id)), "HEAD": batchJSON(requestJSON("HEAD", "Patient/"+id)),
+	} {
+		if got := r.post("/fhir", send).node.Text("entry", "response", "lastModified"); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}

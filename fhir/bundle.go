@@ -105,7 +105,7 @@ func (s *Server) carryOut(ctx context.Context, tx pgx.Tx, actor access.Actor, st
 		if answers[i], err = desk.ask(ctx, *st.ask); err != nil {
 			return nil, blameEntry(err, st.ask.at)
 		}
-		if size += len(answers[i].resource); size > maxAnswers {
+		if size += answers[i].size; size > maxAnswers {
 			return nil, fault.At(fault.TooLarge, st.ask.at, "the answers to this Bundle are larger than %d bytes: ask in parts", maxAnswers)
 		}
 	}

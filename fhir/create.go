@@ -17,12 +17,8 @@ func (s *Server) create(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.body(c, fhirTypes...)
-	if err != nil {
-		return err
-	}
 	wanted := change{method: http.MethodPost, row: row, path: row.name}
-	if wanted.sent, err = s.decode(c.Request().Context(), body, row.name); err != nil {
+	if wanted.sent, err = s.sentResource(c, row, ""); err != nil {
 		return err
 	}
 	if headers := c.Request().Header.Values("If-None-Exist"); len(headers) > 0 { // an empty one is a mistake, not an absence

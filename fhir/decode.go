@@ -30,7 +30,7 @@ func Decode(body []byte, wantType string) (*Node, error) {
 		return nil, &fault.Error{Issues: issues[:min(len(issues), maxIssues)]}
 	}
 	if wantType != "" && n.Type() != wantType {
-		return nil, fault.At(fault.Structure, n.Type()+".resourceType", "the body is a %s, but this address takes a %s", n.Type(), wantType)
+		return nil, fault.At(fault.Structure, n.Type()+".resourceType", "the type of the body is %s, but this address takes %s", n.Type(), wantType)
 	}
 	return n, nil
 }

@@ -44,9 +44,12 @@ func (s *Server) errandOf(c echo.Context, entry *Node, at string) (errand, error
 		return ask, fault.At(fault.Value, at+".request.url", "the address is not escaped as a URL wants it")
 	case address.Path == "/fhir/" && ask.method == http.MethodPost:
 		return ask, fault.At(fault.NotSupported, at+".request.url", "a Bundle cannot be part of a Bundle")
+	case !fitsBundle(address.Query().Get("_format")):
+		return ask, fault.At(fault.NotAcceptable, at+".request.url", "what goes into a Bundle is FHIR JSON: leave _format out")
 	}
 	tidy(address)
 	ask.url = address
+	ask.header.Set("Accept", fhirTypes[0]) // of a Binary too, what goes into a Bundle is the resource
 	ask.header["Prefer"] = c.Request().Header.Values("Prefer")
 	if preferredReturn(c) == "" && writing[ask.method] != "" && !strings.Contains(address.Path, "$") {
 		ask.header.Add("Prefer", "return=minimal")
@@ -60,6 +63,12 @@ func (s *Server) errandOf(c echo.Context, entry *Node, at string) (errand, error
 		ask.header.Set("If-Modified-Since", since.UTC().Format(http.TimeFormat))
 	}
 	return ask, ask.carry(entry.Get("resource"))
+}
+
+// fitsBundle tells whether a _format, "" for none, gives what can stand in a
+// Bundle: the native content of a Binary cannot.
+func fitsBundle(format string) bool {
+	return format == "" || acceptsFHIR(format) && !strings.Contains(format, "*")
 }
 
 // carry makes the resource of the entry the body of its request: a Binary with a
@@ -137,9 +146,10 @@ func (d *desk) ask(ctx context.Context, a errand) (entryAnswer, error) {
 		status:   w.status,
 		location: strings.TrimPrefix(w.header.Get("Location"), d.base+"/"),
 		etag:     w.header.Get("ETag"),
+		size:     w.body.Len(),
 	}
-	if at, err := http.ParseTime(w.header.Get("Last-Modified")); err == nil {
-		answer.lastModified = instant(at)
+	if !w.at.IsZero() { // the header has seconds only
+		answer.lastModified = instant(w.at)
 	}
 	switch {
 	case a.method == http.MethodHead:
@@ -156,6 +166,16 @@ type written struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	at     time.Time // when the resource was written
+}
+
+// tellModified is Last-Modified, FHIR R4 http.html#versions. An answer that goes
+// into a Bundle is told the milliseconds too, which no header has.
+func tellModified(c echo.Context, at time.Time) {
+	c.Response().Header().Set("Last-Modified", at.UTC().Format(http.TimeFormat))
+	if w, ok := c.Response().Writer.(*written); ok {
+		w.at = at
+	}
 }
 
 func (w *written) Header() http.Header         { return w.header }

@@ -32,12 +32,19 @@ func (s *Server) body(c echo.Context, types ...string) ([]byte, error) {
 	charset := strings.ToLower(params["charset"])
 	switch {
 	case err != nil || !slices.Contains(types, given):
-		return nil, fault.New(fault.MediaType, "send Content-Type: %s", types[0])
+		return nil, fault.New(fault.MediaType, "send Content-Type: %s", strings.Join(types, " or "))
 	case charset != "" && charset != "utf-8":
 		return nil, fault.New(fault.MediaType, "send the body as UTF-8")
 	case params["fhirversion"] != "" && params["fhirversion"] != "4.0":
 		return nil, fault.New(fault.MediaType, "only FHIR version 4.0 is served")
-	case r.ContentLength > s.maxBody: // announced: then nothing of it is read
+	}
+	return s.content(c)
+}
+
+// content reads the request's body, whatever it is.
+func (s *Server) content(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	if r.ContentLength > s.maxBody { // announced: then nothing of it is read
 		return nil, &http.MaxBytesError{Limit: s.maxBody}
 	}
 	body := http.MaxBytesReader(c.Response(), r.Body, s.maxBody)
@@ -91,14 +98,8 @@ func mediaType(header string) string {
 // acceptable tells whether the client can read FHIR JSON. _format outweighs
 // the header, FHIR R4 http.html#parameters.
 func acceptable(c echo.Context) bool {
-	if format := c.QueryParam("_format"); format != "" {
-		return acceptsFHIR(format)
-	}
-	accept := strings.Join(c.Request().Header.Values("Accept"), ",")
-	if strings.TrimSpace(accept) == "" {
-		return true
-	}
-	return slices.ContainsFunc(strings.Split(accept, ","), acceptsFHIR)
+	ranges := mediaRanges(c)
+	return strings.TrimSpace(strings.Join(ranges, "")) == "" || slices.ContainsFunc(ranges, acceptsFHIR)
 }
 
 var acceptedTypes = append([]string{"json", "*/*", "application/*"}, fhirTypes...)
@@ -145,7 +146,7 @@ func preferredReturn(c echo.Context) string {
 func (s *Server) reply(c echo.Context, status int, r Stored) error {
 	header := c.Response().Header()
 	header.Set("ETag", r.ETag())
-	header.Set("Last-Modified", r.LastUpdated.UTC().Format(http.TimeFormat))
+	tellModified(c, r.LastUpdated)
 	return write(c, status, r.Body)
 }
 
@@ -157,7 +158,7 @@ func (s *Server) replyWritten(c echo.Context, status int, r Stored, mayRead bool
 	switch {
 	case prefers(c, "return=minimal"), !mayRead && !prefers(c, "return=OperationOutcome"):
 		c.Response().Header().Set("ETag", r.ETag())
-		c.Response().Header().Set("Last-Modified", r.LastUpdated.UTC().Format(http.TimeFormat))
+		tellModified(c, r.LastUpdated)
 		return c.NoContent(status)
 	case prefers(c, "return=OperationOutcome"):
 		r.Body = outcome(issue("information", "informational", "stored", "", "")).Bytes()
@@ -170,7 +171,7 @@ func (s *Server) replyWritten(c echo.Context, status int, r Stored, mayRead bool
 func replyDeleted(c echo.Context, r Stored) error {
 	if r.Version > 0 {
 		c.Response().Header().Set("ETag", r.ETag())
-		c.Response().Header().Set("Last-Modified", r.LastUpdated.UTC().Format(http.TimeFormat))
+		tellModified(c, r.LastUpdated)
 	}
 	if prefers(c, "return=OperationOutcome") {
 		return write(c, http.StatusOK, outcome(issue("information", "informational", "deleted", "", "")).Bytes())

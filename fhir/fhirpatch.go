@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type pathOperation struct {
 	index int
 	from  int
 	to    int
+	spend *allowance // of the patch that it is part of
 }
 
 // pathOperations is the table of them: the parts that each needs, and what it
@@ -46,7 +48,7 @@ func readFHIRPathPatch(n *Node) (patch, error) {
 	if len(given) > maxPathOperations {
 		return nil, fault.New(fault.TooLarge, "a FHIRPath Patch may have %d operations: PUT the resource instead", maxPathOperations)
 	}
-	var steps []func(root *Node) error
+	var steps []func(root *Node, spend *allowance) error
 	for i, p := range given {
 		step, err := readPathOperation(p, fmt.Sprintf("Parameters.parameter[%d]", i))
 		if err != nil {
@@ -54,9 +56,10 @@ func readFHIRPathPatch(n *Node) (patch, error) {
 		}
 		steps = append(steps, step)
 	}
-	return func(current *Node) (*Node, error) {
+	return func(ctx context.Context, current *Node) (*Node, error) {
+		spend := newAllowance(ctx)
 		for _, step := range steps {
-			if err := step(current); err != nil {
+			if err := step(current, spend); err != nil {
 				return nil, err
 			}
 		}
@@ -64,7 +67,7 @@ func readFHIRPathPatch(n *Node) (patch, error) {
 	}, nil
 }
 
-func readPathOperation(p *Node, at string) (func(root *Node) error, error) {
+func readPathOperation(p *Node, at string) (func(root *Node, spend *allowance) error, error) {
 	if p.Text("name") != "operation" {
 		return nil, fault.At(fault.Value, at+".name", "the parameters of a FHIRPath Patch are named operation")
 	}
@@ -99,7 +102,11 @@ func readPathOperation(p *Node, at string) (func(root *Node) error, error) {
 			return nil, fault.At(fault.Value, at, "the part %s must be a number from 0", name)
 		}
 	}
-	return func(root *Node) error { return kind.do(op, root) }, nil
+	return func(root *Node, spend *allowance) error {
+		once := op
+		once.spend = spend
+		return kind.do(once, root)
+	}, nil
 }
 
 // partText is the value of a part of a primitive type.
@@ -121,8 +128,10 @@ func (op pathOperation) fails(format string, args ...any) error {
 
 // one finds the one element that the path means.
 func (op pathOperation) one(root *Node) (place, error) {
-	found, err := op.path.find(root)
+	found, err := op.path.find(root, op.spend)
 	switch {
+	case err != nil && op.spend.ctx.Err() != nil:
+		return place{}, err // the client has gone
 	case err != nil:
 		return place{}, op.fails("%s", err)
 	case len(found) != 1:
@@ -188,8 +197,10 @@ func (op pathOperation) insert(root *Node) error {
 
 // delete: what is not there is deleted all the same.
 func (op pathOperation) delete(root *Node) error {
-	found, err := op.path.find(root)
+	found, err := op.path.find(root, op.spend)
 	switch {
+	case err != nil && op.spend.ctx.Err() != nil:
+		return err
 	case err != nil:
 		return op.fails("%s", err)
 	case len(found) == 0:

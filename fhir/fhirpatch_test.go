@@ -1,9 +1,12 @@
 package fhir
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -142,4 +145,50 @@ func TestAFHIRPathPatchThatCannotBeDoneChangesNothing(t *testing.T) {
 	r.do("placer", "PATCH", "/fhir/Patient/p", pathPatient).want(t, http.StatusBadRequest, "structure")
 	many := strings.Repeat(operationJSON(kind("delete"), onPath("Patient.telecom"))+",", maxPathOperations)
 	r.do("placer", "PATCH", "/fhir/Patient/p", parametersJSON(many+operationJSON(kind("delete"), onPath("Patient.telecom")))).want(t, http.StatusRequestEntityTooLarge, "too-long")
+}
+
+// 100 operations that each look through 2,000 elements: it ends soon, with
+// nothing done, and what it held is free again.
+func TestThePathsOfAPatchMayLookAtSoManyElementsOnly(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	identifiers := strings.Repeat(`{"system":"urn:a","value":"1"},`, 2000)
+	before := r.put("/fhir/Patient/p", `{"resourceType":"Patient","id":"p","identifier":[`+identifiers+`{"value":"2"}]}`)
+	if before.status != http.StatusCreated {
+		t.Fatal(before.status, before.body)
+	}
+	operations := make([]string, maxPathOperations)
+	for i := range operations {
+		operations[i] = operationJSON(kind("delete"), onPath("Patient.identifier.where(value = '3')"))
+	}
+	got := r.do("placer", "PATCH", "/fhir/Patient/p", parametersJSON(operations...))
+	if got.want(t, http.StatusUnprocessableEntity, "business-rule"); !strings.Contains(got.body, "too many elements, or take too long") {
+		t.Error(got.body)
+	}
+	one := operationJSON(kind("delete"), onPath("Patient.identifier.where(value = '2')"))
+	if got := r.do("placer", "PATCH", "/fhir/Patient/p", parametersJSON(one)); got.status != http.StatusOK {
+		t.Errorf("a patch of one operation: %d %s", got.status, got.body)
+	}
+}
+
+func TestAnAllowanceEndsWithItsElementsItsTimeAndItsRequest(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(context.Background())
+	a := newAllowance(ctx)
+	if left, err := a.next(); err != nil || left != criteriaTime {
+		t.Errorf("the first element: %s, %v", left, err)
+	}
+	a.left = 0
+	if _, err := a.next(); !errors.Is(err, errSpent) {
+		t.Errorf("no elements left: %v", err)
+	}
+	a.left, a.until = 10, time.Now().Add(-time.Second)
+	if _, err := a.next(); !errors.Is(err, errSpent) {
+		t.Errorf("no time left: %v", err)
+	}
+	a.until = time.Now().Add(time.Hour)
+	leave()
+	if _, err := a.next(); !errors.Is(err, context.Canceled) {
+		t.Errorf("the client has gone: %v", err)
+	}
 }

@@ -48,7 +48,7 @@ func fuzzPatch(f *testing.F, format, resource string) {
 		c := &change{method: http.MethodPatch, row: &resourceType{name: current.Type()}, path: current.Type(), patch: p}
 		c.was = Stored{Type: current.Type(), ID: current.Text("id"), Version: 1, Body: []byte(whole)}
 		c.current = &c.was
-		err = c.applyPatch()
+		err = c.applyPatch(context.Background(), newTurns())
 		forClients(t, err)
 		if string(c.was.Body) != whole {
 			t.Fatal("the current version was changed")
@@ -100,7 +100,7 @@ func FuzzPatchPath(f *testing.F) {
 		if err != nil {
 			panic(err)
 		}
-		_, _ = p.find(root) // no panic, and no end later than its time
+		_, _ = p.find(root, newAllowance(context.Background())) // no panic, and no end later than its time
 	})
 }
 

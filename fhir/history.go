@@ -198,7 +198,7 @@ func (h *history) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]St
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	found, err := readPage[Stored](rows)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
@@ -240,10 +240,9 @@ func (h *history) where(actor access.Actor) (string, pgx.NamedArgs) {
 
 // historyBundle is the Bundle of a page. A deletion has no resource.
 func (s *Server) historyBundle(h *history, found []Stored) []byte {
-	more := len(found) > h.count
-	if more {
-		found = found[:h.count]
-	}
+	end := pageEnd(found, h.count)
+	more := end < len(found)
+	found = found[:end]
 	b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"history"`...)
 	if !more && h.after == nil {
 		b = append(b, `,"total":`...) // known without counting

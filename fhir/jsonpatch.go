@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func readJSONPatch(body []byte) (patch, error) {
 	if err != nil {
 		return nil, fault.New(fault.Structure, "this is no JSON Patch as RFC 6902 has it")
 	}
-	return func(current *Node) (*Node, error) { return applyJSONPatch(decoded, current) }, nil
+	return func(_ context.Context, current *Node) (*Node, error) { return applyJSONPatch(decoded, current) }, nil
 }
 
 // checkOperation says what is wrong with one operation, without its values.

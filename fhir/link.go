@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"html"
 	"slices"
 	"strconv"
@@ -59,12 +60,7 @@ func (l *linker) link(ctx context.Context, resources []linkable) error {
 			}
 			links = append(links, k)
 		}
-		rewriteNarrative(r.n, func(url string) string {
-			if to, ok := l.entry(parseReference(html.UnescapeString(url)), html.UnescapeString(url)); ok {
-				return to
-			}
-			return url
-		})
+		rewriteNarrative(r.n, l.inNarrative)
 	}
 	for _, step := range []func(context.Context, []link) ([]link, error){l.withinBundle, l.conditional, l.absolute, l.local} {
 		var err error
@@ -147,6 +143,27 @@ func (l *linker) entry(t target, text string) (string, bool) {
 		return t.versionedAs(to.reference, t.version), true
 	}
 	return t.versionedAs(to.reference, to.version), true
+}
+
+// inNarrative is what stands in a narrative for a URL there: an entry's place is
+// taken with its version and what follows #.
+func (l *linker) inNarrative(url string) string {
+	text, fragment, inside := strings.Cut(html.UnescapeString(url), "#")
+	t, versioned := parseReference(text), false
+	if t.other != "" {
+		text, _, versioned = strings.Cut(text, "/_history/")
+	}
+	to, ok := l.entry(t, text)
+	if !ok {
+		return url
+	}
+	if versioned {
+		to += "/_history/" + l.entries[text].version
+	}
+	if inside {
+		to += "#" + fragment
+	}
+	return html.EscapeString(to)
 }
 
 // withinBundle rewrites what leads to an entry, and returns the references that
@@ -254,8 +271,11 @@ func (l *linker) local(ctx context.Context, links []link) ([]link, error) {
 	}
 	var lost dangling
 	for _, k := range links {
-		if !found[k.target.relative()] {
+		switch current, here := found[k.target.relative()]; {
+		case !here:
 			lost.add(k.path, "there is no such resource here: send it in the same transaction Bundle, or refer to it by its absolute URL or its identifier")
+		case !k.target.atVersion(current):
+			lost.add(k.path, fmt.Sprintf("there is no such version of that resource here: its current version is %d", current))
 		}
 	}
 	return nil, lost.err()

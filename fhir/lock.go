@@ -95,7 +95,7 @@ func (s *Server) locked(ctx context.Context, tx pgx.Tx, actor access.Actor, c *c
 	case http.MethodDelete:
 		return mayDelete(ctx, tx, c)
 	case http.MethodPatch:
-		return c.applyPatch()
+		return c.applyPatch(ctx, s.turns)
 	}
 	return nil
 }

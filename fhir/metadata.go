@@ -119,6 +119,9 @@ const compartmentPath = "/fhir/:type/:id/:member"
 // capability is what the CapabilityStatement says of a type.
 func (s *Server) capability(r *resourceType) *Node {
 	n := Object("type", r.name, "profile", "http://hl7.org/fhir/StructureDefinition/"+r.name, "supportedProfile", s.profilesOf(r.name))
+	if r.name == binaryType {
+		n.Set("documentation", binaryDoc)
+	}
 	var codes []*Node
 	for _, i := range interactions {
 		if s.has(r, i) && i.code != searchCompartment && !told(codes, i.code) {

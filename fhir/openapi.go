@@ -246,7 +246,25 @@ func (a *openAPIWriter) operation(i interaction, tag, gives string) object {
 			o["requestBody"] = object{"content": object{"application/x-www-form-urlencoded": object{"schema": object{"type": "object", "additionalProperties": object{"type": "string"}}}}}
 		}
 	}
+	if tag == binaryType {
+		nativeContent(o, i.code)
+	}
 	return o
+}
+
+// nativeContent adds the form that a Binary has besides the resource.
+func nativeContent(o object, code string) {
+	var in object
+	switch code {
+	case "create", "update":
+		in = o["requestBody"].(object)
+	case "read", "vread":
+		in = o["responses"].(object)["200"].(object)
+	default:
+		return
+	}
+	o["description"] = fmt.Sprint(o["description"], " ", binaryDoc)
+	in["content"].(object)["*/*"] = object{"schema": object{"type": "string", "format": "binary"}}
 }
 
 // service is an operation that is none on a case.

@@ -75,16 +75,16 @@ func localsOf(ctx context.Context, tx pgx.Tx, ehrReferences []string) (map[strin
 	return found, err
 }
 
-// existing tells which of these references lead to a resource that is kept
-// here, and holds those against being deleted.
-func existing(ctx context.Context, tx pgx.Tx, references []string) (map[string]bool, error) {
-	found := map[string]bool{}
+// existing are those of these references that lead to a resource that is kept
+// here, with its version, and holds them against being deleted.
+func existing(ctx context.Context, tx pgx.Tx, references []string) (map[string]int64, error) {
+	found := map[string]int64{}
 	if len(references) == 0 {
 		return found, nil
 	}
 	types, ids := splitReferences(references)
 	rows, err := tx.Query(ctx, `
-		SELECT r.type || '/' || r.id
+		SELECT r.type || '/' || r.id, r.version
 		FROM unnest(@types::text[], @ids::text[]) AS wanted (type, id)
 		JOIN resource r ON r.type = wanted.type COLLATE "C" AND r.id = wanted.id COLLATE "C"
 		WHERE NOT r.deleted
@@ -95,8 +95,9 @@ func existing(ctx context.Context, tx pgx.Tx, references []string) (map[string]b
 		return nil, fmt.Errorf("look up references: %w", err)
 	}
 	var reference string
-	_, err = pgx.ForEachRow(rows, []any{&reference}, func() error {
-		found[reference] = true
+	var version int64
+	_, err = pgx.ForEachRow(rows, []any{&reference, &version}, func() error {
+		found[reference] = version
 		return nil
 	})
 	return found, err

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -13,7 +14,7 @@ import (
 
 // A patch makes the next version of a resource from the current one, which it
 // may change. Its refusals are faults.
-type patch func(current *Node) (next *Node, err error)
+type patch func(ctx context.Context, current *Node) (next *Node, err error)
 
 // patchFormats are the media types of a patch, FHIR R4 http.html#patch.
 var patchFormats = []string{"application/json-patch+json", "application/fhir+json"}
@@ -74,13 +75,9 @@ func readPatch(format string, body []byte) (patch, error) {
 }
 
 // applyPatch makes what is to be written, as if it had been PUT, and checks it
-// as that would be.
-func (c *change) applyPatch() error {
-	before, err := Parse(c.current.Body, Limits{})
-	if err != nil {
-		return err
-	}
-	after, err := c.patch(before.Clone())
+// as that would be. A large resource waits for its turn, as a large body does.
+func (c *change) applyPatch(ctx context.Context, t turns) error {
+	before, after, err := c.patched(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -95,8 +92,28 @@ func (c *change) applyPatch() error {
 	if err := safeNarrative(before, after); err != nil {
 		return err
 	}
-	c.sent, err = Decode(after.Bytes(), c.row.name)
+	body := after.Bytes()
+	done, err := t.wait(ctx, len(body))
+	if err != nil {
+		return err
+	}
+	defer done()
+	c.sent, err = Decode(body, c.row.name)
 	return invalidAfter(err)
+}
+
+// patched is the current version and what the patch makes of it.
+func (c *change) patched(ctx context.Context, t turns) (before, after *Node, err error) {
+	done, err := t.wait(ctx, len(c.current.Body))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	if before, err = Parse(c.current.Body, Limits{}); err != nil {
+		return nil, nil, err
+	}
+	after, err = c.patch(ctx, before.Clone())
+	return before, after, err
 }
 
 // safeNarrative keeps the narrative from telling what the elements no longer

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -26,11 +27,39 @@ type placeStep struct {
 const (
 	maxPathLength = 500
 	criteriaTime  = 200 * time.Millisecond // for one element
+	patchTime     = 2 * time.Second        // for all elements of a patch
+	patchElements = 20_000
 )
+
+// allowance is what one patch may spend on the criteria of its paths: others
+// wait for what it has locked.
+type allowance struct {
+	ctx   context.Context
+	until time.Time
+	left  int // elements
+}
+
+func newAllowance(ctx context.Context) *allowance {
+	return &allowance{ctx: ctx, until: time.Now().Add(patchTime), left: patchElements}
+}
+
+// next is the time for the next element, or why there is none.
+func (a *allowance) next() (time.Duration, error) {
+	if err := a.ctx.Err(); err != nil {
+		return 0, err
+	}
+	a.left--
+	left := time.Until(a.until)
+	if a.left < 0 || left <= 0 {
+		return 0, errSpent
+	}
+	return min(left, criteriaTime), nil
+}
 
 var (
 	errPath     = errors.New("it must be made of names, [index], where(...), extension('...'), ofType(...), first() and last(), such as Patient.name[0].given")
 	errCriteria = errors.New("the criteria of its where(...) cannot be evaluated")
+	errSpent    = errors.New("the criteria of its paths are evaluated for too many elements, or take too long: name them by their index")
 	errElement  = errors.New("its path names an element that there is not in this type")
 )
 
@@ -157,7 +186,7 @@ func (s *shape) element(name string) *element {
 }
 
 // find finds the elements that a path means.
-func (p *patchPath) find(root *Node) ([]place, error) {
+func (p *patchPath) find(root *Node, spend *allowance) ([]place, error) {
 	found := []place{{node: root, index: -1}}
 	steps := p.steps
 	if steps[0].name == root.Type() {
@@ -165,14 +194,14 @@ func (p *patchPath) find(root *Node) ([]place, error) {
 	}
 	for _, step := range steps {
 		var err error
-		if found, err = step.follow(found); err != nil {
+		if found, err = step.follow(found, spend); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
 }
 
-func (st placeStep) follow(from []place) (to []place, err error) {
+func (st placeStep) follow(from []place, spend *allowance) (to []place, err error) {
 	switch {
 	case st.index >= 0:
 		if st.index < len(from) {
@@ -186,11 +215,11 @@ func (st placeStep) follow(from []place) (to []place, err error) {
 	case st.function == "first", st.function == "last":
 		return nil, nil
 	case st.function == "extension":
-		all, err := placeStep{name: "extension", index: -1}.follow(from)
+		all, err := placeStep{name: "extension", index: -1}.follow(from, spend)
 		if err != nil {
 			return nil, err
 		}
-		return filter(all, "url = "+st.argument)
+		return filter(all, "url = "+st.argument, spend)
 	case st.function == "ofType", st.function == "as":
 		for _, p := range from {
 			if p.element != nil && p.element.choice && p.name == p.element.name+strings.ToUpper(st.argument[:1])+st.argument[1:] {
@@ -199,7 +228,7 @@ func (st placeStep) follow(from []place) (to []place, err error) {
 		}
 		return to, nil
 	case st.function == "where":
-		return filter(from, st.argument)
+		return filter(from, st.argument, spend)
 	}
 	for _, p := range from {
 		in := p.inside()
@@ -237,15 +266,19 @@ func (p place) members(in *shape, name string) []place {
 
 // filter keeps what meets the criteria. They are evaluated for each element by
 // itself, as $this.
-func filter(from []place, criteria string) ([]place, error) {
+func filter(from []place, criteria string, spend *allowance) ([]place, error) {
 	expression, err := engine.Compile("this.where(" + criteria + ").exists()")
 	if err != nil {
 		return nil, errCriteria
 	}
 	var kept []place
 	for _, p := range from {
+		time, err := spend.next()
+		if err != nil {
+			return nil, err
+		}
 		result, err := expression.EvaluateWithOptions(Object("this", p.node).Bytes(),
-			engine.WithTimeout(criteriaTime), engine.WithMaxDepth(documentLimits.Depth), engine.WithMaxCollectionSize(10_000))
+			engine.WithTimeout(time), engine.WithMaxDepth(documentLimits.Depth), engine.WithMaxCollectionSize(10_000))
 		if err != nil {
 			return nil, errCriteria
 		}

@@ -20,6 +20,9 @@ import (
 func (s *Server) rowFor(c echo.Context, interaction string) (*resourceType, error) {
 	row, ok := s.resources[c.Param("type")]
 	switch {
+	case c.Param("type") == "metadata": // the route of a type, for all methods but its own
+		c.Response().Header().Set("Allow", "GET, HEAD")
+		return nil, fault.New(fault.MethodNotAllowed, "the CapabilityStatement is read: GET /fhir/metadata")
 	case !ok:
 		return nil, fault.New(fault.NotFound, "this type of resource is not served; /fhir/metadata lists those that are")
 	case !row.allows(interaction):
@@ -53,6 +56,9 @@ func (s *Server) read(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	if err := namesOperation(c, c.Param("id")); err != nil {
+		return err
+	}
 	if row.content != nil {
 		return s.readContent(c, row)
 	}
@@ -81,11 +87,20 @@ func (s *Server) vread(c echo.Context, actor access.Actor) error {
 	})
 }
 
+// namesOperation refuses an operation that there is not, where an id or a type
+// could stand.
+func namesOperation(c echo.Context, name string) error {
+	switch {
+	case !strings.HasPrefix(name, "$"):
+		return nil
+	case c.Param("member") == name:
+		return fault.New(fault.NotSupported, "there is no such operation of one %s, or it does not take this method; /fhir/metadata lists the operations", c.Param("type"))
+	}
+	return fault.New(fault.NotSupported, "there is no such operation on the type as a whole, or it does not take this method; /fhir/metadata lists the operations, some of which are of one resource: %s/{id}/$name", c.Param("type"))
+}
+
 func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.Tx) (Stored, error)) error {
-	switch id := c.Param("id"); {
-	case strings.HasPrefix(id, "$"):
-		return fault.New(fault.NotSupported, "there is no such operation on the type as a whole; /fhir/metadata lists the operations, some of which are of one resource: %s/{id}/$name", c.Param("type"))
-	case !idPattern.MatchString(id):
+	if !idPattern.MatchString(c.Param("id")) {
 		return notFound()
 	}
 	shown, err := viewOf(c.Param("type"), c.QueryParams())
@@ -105,6 +120,9 @@ func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.
 	if unchanged(c.Request(), found) {
 		c.Response().Header().Set("ETag", found.ETag())
 		return c.NoContent(http.StatusNotModified)
+	}
+	if found.Type == binaryType && !asksForFHIR(c) {
+		return replyBinary(c, found)
 	}
 	return s.reply(c, http.StatusOK, found)
 }

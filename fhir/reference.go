@@ -62,6 +62,16 @@ func (t target) absolute() bool { return t.id != "" && t.base != "" }
 // relative is Type/id, without the version.
 func (t target) relative() string { return t.typ + "/" + t.id }
 
+// atVersion tells whether the version of a reference, if it has one, is among
+// those up to the current one.
+func (t target) atVersion(current int64) bool {
+	if t.version == "" {
+		return true
+	}
+	version, err := strconv.ParseInt(t.version, 10, 64)
+	return err == nil && version >= 1 && version <= current && strconv.FormatInt(version, 10) == t.version
+}
+
 // versioned is s with the version that t had.
 func (t target) versionedAs(s, version string) string {
 	if t.version == "" {

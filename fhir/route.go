@@ -97,8 +97,13 @@ func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 // they can read what they would be answered.
 func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if !r.givesFiles() && !acceptable(c) {
-			return fault.New(fault.NotAcceptable, "only application/fhir+json (FHIR version 4.0) is served: send Accept: application/fhir+json, or none")
+		if s.patience > 0 && !r.givesFiles() { // a download takes as long as it takes
+			ctx, cancel := context.WithTimeout(c.Request().Context(), s.patience)
+			defer cancel()
+			c.SetRequest(c.Request().WithContext(ctx))
+		}
+		if !r.givesFiles() && !readsBinary(c) && !acceptable(c) {
+			return fault.New(fault.NotAcceptable, "only application/fhir+json (FHIR version 4.0) is served: send Accept: application/fhir+json, or none; _format in the address outweighs Accept, and can be json")
 		}
 		for _, value := range c.ParamValues() {
 			if readable("", value) != nil { // PostgreSQL would refuse it
@@ -198,8 +203,10 @@ func explain(err error) error {
 		return fault.New(fault.TooLarge, "the body is larger than %d bytes", tooLong.Limit)
 	case errors.Is(err, pg.ErrAgain), errors.As(err, &connect), errors.As(err, &refused) && unavailable(refused.Code), pgconn.SafeToRetry(err):
 		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "try again in a moment: the same request is safe to repeat"}}, Cause: err}
+	case errors.Is(err, context.DeadlineExceeded): // before the others: pgx wraps it in what they look like
+		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "this took too long and was given up; if it was to change something, look whether it did: then ask for less at once, or try again later"}}, Cause: err}
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		errors.Is(err, context.Canceled):
 		return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable, Text: "the database was lost on the way, and it is not known whether this was done: look, then try again"}}, Cause: err}
 	}
 	return err

@@ -38,6 +38,9 @@ func (s *Server) searchSystem(c echo.Context, actor access.Actor) error {
 // http.html#vsearch; with * for the type, all types at once.
 func (s *Server) searchCompartment(c echo.Context, actor access.Actor) error {
 	owner, id, member := c.Param("type"), c.Param("id"), c.Param("member")
+	if err := namesOperation(c, member); err != nil {
+		return err
+	}
 	queries, err := s.compartmentOf(actor, owner, id, member)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func TestSeveralTypesAndCompartmentsAreSearchedAtOnce(t *testing.T) {
 	w.refuses(access.Placer, []refusal{
 		{"?_type=Patient,Colour", "not-supported", "_type"},
 		{"?_type=", "not-supported", "_type"},
-		{"?_type=Patient,ServiceRequest&birthdate=1970", "not-supported", "ServiceRequest cannot search by"},
+		{"?_type=Patient,ServiceRequest&birthdate=1970", "not-supported", "ServiceRequest has no search parameter birthdate"},
 		{"/Patient?_type=Patient", "not-supported", "several types"},
 		{"/Patient/{zoe}/Task", "not-found", "compartment"},
 		{"/Patient/{zoe}/Colour", "not-found", "compartment"},

@@ -105,7 +105,7 @@ func (q *query) read(ctx context.Context, tx pgx.Tx, actor access.Actor, by orde
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
 	}
-	hits, err := pgx.CollectRows(rows, pgx.RowToStructByName[hit])
+	hits, err := readPage[hit](rows)
 	if err != nil {
 		return nil, fmt.Errorf("search %s: %w", q.row.name, err)
 	}
@@ -207,9 +207,10 @@ func (s *Server) page(ctx context.Context, tx pgx.Tx, actor access.Actor, a *inq
 			return nil, err
 		}
 		all = append(all, hits...)
+		slices.SortFunc(all, a.by.compare)
+		all = all[:min(len(all), pageEnd(all, a.count)+1)] // of many types, no more than one page is held
 	}
-	slices.SortFunc(all, a.by.compare)
-	return all[:min(len(all), a.count+1)], nil
+	return all, nil
 }
 
 func (s *Server) pageOf(ctx context.Context, tx pgx.Tx, actor access.Actor, q *query, a *inquiry) ([]hit, error) {

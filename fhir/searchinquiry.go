@@ -223,9 +223,9 @@ func (s *Server) lookup(ctx context.Context, tx pgx.Tx) (lookup, *error) {
 // be a value.
 func (u *unknownParamError) spoken() string {
 	if short := strings.Trim(u.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-:."); short == "" && len(u.name) < 64 {
-		return "the search parameter " + u.name
+		return "search parameter " + u.name
 	}
-	return "this search parameter"
+	return "such search parameter"
 }
 
 func (u *unknownParamError) refusal() error {
@@ -233,14 +233,15 @@ func (u *unknownParamError) refusal() error {
 	for _, p := range u.row.search {
 		names = append(names, p.name)
 	}
-	for result := range resultParams {
+	slices.Sort(names)
+	var shaping []string // what says how the answer is to be, and not what is found
+	for _, result := range slices.Sorted(maps.Keys(resultParams)) {
 		if result != "_after" && result != "_type" {
-			names = append(names, result)
+			shaping = append(shaping, result)
 		}
 	}
-	slices.Sort(names)
-	return fault.New(fault.NotSupported, "%s cannot search by %s; it can by: %s (or send Prefer: handling=lenient)",
-		u.row.name, u.spoken(), strings.Join(slices.Compact(names), ", "))
+	return fault.New(fault.NotSupported, "%s has no %s; it has: %s; and for the answer: %s (or send Prefer: handling=lenient)",
+		u.row.name, u.spoken(), strings.Join(slices.Compact(names), ", "), strings.Join(shaping, ", "))
 }
 
 func (a *inquiry) queryOf(typ string) *query {

@@ -160,6 +160,7 @@ func (q *query) changed(ctx context.Context, tx pgx.Tx, actor access.Actor, by o
 	}
 	defer rows.Close()
 	var hits []hit
+	size := 0
 	for seen := 1; rows.Next(); seen++ {
 		if seen > mostChanged {
 			return nil, fault.New(fault.Gone, "more than %d resources have changed since this search began: search again from its first page", mostChanged)
@@ -170,10 +171,14 @@ func (q *query) changed(ctx context.Context, tx pgx.Tx, actor access.Actor, by o
 		}
 		if h, ok := q.judge(r, by); ok && by.compare(h, after.hit()) > 0 {
 			hits = append(hits, h)
+			size += h.size()
 		}
-		if len(hits) > 4*limit { // keep what this page needs
+		if len(hits) > 4*limit || size > 4*pageBytes { // keep what this page needs
 			slices.SortFunc(hits, by.compare)
-			hits = hits[:limit]
+			hits, size = slices.Clone(hits[:min(len(hits), pageEnd(hits, limit)+1)]), 0
+			for _, h := range hits {
+				size += h.size()
+			}
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -29,9 +29,9 @@ func (s *Server) searchset(ctx context.Context, tx pgx.Tx, actor access.Actor, a
 		return nil, err
 	}
 	var next *cursor
-	if len(hits) > a.count {
-		hits = hits[:a.count]
-		if next, err = s.cursorAfter(ctx, tx, a, hits[a.count-1]); err != nil {
+	if end := pageEnd(hits, a.count); end < len(hits) {
+		hits = hits[:end]
+		if next, err = s.cursorAfter(ctx, tx, a, hits[end-1]); err != nil {
 			return nil, err
 		}
 	}

@@ -43,6 +43,7 @@ type Server struct {
 	log           *slog.Logger
 	maxBody       int64
 	turns         turns
+	patience      time.Duration // with a request; 0: without end
 	version       string
 	built         time.Time
 	secondOpinion ValueSet
@@ -76,6 +77,7 @@ func New(cfg Config) (*Server, error) {
 		smart:         cfg.SMART,
 		resources:     map[string]*resourceType{},
 		turns:         newTurns(),
+		patience:      time.Minute,
 		statement:     new(document),
 		smartText:     new(document),
 		openAPIText:   new(document),

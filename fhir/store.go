@@ -212,6 +212,9 @@ func versionConflict(expected, current int64) error {
 	case anyVersion:
 		return fault.New(fault.VersionConflict, "it does not exist, and was to be changed only")
 	}
+	if current == 0 {
+		return fault.New(fault.VersionConflict, "the change was made to version %d, but there is no such resource", expected)
+	}
 	return fault.New(fault.VersionConflict,
 		"the change was made to version %d, but the current version is %d: read it, and repeat the change on it", expected, current)
 }

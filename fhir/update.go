@@ -41,12 +41,8 @@ func (s *Server) put(c echo.Context) (change, error) {
 	if err != nil {
 		return change{}, err
 	}
-	body, err := s.body(c, fhirTypes...)
-	if err != nil {
-		return change{}, err
-	}
 	wanted := change{method: http.MethodPut, row: row, path: row.name}
-	if wanted.sent, err = s.decode(c.Request().Context(), body, row.name); err != nil {
+	if wanted.sent, err = s.sentResource(c, row, c.Param("id")); err != nil {
 		return change{}, err
 	}
 	wanted.ifMatch, err = expectedForUpdate(c.Request().Header.Get("If-Match"), c.Request().Header.Get("If-None-Match"))
