@@ -43,7 +43,7 @@ func TestSeveralTypesAndCompartmentsAreSearchedAtOnce(t *testing.T) {
 		{"/Patient/{zoe}/Task", "not-found", "compartment"},
 		{"/Patient/{zoe}/Colour", "not-found", "compartment"},
 		{"/Organization/{region}/Patient", "not-found", "Practitioner"},
-		{"/Patient/{zoe}/Observation?colour=x", "not-supported", "Observation cannot"},
+		{"/Patient/{zoe}/Observation?colour=x", "not-supported", "Observation has no search parameter colour"},
 	})
 	form := func(path, form string) response {
 		return w.post(w.fill(path), w.fill(form), "Content-Type", "application/x-www-form-urlencoded")
