@@ -20,8 +20,8 @@ func TestARefusalSaysWhatIsThere(t *testing.T) {
 		status             int
 		says               string
 	}{
-		{"GET", "/fhir/CodeSystem/case-state/$lookup", "", nil, 400, "no such operation of one CodeSystem"},
-		{"GET", "/fhir/Task/x/$bogus", "", nil, 400, "no such operation of one Task"},
+		{"GET", "/fhir/CodeSystem/case-state/$lookup", "", nil, 404, "no such operation of one CodeSystem"},
+		{"GET", "/fhir/Task/x/$bogus", "", nil, 404, "no such operation of one Task"},
 		{"GET", "/fhir/CodeSystem/$subsumes", "", nil, 400, "no such operation on the type as a whole"},
 		{"GET", "/fhir/Organization/x/Patient", "", nil, 404, "compartments of Patient and Practitioner only"},
 		{"POST", "/fhir/metadata", "{}", nil, 405, "GET /fhir/metadata"},

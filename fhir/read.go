@@ -94,7 +94,7 @@ func namesOperation(c echo.Context, name string) error {
 	case !strings.HasPrefix(name, "$"):
 		return nil
 	case c.Param("member") == name:
-		return fault.New(fault.NotSupported, "there is no such operation of one %s, or it does not take this method; /fhir/metadata lists the operations", c.Param("type"))
+		return fault.New(fault.NotFound, "there is no such operation of one %s, or it does not take this method; /fhir/metadata lists the operations", c.Param("type"))
 	}
 	return fault.New(fault.NotSupported, "there is no such operation on the type as a whole, or it does not take this method; /fhir/metadata lists the operations, some of which are of one resource: %s/{id}/$name", c.Param("type"))
 }
