@@ -92,7 +92,7 @@ func TestOfficialExamplesComeBackAsTheyWereStored(t *testing.T) {
 			continue
 		}
 		stored++
-		if diff := cmp.Diff(content(t, n.jsonText()), content(t, c.get(address).body)); diff != "" {
+		if diff := cmp.Diff(content(t, n.jsonText()), content(t, c.get(address, "Accept", fhirTypes[0]).body)); diff != "" {
 			t.Errorf("%s comes back changed: %s", filepath.Base(name), diff)
 		}
 	}
