@@ -34,9 +34,10 @@ func terminologyServices() []service {
 	}
 	return []service{
 		{name: "lookup", id: "code-system-lookup", base: coreOperations + "CodeSystem-lookup", types: []string{"CodeSystem"}, atType: true, by: anybody, scope: reading,
-			does:   "What a code of a code system of ours means.",
-			takes:  []parameter{code, {Name: "system", Type: "uri", Doc: "The URL of the code system."}, version("version"), coding, unread("displayLanguage", "code"), unread("property", "code").many()},
-			tells:  []parameter{{Name: "name", Type: "string", Min: 1, Doc: "Of the code system."}, {Name: "version", Type: "string", Doc: "Of the code system."}, {Name: "display", Type: "string", Min: 1, Doc: "The display of the code."}},
+			does:  "What a code of a code system of ours means.",
+			takes: []parameter{code, {Name: "system", Type: "uri", Doc: "The URL of the code system."}, version("version"), coding, unread("displayLanguage", "code"), unread("property", "code").many()},
+			tells: []parameter{{Name: "name", Type: "string", Min: 1, Doc: "Of the code system."}, {Name: "version", Type: "string", Doc: "Of the code system."}, {Name: "display", Type: "string", Min: 1, Doc: "The display of the code."},
+				{Name: "property", Doc: "The definition of the code, where it has one.", Many: true, Parts: []parameter{{Name: "code", Type: "code", Min: 1, Doc: "definition"}, {Name: "value", Type: "string", Doc: "The definition."}}}},
 			handle: (*Server).lookUpCode},
 		{name: "validate-code", id: "code-system-validate-code", base: coreOperations + "CodeSystem-validate-code", types: []string{"CodeSystem"}, atType: true, instance: true, by: anybody, scope: reading,
 			does:  "Whether a code is in a code system of ours.",
@@ -107,7 +108,24 @@ func (s *Server) lookUpCode(c echo.Context, _ access.Actor, in *Node) error {
 	if !ok {
 		return fault.New(fault.NotFound, "the code system has no such code")
 	}
-	return write(c, http.StatusOK, parametersOf("name", String(cs.Text("title")), "version", String(cs.Text("version")), "display", String(found.Display)).Bytes())
+	out := parametersOf("name", String(cs.Text("title")), "version", String(cs.Text("version")), "display", String(found.Display))
+	if definition := definitionOf(cs, found.Code); definition != nil {
+		// FHIR R4 codesystem-operation-lookup.html: a property that every code system has
+		out.Append("parameter", Object("name", "property", "part", []*Node{
+			Object("name", "code", "valueCode", "definition"), Object("name", "value", "valueString", definition),
+		}))
+	}
+	return write(c, http.StatusOK, out.Bytes())
+}
+
+// definitionOf a code is what it means, in a sentence; nil where its display says all.
+func definitionOf(cs *Node, code string) *Node {
+	for _, concept := range cs.Each("concept") {
+		if concept.Text("code") == code {
+			return concept.Get("definition")
+		}
+	}
+	return nil
 }
 
 // validateSystemCode is CodeSystem/$validate-code, FHIR R4

@@ -33,7 +33,7 @@ func TestTerminologyOperationsAnswerForWhatWePublish(t *testing.T) {
 	r := startREST(t)
 	const (
 		states  = "https://overread.org/fhir/CodeSystem/case-state"
-		ready   = "complete; in the pool"
+		ready   = "Ready"
 		agreeVS = "https://overread.org/fhir/ValueSet/second-opinion-agreement"
 		agreeCS = "https://overread.org/fhir/CodeSystem/second-opinion-agreement"
 	)
@@ -43,8 +43,8 @@ func TestTerminologyOperationsAnswerForWhatWePublish(t *testing.T) {
 		name, path, body string
 		want             map[string]string
 	}{
-		{"look up", "CodeSystem/$lookup?code=ready&system=" + states, "", map[string]string{"name": "Case state", "version": "1.0.0", "display": ready}},
-		{"look up a coding", "CodeSystem/$lookup", coding, map[string]string{"name": "Case state", "version": "1.0.0", "display": ready}},
+		{"look up", "CodeSystem/$lookup?code=ready&system=" + states, "", map[string]string{"name": "Case state", "version": "1.0.0", "display": ready, "property.code": "definition ", "property.value": "complete; in the pool "}},
+		{"look up a coding", "CodeSystem/$lookup", coding, map[string]string{"name": "Case state", "version": "1.0.0", "display": ready, "property.code": "definition ", "property.value": "complete; in the pool "}},
 		{"a code of a system", "CodeSystem/$validate-code?code=ready&url=" + states, "", map[string]string{"result": "true", "display": ready}},
 		{"at the instance", "CodeSystem/case-state/$validate-code?code=ready", "", map[string]string{"result": "true", "display": ready}},
 		{"with another display", "CodeSystem/$validate-code", coding, map[string]string{"result": "true", "display": ready, "message": "the display is not the one that the code system has"}},

@@ -147,6 +147,9 @@ func (s *Server) capability(r *resourceType) *Node {
 	if r.allows("create") {
 		n.Set("referencePolicy", []string{"literal", "logical", "resolves", "enforced"})
 	}
+	if r.name == "Subscription" {
+		n.Set("documentation", "Subscriptions are kept, and nobody is notified yet: status active is refused.")
+	}
 	forward, backward := s.includesOf(r)
 	n.Set("searchInclude", forward)
 	n.Set("searchRevInclude", backward)

@@ -37,7 +37,10 @@ func TestTheCodeSystemsAndValueSetsAreThoseOfTheProgram(t *testing.T) {
 	}
 	var states, managements, intents []workflow.Coding
 	for _, s := range workflow.States {
-		states = append(states, workflow.Coding{Code: string(s.State), Display: s.Meaning})
+		states = append(states, workflow.Coding{Code: string(s.State), Display: s.Display})
+		if got := definitionOf(ourCodeSystem(csCaseState), string(s.State)).Text(); got != s.Meaning {
+			t.Errorf("%s is defined as %q, want %q", s.State, got, s.Meaning)
+		}
 	}
 	for code, display := range managementCodes {
 		managements = append(managements, workflow.Coding{Code: code, Display: display})

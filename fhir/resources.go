@@ -40,7 +40,7 @@ var (
 
 // resourceTable says all that is served. Adding a type is one row here: every
 // search parameter that FHIR R4 gives to the type comes with it, from
-// searchtable.tsv. A row names only those that are ours.
+// searchtable.tsv and searchconformance.tsv. A row names only those that are ours.
 //
 // The hooks: orders and Tasks open cases. Facts are what the intake checks of a
 // case may wait for (arrival.go). Whatever is written of any type is withheld from
@@ -80,7 +80,7 @@ func resourceTable() []resourceType {
 		{name: "Encounter", interactions: readWrite},
 		{name: "Group", interactions: readWrite},
 		{name: "Measure", interactions: readWrite},
-		{name: "Subscription", interactions: readWrite},
+		{name: "Subscription", interactions: readWrite, onCreate: (*Server).subscriptionCreated, onUpdate: (*Server).subscriptionUpdated},
 
 		// Who did what, when: one an access (audit.go).
 		{name: "AuditEvent", interactions: recorded, readers: []access.Role{access.Auditor, access.Director}},

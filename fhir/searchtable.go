@@ -18,6 +18,15 @@ import (
 //go:embed searchtable.tsv
 var searchTable string
 
+// searchconformance.tsv has, in the same columns, those of the conformance types
+// alone, which the list that the other is made from leaves out. They were taken
+// from the search-parameters.json of FHIR R4 (4.0.1) once, and do not change.
+// Not among them are ConceptMap's source-uri and target-uri: references by their
+// kind, to what is no reference.
+//
+//go:embed searchconformance.tsv
+var searchConformance string
+
 // standardParams are the search parameters that FHIR R4 gives to a type,
 // compiled. A mistake in the table panics when the program starts.
 func standardParams(typ string) []searchParam {
@@ -47,7 +56,7 @@ func commonParams(typ string) []searchParam {
 
 var parsedTable = sync.OnceValue(func() map[string][]searchParam {
 	types := map[string][]searchParam{}
-	for line := range strings.Lines(searchTable) {
+	for line := range strings.Lines(searchTable + searchConformance) {
 		column := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		typ, name := column[0], column[1]
 		if typ == "Resource" && (name == "_id" || name == "_lastUpdated") {

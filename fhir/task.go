@@ -37,7 +37,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	identify(t, "FILL", sidFiller, fillerNumber(c))
 	t.Set("status", info.Task)
 	t.Set("statusReason", statusReason(t, c, src))
-	t.Set("businessStatus", concept(csCaseState, string(c.State), info.Meaning))
+	t.Set("businessStatus", concept(csCaseState, string(c.State), info.Display))
 	say := setIfAbsent
 	if isOwnTask(t, c) { // it follows its order; a placer's says these itself
 		say = setIfSaid
