@@ -17,7 +17,9 @@ type example struct {
 // it cannot know the ids of the server that it is sent to.
 const patientElsewhere = `{"type":"Patient","identifier":{"system":"urn:example:mrn","value":"1001"}}`
 
-// examples is the table of them. All names in it are invented.
+// examples is the table of them. All names in it are invented. The numbers are
+// others than in howto.go: a second patient of the same number would make its
+// conditional create fail.
 var examples = []example{
 	{"ServiceRequest", "An order of the EHR. One that is active and coded as a second opinion opens a case.",
 		`{"resourceType":"ServiceRequest","identifier":[{"system":"urn:example:order","value":"A-77"}],"status":"active","intent":"order","priority":"routine","code":{"coding":[{"system":"http://loinc.org","code":"24627-2","display":"CT Chest"}]},"subject":` + patientElsewhere + `,"authoredOn":"2026-11-25T09:00:00Z"}`},
@@ -30,7 +32,7 @@ var examples = []example{
 	{"Observation", "A finding or a measurement, and how the two readings of a case relate.",
 		`{"resourceType":"Observation","identifier":[{"system":"urn:example:observation","value":"O-77"}],"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"21889-1","display":"Size Tumor"}]},"subject":` + patientElsewhere + `,"effectiveDateTime":"2026-11-24T08:15:00Z","valueQuantity":{"value":8,"unit":"mm","system":"http://unitsofmeasure.org","code":"mm"}}`},
 	{"Patient", "The patient, as the EHR knows them.",
-		`{"resourceType":"Patient","identifier":[{"system":"urn:example:mrn","value":"1001"}],"active":true,"name":[{"family":"Exemplar","given":["Ada"]}],"gender":"female","birthDate":"1970-05-17"}`},
+		`{"resourceType":"Patient","identifier":[{"system":"urn:example:mrn","value":"1077"}],"active":true,"name":[{"family":"Exemplar","given":["Ada"]}],"gender":"female","birthDate":"1970-05-17"}`},
 	{"Practitioner", "A person who orders, reads or signs.",
 		`{"resourceType":"Practitioner","identifier":[{"system":"urn:example:staff","value":"P-77"}],"active":true,"name":[{"family":"Sample","given":["Ines"]}]}`},
 	{"PractitionerRole", "What a practitioner does where.",
