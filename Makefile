@@ -5,13 +5,14 @@ SHELL         := /bin/bash
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := v2.15.0
 GOVULNCHECK   := v1.9.0
+CYCLONEDX     := v1.10.0
 TOOLS         := $(CURDIR)/.overread/tools
 FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
 CASES         ?= 10000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients test-validator snapshots build generate clean
+.PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients test-validator snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -22,6 +23,9 @@ demo: build ## PostgreSQL, sample cases, server and stand-in EHR; Ctrl-C stops e
 
 build: ## bin/overread
 	go build -ldflags "-X main.version=$(VERSION)" -o bin/overread ./cmd/overread
+
+release: ## bin/release: built twice and compared, with SBOM (CycloneDX) and checksums
+	@scripts/release bin/release $(VERSION) $(CYCLONEDX) $(TOOLS)
 
 # The go test runner's own lines come last: whoever reads the end sees the truth.
 test: lint ## vet, lint, all tests with the race detector
