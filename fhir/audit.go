@@ -4,21 +4,28 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/auditlog"
 )
 
 // auditEntry is what one access did, for its AuditEvent.
 type auditEntry struct {
-	Interaction string // a code of http://hl7.org/fhir/restful-interaction: create, read, vread, update, search-type, operation, ...
-	Target      string // "Task/1/_history/2"; "" for a search
-	Patient     string // "Patient/1" where the access is about one
-	Query       string // of a search: what was asked, as it was asked
-	RequestID   string // "" where no request caused it
+	Interaction string   // a code of http://hl7.org/fhir/restful-interaction: create, read, vread, update, search-type, operation, ...
+	Target      string   // "Task/1/_history/2"; "" for a search
+	Patient     string   // "Patient/1" where the access is about one
+	Patients    []string // more of them, where it is about several
+	Query       string   // of a search: what was asked, as it was asked
+	RequestID   string   // "" where no request caused it
+	Client      string   // IP address that it came from, where it is known
+	Refused     string   // why it was not done; "" where it was
+	Erased      []string // AuditEvents of which the details were erased
+	Reason      string   // of an erasure
 }
 
 // auditKind is how IHE BALP wants an interaction told: the role of the caller
@@ -32,24 +39,34 @@ type auditKind struct {
 // auditKinds is the table of RESTful events, profiles.ihe.net/ITI/BALP. A
 // search is an execution (E), not a read.
 var auditKinds = map[string]auditKind{
-	"create":      {"C", "110153", "110152", "Create"},
-	"update":      {"U", "110153", "110152", "Update"},
-	"patch":       {"U", "110153", "110152", "Update"},
-	"delete":      {"D", "110150", "custodian", "Delete"},
-	"read":        {"R", "110152", "110153", "Read"},
-	"vread":       {"R", "110152", "110153", "Read"},
-	"search-type": {"E", "110153", "110152", "Query"},
-	"operation":   {"E", "110153", "110152", ""},
+	"create":           {"C", "110153", "110152", "Create"},
+	"update":           {"U", "110153", "110152", "Update"},
+	"patch":            {"U", "110153", "110152", "Update"},
+	"delete":           {"D", "110150", "custodian", "Delete"},
+	"read":             {"R", "110152", "110153", "Read"},
+	"vread":            {"R", "110152", "110153", "Read"},
+	"search-type":      {"E", "110153", "110152", "Query"},
+	"search-system":    {"E", "110153", "110152", "Query"},
+	"history-instance": {"E", "110153", "110152", "Query"},
+	"history-type":     {"E", "110153", "110152", "Query"},
+	"history-system":   {"E", "110153", "110152", "Query"},
+	"operation":        {"E", "110153", "110152", ""},
+	auditlog.EraseCode: {"D", "110150", "custodian", ""},
+	refusedAccess:      {"E", "110153", "110152", ""},
 }
+
+// refusedAccess is the interaction of what was refused before it was known what
+// it would have been.
+const refusedAccess = "refused"
 
 // balpProfile is the canonical URL of the event's profile; those about a
 // patient have their own.
 func (k auditKind) balpProfile(e auditEntry) []string {
-	if k.profile == "" {
+	if k.profile == "" || e.Refused != "" { // BALP's are of what was done
 		return nil
 	}
 	variant := ""
-	if e.Patient != "" {
+	if e.Patient != "" || len(e.Patients) > 0 {
 		variant = "Patient"
 	}
 	return []string{"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit." + variant + k.profile}
@@ -58,25 +75,32 @@ func (k auditKind) balpProfile(e auditEntry) []string {
 // audit writes the AuditEvent of an access in the transaction of the access,
 // so that neither exists without the other, and what it can be found by.
 func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e auditEntry) error {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return err
+	if s.trail == nil { // benchmarks, as in watch
+		return nil
 	}
-	recorded := s.now().UTC().Truncate(time.Millisecond)
-	n := auditEvent(id.String(), recorded, s.baseURL, actor, e)
-	args := s.store.index(actor, n).args(Stored{
-		Type: auditEventType, ID: id.String(), Version: 1, LastUpdated: recorded, Body: n.Bytes()}, actor)
-	_, err = tx.Exec(ctx, `
-		WITH recorded AS (
-			INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body, keys, indexed)
-			VALUES (@tenant, @id::text::uuid, @last_updated, @body, @keys, @indexed)
-			RETURNING tenant_id, @type::text AS type, @id::text AS id
-		)`+indexRows("recorded")+`
-		SELECT 1 FROM recorded`, args)
+	event, err := s.recorded(actor, e)
+	if err == nil {
+		err = s.writeEvents(ctx, tx, []recordedEvent{event})
+	}
 	if err != nil {
 		return fmt.Errorf("audit %s: %w", e.Interaction, err)
 	}
 	return nil
+}
+
+// recordedEvent is an AuditEvent that is still to be written.
+type recordedEvent struct {
+	actor access.Actor
+	id    uuid.UUID
+	at    time.Time
+	node  *Node
+}
+
+// recorded makes the AuditEvent of an access, now.
+func (s *Server) recorded(actor access.Actor, e auditEntry) (recordedEvent, error) {
+	id, err := uuid.NewV7()
+	at := s.now().UTC().Truncate(time.Millisecond)
+	return recordedEvent{actor, id, at, auditEvent(id.String(), at, s.baseURL, actor, e)}, err
 }
 
 // auditEventType is kept in a table of its own. What an event says never changes; only what
@@ -96,28 +120,52 @@ func (s *store) event(ctx context.Context, tx pgx.Tx, id string) (Stored, error)
 // Read, Update, Query and their Patient variants).
 func auditEvent(id string, recorded time.Time, base string, actor access.Actor, e auditEntry) *Node {
 	kind := auditKinds[e.Interaction]
+	system := "http://hl7.org/fhir/restful-interaction"
+	if e.Interaction == auditlog.EraseCode || e.Interaction == refusedAccess {
+		system = auditlog.EraseSystem
+	}
+	result := "0"
+	if e.Refused != "" {
+		result = "4" // minor failure: the action was not done, and may be tried again
+	}
 	event := Object(
 		"resourceType", "AuditEvent",
 		"id", id,
 		"meta", Object("versionId", "1", "lastUpdated", instant(recorded), "profile", kind.balpProfile(e)),
 		"type", coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation"),
-		"subtype", []*Node{coding("http://hl7.org/fhir/restful-interaction", e.Interaction, "")},
+		"subtype", []*Node{coding(system, e.Interaction, "")},
 		"action", kind.action,
 		"recorded", instant(recorded),
-		"outcome", "0",
-		"agent", []*Node{
-			auditAgent(kind.client, actorReference(actor), false),
-			auditAgent(kind.server, Object("display", "Overread", "identifier", Object("system", "urn:ietf:rfc:3986", "value", base)), false),
-			auditUser(actor),
-		},
+		"outcome", result,
+		"outcomeDesc", e.Refused,
+		"agent", auditAgents(kind, base, actor, e),
 		"source", Object(
 			"site", base,
 			"observer", Object("display", "Overread"),
 			"type", []*Node{coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4", "Application Server")},
 		),
 	)
+	if e.Reason != "" {
+		event.Set("purposeOfEvent", []*Node{Object("text", e.Reason)})
+	}
 	event.Set("entity", auditEntities(e))
 	return event
+}
+
+// auditAgents are who took part: the caller's system, this server, and whose
+// token it was. Of whom was not let in, no more is known than an address.
+func auditAgents(kind auditKind, base string, actor access.Actor, e auditEntry) []*Node {
+	client := auditAgent(kind.client, actorReference(actor), false)
+	if e.Client != "" {
+		client.Set("network", Object("address", e.Client, "type", "2")) // an IP address
+	}
+	server := auditAgent(kind.server, Object("display", "Overread", "identifier", Object("system", "urn:ietf:rfc:3986", "value", base)), false)
+	server.Set("network", Object("address", base, "type", "5")) // a URI
+	if actor.Role == "" {
+		client.Set("requestor", true)
+		return []*Node{client, server}
+	}
+	return []*Node{client, server, auditUser(actor)}
 }
 
 // auditRoles are the codes of who took part in an access.
@@ -143,6 +191,9 @@ func auditUser(actor access.Actor) *Node {
 }
 
 func actorReference(actor access.Actor) *Node {
+	if actor.Role == "" {
+		return Object("display", "somebody who was not let in")
+	}
 	who := Object("identifier", Object("system", Canonical+"/sid/actor", "value", actor.ID.String()))
 	if actor.Display != "" {
 		who.Set("display", actor.Display)
@@ -166,9 +217,17 @@ func auditEntities(e auditEntry) []*Node {
 		entities = append(entities, Object("type", entityType("2", "System Object"), "role", role("24", "Query"),
 			"query", base64.StdEncoding.EncodeToString([]byte(e.Query))))
 	}
-	if e.Patient != "" {
-		entities = append(entities, Object("what", Object("reference", e.Patient),
+	patients := e.Patients
+	if e.Patient != "" && !slices.Contains(patients, e.Patient) {
+		patients = append([]string{e.Patient}, patients...)
+	}
+	for _, patient := range patients {
+		entities = append(entities, Object("what", Object("reference", patient),
 			"type", entityType("1", "Person"), "role", role("1", "Patient")))
+	}
+	for _, id := range e.Erased {
+		entities = append(entities, Object("what", Object("reference", auditEventType+"/"+id),
+			"type", entityType("2", "System Object"), "role", role("13", "Security Resource")))
 	}
 	if e.RequestID != "" {
 		entities = append(entities, Object("what", Object("identifier", Object("value", e.RequestID)),

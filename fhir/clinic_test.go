@@ -58,6 +58,7 @@ func startClinic(t testing.TB) *clinic {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.server.keepTrail(t)
 	c.engine.Use(workflow.Hooks{Facts: r.server.Facts, Publish: r.server.Publish})
 	r.server.Register(e)
 	return c

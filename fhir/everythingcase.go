@@ -18,6 +18,7 @@ import (
 // all that is needed to understand a case.
 func (s *Server) caseEverything(c echo.Context, actor access.Actor, _ *Node) error {
 	ctx := c.Request().Context()
+	var about []string
 	bundle, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
 		if err := mustBeIndexed(ctx, tx); err != nil {
 			return nil, err
@@ -26,6 +27,7 @@ func (s *Server) caseEverything(c echo.Context, actor access.Actor, _ *Node) err
 		if err != nil {
 			return nil, err
 		}
+		about = patientsIn(found)
 		b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"searchset","total":`...)
 		b = appendJSON(b, len(found))
 		b = append(b, `,"link":[{"relation":"self","url":`...)
@@ -35,6 +37,7 @@ func (s *Server) caseEverything(c echo.Context, actor access.Actor, _ *Node) err
 	if err != nil {
 		return err
 	}
+	note(c, auditEntry{Interaction: "operation", Target: "Task/" + c.Param("id"), Patients: about, Query: "$everything"})
 	return write(c, http.StatusOK, bundle)
 }
 

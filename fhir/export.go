@@ -29,7 +29,7 @@ var exporters = []access.Role{access.Placer, access.Coordinator, access.Auditor,
 
 // exportServices are the rows of the table of services.
 func exportServices() []service {
-	row := service{name: "export", by: exporters, handle: (*Server).export}
+	row := service{name: "export", by: exporters, recorded: true, handle: (*Server).export}
 	system, patient, group := row, row, row
 	patient.scope, group.scope = []access.Permission{access.Read, access.Search}, reading
 	system.id, system.base, system.system = "export", bulkData+"export", true

@@ -150,6 +150,11 @@ func (s *Server) replyHistory(c echo.Context, actor access.Actor, h *history) er
 	if err != nil {
 		return err
 	}
+	interaction := map[bool]string{true: "history-instance", false: "history-type"}[h.id != ""]
+	if h.address == "" {
+		interaction = "history-system"
+	}
+	note(c, auditEntry{Interaction: interaction, Patients: patientsIn(page[:min(len(page), h.count)]), Query: asText(c, nil)})
 	return write(c, http.StatusOK, s.historyBundle(h, page))
 }
 

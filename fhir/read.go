@@ -111,12 +111,18 @@ func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.
 	if err == nil {
 		found, err = redacted(actor, found)
 	}
+	about := patientIn(found)
 	if err == nil {
 		found.Body, err = shown.of(found)
 	}
 	if err != nil {
 		return err
 	}
+	interaction := "read"
+	if c.Param("version") != "" {
+		interaction = "vread"
+	}
+	note(c, auditEntry{Interaction: interaction, Target: found.Versioned(), Patient: about})
 	if unchanged(c.Request(), found) {
 		c.Response().Header().Set("ETag", found.ETag())
 		return c.NoContent(http.StatusNotModified)

@@ -4,9 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // What a client waits for, HTTP and PostgreSQL included:
@@ -32,6 +35,73 @@ func BenchmarkRESTCreateServiceRequest(b *testing.B) {
 			r.expect(http.StatusCreated, r.post("/fhir/ServiceRequest", body))
 		}
 	})
+}
+
+// What recording every access costs: of a read and a create, without a record,
+// with it, and where each read waits until its record is in the database. The
+// three take turns, so that whatever else the machine does hits them alike; the
+// writing of the records counts.
+//
+//	go test ./fhir -run xxx -bench RESTRecord -benchtime 1x
+func BenchmarkRESTRecord(b *testing.B) {
+	const rounds, clients, requests = 41, 2, 40
+	for _, what := range []string{"read", "create"} {
+		b.Run(what, func(b *testing.B) {
+			ways := []string{"without", "with", "waiting"}
+			took := map[string][]time.Duration{}
+			var turn []func()
+			for _, way := range ways {
+				r := startREST(b, func(s *Server) {
+					if way == "without" {
+						s.trail = nil
+					}
+				})
+				patient := "Patient/" + r.mustCreate("Patient", patientJSON("1"))
+				order := orderJSON(patient)
+				request := func() {
+					if what == "create" {
+						r.expect(http.StatusCreated, r.post("/fhir/ServiceRequest", order))
+						return
+					}
+					r.expect(http.StatusOK, r.get("/fhir/"+patient))
+					if way == "waiting" {
+						_ = r.server.Flush(b.Context())
+					}
+				}
+				turn = append(turn, func() {
+					began := time.Now()
+					var all sync.WaitGroup
+					for range clients {
+						all.Go(func() {
+							for range requests {
+								request()
+							}
+						})
+					}
+					all.Wait()
+					if way == "with" {
+						_ = r.server.Flush(b.Context())
+					}
+					took[way] = append(took[way], time.Since(began))
+				})
+			}
+			for b.Loop() {
+				for range rounds {
+					for _, do := range turn {
+						do()
+					}
+				}
+			}
+			median := func(way string) float64 {
+				slices.Sort(took[way])
+				return float64(took[way][len(took[way])/2].Microseconds()) / requests / clients
+			}
+			for _, way := range ways {
+				b.ReportMetric(median(way), "us-"+way)
+				b.ReportMetric(median(way)/median("without"), "x-"+way)
+			}
+		})
+	}
 }
 
 // Six entries: patient, practitioner and organization are known already, as

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -46,11 +48,28 @@ func startREST(t testing.TB, change ...func(*Server)) *rest {
 	for _, row := range r.server.resources {
 		row.onCreate, row.onUpdate = nil, nil // the case's side has its own tests
 	}
+	r.server.keepTrail(t)
 	for _, fn := range change {
 		fn(r.server)
 	}
 	r.server.Register(e)
 	return r
+}
+
+// keepTrail has AuditEvents of reads wait until the test asks for them, or ends:
+// so that tests can count those of changes. Whatever a test reads, the database
+// must take the records of it.
+func (s *Server) keepTrail(t testing.TB) {
+	s.trail.delay, s.trail.batch, s.trail.room = time.Hour, 1<<20, 1<<20
+	t.Cleanup(func() {
+		if s.trail == nil {
+			return
+		}
+		s.trail.batch = trailBatch
+		if err := s.Flush(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // response is what came back.

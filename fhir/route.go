@@ -114,16 +114,17 @@ func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error
 			return r.handle(c, access.Actor{})
 		}
 		actor, err := identify(c)
+		if err == nil && !slices.Contains(r.by, actor.Role) {
+			err = fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
+		}
+		if err == nil {
+			err = s.inScope(c, r, actor)
+		}
 		if err != nil {
+			s.refused(c, actor, err)
 			return err
 		}
-		if !slices.Contains(r.by, actor.Role) {
-			return fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
-		}
-		if err := s.inScope(c, r, actor); err != nil {
-			return err
-		}
-		return r.handle(c, actor)
+		return s.watch(c, actor, r.handle)
 	}
 }
 

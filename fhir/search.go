@@ -99,6 +99,7 @@ func (s *Server) answer(c echo.Context, actor access.Actor, path string, queries
 	}
 	lenient := prefers(c, "handling=lenient")
 	ctx := c.Request().Context()
+	var shown []string
 	bundle, err := inSnapshot(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
 		a := &inquiry{path: path, byType: path == "" || strings.HasSuffix(path, "/*")}
 		for _, q := range queries {
@@ -108,11 +109,18 @@ func (s *Server) answer(c echo.Context, actor access.Actor, path string, queries
 		if err := s.understand(ctx, tx, actor, a, asked, lenient); err != nil {
 			return nil, err
 		}
-		return s.searchset(ctx, tx, actor, a)
+		page, err := s.searchset(ctx, tx, actor, a)
+		shown = a.patients
+		return page, err
 	})
 	if err != nil {
 		return err
 	}
+	interaction := "search-type"
+	if path == "" {
+		interaction = "search-system"
+	}
+	note(c, auditEntry{Interaction: interaction, Patients: append(patientsAsked(path, asked), shown...), Query: asText(c, asked)})
 	return write(c, http.StatusOK, bundle)
 }
 

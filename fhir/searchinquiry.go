@@ -38,6 +38,7 @@ type inquiry struct {
 	view     view
 	ignored  []*unknownParamError // of a lenient search
 	used     url.Values           // what of the question was used, for the links
+	patients []string             // whom the answer is about, for the audit
 }
 
 // resultParams are the parameters of a search that choose nothing, FHIR R4

@@ -49,6 +49,7 @@ func (s *Server) searchset(ctx context.Context, tx pgx.Tx, actor access.Actor, a
 	if err != nil {
 		return nil, err
 	}
+	a.patients = patientsIn(matches, g.included)
 	return s.bundle(a, matches, g, total, next)
 }
 

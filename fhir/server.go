@@ -44,6 +44,8 @@ type Server struct {
 	maxBody       int64
 	turns         turns
 	patience      time.Duration // with a request; 0: without end
+	trail         *trail        // AuditEvents that wait to be written
+	refusals      *refusals     // how many of them are written of what was refused
 	version       string
 	built         time.Time
 	secondOpinion ValueSet
@@ -109,6 +111,7 @@ func New(cfg Config) (*Server, error) {
 		s.built = s.now()
 	}
 	s.store = &store{resources: s.resources, now: s.now, audit: s.audit}
+	s.trail, s.refusals = newTrail(s), newRefusals()
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package fhir
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ type service struct {
 	atType   bool
 	instance bool
 	affects  bool // changes something: POST only
+	recorded bool // writes its AuditEvent itself
 	by       []access.Role
 	scope    []access.Permission // what it needs of the type in its address, all of them
 	takes    []parameter         // Set is not used: the handler reads the Parameters
@@ -81,8 +83,36 @@ func (s *Server) serve(v service) handler {
 		if err != nil {
 			return err
 		}
-		return v.handle(s, c, actor, in)
+		if err := v.handle(s, c, actor, in); err != nil {
+			return err
+		}
+		if c.Get("access") == nil && !v.recorded {
+			note(c, callOf(c, v, in))
+		}
+		return nil
 	}
+}
+
+// callOf is a call of a service as the audit tells it: with its parameters, save
+// resources that were sent.
+func callOf(c echo.Context, v service, in *Node) auditEntry {
+	e := auditEntry{Interaction: "operation", Query: "$" + v.name}
+	values := url.Values{}
+	for _, p := range in.Get("parameter").Items() {
+		if p.Get("resource") == nil {
+			values.Add(p.Text("name"), given(Object("parameter", []*Node{p}), p.Text("name")).Text())
+		}
+	}
+	if len(values) > 0 {
+		e.Query += "?" + values.Encode()
+	}
+	if typ, _, _ := strings.Cut(strings.TrimPrefix(c.Path(), "/fhir/"), "/"); c.Param("id") != "" {
+		e.Target = typ + "/" + c.Param("id")
+		if typ == "Patient" {
+			e.Patient = e.Target
+		}
+	}
+	return e
 }
 
 // input is what a service is asked for: the Parameters of a POST, or the

@@ -59,6 +59,8 @@ var checks = []struct {
 	{"clocks agree", "let NTP keep the clocks of this machine and of the database", checkClock},
 	{"next month has partitions", "keep `overread serve` running (job partitions) or call SELECT overread_make_partitions(3)", checkPartitions},
 	{"agenda is worked off", "see that an `overread serve` runs against this database, and its log for the kind and the case", checkAgenda},
+	{"audit log is up to date", "see that an `overread serve` runs against this database (job audit-log), and its log", checkSequencer},
+	{"audit log is signed", "give `overread serve` a key: overread audit key FILE, then --audit-key / OVERREAD_AUDIT_KEY; where it has one, see its log (job audit-checkpoint)", checkCheckpoints},
 	{"search index is this binary's", "keep `overread serve` running (job reindex): until it is done, searches may miss what is not indexed", checkIndex},
 	{"PostgreSQL logs no values", "as a superuser: ALTER ROLE (the login of the database URL) SET log_error_verbosity = 'terse', and SET log_parameter_max_length = 0; see docs/security.md", checkQueryLog},
 	{"deliveries leave the house", "see the destination's answers in delivery_attempt; after mending it, POST Task/{id}/$redeliver un-parks", checkDeliveries},
@@ -275,6 +277,48 @@ func checkQueryLog(ctx context.Context, p patient) (verdict, string, error) {
 		return warn, "an error may be logged with the row that caused it (log_error_verbosity is " + verbosity + ")", nil
 	}
 	return ok, "errors are terse, parameters are left out", nil
+}
+
+// checkSequencer looks for AuditEvents that wait for their place in the log.
+func checkSequencer(ctx context.Context, p patient) (verdict, string, error) {
+	var waiting int
+	var oldest float64
+	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0)
+			FROM audit_pending`).Scan(&waiting, &oldest)
+	})
+	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
+	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d AuditEvents wait, the oldest for %s", waiting, age), err
+}
+
+// checkCheckpoints looks how long ago the oldest event was recorded that no
+// checkpoint covers.
+func checkCheckpoints(ctx context.Context, p patient) (verdict, string, error) {
+	var unsigned, logs int
+	var oldest, last float64
+	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			WITH signed AS (
+				SELECT tenant_id, max(size) AS size, max(signed_at) AS signed_at FROM audit_checkpoint GROUP BY tenant_id
+			), log AS (
+				SELECT tenant_id, max(index) + 1 AS size FROM audit_leaf GROUP BY tenant_id
+			)
+			SELECT count(*) FILTER (WHERE l.size > coalesce(s.size, 0)), count(*),
+			       coalesce(extract(epoch FROM now() - min((
+			           SELECT recorded_at FROM audit_leaf f WHERE f.tenant_id = l.tenant_id AND f.index = coalesce(s.size, 0)))), 0),
+			       coalesce(extract(epoch FROM now() - max(s.signed_at)), 0)
+			FROM log l
+			LEFT JOIN signed s USING (tenant_id)`).Scan(&unsigned, &logs, &oldest, &last)
+	})
+	age := func(seconds float64) time.Duration {
+		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	}
+	v := ok
+	if age(oldest) > 5*time.Minute {
+		v = warn
+	}
+	return v, fmt.Sprintf("%d of %d logs have events that no checkpoint covers, the oldest for %s; the last checkpoint is %s old", unsigned, logs, age(oldest), age(last)), err
 }
 
 // checkIndex counts what an earlier release has indexed and this one has not.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/workflow"
@@ -27,7 +28,7 @@ type job struct {
 }
 
 // jobTable is everything that runs by the clock.
-func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, surface *fhir.Server, tokens *oauth.Server) []job {
+func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, surface *fhir.Server, tokens *oauth.Server, sealer *auditlog.Sealer) []job {
 	return []job{
 		{name: "agenda", every: time.Second, kicked: true, run: engine.Tick},
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
@@ -35,6 +36,8 @@ func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, sur
 		{name: "export-expiry", every: time.Minute, run: surface.ExpireExports},
 		{name: "tokens", every: time.Minute, run: tokens.Purge},
 		{name: "reindex", every: time.Minute, run: surface.Reindex},
+		{name: "audit-log", every: time.Second, run: func(ctx context.Context) (int, error) { return auditlog.Sequence(ctx, db) }},
+		{name: "audit-checkpoint", every: time.Minute, run: sealer.Tick},
 		{name: "partitions", every: 24 * time.Hour, run: func(ctx context.Context) (int, error) { return makePartitions(ctx, db) }},
 	}
 }

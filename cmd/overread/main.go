@@ -30,6 +30,7 @@ type verbs struct {
 	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
 	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
 	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
+	Audit       auditCmd       `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`
 	StandInEHR  standInCmd     `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`
 }
 

@@ -42,7 +42,7 @@ func overreadOutput(t *testing.T, args ...string) (string, error) {
 
 func TestEveryVerbHasHelp(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "reader add", "stand-in-ehr"} {
+	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "reader add", "audit key", "audit export", "audit verify", "audit erase", "stand-in-ehr"} {
 		out, err := overreadOutput(t, append(strings.Fields(verb), "--help")...)
 		if err != nil || !strings.Contains(out, "Usage: overread") {
 			t.Errorf("overread %s --help: %v\n%s", verb, err, out)
@@ -94,6 +94,8 @@ func TestErrorsNameTheSettingThatIsWrong(t *testing.T) {
 		"a proxy that is none":      {[]string{"serve", "--database-url", db.URL, "--trusted-proxy", "proxy.example"}, "--trusted-proxy / OVERREAD_TRUSTED_PROXY: "},
 		"a network that is none":    {[]string{"serve", "--database-url", db.URL, "--outbound-allow", "10.0.0.0/33"}, "--outbound-allow / OVERREAD_OUTBOUND_ALLOW: "},
 		"a host that is none":       {[]string{"doctor", "--database-url", db.URL, "--outbound-only", "https://ehr.example"}, "--outbound-only / OVERREAD_OUTBOUND_ONLY: "},
+		"checkpoints and no key":    {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--audit-checkpoints", t.TempDir()}, "--audit-checkpoints / OVERREAD_AUDIT_CHECKPOINTS: is given without --audit-key"},
+		"a key that is none":        {[]string{"serve", "--database-url", db.URL, "--listen", "127.0.0.1:0", "--audit-key", "main_test.go"}, "--audit-key / OVERREAD_AUDIT_KEY: "},
 		"a level that is unknown":   {[]string{"serve", "--database-url", db.URL, "--log-level", "loud"}, "--log-level"},
 		"a verb that is unknown":    {[]string{"fly"}, "fly"},
 	} {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
@@ -34,6 +35,8 @@ type serveCmd struct {
 	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told of this server's own token endpoint."`
 	Gate            gateFlags     `embed:""`
 	Outbound        outboundFlags `embed:""`
+	AuditKey        string        `name:"audit-key" env:"OVERREAD_AUDIT_KEY" type:"path" placeholder:"FILE" help:"The key that signs a checkpoint of the audit log each minute (overread audit key FILE). Without it the log is kept and not signed."`
+	AuditDir        string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"A directory that keeps the checkpoints outside the database, a file for each tenant, only ever added to."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
 }
 
@@ -120,8 +123,12 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
 
+	sealer, err := c.sealer(db, log)
+	if err != nil {
+		return nil, err
+	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
-	o.jobs = jobTable(db, o.engine, o.courier, o.surface, o.tokens)
+	o.jobs = jobTable(db, o.engine, o.courier, o.surface, o.tokens, sealer)
 	return o, nil
 }
 
@@ -162,7 +169,14 @@ func (o *overread) serve(ctx context.Context, listener net.Listener, patience ti
 		o.log.Info("stopping", "patience", patience)
 		err = shutDown(server, patience)
 	}
-	return errors.Join(err, jobs.stop())
+	return errors.Join(err, jobs.stop(), o.flush(patience))
+}
+
+// flush writes the records of reads that still wait. The database is still open.
+func (o *overread) flush(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return o.surface.Flush(ctx)
 }
 
 func shutDown(server *http.Server, patience time.Duration) error {
@@ -239,6 +253,26 @@ func (c *serveCmd) smart(own []byte) (*fhir.SMART, error) {
 		return nil, badSetting("smart-configuration", "%w", err)
 	}
 	return smart, nil
+}
+
+// sealer signs the audit log, where there is a key.
+func (c *serveCmd) sealer(db *pg.DB, log *slog.Logger) (*auditlog.Sealer, error) {
+	signer, err := signerOf(c.AuditKey)
+	if err != nil {
+		return nil, err
+	}
+	if c.AuditDir != "" {
+		if signer == nil {
+			return nil, badSetting("audit-checkpoints", "is given without --audit-key / OVERREAD_AUDIT_KEY, so nothing would be signed")
+		}
+		if err := os.MkdirAll(c.AuditDir, 0o755); err != nil { //nolint:gosec // hashes and signatures, made to be shown
+			return nil, badSetting("audit-checkpoints", "%w", err)
+		}
+	}
+	if signer == nil {
+		log.Warn("the audit log is not signed: make a key with overread audit key FILE, and give it with --audit-key / OVERREAD_AUDIT_KEY")
+	}
+	return &auditlog.Sealer{DB: db, Signer: signer, Dir: c.AuditDir, Now: time.Now, Log: log}, nil
 }
 
 // codes reads SYSTEM|CODE settings, which Validate has checked.

@@ -36,6 +36,10 @@ var rows = map[string]string{
 	"conditional_claim":  `INSERT INTO conditional_claim (tenant_id, query_hash) VALUES (@tenant, sha256(''))`,
 	"receipt":            `INSERT INTO receipt (tenant_id, body_sha256) VALUES (@tenant, sha256(''))`,
 	"audit_event":        `INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body) VALUES (@tenant, @tenant, now(), '{}')`,
+	"audit_pending":      `INSERT INTO audit_pending (tenant_id, audit_id, recorded_at) VALUES (@tenant, @tenant, now())`,
+	"audit_leaf":         `INSERT INTO audit_leaf (tenant_id, index, audit_id, recorded_at, leaf) VALUES (@tenant, 0, @tenant, now(), sha256(''))`,
+	"audit_hash":         `INSERT INTO audit_hash (tenant_id, hash_index, hash) VALUES (@tenant, 0, sha256(''))`,
+	"audit_checkpoint":   `INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note) VALUES (@tenant, 1, sha256(''), now(), '')`,
 	"case_file": `INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value, service_request_ref, task_id, protocol, policy, opened_at)
 	              VALUES (@tenant, @tenant, 1, 'received', 'routine', 's', 'v', 'ServiceRequest/1', '1', 'blinded', '{}', now())`,
 	"case_event":    `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
@@ -172,7 +176,7 @@ func TestWhatHasHappenedCannotBeChanged(t *testing.T) {
 	ctx := context.Background()
 	db := pgtest.New(t)
 	tenant := addRows(t, db.Owner(t))
-	for _, table := range []string{"resource_history", "audit_event", "case_event", "case_original", "grade", "signed_report", "delivery_attempt"} {
+	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt"} {
 		for _, sql := range []string{
 			`UPDATE ` + table + ` SET tenant_id = tenant_id`,
 			`DELETE FROM ` + table,
@@ -211,7 +215,10 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 	}
 	slices.Sort(columns)
 	want := []string{
-		"audit_event.indexed", "audit_event.tenant_id",
+		"audit_checkpoint.signed_at", "audit_checkpoint.size", "audit_checkpoint.tenant_id",
+		"audit_event.audit_id", "audit_event.indexed", "audit_event.recorded_at", "audit_event.tenant_id",
+		"audit_leaf.index", "audit_leaf.recorded_at", "audit_leaf.tenant_id",
+		"audit_pending.audit_id", "audit_pending.recorded_at", "audit_pending.tenant_id",
 		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/auditlog"
+	"github.com/overread/overread/internal/pg"
+)
+
+type auditCmd struct {
+	Key    auditKeyCmd    `cmd:"" help:"Make the key that signs checkpoints of the audit log."`
+	Export auditExportCmd `cmd:"" help:"Write a tenant's audit log to a file, up to its last checkpoint."`
+	Verify auditVerifyCmd `cmd:"" help:"Prove from an export, the checkpoints and the public key that nothing was changed. Needs no database."`
+	Erase  auditEraseCmd  `cmd:"" help:"Erase a patient's details from a tenant's AuditEvents; the log still proves them."`
+}
+
+// installation is the tenant argument for the log of what belongs to no tenant.
+const installation = "-"
+
+func auditTenant(ctx context.Context, db *pg.DB, name string) (uuid.UUID, error) {
+	if name == installation {
+		return auditlog.Installation, nil
+	}
+	return findTenant(ctx, db, name)
+}
+
+type auditKeyCmd struct {
+	Out string `arg:"" type:"path" help:"File for the private key; the public key goes to FILE.pub and to the terminal. It must not exist."`
+}
+
+func (c auditKeyCmd) Run(t terminal) error {
+	private, public, err := auditlog.NewKey()
+	if err != nil {
+		return err
+	}
+	if err := writeNew(c.Out, private+"\n", 0o600); err != nil {
+		return err
+	}
+	if err := writeNew(c.Out+".pub", public+"\n", 0o644); err != nil {
+		return errors.Join(err, os.Remove(c.Out))
+	}
+	t.printf("%s\n", public)
+	return nil
+}
+
+// writeNew writes a file that must not be there yet.
+func writeNew(path, text string, mode os.FileMode) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
+}
+
+// signerOf reads the key of a file; "" is none.
+func signerOf(file string) (note.Signer, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, badSetting("audit-key", "%w", err)
+	}
+	signer, err := note.NewSigner(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, badSetting("audit-key", "%s holds no key; make one with: overread audit key FILE", file)
+	}
+	return signer, nil
+}
+
+type auditExportCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant; - for the log of whom was not let in."`
+	Out      string        `name:"out" required:"" type:"path" placeholder:"FILE" help:"The file. It must not exist. It holds patients' details."`
+	Notes    string        `name:"checkpoints" type:"path" placeholder:"FILE" help:"Also write the checkpoints that the database has. Those kept outside it prove more."`
+}
+
+func (c auditExportCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tenant, err := auditTenant(ctx, db, c.Tenant)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(file, 1<<20)
+	n, err := auditlog.Dump(ctx, db, tenant, w)
+	if err = errors.Join(err, w.Flush(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(c.Out))
+	}
+	if c.Notes != "" {
+		text, err := auditlog.Checkpoints(ctx, db, tenant)
+		if err == nil {
+			err = writeNew(c.Notes, text, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	t.printf("%d AuditEvents of %s written to %s\n", n, c.Tenant, c.Out)
+	return nil
+}
+
+type auditVerifyCmd struct {
+	Export string `name:"export" required:"" type:"existingfile" placeholder:"FILE" help:"What overread audit export wrote."`
+	Notes  string `name:"checkpoints" required:"" type:"existingfile" placeholder:"FILE" help:"The checkpoints: best those of OVERREAD_AUDIT_CHECKPOINTS, kept where nobody of the database can write."`
+	Key    string `name:"key" required:"" placeholder:"KEY" help:"The public key, or a file that holds it."`
+	Newer  bool   `name:"allow-newer" help:"The export may have events after the last checkpoint; nothing is proved of them."`
+}
+
+func (c auditVerifyCmd) Run(t terminal) error {
+	key := c.Key
+	if text, err := os.ReadFile(key); err == nil {
+		key = string(text)
+	}
+	verifier, err := note.NewVerifier(strings.TrimSpace(key))
+	if err != nil {
+		return errors.New("--key: this is no public key; overread audit key writes one to FILE.pub")
+	}
+	notes, err := os.Open(c.Notes)
+	if err != nil {
+		return err
+	}
+	defer notes.Close()
+	checkpoints, err := auditlog.ReadCheckpoints(notes, verifier)
+	if err != nil {
+		return fmt.Errorf("--checkpoints: %w", err)
+	}
+	export, err := os.Open(c.Export)
+	if err != nil {
+		return err
+	}
+	defer export.Close()
+	proof, err := auditlog.Verify(export, checkpoints, c.Newer)
+	if err != nil {
+		return fmt.Errorf("the export is NOT what was signed: %w", err)
+	}
+	t.printf("proved: the %d AuditEvents of %s are those that were signed, in their order, none changed, removed or added\n", proof.Size, proof.Origin)
+	t.printf("by %d checkpoints, the last of %s\n", proof.Checkpoints, proof.Last.Format(time.RFC3339))
+	t.printf("of %d of them the details were erased, each named by an erasure in the log\n", proof.Erased)
+	if proof.Newer > 0 {
+		t.printf("not proved: %d events after the last checkpoint\n", proof.Newer)
+	}
+	return nil
+}
+
+type auditEraseCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Patient  string        `name:"patient" required:"" placeholder:"ID" help:"The id of the Patient."`
+	Reason   string        `name:"reason" required:"" help:"Why. It is kept in the log for ever: name no patient."`
+	BaseURL  string        `name:"base-url" env:"OVERREAD_BASE_URL" default:"http://localhost/fhir" help:"The base of the FHIR surface, as serve has it."`
+}
+
+func (c auditEraseCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tenant, err := findTenant(ctx, db, c.Tenant)
+	if err != nil {
+		return err
+	}
+	surface, err := fhir.New(fhir.Config{DB: db, BaseURL: c.BaseURL})
+	if err != nil {
+		return err
+	}
+	n, err := surface.EraseAudit(ctx, tenant, strings.TrimPrefix(c.Patient, "Patient/"), c.Reason)
+	if err == nil {
+		t.printf("the details of %d AuditEvents are erased; exports and backups that were made before still have them\n", n)
+	}
+	return err
+}

@@ -1,0 +1,320 @@
+package auditlog_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/overread/overread/internal/auditlog"
+	"github.com/overread/overread/internal/pgtest"
+)
+
+// log is the audit log of a tenant in a database of its own.
+type log struct {
+	t      testing.TB
+	db     *pgtest.Database
+	tenant uuid.UUID
+	sealer *auditlog.Sealer
+	key    note.Verifier
+	made   int
+}
+
+func startLog(t testing.TB) *log {
+	t.Helper()
+	l := &log{t: t, db: pgtest.New(t)}
+	l.tenant = pgtest.AddTenant(t, l.db, "north")
+	private, public, err := auditlog.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := note.NewSigner(private)
+	l.key, _ = note.NewVerifier(public)
+	l.sealer = &auditlog.Sealer{DB: l.db.DB, Signer: signer, Dir: t.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return l
+}
+
+// add commits so many events, in transactions of a few.
+func (l *log) add(n int) {
+	l.t.Helper()
+	for n > 0 {
+		few := min(n, 1+rand.IntN(5))
+		n -= few
+		err := l.db.Tenant(context.Background(), l.tenant, func(tx pgx.Tx) error {
+			for range few {
+				id := uuid.Must(uuid.NewV7())
+				l.made++
+				body := fmt.Sprintf(`{"resourceType":"AuditEvent","id":%q,"entity":[{"what":{"reference":"Patient/p%d"}}]}`, id, l.made)
+				_, err := tx.Exec(context.Background(), `
+					WITH e AS (
+						INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body) VALUES ($1, $2, now(), $3)
+						RETURNING tenant_id, audit_id, recorded_at)
+					INSERT INTO audit_pending (tenant_id, audit_id, recorded_at) SELECT * FROM e`, l.tenant, id, []byte(body))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+func (l *log) sequence() {
+	l.t.Helper()
+	for {
+		n, err := auditlog.Sequence(context.Background(), l.db.DB)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+	}
+}
+
+func (l *log) seal() {
+	l.t.Helper()
+	if _, err := l.sealer.Tick(context.Background()); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *log) checkpoints() []auditlog.Checkpoint {
+	l.t.Helper()
+	file, err := os.Open(filepath.Join(l.sealer.Dir, auditlog.CheckpointFile(l.tenant)))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer file.Close()
+	all, err := auditlog.ReadCheckpoints(file, l.key)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return all
+}
+
+// verify exports the log and proves it by the checkpoints outside the database.
+func (l *log) verify() (auditlog.Proof, error) {
+	l.t.Helper()
+	var export bytes.Buffer
+	if _, err := auditlog.Dump(context.Background(), l.db.DB, l.tenant, &export); err != nil {
+		return auditlog.Proof{}, err
+	}
+	return auditlog.Verify(&export, l.checkpoints(), false)
+}
+
+func (l *log) mustVerify(size int64) {
+	l.t.Helper()
+	proof, err := l.verify()
+	if err != nil || proof.Size != size {
+		l.t.Errorf("want %d events proved: %+v %v", size, proof, err)
+	}
+}
+
+func TestEveryEventGetsItsPlaceAndEachCheckpointGoesOnFromTheOneBefore(t *testing.T) {
+	t.Parallel()
+	l := startLog(t)
+	l.seal() // nothing is signed of an empty log
+	for range 5 {
+		l.add(30 + rand.IntN(40))
+		l.sequence()
+		l.seal()
+		l.seal() // and nothing twice
+	}
+	l.mustVerify(int64(l.made))
+	all := l.checkpoints()
+	if len(all) != 5 {
+		t.Fatalf("%d checkpoints", len(all))
+	}
+	stored := l.storedHashes()
+	for i := 1; i < len(all); i++ {
+		older, newer := all[i-1], all[i]
+		proof, err := tlog.ProveTree(newer.Size, older.Size, stored)
+		if err == nil {
+			err = tlog.CheckTree(proof, newer.Size, newer.Root, older.Size, older.Root)
+		}
+		if err != nil {
+			t.Errorf("from %d to %d: %v", older.Size, newer.Size, err)
+		}
+	}
+}
+
+func (l *log) storedHashes() tlog.HashReader {
+	owner := l.db.Owner(l.t)
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		found := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			var h []byte
+			if err := owner.QueryRow(context.Background(), `SELECT hash FROM audit_hash WHERE tenant_id = $1 AND hash_index = $2`, l.tenant, index).Scan(&h); err != nil {
+				return nil, err
+			}
+			found[i] = tlog.Hash(h)
+		}
+		return found, nil
+	})
+}
+
+func TestSeveralSequencersAndSealersAtOnceMakeOneLog(t *testing.T) {
+	t.Parallel()
+	l := startLog(t)
+	var all sync.WaitGroup
+	done := make(chan struct{})
+	for range 3 {
+		all.Go(func() {
+			for {
+				if _, err := auditlog.Sequence(context.Background(), l.db.DB); err != nil {
+					t.Error(err)
+				}
+				if _, err := l.sealer.Tick(context.Background()); err != nil {
+					t.Error(err)
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	l.add(600)
+	close(done)
+	all.Wait()
+	l.sequence()
+	l.seal()
+	l.mustVerify(600)
+}
+
+func TestASequencerThatIsCutOffAnywhereLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	l := startLog(t)
+	for range 60 {
+		l.add(20)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(6000))*time.Microsecond)
+		_, _ = auditlog.Sequence(ctx, l.db.DB)
+		_, _ = l.sealer.Tick(ctx)
+		cancel()
+	}
+	l.sequence()
+	l.seal()
+	l.mustVerify(int64(l.made))
+}
+
+func TestWhatADyingProcessLeftInTheFileIsMended(t *testing.T) {
+	t.Parallel()
+	l := startLog(t)
+	path := filepath.Join(l.sealer.Dir, auditlog.CheckpointFile(l.tenant))
+	for range 3 {
+		l.add(5)
+		l.sequence()
+		l.seal()
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int{0, 1, len(whole) / 3, len(whole) / 2, len(whole) - 1} {
+		if err := os.WriteFile(path, whole[:left], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l.seal()
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, whole) {
+			t.Errorf("after %d of %d bytes: %v\n%s", left, len(whole), err, got)
+		}
+	}
+}
+
+// Somebody who owns the database changes it behind the server's back.
+func TestTamperingWithTheDatabaseIsFoundInTheExport(t *testing.T) {
+	t.Parallel()
+	l := startLog(t)
+	for range 4 {
+		l.add(25)
+		l.sequence()
+		l.seal()
+	}
+	owner := l.db.Owner(t)
+	for name, sql := range map[string]string{
+		"an event says something else":         `UPDATE audit_event SET body = convert_to(replace(convert_from(body, 'UTF8'), 'Patient/p', 'Patient/q'), 'UTF8') WHERE audit_id = @id`,
+		"an event and its leaf":                `WITH e AS (UPDATE audit_event SET body = '{"id":"x"}', salt = NULL WHERE audit_id = @id) UPDATE audit_leaf SET leaf = sha256('\x00'::bytea || '{"id":"x"}') WHERE audit_id = @id`,
+		"a salt":                               `UPDATE audit_event SET salt = sha256(salt) WHERE audit_id = @id`,
+		"a salt is gone":                       `UPDATE audit_event SET salt = NULL WHERE audit_id = @id`,
+		"an event is gone":                     `DELETE FROM audit_event WHERE audit_id = @id`,
+		"an event and its leaf are gone":       `WITH e AS (DELETE FROM audit_event WHERE audit_id = @id) DELETE FROM audit_leaf WHERE audit_id = @id`,
+		"one event is in the place of another": `UPDATE audit_leaf l SET audit_id = o.audit_id, recorded_at = o.recorded_at, leaf = o.leaf FROM audit_leaf o WHERE l.audit_id = @id AND o.index = (l.index + 1) % 100`,
+		"the end is gone":                      `DELETE FROM audit_leaf WHERE index >= (SELECT index FROM audit_leaf WHERE audit_id = @id)`,
+		"the end is gone, and what says so":    `WITH a AS (SELECT index FROM audit_leaf WHERE audit_id = @id), c AS (DELETE FROM audit_checkpoint USING a WHERE size > a.index AND size > 25) DELETE FROM audit_leaf USING a WHERE audit_leaf.index >= a.index`,
+	} {
+		for range 20 {
+			tx, err := owner.Begin(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var id uuid.UUID
+			if err := tx.QueryRow(context.Background(), `SELECT audit_id FROM audit_leaf WHERE index = $1`, rand.IntN(100)).Scan(&id); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(name, "one event is") {
+				_, err = tx.Exec(context.Background(), `ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_tenant_id_audit_id_key`)
+			}
+			if err == nil {
+				_, err = tx.Exec(context.Background(), sql, pgx.NamedArgs{"id": id})
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			proof, err := l.verifyIn(tx)
+			if err == nil {
+				t.Errorf("%s was not found: %+v", name, proof)
+			}
+			if err := tx.Rollback(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.mustVerify(100)
+}
+
+// verifyIn is verify within a transaction that has changed something, which it
+// sees as its owner.
+func (l *log) verifyIn(tx pgx.Tx) (auditlog.Proof, error) {
+	l.t.Helper()
+	var export bytes.Buffer
+	if _, err := auditlog.DumpTx(context.Background(), tx, l.tenant, &export); err != nil {
+		return auditlog.Proof{}, err
+	}
+	return auditlog.Verify(&export, l.checkpoints(), false)
+}
+
+func TestALogThatWasChangedIsNotSignedAnyMore(t *testing.T) {
+	t.Parallel()
+	l := startLog(t)
+	l.add(20)
+	l.sequence()
+	l.seal()
+	if _, err := l.db.Owner(t).Exec(context.Background(), `UPDATE audit_hash SET hash = sha256(hash)`); err != nil {
+		t.Fatal(err)
+	}
+	l.add(1)
+	l.sequence()
+	if _, err := l.sealer.Tick(context.Background()); err == nil || !strings.Contains(err.Error(), "not what was signed at size 20") {
+		t.Errorf("%v", err)
+	}
+	if got := l.checkpoints(); len(got) != 1 {
+		t.Errorf("%d checkpoints", len(got))
+	}
+}
