@@ -34,7 +34,7 @@ const (
 // allowance is what one patch may spend on the criteria of its paths: others
 // wait for what it has locked.
 type allowance struct {
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // it lives for one patch
 	until time.Time
 	left  int // elements
 }

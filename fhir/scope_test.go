@@ -111,7 +111,7 @@ func (r *rest) scopesOf(t *testing.T, row *Node) {
 			tried++
 			letters := lettersOf(code, a)
 			role := r.allowed(a)
-			for _, letter := range strings.Split(letters, "") {
+			for letter := range strings.SplitSeq(letters, "") {
 				who := r.with(role, r.allBut(typ, letter))
 				if got := r.do(who, a.method, "/fhir/"+a.path, a.body, a.header...); got.status != http.StatusForbidden {
 					t.Errorf("%s %s without %s: %d %s", a.method, a.path, letter, got.status, got.body)
@@ -170,8 +170,7 @@ func TestAnOperationNeedsItsScopeToo(t *testing.T) {
 				letters = "r" // and of the patients, what it gives
 			}
 			path := strings.Replace(at, ":id", "1", 1)
-			missing := strings.Split(strings.Replace(letters, "*", "", 1), "")
-			for _, letter := range missing {
+			for letter := range strings.SplitSeq(strings.Replace(letters, "*", "", 1), "") {
 				scopes := r.allBut(typ, letter)
 				if strings.HasPrefix(at, "/fhir/$") {
 					scopes = "system/*." + strings.Replace("cruds", letter, "", 1)

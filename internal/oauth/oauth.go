@@ -29,7 +29,7 @@ const TokenLife = 5 * time.Minute
 // Where the endpoints are below the FHIR base, so that they are wherever a proxy
 // puts the API.
 const (
-	TokenPath      = "/oauth/token"
+	TokenPath      = "/oauth/token" //nolint:gosec // an address, no secret
 	IntrospectPath = "/oauth/introspect"
 	RevokePath     = "/oauth/revoke"
 )
