@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/mod/sumdb/tlog"
@@ -107,5 +108,5 @@ const (
 )
 
 func isReference(pointer string) bool {
-	return len(pointer) > len("/entity/") && pointer[:len("/entity/")] == "/entity/" && bytes.HasSuffix([]byte(pointer), []byte("/what/reference"))
+	return strings.HasPrefix(pointer, "/entity/") && strings.HasSuffix(pointer, "/what/reference")
 }

@@ -21,7 +21,7 @@ type Proof struct {
 }
 
 // Broken says where an export is not what the checkpoints say.
-type Broken struct {
+type Broken struct { //nolint:errname // auditlog.Broken says it
 	First, Last int64 // the first index that is wrong is one of these
 	Why         string
 }

@@ -169,8 +169,7 @@ func TestAThousandTamperingsOfAnExportAreFound(t *testing.T) {
 			t.Fatalf("%s changed nothing", name)
 		}
 		proof, err := Verify(bytes.NewReader(text), checkpoints, false)
-		var broken *Broken
-		if !errors.As(err, &broken) {
+		if _, ok := errors.AsType[*Broken](err); !ok {
 			t.Errorf("%s was not found: %+v %v", name, proof, err)
 		}
 	}
