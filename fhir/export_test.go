@@ -471,9 +471,9 @@ func TestTwoWorkersAndOneThatDiesWriteEveryResourceOnce(t *testing.T) {
 	r := startREST(t)
 	const patients = 10_300
 	_, err := r.db.Owner(t).Exec(context.Background(), `
-		INSERT INTO resource (tenant_id, type, id, version, last_updated, body)
-		SELECT $1, 'Patient', 'p' || n, 1, now() - interval '1 hour', convert_to('{"resourceType":"Patient","id":"p' || n || '"}', 'UTF8')
-		FROM generate_series(1, $2::int) AS n`, r.tenant, patients)
+		INSERT INTO resource (tenant_id, type, id, version, last_updated, body, indexed)
+		SELECT $1, 'Patient', 'p' || n, 1, now() - interval '1 hour', convert_to('{"resourceType":"Patient","id":"p' || n || '"}', 'UTF8'), $3
+		FROM generate_series(1, $2::int) AS n`, r.tenant, patients, indexVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -621,15 +621,15 @@ func BenchmarkExport(b *testing.B) {
 		n.Set("id", "@id")
 		_, err := r.db.Owner(b).Exec(context.Background(), `
 			WITH stored AS (
-				INSERT INTO resource (tenant_id, type, id, version, last_updated, body)
-				SELECT $1, $2, 'p' || n, 1, now() - interval '1 hour', convert_to(replace($3, '@id', 'p' || n), 'UTF8')
+				INSERT INTO resource (tenant_id, type, id, version, last_updated, body, indexed)
+				SELECT $1, $2, 'p' || n, 1, now() - interval '1 hour', convert_to(replace($3, '@id', 'p' || n), 'UTF8'), $5
 				FROM generate_series(1, $4::int) AS n
 				RETURNING tenant_id, type, id
 			)
 			INSERT INTO resource_reference (tenant_id, type, id, param, target_type, target_id)
 			SELECT tenant_id, type, id, param, 'Patient', id
 			FROM stored, unnest(ARRAY['subject', 'patient']) AS param
-			WHERE type <> 'Patient'`, r.tenant, typ, n.jsonText(), patients)
+			WHERE type <> 'Patient'`, r.tenant, typ, n.jsonText(), patients, indexVersion)
 		if err != nil {
 			b.Fatal(err)
 		}
