@@ -74,23 +74,35 @@ func (l *log) add(n int) {
 	}
 }
 
+// sequence waits until every event has its place, and seal until all are signed:
+// a transaction that was cut off may hold the log a little longer.
 func (l *log) sequence() {
 	l.t.Helper()
-	for {
-		n, err := auditlog.Sequence(context.Background(), l.db.DB)
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		if n == 0 {
-			return
-		}
-	}
+	l.until(`SELECT NOT EXISTS (SELECT FROM audit_pending)`, func() error {
+		_, err := auditlog.Sequence(context.Background(), l.db.DB)
+		return err
+	})
 }
 
 func (l *log) seal() {
 	l.t.Helper()
-	if _, err := l.sealer.Tick(context.Background()); err != nil {
-		l.t.Fatal(err)
+	l.until(`SELECT coalesce((SELECT max(size) FROM audit_checkpoint), 0) = (SELECT count(*) FROM audit_leaf)`, func() error {
+		_, err := l.sealer.Tick(context.Background())
+		return err
+	})
+}
+
+// until does something, and again until the database says that it is done.
+func (l *log) until(done string, do func() error) {
+	l.t.Helper()
+	owner := l.db.Owner(l.t)
+	for is := false; !is; {
+		if err := do(); err != nil {
+			l.t.Fatal(err)
+		}
+		if err := owner.QueryRow(context.Background(), done).Scan(&is); err != nil {
+			l.t.Fatal(err)
+		}
 	}
 }
 
