@@ -57,20 +57,46 @@ func (s *Server) writeTrail(ctx context.Context, tenant uuid.UUID, events []reco
 // itself; it returns a fault of kind Unavailable when the database refuses that.
 // Whoever has a place gives it to put or to release.
 func (t *trail) reserve(ctx context.Context) error {
-	for {
-		t.mu.Lock()
-		free := t.places < t.room
-		if free {
-			t.places++
+	for !t.takePlace() {
+		err := t.flush(ctx)
+		if err == nil && !t.full() {
+			continue
 		}
-		t.mu.Unlock()
-		if free {
-			return nil
+		if err == nil { // all places are those of accesses that still run
+			err = pause(ctx)
 		}
-		if err := t.flush(ctx); err != nil {
+		if err != nil {
 			return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable,
 				Text: "what is read is recorded, and the records cannot be kept at the moment: try again"}}, Cause: err}
 		}
+	}
+	return nil
+}
+
+// takePlace takes a place, if one is free.
+func (t *trail) takePlace() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.places >= t.room {
+		return false
+	}
+	t.places++
+	return true
+}
+
+func (t *trail) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.places >= t.room
+}
+
+// pause lets others give their places back.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(10 * time.Millisecond):
+		return nil
 	}
 }
 
