@@ -9,38 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 )
 
-// delete is DELETE /fhir/{type}/{id}, FHIR R4 http.html#delete. What is not
-// there, or no longer, is deleted all the same.
-func (s *Server) delete(c echo.Context, actor access.Actor) error {
-	wanted, err := s.deletion(c)
-	if err != nil {
-		return err
-	}
-	wanted.id = c.Param("id")
-	if !idPattern.MatchString(wanted.id) {
-		return notFound()
-	}
-	return s.write(c, actor, wanted)
-}
-
-// conditionalDelete is DELETE /fhir/{type}?..., FHIR R4 http.html#cdelete, of
-// one resource: several are refused.
-func (s *Server) conditionalDelete(c echo.Context, actor access.Actor) error {
-	wanted, err := s.deletion(c)
-	if err != nil {
-		return err
-	}
-	if wanted.condition, err = conditionOf(c); err != nil {
-		return err
-	}
-	return s.write(c, actor, wanted)
-}
-
-func (s *Server) deletion(c echo.Context) (change, error) {
+// delete reads a DELETE, FHIR R4 http.html#delete. What is not there, or no
+// longer, is deleted all the same; of several that meet a condition none is.
+func (s *Server) delete(c echo.Context) (change, error) {
 	row, err := s.rowFor(c, "delete")
 	if err != nil {
 		return change{}, err

@@ -3,7 +3,6 @@ package fhir
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -80,7 +79,7 @@ func (a *errand) carry(n *Node) error {
 		a.header.Set("Content-Type", "application/x-www-form-urlencoded")
 	case n == nil:
 	case a.method == http.MethodPatch && n.Type() == "Binary":
-		body, err := base64.StdEncoding.DecodeString(packedBase64(n.Text("data")))
+		body, err := binaryContent(n)
 		if err != nil {
 			return fault.At(fault.Value, a.at+".resource.data", "the data of the Binary are not base64")
 		}
@@ -115,14 +114,7 @@ type desk struct {
 func (s *Server) desk(actor access.Actor) *desk {
 	d := &desk{router: echo.New(), base: s.baseURL}
 	d.router.HTTPErrorHandler = func(err error, _ echo.Context) { d.failed = err }
-	known := func(echo.Context) (access.Actor, error) { return actor, nil }
-	for _, r := range append(s.routes(), s.serviceRoutes()...) {
-		handle := s.admit(r, known)
-		d.router.Add(r.method, r.path, handle)
-		if r.method == http.MethodGet {
-			d.router.Add(http.MethodHead, r.path, handle)
-		}
-	}
+	s.mount(d.router, func(echo.Context) (access.Actor, error) { return actor, nil })
 	return d
 }
 

@@ -62,7 +62,7 @@ func replyBinary(c echo.Context, found Stored) error {
 	if !acceptsContent(c, contentType) {
 		return fault.New(fault.NotAcceptable, "this Binary has another content type: send Accept: */* for its content, or application/fhir+json for the resource")
 	}
-	content, err := decodeBase64(n.Text("data"))
+	content, err := binaryContent(n)
 	if err != nil {
 		return err
 	}
@@ -104,12 +104,6 @@ func acceptsContent(c echo.Context, contentType string) bool {
 // plainHeader tells whether a text can stand in a header.
 func plainHeader(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-}
-
-// decodeBase64 reads base64 with white space in it, FHIR R4
-// datatypes.html#base64Binary.
-func decodeBase64(text string) ([]byte, error) {
-	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 }
 
 // sentResource reads the body of a create or an update: the resource, or the

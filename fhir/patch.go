@@ -8,7 +8,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 )
 
@@ -19,33 +18,8 @@ type patch func(ctx context.Context, current *Node) (next *Node, err error)
 // patchFormats are the media types of a patch, FHIR R4 http.html#patch.
 var patchFormats = []string{"application/json-patch+json", "application/fhir+json"}
 
-// patch is PATCH /fhir/{type}/{id}.
-func (s *Server) patch(c echo.Context, actor access.Actor) error {
-	wanted, err := s.patching(c)
-	if err != nil {
-		return err
-	}
-	wanted.id = c.Param("id")
-	if !idPattern.MatchString(wanted.id) {
-		return notFound()
-	}
-	return s.write(c, actor, wanted)
-}
-
-// conditionalPatch is PATCH /fhir/{type}?....
-func (s *Server) conditionalPatch(c echo.Context, actor access.Actor) error {
-	wanted, err := s.patching(c)
-	if err != nil {
-		return err
-	}
-	if wanted.condition, err = conditionOf(c); err != nil {
-		return err
-	}
-	return s.write(c, actor, wanted)
-}
-
-// patching reads what both kinds of patch have in common.
-func (s *Server) patching(c echo.Context) (change, error) {
+// patch reads a PATCH.
+func (s *Server) patch(c echo.Context) (change, error) {
 	row, err := s.rowFor(c, "patch")
 	if err != nil {
 		return change{}, err

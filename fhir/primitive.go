@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"encoding/base64"
 	"math"
 	"net/url"
 	"regexp"
@@ -129,4 +130,9 @@ func packedBase64(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// binaryContent are the bytes of a Binary, FHIR R4 datatypes.html#base64Binary.
+func binaryContent(n *Node) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(packedBase64(n.Text("data")))
 }

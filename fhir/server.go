@@ -155,12 +155,12 @@ func (s *Server) routes() []route {
 		{"POST", "/fhir/_search", anybody, s.searchSystem},
 
 		{"POST", "/fhir/:type", writers, s.create},
-		{"PUT", "/fhir/:type/:id", writers, s.update},
-		{"PUT", "/fhir/:type", writers, s.conditionalUpdate},
-		{"PATCH", "/fhir/:type/:id", writers, s.patch},
-		{"PATCH", "/fhir/:type", writers, s.conditionalPatch},
-		{"DELETE", "/fhir/:type/:id", writers, s.delete},
-		{"DELETE", "/fhir/:type", writers, s.conditionalDelete},
+		{"PUT", "/fhir/:type/:id", writers, s.toOne(s.update)},
+		{"PUT", "/fhir/:type", writers, s.toMatch(s.update)},
+		{"PATCH", "/fhir/:type/:id", writers, s.toOne(s.patch)},
+		{"PATCH", "/fhir/:type", writers, s.toMatch(s.patch)},
+		{"DELETE", "/fhir/:type/:id", writers, s.toOne(s.delete)},
+		{"DELETE", "/fhir/:type", writers, s.toMatch(s.delete)},
 		{"POST", "/fhir", anybody, s.takeBundle},
 
 		{"POST", taskOperationPath, anybody, s.operate},
@@ -181,8 +181,14 @@ func (s *Server) Register(e *echo.Echo) {
 		e.GET(p.path, p.handle)
 		e.HEAD(p.path, p.handle)
 	}
+	s.mount(e, s.callerOf)
+}
+
+// mount adds the routes to a router, which finds out by identify who is calling.
+// What can be got can be asked for its headers.
+func (s *Server) mount(e *echo.Echo, identify func(echo.Context) (access.Actor, error)) {
 	for _, r := range append(s.routes(), s.serviceRoutes()...) {
-		handle := s.admit(r, s.callerOf)
+		handle := s.admit(r, identify)
 		e.Add(r.method, r.path, handle)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, r.path, handle)

@@ -9,34 +9,49 @@ import (
 	"github.com/overread/overread/internal/fault"
 )
 
-// update is PUT /fhir/{type}/{id}, FHIR R4 http.html#update: a new version, or
-// a new resource of that id where there is none.
-func (s *Server) update(c echo.Context, actor access.Actor) error {
-	wanted, err := s.put(c)
-	if err != nil {
-		return err
+// A reader of a change reads what a PUT, PATCH or DELETE wants, all but which
+// resource it is about.
+type changeReader func(c echo.Context) (change, error)
+
+// toOne is PUT, PATCH or DELETE of /fhir/{type}/{id}.
+func (s *Server) toOne(read changeReader) handler {
+	return func(c echo.Context, actor access.Actor) error {
+		wanted, err := read(c)
+		if err != nil {
+			return err
+		}
+		wanted.id = c.Param("id")
+		switch {
+		case wanted.method == http.MethodPut:
+			err = wanted.checkID()
+		case !idPattern.MatchString(wanted.id):
+			err = notFound()
+		}
+		if err != nil {
+			return err
+		}
+		return s.write(c, actor, wanted)
 	}
-	wanted.id = c.Param("id")
-	if err := wanted.checkID(); err != nil {
-		return err
-	}
-	return s.write(c, actor, wanted)
 }
 
-// conditionalUpdate is PUT /fhir/{type}?..., FHIR R4 http.html#cond-update.
-func (s *Server) conditionalUpdate(c echo.Context, actor access.Actor) error {
-	wanted, err := s.put(c)
-	if err != nil {
-		return err
+// toMatch is PUT, PATCH or DELETE of /fhir/{type}?..., the one resource that meets
+// the condition: FHIR R4 http.html#cond-update, #cdelete.
+func (s *Server) toMatch(read changeReader) handler {
+	return func(c echo.Context, actor access.Actor) error {
+		wanted, err := read(c)
+		if err != nil {
+			return err
+		}
+		if wanted.condition, err = conditionOf(c); err != nil {
+			return err
+		}
+		return s.write(c, actor, wanted)
 	}
-	if wanted.condition, err = conditionOf(c); err != nil {
-		return err
-	}
-	return s.write(c, actor, wanted)
 }
 
-// put reads what both kinds of update have in common.
-func (s *Server) put(c echo.Context) (change, error) {
+// update reads a PUT, FHIR R4 http.html#update: a new version, or a new resource
+// of that id where there is none.
+func (s *Server) update(c echo.Context) (change, error) {
 	row, err := s.rowFor(c, "update")
 	if err != nil {
 		return change{}, err
