@@ -127,7 +127,7 @@ func patientIn(r Stored) string {
 		if err != nil {
 			return ""
 		}
-		if element == "subject" || element == "patient" || element == "for" {
+		if slices.Contains(namesPatient, element) {
 			if n, err := Parse(value, Limits{}); err == nil {
 				if id := localID(n.Text("reference"), "Patient"); id != nil {
 					return "Patient/" + *id

@@ -127,7 +127,7 @@ func (s *Server) readChart(actor access.Actor, patient string, in *Node) (*chart
 	s.chartTypes(q)
 	for _, p := range in.Get("parameter").Items() {
 		name := p.Text("name")
-		value := given(Object("parameter", []*Node{p}), name).Text()
+		value := parameterValue(p).Text()
 		if err := q.take(name, value); err != nil {
 			return nil, err
 		}
@@ -345,43 +345,25 @@ func (s *Server) chartPage(q *chart, found []Stored) []byte {
 		found = found[:q.count]
 	}
 	self := s.baseURL + "/Patient/" + q.patient + "/$everything"
-	b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"searchset"`...)
-	if !more && q.after.id == "" {
-		b = append(b, `,"total":`...)
-		b = appendJSON(b, len(found))
+	links := []bundleLink{{"self", withQuery(self, q.used)}}
+	var total *int
+	if n := len(found); !more && q.after.id == "" {
+		total = &n
 	}
-	b = append(b, `,"link":[{"relation":"self","url":`...)
-	b = appendJSON(b, withQuery(self, q.used))
 	if more {
 		last := found[len(found)-1]
 		next := url.Values{"_after": {base64.RawURLEncoding.EncodeToString([]byte(last.Reference()))}}
 		maps.Copy(next, q.used)
-		b = append(b, `},{"relation":"next","url":`...)
-		b = appendJSON(b, withQuery(self, next))
+		links = append(links, bundleLink{"next", withQuery(self, next)})
 	}
-	return append(s.appendEntries(append(b, `}]`...), found), '}')
+	return s.asMatches(found, total, links...)
 }
 
-func withQuery(address string, values url.Values) string {
-	if len(values) == 0 {
-		return address
+// asMatches is a searchset of these.
+func (s *Server) asMatches(found []Stored, total *int, links ...bundleLink) []byte {
+	w := s.newBundle("searchset", total, links...)
+	for _, r := range found {
+		w.add(r.Reference(), r.Body, asMatch)
 	}
-	return address + "?" + values.Encode()
-}
-
-// appendEntries adds the entries of a searchset, with the resources as they are
-// kept.
-func (s *Server) appendEntries(b []byte, found []Stored) []byte {
-	for i, r := range found {
-		b = append(b, []string{`,"entry":[`, `,`}[min(i, 1)]...)
-		b = append(b, `{"fullUrl":`...)
-		b = appendJSON(b, s.baseURL+"/"+r.Reference())
-		b = append(b, `,"resource":`...)
-		b = append(b, r.Body...)
-		b = append(b, `,"search":{"mode":"match"}}`...)
-	}
-	if len(found) > 0 {
-		b = append(b, ']')
-	}
-	return b
+	return w.end()
 }

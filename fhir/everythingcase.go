@@ -28,11 +28,8 @@ func (s *Server) caseEverything(c echo.Context, actor access.Actor, _ *Node) err
 			return nil, err
 		}
 		about = patientsIn(found)
-		b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"searchset","total":`...)
-		b = appendJSON(b, len(found))
-		b = append(b, `,"link":[{"relation":"self","url":`...)
-		b = appendJSON(b, s.baseURL+"/Task/"+c.Param("id")+"/$everything")
-		return append(s.appendEntries(append(b, `}]`...), found), '}'), nil
+		total := len(found)
+		return s.asMatches(found, &total, bundleLink{"self", s.baseURL + "/Task/" + c.Param("id") + "/$everything"}), nil
 	})
 	if err != nil {
 		return err
@@ -136,18 +133,7 @@ func (g *gathering) take(ctx context.Context, refs []string) ([]Stored, error) {
 	if types == nil {
 		return nil, nil
 	}
-	b := &sqlBuilder{args: pgx.NamedArgs{"types": types, "ids": ids}}
-	b.visible(g.actor)
-	rows, err := g.tx.Query(ctx, `
-		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
-		FROM unnest(@types::text[], @ids::text[]) WITH ORDINALITY AS at (type, id, place)
-		JOIN resource_search r ON r.type = at.type AND r.id = at.id
-		WHERE NOT r.deleted`+b.conditions()+`
-		ORDER BY at.place`, b.args)
-	if err != nil {
-		return nil, fmt.Errorf("gather a case: %w", err)
-	}
-	taken, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	taken, err := readVisible(ctx, g.tx, g.actor, types, ids, mostOfACase+1)
 	if err != nil {
 		return nil, fmt.Errorf("gather a case: %w", err)
 	}

@@ -108,7 +108,7 @@ func (s *Server) exportBatch(ctx context.Context, tx pgx.Tx, tenant, id uuid.UUI
 		return s.finishExport(ctx, tx, job)
 	}
 	typ := job.Types[job.AtType-1]
-	page, err := exportPage(ctx, tx, job, typ)
+	page, err := exportPage(ctx, tx, job, s.resources[typ])
 	if err != nil {
 		return err
 	}
@@ -155,21 +155,13 @@ type exportRow struct {
 	Body    []byte
 }
 
-// exportSource is the view that a type is read from.
-func exportSource(typ string) string {
-	if typ == auditEventType {
-		return "audit_search"
-	}
-	return "resource_search"
-}
-
 // exportPage reads the next resources of a type, as they were: a version that
 // was written after the job's moment, or was not visible when it began, is
 // passed over for the one before it. What belongs to a patient is found by the
 // index, which knows the current version; what has changed since is looked at in
 // exportLines.
-func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, typ string) ([]exportRow, error) {
-	belongs := ""
+func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, row *resourceType) ([]exportRow, error) {
+	typ, belongs := row.name, ""
 	switch {
 	case job.Scope == "system":
 	case typ == "Patient" && job.Patients != nil:
@@ -186,7 +178,7 @@ func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, typ string) ([]ex
 			FROM (
 				SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body,
 				       r.last_updated <= @moment AND pg_visible_in_snapshot(r.xid, @snapshot::pg_snapshot) AS current
-				FROM `+exportSource(typ)+` r
+				FROM `+row.table()+` r
 				WHERE r.type = @type AND r.id > @after AND (@since::timestamptz IS NULL OR r.last_updated > @since)`+belongs+`
 				ORDER BY r.id
 				LIMIT @lines

@@ -183,12 +183,12 @@ func (h *history) read(c echo.Context) error {
 // find finds the versions of a page, and one more to know whether there is a
 // next page. Each type has its part of the indexes, so each is asked by itself.
 func (h *history) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Stored, error) {
-	where, args := h.where(actor)
+	b := h.where(actor)
 	part := func(table string) string {
 		return `(
 				SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
 				FROM ` + table + ` r
-				WHERE r.type = t.type` + where + `
+				WHERE r.type = t.type` + b.conditions() + `
 				ORDER BY r.last_updated DESC, r.id DESC, r.version DESC
 				LIMIT @limit)`
 	}
@@ -199,7 +199,7 @@ func (h *history) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]St
 			UNION ALL
 			`+part("history_search")+`) v
 		ORDER BY v.last_updated DESC, v.type DESC, v.id DESC, v.version DESC
-		LIMIT @limit`, args)
+		LIMIT @limit`, b.args)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
@@ -211,36 +211,32 @@ func (h *history) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]St
 }
 
 // where are the conditions on a version r.
-func (h *history) where(actor access.Actor) (string, pgx.NamedArgs) {
-	args := pgx.NamedArgs{"types": h.types, "limit": h.count + 1}
-	var b strings.Builder
-	and := func(condition string) { b.WriteString("\n\t\t\t\t  AND " + condition) }
+func (h *history) where(actor access.Actor) *sqlBuilder {
+	b := &sqlBuilder{args: pgx.NamedArgs{"types": h.types, "limit": h.count + 1}}
+	and := func(condition string) { b.where = append(b.where, condition) }
 	if h.id != "" {
 		and(`r.id = @id`)
-		args["id"] = h.id
+		b.args["id"] = h.id
 	}
 	if h.since != nil {
 		and(`r.last_updated >= @since`)
-		args["since"] = *h.since
+		b.args["since"] = *h.since
 	}
 	if h.at != nil { // until the next version, a version is current
-		and(`r.last_updated < @high AND NOT EXISTS (
-					SELECT FROM resource_search n
-					WHERE n.type = r.type AND n.id = r.id AND n.version = r.version + 1 AND n.last_updated <= @low)
-				  AND NOT EXISTS (
-					SELECT FROM history_search n
+		and(`r.last_updated < @high`)
+		for _, table := range []string{"resource_search", "history_search"} {
+			and(`NOT EXISTS (
+					SELECT FROM ` + table + ` n
 					WHERE n.type = r.type AND n.id = r.id AND n.version = r.version + 1 AND n.last_updated <= @low)`)
-		args["low"], args["high"] = h.at.low, h.at.high
+		}
+		b.args["low"], b.args["high"] = h.at.low, h.at.high
 	}
 	if h.after != nil {
 		and(`r.last_updated <= @updated AND (r.last_updated, r.type, r.id, r.version) < (@updated, @type COLLATE "C", @last COLLATE "C", @number)`)
-		args["updated"], args["type"], args["last"], args["number"] = h.after.updated, h.after.typ, h.after.id, h.after.number
+		b.args["updated"], b.args["type"], b.args["last"], b.args["number"] = h.after.updated, h.after.typ, h.after.id, h.after.number
 	}
-	if hidesOriginals(actor) {
-		and(notHidden)
-		args["viewer"], args["decides"] = actor.ID, actor.Role != access.Reader
-	}
-	return b.String(), args
+	b.visible(actor)
+	return b
 }
 
 // historyBundle is the Bundle of a page. A deletion has no resource.
@@ -248,38 +244,24 @@ func (s *Server) historyBundle(h *history, found []Stored) []byte {
 	end := pageEnd(found, h.count)
 	more := end < len(found)
 	found = found[:end]
-	b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"history"`...)
-	if !more && h.after == nil {
-		b = append(b, `,"total":`...) // known without counting
-		b = appendJSON(b, len(found))
+	links := []bundleLink{{"self", s.historyURL(h, h.used)}}
+	var total *int
+	if n := len(found); !more && h.after == nil {
+		total = &n // known without counting
 	}
-	b = append(b, `,"link":[{"relation":"self","url":`...)
-	b = appendJSON(b, s.historyURL(h, h.used))
 	if more {
 		next, last := maps.Clone(h.used), found[len(found)-1]
 		next.Set("_after", version{last.LastUpdated, last.Type, last.ID, last.Version}.String())
-		b = append(b, `},{"relation":"next","url":`...)
-		b = appendJSON(b, s.historyURL(h, next))
+		links = append(links, bundleLink{"next", s.historyURL(h, next)})
 	}
-	b = append(b, `}]`...)
-	for i, r := range found {
-		b = append(b, []string{`,"entry":[`, `,`}[min(i, 1)]...)
-		b = append(b, `{"fullUrl":`...)
-		b = appendJSON(b, s.baseURL+"/"+r.Reference())
-		if !r.Deleted {
-			b = append(append(b, `,"resource":`...), r.Body...)
-		}
+	w := s.newBundle("history", total, links...)
+	for _, r := range found {
 		method, address, status := r.request()
-		b = append(b, `,"request":`...)
-		b = append(b, Object("method", method, "url", address).Bytes()...)
-		b = append(b, `,"response":`...)
-		b = append(b, Object("status", fmt.Sprintf("%d %s", status, http.StatusText(status)), "etag", r.ETag(), "lastModified", instant(r.LastUpdated)).Bytes()...)
-		b = append(b, '}')
+		request := Object("method", method, "url", address)
+		response := Object("status", fmt.Sprintf("%d %s", status, http.StatusText(status)), "etag", r.ETag(), "lastModified", instant(r.LastUpdated))
+		w.add(r.Reference(), r.Body, `"request":`+string(request.Bytes())+`,"response":`+string(response.Bytes()))
 	}
-	if len(found) > 0 {
-		b = append(b, ']')
-	}
-	return append(b, '}')
+	return w.end()
 }
 
 // request is what made a version. A patch is told as the update that it comes
@@ -298,9 +280,5 @@ func (r Stored) request() (method, address string, status int) {
 }
 
 func (s *Server) historyURL(h *history, values url.Values) string {
-	u := strings.TrimSuffix(s.baseURL+"/"+h.address, "/") + "/_history"
-	if len(values) > 0 {
-		u += "?" + values.Encode()
-	}
-	return u
+	return withQuery(strings.TrimSuffix(s.baseURL+"/"+h.address, "/")+"/_history", values)
 }

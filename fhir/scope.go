@@ -64,7 +64,7 @@ func beyond(typ, letters string) error {
 // needs are the permissions for a service at its address, which is of a type or
 // of the system. What else it gives is left out where it is not covered.
 func (v service) needs(c echo.Context, actor access.Actor) error {
-	typ, _, _ := strings.Cut(strings.TrimPrefix(c.Path(), "/fhir/"), "/")
+	typ := typeOfPath(c)
 	if strings.HasPrefix(typ, "$") {
 		return nil // by the types that it gives
 	}

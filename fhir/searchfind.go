@@ -133,6 +133,32 @@ func (q *query) statement(actor access.Actor, by ordering, after *cursor, limit 
 		LIMIT ` + b.arg(limit), b.args
 }
 
+// readVisible reads those of these resources that are not deleted and that the
+// actor may see, in the order in which they are asked for, up to limit.
+func readVisible(ctx context.Context, tx pgx.Tx, actor access.Actor, types, ids []string, limit int) ([]Stored, error) {
+	b := &sqlBuilder{args: pgx.NamedArgs{"types": types, "ids": ids, "limit": limit}}
+	b.visible(actor)
+	return collect(tx.Query(ctx, `
+		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
+		FROM unnest(@types::text[], @ids::text[]) WITH ORDINALITY AS wanted (type, id, place)
+		JOIN resource_search r ON r.type = wanted.type COLLATE "C" AND r.id = wanted.id COLLATE "C"
+		WHERE NOT r.deleted`+b.conditions()+`
+		ORDER BY wanted.place
+		LIMIT @limit`, b.args))
+}
+
+// collect reads the rows of a query of resources.
+func collect(rows pgx.Rows, err error) ([]Stored, error) {
+	if err != nil {
+		return nil, fmt.Errorf("read resources: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	if err != nil {
+		return nil, fmt.Errorf("read resources: %w", err)
+	}
+	return found, nil
+}
+
 // total counts all that hits would find, page after page. It reads every match.
 func (q *query) total(ctx context.Context, tx pgx.Tx, actor access.Actor) (n int, err error) {
 	if !q.row.kept() {

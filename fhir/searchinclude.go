@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -200,15 +199,7 @@ func (s *Server) follow(ctx context.Context, tx pgx.Tx, actor access.Actor, i in
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	b := &sqlBuilder{args: pgx.NamedArgs{"types": types, "ids": ids, "room": maxIncluded + 1 - len(g.included)}}
-	b.visible(actor)
-	return collect(tx.Query(ctx, `
-		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
-		FROM unnest(@types::text[], @ids::text[]) WITH ORDINALITY AS wanted (type, id, place)
-		JOIN resource_search r ON r.type = wanted.type COLLATE "C" AND r.id = wanted.id COLLATE "C"
-		WHERE NOT r.deleted`+b.conditions()+`
-		ORDER BY wanted.place
-		LIMIT @room`, planned, b.args))
+	return readVisible(ctx, tx, actor, types, ids, maxIncluded+1-len(g.included))
 }
 
 // leadingTo are the references of a resource that an include goes over: those
@@ -265,17 +256,6 @@ func (s *Server) pointingAt(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		all = append(all, found...)
 	}
 	return all, nil
-}
-
-func collect(rows pgx.Rows, err error) ([]Stored, error) {
-	if err != nil {
-		return nil, fmt.Errorf("include: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
-	if err != nil {
-		return nil, fmt.Errorf("include: %w", err)
-	}
-	return found, nil
 }
 
 // includesOf are what the CapabilityStatement lists of a type.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -123,107 +124,44 @@ func (s *Server) counted(a *inquiry, total int) []byte {
 	return b.Bytes()
 }
 
-// bundle writes a page. The resources go in as they are kept.
+// bundle writes a page.
 func (s *Server) bundle(a *inquiry, matches []Stored, g *company, total *int, next *cursor) ([]byte, error) {
-	b := append(make([]byte, 0, 4096), `{"resourceType":"Bundle","type":"searchset"`...)
-	if total != nil {
-		b = append(b, `,"total":`...)
-		b = appendJSON(b, *total)
-	}
-	b = append(b, `,"link":[`...)
-	b = s.appendLinks(b, a, next)
-	b = append(b, ']')
-	w := entryWriter{bytes: b}
-	for _, r := range matches {
-		if err := w.add(s, a.view, r, "match"); err != nil {
+	w := s.newBundle("searchset", total, s.linksOf(a, next)...)
+	for i, r := range slices.Concat(matches, g.included) {
+		why := asMatch
+		if i >= len(matches) {
+			why = asInclude
+		}
+		body, err := a.view.of(r)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for _, r := range g.included {
-		if err := w.add(s, a.view, r, "include"); err != nil {
-			return nil, err
-		}
+		w.add(r.Reference(), body, why)
 	}
 	if len(a.ignored) > 0 || g.cut {
-		w.begin()
-		w.bytes = append(w.bytes, `"resource":`...)
-		w.bytes = append(w.bytes, a.remarks(g).Bytes()...)
-		w.bytes = append(w.bytes, `,"search":{"mode":"outcome"}}`...)
+		w.add("", a.remarks(g).Bytes(), asOutcome)
 	}
 	return w.end(), nil
 }
 
-// appendLinks are self, first and next. FHIR R4 search.html#conformance: self
-// says what was really used.
-func (s *Server) appendLinks(b []byte, a *inquiry, next *cursor) []byte {
-	self, first, following := maps.Clone(a.used), a.used, maps.Clone(a.used)
+// linksOf are self, first and next. FHIR R4 search.html#conformance: self says
+// what was really used.
+func (s *Server) linksOf(a *inquiry, next *cursor) []bundleLink {
+	self := maps.Clone(a.used)
 	if a.after != nil {
 		self.Set("_after", a.after.String())
 	}
-	b = appendLink(b, "self", s.searchURL(a, self))
-	b = append(b, ',')
-	b = appendLink(b, "first", s.searchURL(a, first))
+	links := []bundleLink{{"self", s.searchURL(a, self)}, {"first", s.searchURL(a, a.used)}}
 	if next != nil {
+		following := maps.Clone(a.used)
 		following.Set("_after", next.String())
-		b = append(b, ',')
-		b = appendLink(b, "next", s.searchURL(a, following))
+		links = append(links, bundleLink{"next", s.searchURL(a, following)})
 	}
-	return b
-}
-
-func appendLink(b []byte, relation, address string) []byte {
-	b = append(b, `{"relation":`...)
-	b = appendJSON(b, relation)
-	b = append(b, `,"url":`...)
-	b = appendJSON(b, address)
-	return append(b, '}')
+	return links
 }
 
 func (s *Server) searchURL(a *inquiry, values url.Values) string {
-	u := s.baseURL
-	if a.path != "" {
-		u += "/" + a.path
-	}
-	if len(values) > 0 {
-		u += "?" + values.Encode()
-	}
-	return u
-}
-
-// entryWriter writes the entries of a Bundle.
-type entryWriter struct {
-	bytes []byte
-	some  bool
-}
-
-func (w *entryWriter) begin() {
-	if !w.some {
-		w.bytes = append(w.bytes, `,"entry":[{`...)
-		w.some = true
-		return
-	}
-	w.bytes = append(w.bytes, `,{`...)
-}
-
-func (w *entryWriter) add(s *Server, v view, r Stored, mode string) error {
-	body, err := v.of(r)
-	if err != nil {
-		return err
-	}
-	w.begin()
-	w.bytes = append(w.bytes, `"fullUrl":`...)
-	w.bytes = appendJSON(w.bytes, s.baseURL+"/"+r.Reference())
-	w.bytes = append(w.bytes, `,"resource":`...)
-	w.bytes = append(w.bytes, body...)
-	w.bytes = append(w.bytes, `,"search":{"mode":"`+mode+`"}}`...)
-	return nil
-}
-
-func (w *entryWriter) end() []byte {
-	if w.some {
-		w.bytes = append(w.bytes, ']')
-	}
-	return append(w.bytes, '}')
+	return withQuery(strings.TrimSuffix(s.baseURL+"/"+a.path, "/"), values)
 }
 
 // remarks is what is to be said of a page: FHIR R4 search.html#errors and

@@ -100,19 +100,25 @@ func callOf(c echo.Context, v service, in *Node) auditEntry {
 	values := url.Values{}
 	for _, p := range in.Get("parameter").Items() {
 		if p.Get("resource") == nil {
-			values.Add(p.Text("name"), given(Object("parameter", []*Node{p}), p.Text("name")).Text())
+			values.Add(p.Text("name"), parameterValue(p).Text())
 		}
 	}
 	if len(values) > 0 {
 		e.Query += "?" + values.Encode()
 	}
-	if typ, _, _ := strings.Cut(strings.TrimPrefix(c.Path(), "/fhir/"), "/"); c.Param("id") != "" {
+	if typ := typeOfPath(c); c.Param("id") != "" {
 		e.Target = typ + "/" + c.Param("id")
 		if typ == "Patient" {
 			e.Patient = e.Target
 		}
 	}
 	return e
+}
+
+// typeOfPath is the type in the path of a service: they have no parameter for it.
+func typeOfPath(c echo.Context) string {
+	typ, _, _ := strings.Cut(strings.TrimPrefix(c.Path(), "/fhir/"), "/")
+	return typ
 }
 
 // input is what a service is asked for: the Parameters of a POST, or the
@@ -191,16 +197,22 @@ func given(in *Node, name string) *Node {
 func allGiven(in *Node, name string) []*Node {
 	var values []*Node
 	for _, p := range in.Get("parameter").Items() {
-		if p.Text("name") != name {
-			continue
-		}
-		for _, m := range p.members {
-			if m.name == "resource" || strings.HasPrefix(m.name, "value") {
-				values = append(values, m.value)
-			}
+		if v := parameterValue(p); v != nil && p.Text("name") == name {
+			values = append(values, v)
 		}
 	}
 	return values
+}
+
+// parameterValue is what one parameter of a Parameters resource has: a resource,
+// or a value of any type.
+func parameterValue(p *Node) *Node {
+	for _, m := range p.members {
+		if m.name == "resource" || strings.HasPrefix(m.name, "value") {
+			return m.value
+		}
+	}
+	return nil
 }
 
 // serviceDefinition is the OperationDefinition of a row.

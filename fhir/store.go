@@ -361,12 +361,15 @@ func (s *store) after(current Stored) time.Time {
 	return current.LastUpdated.UTC().Add(time.Millisecond)
 }
 
+// namesPatient are the elements that say whom a resource is about.
+var namesPatient = []string{"subject", "patient", "for"}
+
 // patientOf is the local Patient that a resource is about, for the audit.
 func patientOf(n *Node) string {
 	if n.Type() == "Patient" {
 		return "Patient/" + n.Text("id")
 	}
-	for _, element := range []string{"subject", "patient", "for"} {
+	for _, element := range namesPatient {
 		if id := localID(n.Text(element, "reference"), "Patient"); id != nil {
 			return "Patient/" + *id
 		}

@@ -70,8 +70,7 @@ func (r *review) failed() bool {
 // resource-operation-validate.html. It answers 200 whatever it finds.
 func (s *Server) validate(c echo.Context, actor access.Actor, in *Node) error {
 	ctx := c.Request().Context()
-	r := &review{id: c.Param("id"), n: given(in, "resource"), mode: given(in, "mode").Text()}
-	r.typ, _, _ = strings.Cut(strings.TrimPrefix(c.Path(), "/fhir/"), "/")
+	r := &review{typ: typeOfPath(c), id: c.Param("id"), n: given(in, "resource"), mode: given(in, "mode").Text()}
 	asked := given(in, "profile").Text()
 	if err := s.reviewable(ctx, actor, r, asked); err != nil {
 		return err
