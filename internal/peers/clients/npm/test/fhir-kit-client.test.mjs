@@ -206,9 +206,10 @@ describe("fhir-kit-client: discovery and errors", () => {
     for (const interaction of ["transaction", "batch", "history-system", "search-system"]) assert.ok(tool.serverCan(interaction), interaction);
     assert.ok(tool.resourceCapabilities({ resourceType: "ServiceRequest" }).searchParam.some((p) => p.name === "authored"));
   });
-  it("is told that there is no authorization server", async () => {
+  it("is told where tokens for systems come from, and that people get none", async () => {
     const found = await client.smartAuthMetadata(); // it looks in three places, the CapabilityStatement among them
-    assert.deepEqual(Object.values(found).filter((url) => url), []);
+    const known = Object.entries(found).filter(([, url]) => url).map(([name, url]) => [name, String(url)]);
+    assert.deepEqual(known, [["tokenUrl", `${client.baseUrl}/oauth/token`]]);
   });
   it("gets an OperationOutcome for each kind of mistake", async () => {
     assert.deepEqual(await refused(() => client.read({ resourceType: "Patient", id: "there-is-none" })), { status: 404, code: "not-found" });
