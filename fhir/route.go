@@ -128,22 +128,16 @@ func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error
 	}
 }
 
-// callerOf finds out whose token it is.
+// callerOf finds out whose token it is, or whose session.
 func (s *Server) callerOf(c echo.Context) (access.Actor, error) {
-	token, err := bearer(c.Request())
+	if s.whoCalls != nil {
+		return s.whoCalls(c.Request())
+	}
+	token, err := access.Bearer(c.Request())
 	if err != nil {
 		return access.Actor{}, err
 	}
-	return access.Identify(c.Request().Context(), s.db, token)
-}
-
-func bearer(r *http.Request) (string, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
-		return "", fault.New(fault.Unauthenticated, "send a bearer token: Authorization: Bearer ...")
-	}
-	return token, nil
+	return access.Identify(c.Request().Context(), s.db, token, access.ChoiceOf(c.Request()))
 }
 
 // fail writes an error as an OperationOutcome. It is the only place that does.

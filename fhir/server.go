@@ -27,7 +27,11 @@ type Config struct {
 	Built         time.Time        // when the program was built, for the CapabilityStatement; default: now
 	SecondOpinion ValueSet         // codes that mean "second opinion"; default: SecondOpinionCodes
 	Origins       []string         // web origins whose pages may call from a browser (CORS); default: none
-	SMART         *SMART           // what an authorization server offers; default: there is none
+	// Identify finds out who sends a request, by bearer token or session cookie, and
+	// refuses a session's request that another site may have forged; default: by
+	// bearer token only.
+	Identify func(*http.Request) (access.Actor, error)
+	SMART    *SMART // what an authorization server offers; default: there is none
 }
 
 // Server is the FHIR surface.
@@ -36,6 +40,7 @@ type Server struct {
 	tx            pgx.Tx // set within a transaction Bundle only, see within
 	engine        *workflow.Engine
 	store         *store
+	whoCalls      func(*http.Request) (access.Actor, error) // nil: by bearer token only
 	resources     map[string]*resourceType
 	typeNames     []string // of resources, in the order of the table
 	baseURL       string
@@ -77,6 +82,7 @@ func New(cfg Config) (*Server, error) {
 		secondOpinion: cfg.SecondOpinion,
 		origins:       cfg.Origins,
 		smart:         cfg.SMART,
+		whoCalls:      cfg.Identify,
 		resources:     map[string]*resourceType{},
 		turns:         newTurns(),
 		patience:      time.Minute,

@@ -171,12 +171,12 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 	must("tenant", "add", "north", "--ehr-base", "https://ehr.example/fhir/", "--policy-file", policy)
 	must("destination", "add", "north", "ehr", "https://ehr.example/fhir")
 	token := strings.TrimSpace(must("token", "add", "north", "placer"))
-	actor, err := access.Identify(context.Background(), db.DB, token)
+	actor, err := access.Identify(context.Background(), db.DB, token, access.Choice{})
 	if err != nil || actor.Role != access.Placer {
 		t.Errorf("the token is %+v, %v", actor, err)
 	}
 	must("token", "revoke", "north", actor.ID.String())
-	if _, err := access.Identify(context.Background(), db.DB, token); !fault.Is(err, fault.Unauthenticated) {
+	if _, err := access.Identify(context.Background(), db.DB, token, access.Choice{}); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("a revoked token: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "token")

@@ -20,6 +20,7 @@ import (
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/workflow"
 )
 
@@ -35,6 +36,7 @@ type serveCmd struct {
 	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told of this server's own token endpoint."`
 	Gate            gateFlags     `embed:""`
 	Outbound        outboundFlags `embed:""`
+	Session         sessionFlags  `embed:""`
 	AuditKey        string        `name:"audit-key" env:"OVERREAD_AUDIT_KEY" type:"path" placeholder:"FILE" help:"The key that signs a checkpoint of the audit log each minute (overread audit key FILE). Without it the log is kept and not signed."`
 	AuditDir        string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"A directory that keeps the checkpoints outside the database, a file for each tenant, only ever added to."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
@@ -77,6 +79,7 @@ type overread struct {
 	courier *workflow.Courier  // carries signed reports to the EHRs
 	surface *fhir.Server       // what EHRs and readers speak to
 	tokens  *oauth.Server      // gives systems their tokens
+	people  *session.Store     // keeps people logged in
 	jobs    []job
 }
 
@@ -101,6 +104,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Now: time.Now, Log: log})
+	o.people = session.NewStore(session.Config{DB: db, BaseURL: o.baseURL, Idle: c.Session.Idle, Life: c.Session.Life})
 	smart, err := c.smart(o.tokens.Configuration())
 	if err != nil {
 		return nil, err
@@ -117,6 +121,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		SecondOpinion: codes(c.SecondOpinion),
 		Origins:       c.CORSOrigin,
 		SMART:         smart,
+		Identify:      o.people.Identify,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("FHIR surface: %w", err)

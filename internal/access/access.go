@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -41,6 +40,9 @@ type Actor struct {
 	Role    Role
 	Display string
 	Grant   Grant // what the scopes of the token allow; nil: all that the role may
+	// Opened are the patients ("Patient/1") whose records this person has opened in
+	// an emergency; only a session has any (break-glass, docs/security.md).
+	Opened []string
 }
 
 // SystemActor is the server acting for a tenant by itself.
@@ -56,31 +58,57 @@ func NewToken() string {
 }
 
 // Identify finds the actor of a token. It returns a fault of kind
-// Unauthenticated for a token that is unknown, expired or revoked.
-func Identify(ctx context.Context, db *pg.DB, token string) (Actor, error) {
+// Unauthenticated for a token that is unknown, expired or revoked, and those of
+// Choice.Of where the token is one for several tenants.
+func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Actor, error) {
 	sum := sha256.Sum256([]byte(token))
-	var a Actor
-	var scopes *string
+	var found []placeRow
 	err := db.System(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			SELECT tenant_id, actor_id, role, display, NULL AS scopes
-			FROM token
-			WHERE token_sha256 = @sum AND revoked_at IS NULL
+		rows, err := tx.Query(ctx, `
+			SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, NULL AS scopes
+			FROM token t
+			JOIN tenant n ON n.tenant_id = t.tenant_id
+			WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL
+			  AND NOT EXISTS (
+				SELECT FROM reader r
+				WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
+				  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
 			UNION ALL
-			SELECT c.tenant_id, c.client_id, c.role, c.name, t.scopes
+			SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes
 			FROM access_token t
 			JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
-			WHERE t.token_sha256 = @sum AND t.expires_at > now() AND c.revoked_at IS NULL`, pgx.NamedArgs{"sum": sum[:]}).
-			Scan(&a.Tenant, &a.ID, &a.Role, &a.Display, &scopes)
+			JOIN tenant n ON n.tenant_id = t.tenant_id
+			WHERE t.token_sha256 = @sum AND t.expires_at > now() AND c.revoked_at IS NULL`, pgx.NamedArgs{"sum": sum[:]})
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[placeRow])
+		return err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Actor{}, fault.New(fault.Unauthenticated, "the bearer token is not known here, or no longer; get one from the token endpoint, or ask the operator (overread token add)")
-	}
-	if err == nil && scopes != nil {
-		a.Grant, err = ParseGrant(*scopes)
-	}
 	if err != nil {
 		return Actor{}, err
 	}
-	return a, nil
+	if len(found) == 0 {
+		return Actor{}, fault.New(fault.Unauthenticated, "the bearer token is not known here, or no longer; get one from the token endpoint, or ask the operator (overread token add)")
+	}
+	places := make([]Place, len(found))
+	for i, row := range found {
+		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display}, TenantName: row.TenantName}
+		if row.Scopes != nil {
+			if places[i].Grant, err = ParseGrant(*row.Scopes); err != nil {
+				return Actor{}, err
+			}
+		}
+	}
+	return choice.Of(places)
+}
+
+// placeRow is what a token stands for at one tenant.
+type placeRow struct {
+	TenantID   uuid.UUID
+	TenantName string
+	ActorID    uuid.UUID
+	Role       Role
+	Display    string
+	Scopes     *string
 }

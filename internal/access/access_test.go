@@ -19,7 +19,7 @@ func TestATokenIsItsActorAndNobodyElse(t *testing.T) {
 	token, want := pgtest.AddToken(t, db, tenant, access.Coordinator)
 	pgtest.AddToken(t, db, pgtest.AddTenant(t, db, "lakeside"), access.Director)
 
-	got, err := access.Identify(t.Context(), db.DB, token)
+	got, err := access.Identify(t.Context(), db.DB, token, access.Choice{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestATokenIsItsActorAndNobodyElse(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, other := range []string{"", token + "x", token[1:], access.NewToken()} {
-		if _, err := access.Identify(t.Context(), db.DB, other); !fault.Is(err, fault.Unauthenticated) {
+		if _, err := access.Identify(t.Context(), db.DB, other, access.Choice{}); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("a token that was never made: %v", err)
 		}
 	}
@@ -44,7 +44,7 @@ func TestARevokedTokenIsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := access.Identify(t.Context(), db.DB, token); !fault.Is(err, fault.Unauthenticated) {
+	if _, err := access.Identify(t.Context(), db.DB, token, access.Choice{}); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("a revoked token: %v", err)
 	}
 }

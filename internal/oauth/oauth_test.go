@@ -184,7 +184,7 @@ func TestAClientWithAGoodAssertionGetsATokenThatIsAnActor(t *testing.T) {
 		if got.header.Get("Cache-Control") != "no-store" || got.body["refresh_token"] != nil {
 			t.Errorf("%s: %v %s", p.kid, got.header, got.text)
 		}
-		actor, err := access.Identify(context.Background(), d.db.DB, got.body["access_token"].(string))
+		actor, err := access.Identify(context.Background(), d.db.DB, got.body["access_token"].(string), access.Choice{})
 		if err != nil || actor.Tenant != d.tenant || actor.ID.String() != d.client || actor.Role != access.Placer {
 			t.Errorf("%s: %+v %v", p.kid, actor, err)
 		}
@@ -415,7 +415,7 @@ func TestATokenIsToldOfToItsTenantAndEnds(t *testing.T) {
 	if got := ask(neighbour, "/oauth/revoke", token); got.status != http.StatusOK {
 		t.Error(got.text)
 	}
-	if _, err := access.Identify(ctx, d.db.DB, token); err != nil {
+	if _, err := access.Identify(ctx, d.db.DB, token, access.Choice{}); err != nil {
 		t.Errorf("another client ended it: %v", err)
 	}
 	if got := ask(d.client, "/oauth/revoke", token); got.status != http.StatusOK {
@@ -423,7 +423,7 @@ func TestATokenIsToldOfToItsTenantAndEnds(t *testing.T) {
 	}
 	unknown := func(why, token string) {
 		t.Helper()
-		if _, err := access.Identify(ctx, d.db.DB, token); !fault.Is(err, fault.Unauthenticated) {
+		if _, err := access.Identify(ctx, d.db.DB, token, access.Choice{}); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: %v", why, err)
 		}
 	}

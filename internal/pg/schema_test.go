@@ -56,8 +56,22 @@ var rows = map[string]string{
 	"client":           `INSERT INTO client (tenant_id, client_id, name, role, scopes, jwks) VALUES (@tenant, @tenant, 'EHR', 'placer', 'system/Task.rs', '{}')`,
 	"client_assertion": `INSERT INTO client_assertion (tenant_id, client_id, jti_sha256, expires_at) VALUES (@tenant, @tenant, sha256(''), now())`,
 	"access_token":     `INSERT INTO access_token (tenant_id, token_sha256, client_id, scopes, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'system/Task.rs', now())`,
+	"provider_role":    `INSERT INTO provider_role (tenant_id, provider, claim_value, role) VALUES (@tenant, 'p-' || @tenant::uuid, 'readers', 'reader')`,
+	"session_actor":    `INSERT INTO session_actor (tenant_id, session_id, actor_id, role) VALUES (@tenant, @tenant, @tenant, 'reader')`,
+	"break_glass":      `INSERT INTO break_glass (tenant_id, break_id, person_id, actor_id, role, display, patient_id, reason, till) VALUES (@tenant, @tenant, @tenant, @tenant, 'reader', 'Dr. R', 'p', 'in an emergency', now())`,
+	"case_unveiling":   `INSERT INTO case_unveiling (tenant_id, case_id, actor_id, break_id, before_lock) VALUES (@tenant, @tenant, @tenant, @tenant, true)`,
 	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
 	                     VALUES (@tenant, @tenant, 1, 'ehr', 1, 'retry', 'timeout', 1)`,
+}
+
+// shared are the tables that belong to no tenant, and so to System alone, with a
+// row for each: a person is the same at every tenant, and who is logging in
+// belongs to none yet (migrations/00019).
+var shared = map[string]string{
+	"provider": `INSERT INTO provider (name, issuer, display, client_id) VALUES ('p-' || @tenant::uuid, 'https://' || @tenant::uuid || '.example', 'P', 'overread')`,
+	"person":   `INSERT INTO person (person_id, issuer, subject, display) VALUES (@tenant, 'https://idp.example', @tenant::uuid::text, 'Dr. R')`,
+	"session":  `INSERT INTO session (session_id, cookie_sha256, person_id, came_from, ends_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'oidc', now())`,
+	"login":    `INSERT INTO login (state_sha256, browser_sha256, provider, nonce, verifier, return_to, expires_at) VALUES (sha256(uuid_send(@tenant)), sha256(''), 'p-' || @tenant::uuid, 'n', 'v', '/', now())`,
 }
 
 // addRows fills every table for a tenant, in an order that foreign keys allow.
@@ -67,7 +81,12 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client"}
+	for _, table := range []string{"provider", "person", "session", "login"} {
+		if _, err := owner.Exec(context.Background(), shared[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
+			t.Fatalf("%s: %v", table, err)
+		}
+	}
+	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -91,7 +110,7 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
 		})
 		switch {
-		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token"}, table): // nobody's business but System's
+		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor"}, table): // nobody's business but System's
 		case err != nil:
 			t.Errorf("%s: %v", table, err)
 		case own == 0 || others != 0:
@@ -103,6 +122,22 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 		})
 		if !denied(err) {
 			t.Errorf("%s: a tenant writes a row of another: %v", table, err)
+		}
+	}
+}
+
+func TestATenantSeesNothingOfWhatBelongsToNone(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := pgtest.New(t)
+	tenant := addRows(t, db.Owner(t))
+	for table := range shared {
+		err := db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT FROM `+pgx.Identifier{table}.Sanitize())
+			return err
+		})
+		if !denied(err) {
+			t.Errorf("%s: %v", table, err)
 		}
 	}
 }
@@ -166,7 +201,9 @@ func TestTheListOfRowsHereNamesEveryTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(tables)
-	if diff := cmp.Diff(tables, slices.Sorted(maps.Keys(rows))); diff != "" {
+	listed := slices.AppendSeq(slices.Collect(maps.Keys(rows)), maps.Keys(shared))
+	slices.Sort(listed)
+	if diff := cmp.Diff(tables, listed); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -176,7 +213,7 @@ func TestWhatHasHappenedCannotBeChanged(t *testing.T) {
 	ctx := context.Background()
 	db := pgtest.New(t)
 	tenant := addRows(t, db.Owner(t))
-	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt"} {
+	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling"} {
 		for _, sql := range []string{
 			`UPDATE ` + table + ` SET tenant_id = tenant_id`,
 			`DELETE FROM ` + table,
@@ -203,7 +240,8 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
-		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'reader', 'agenda')
+		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'reader', 'agenda',
+		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
 	if err != nil {
@@ -219,6 +257,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"audit_event.audit_id", "audit_event.indexed", "audit_event.recorded_at", "audit_event.tenant_id",
 		"audit_leaf.index", "audit_leaf.recorded_at", "audit_leaf.tenant_id",
 		"audit_pending.audit_id", "audit_pending.recorded_at", "audit_pending.tenant_id",
+		"break_glass.break_id", "break_glass.patient_id", "break_glass.person_id", "break_glass.tenant_id", "break_glass.till",
 		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",

@@ -36,7 +36,7 @@ func TestATokenIsKnownAsTheActorItWasMadeFor(t *testing.T) {
 	db := pgtest.New(t)
 	tenant := pgtest.AddTenant(t, db, "north")
 	token, want := pgtest.AddToken(t, db, tenant, access.Coordinator)
-	got, err := access.Identify(context.Background(), db.DB, token)
+	got, err := access.Identify(context.Background(), db.DB, token, access.Choice{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestATokenIsKnownAsTheActorItWasMadeFor(t *testing.T) {
 	}
 
 	token, want = pgtest.AddReader(t, db, tenant, "Dr. Reader", map[string]any{"capacity": 3})
-	if got, err = access.Identify(context.Background(), db.DB, token); err != nil {
+	if got, err = access.Identify(context.Background(), db.DB, token, access.Choice{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -1,0 +1,273 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pgtest"
+	"github.com/overread/overread/internal/session"
+)
+
+// house is a store with two tenants at which Dr. Ito reads.
+type house struct {
+	db              *pgtest.Database
+	store           *session.Store
+	mercy, lakeside uuid.UUID
+	reader          uuid.UUID
+}
+
+func newHouse(t *testing.T, baseURL string) *house {
+	t.Helper()
+	db := pgtest.New(t)
+	h := &house{db: db, store: session.NewStore(session.Config{DB: db.DB, BaseURL: baseURL})}
+	h.mercy, h.lakeside = pgtest.AddTenant(t, db, "mercy"), pgtest.AddTenant(t, db, "lakeside")
+	_, actor := pgtest.AddReader(t, db, h.mercy, "Dr. Ito", `{"subspecialties":["neuro"],"licences":[],"mayAdjudicate":true}`)
+	h.reader = actor.ID
+	h.behind(t, `INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential) VALUES ($1, $2, 'p', 'Dr. Ito', '{}')`, h.lakeside, h.reader)
+	return h
+}
+
+// behind changes something behind the server's back.
+func (h *house) behind(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	if _, err := h.db.Owner(t).Exec(context.Background(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open logs Dr. Ito in, as a reader at both tenants and an adjudicator at mercy.
+func (h *house) open(t *testing.T) string {
+	t.Helper()
+	return h.openAs(t, []access.Actor{
+		{Tenant: h.mercy, ID: h.reader, Role: access.Reader}, {Tenant: h.lakeside, ID: h.reader, Role: access.Reader},
+		{Tenant: h.mercy, ID: h.reader, Role: access.Adjudicator},
+	})
+}
+
+func (h *house) openAs(t *testing.T, actors []access.Actor) (cookie string) {
+	t.Helper()
+	err := h.db.System(t.Context(), func(tx pgx.Tx) error {
+		person, _, err := h.store.Known(t.Context(), tx, session.Person{Issuer: "https://idp.example", Subject: "ito", Display: "Dr. Ito"})
+		if err != nil {
+			return err
+		}
+		cookie, err = h.store.Open(t.Context(), tx, person, session.FromOIDC, "Firefox", actors)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cookie
+}
+
+func (h *house) find(t *testing.T, cookie string) *session.Session {
+	t.Helper()
+	found, err := h.store.Find(t.Context(), cookie)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func (h *house) wantNone(t *testing.T, cookie, why string) {
+	t.Helper()
+	if _, err := h.store.Find(t.Context(), cookie); !errors.Is(err, session.ErrNone) {
+		t.Errorf("%s: %v", why, err)
+	}
+}
+
+func placesOf(s *session.Session) string {
+	var all []string
+	for _, p := range s.Places {
+		all = append(all, p.TenantName+" "+string(p.Role))
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestASessionIsFoundByItsCookieAndNothingElse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	cookie := h.open(t)
+	found := h.find(t, cookie)
+	if got := placesOf(found); got != "lakeside reader, mercy adjudicator, mercy reader" || found.Display != "Dr. Ito" {
+		t.Errorf("%s of %s", got, found.Display)
+	}
+	for _, wrong := range []string{"", cookie + "x", cookie[1:], found.CSRF(), found.ID.String(), access.NewToken()} {
+		h.wantNone(t, wrong, "a cookie that was never given")
+	}
+	var kept int
+	err := h.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM session s WHERE strpos(s::text, $1) > 0`, cookie).Scan(&kept)
+	if err != nil || kept != 0 {
+		t.Errorf("the cookie itself stands in the database (%v)", err)
+	}
+}
+
+func TestASessionEnds(t *testing.T) {
+	t.Parallel()
+	for why, end := range map[string]string{
+		"nothing came for 15 minutes": `UPDATE session SET seen_at = now() - interval '15 minutes'`,
+		"its time is over":            `UPDATE session SET ends_at = now()`,
+		"it was ended":                `UPDATE session SET ended_at = now(), end_reason = 'logout'`,
+		"the person was ended":        `UPDATE person SET ended_at = now()`,
+	} {
+		h := newHouse(t, "https://overread.example/fhir")
+		cookie := h.open(t)
+		h.behind(t, `UPDATE session SET seen_at = now() - interval '14 minutes'`)
+		h.find(t, cookie)
+		h.behind(t, end)
+		h.wantNone(t, cookie, why)
+	}
+}
+
+func TestUsingASessionKeepsItAndNotBeyondItsTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	cookie := h.open(t)
+	h.behind(t, `UPDATE session SET opened_at = now() - interval '11 hours', seen_at = now() - interval '10 minutes', ends_at = now() + interval '1 hour'`)
+	h.find(t, cookie)
+	if s := h.find(t, cookie); s.EndsAt.Sub(s.SeenAt).Minutes() > 60.1 || s.EndsAt.Sub(s.SeenAt).Minutes() < 59 {
+		t.Errorf("seen at %v, ends at %v", s.SeenAt, s.EndsAt)
+	}
+}
+
+func TestWhoIsNoLongerCredentialedHasLostThePlaceAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	cookie := h.open(t)
+	h.behind(t, `UPDATE reader SET credential = '{}' WHERE tenant_id = $1`, h.mercy)
+	if got := placesOf(h.find(t, cookie)); got != "lakeside reader, mercy reader" {
+		t.Errorf("after the privilege to adjudicate: %s", got)
+	}
+	h.behind(t, `UPDATE reader SET active = false WHERE tenant_id = $1`, h.lakeside)
+	if got := placesOf(h.find(t, cookie)); got != "mercy reader" {
+		t.Errorf("after lakeside: %s", got)
+	}
+	h.behind(t, `DELETE FROM reader WHERE tenant_id = $1`, h.mercy)
+	if got := placesOf(h.find(t, cookie)); got != "" {
+		t.Errorf("after both: %s", got)
+	}
+}
+
+func TestARenewedCookieReplacesTheOneOfBefore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	before := h.open(t)
+	s := h.find(t, before)
+	var after string
+	err := h.db.System(t.Context(), func(tx pgx.Tx) (err error) {
+		after, err = h.store.Renew(t.Context(), tx, s.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.wantNone(t, before, "the cookie of before")
+	if again := h.find(t, after); again.ID != s.ID || again.Proves(s.CSRF()) {
+		t.Errorf("another session, or the CSRF token of before is still good")
+	}
+}
+
+func TestOnlyThePersonsOwnSessionsAreEnded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	one, two := h.open(t), h.open(t)
+	s := h.find(t, one)
+	if ended, err := h.store.End(t.Context(), uuid.New(), s.ID, session.Elsewhere); err != nil || ended {
+		t.Errorf("somebody else ended it (%v)", err)
+	}
+	if all, err := h.store.Of(t.Context(), s.PersonID); err != nil || len(all) != 2 {
+		t.Errorf("%d sessions (%v)", len(all), err)
+	}
+	if ended, err := h.store.End(t.Context(), s.PersonID, s.ID, session.Elsewhere); err != nil || !ended {
+		t.Errorf("not ended (%v)", err)
+	}
+	h.wantNone(t, one, "the one that was ended")
+	h.find(t, two)
+}
+
+func TestARequestOfASessionIsOfItsPlaceAndForgedOnesAreRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	many := h.open(t)
+	one := h.openAs(t, []access.Actor{{Tenant: h.mercy, ID: h.reader, Role: access.Reader}})
+	csrf := h.find(t, one).CSRF()
+	mercy := access.Actor{Tenant: h.mercy, ID: h.reader, Role: access.Reader, Display: "Dr. Ito", Opened: []string{}}
+	for name, c := range map[string]struct {
+		method, cookie string
+		header         map[string]string
+		want           fault.Kind
+	}{
+		"reading with one place":                    {"GET", one, nil, ""},
+		"asking for the headers":                    {"HEAD", one, nil, ""},
+		"several places and none named":             {"GET", many, nil, fault.Required},
+		"the tenant alone":                          {"GET", many, map[string]string{access.TenantHeader: "mercy"}, fault.Required},
+		"the place":                                 {"GET", many, map[string]string{access.TenantHeader: "mercy", access.RoleHeader: "reader"}, ""},
+		"a tenant of somebody else's":               {"GET", one, map[string]string{access.TenantHeader: "lakeside"}, fault.Forbidden},
+		"a role that they have elsewhere":           {"GET", many, map[string]string{access.TenantHeader: "lakeside", access.RoleHeader: "adjudicator"}, fault.Forbidden},
+		"a role that they have nowhere":             {"GET", one, map[string]string{access.RoleHeader: "director"}, fault.Forbidden},
+		"a change without the token":                {"POST", one, nil, fault.Forbidden},
+		"a change with another token":               {"POST", one, map[string]string{session.CSRFHeader: access.NewToken()}, fault.Forbidden},
+		"a change with the token":                   {"POST", one, map[string]string{session.CSRFHeader: csrf}, ""},
+		"the same from another site":                {"POST", one, map[string]string{session.CSRFHeader: csrf, "Sec-Fetch-Site": "cross-site"}, fault.Forbidden},
+		"the same from another origin":              {"DELETE", one, map[string]string{session.CSRFHeader: csrf, "Origin": "https://evil.example"}, fault.Forbidden},
+		"the same from a sister of this host":       {"PUT", one, map[string]string{session.CSRFHeader: csrf, "Sec-Fetch-Site": "same-site"}, fault.Forbidden},
+		"no cookie":                                 {"GET", "", nil, fault.Unauthenticated},
+		"a bad token is not saved by a good cookie": {"GET", one, map[string]string{"Authorization": "Bearer x"}, fault.Unauthenticated},
+	} {
+		r := httptest.NewRequest(c.method, "https://overread.example/fhir/Task", http.NoBody)
+		for key, value := range c.header {
+			r.Header.Set(key, value)
+		}
+		if c.cookie != "" {
+			r.AddCookie(&http.Cookie{Name: "__Host-overread", Value: c.cookie})
+		}
+		got, err := h.store.Identify(r)
+		switch {
+		case c.want != "" && !fault.Is(err, c.want):
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.want == "":
+			if diff := cmp.Diff(mercy, got); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+	}
+}
+
+func TestTwoCookiesOfTheNameAreNone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	cookie := h.open(t)
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	for _, value := range []string{cookie, "x"} {
+		r.AddCookie(&http.Cookie{Name: h.store.CookieName(), Value: value})
+	}
+	if _, err := h.store.OfRequest(r); !errors.Is(err, session.ErrNone) {
+		t.Error(err)
+	}
+}
+
+func TestTheCookieIsForThisHostAlone(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		"https://overread.example/fhir": "__Host-overread=v; Path=/; HttpOnly; Secure; SameSite=Lax",
+		"http://127.0.0.1:8080/fhir":    "overread=v; Path=/; HttpOnly; SameSite=Lax",
+	} {
+		w := httptest.NewRecorder()
+		session.NewStore(session.Config{BaseURL: base}).SetCookie(w, "v")
+		if got := w.Header().Get("Set-Cookie"); got != want {
+			t.Errorf("%s: %s", base, got)
+		}
+	}
+}

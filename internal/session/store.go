@@ -1,0 +1,228 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// Person is somebody as an issuer knows them.
+type Person struct {
+	Issuer, Subject string
+	Display         string
+}
+
+// Known finds the person of an issuer's subject, or makes them, and notes the
+// login. It refuses (Forbidden) a person whom the operator has ended.
+func (s *Store) Known(ctx context.Context, tx pgx.Tx, p Person) (id uuid.UUID, reader *uuid.UUID, err error) {
+	fresh, err := uuid.NewV7()
+	if err != nil {
+		return id, nil, err
+	}
+	var ended *time.Time
+	err = tx.QueryRow(ctx, `
+		INSERT INTO person (person_id, issuer, subject, display, last_login_at)
+		VALUES (@fresh, @issuer, @subject, @display, now())
+		ON CONFLICT (issuer, subject) DO UPDATE SET
+			last_login_at = CASE WHEN person.ended_at IS NULL THEN now() ELSE person.last_login_at END
+		RETURNING person_id, reader_id, ended_at`,
+		pgx.NamedArgs{"fresh": fresh, "issuer": p.Issuer, "subject": p.Subject, "display": p.Display}).
+		Scan(&id, &reader, &ended)
+	if err != nil {
+		return id, nil, fmt.Errorf("find a person: %w", err)
+	}
+	if ended != nil {
+		return id, nil, fault.New(fault.Forbidden, "your access here has been ended; ask the operator")
+	}
+	return id, reader, nil
+}
+
+// Open opens a session for a person with these actors, in a transaction of
+// System, and returns its cookie. The actors of a launch may be bounded by scopes.
+func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom, browser string, actors []access.Actor) (cookie string, err error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", err
+	}
+	cookie = access.NewToken()
+	sum := sha256.Sum256([]byte(cookie))
+	_, err = tx.Exec(ctx, `
+		INSERT INTO session (session_id, cookie_sha256, person_id, came_from, browser, ends_at)
+		VALUES (@id, @sum, @person, @from, @browser, now() + @life * interval '1 second')`,
+		pgx.NamedArgs{"id": id, "sum": sum[:], "person": person, "from": cameFrom, "browser": browser, "life": s.life.Seconds()})
+	if err != nil {
+		return "", fmt.Errorf("open a session: %w", err)
+	}
+	for _, a := range actors {
+		var scopes *string
+		if a.Limited() {
+			text := a.Scopes()
+			scopes = &text
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO session_actor (tenant_id, session_id, actor_id, role, patient, scopes)
+			VALUES (@tenant, @session, @actor, @role, nullif(@patient, ''), @scopes)`,
+			pgx.NamedArgs{"tenant": a.Tenant, "session": id, "actor": a.ID, "role": a.Role, "patient": "", "scopes": scopes})
+		if err != nil {
+			return "", fmt.Errorf("open a session at a tenant: %w", err)
+		}
+	}
+	return cookie, nil
+}
+
+// seenEvery is how exactly it is known when a session was last used: not every
+// request is a write.
+const seenEvery = 20 * time.Second
+
+// Find finds the session of a cookie, and notes that it is used. It returns
+// ErrNone where there is none that is in force.
+func (s *Store) Find(ctx context.Context, cookie string) (*Session, error) {
+	sum := sha256.Sum256([]byte(cookie))
+	var found *Session
+	err := s.db.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT s.session_id AS id, s.person_id, p.reader_id, p.issuer, p.display, s.came_from, s.browser, s.opened_at, s.seen_at, s.ends_at
+			FROM session s
+			JOIN person p ON p.person_id = s.person_id
+			WHERE s.cookie_sha256 = @sum AND s.ended_at IS NULL AND p.ended_at IS NULL
+			  AND s.ends_at > now() AND s.seen_at > now() - @idle * interval '1 second'`,
+			pgx.NamedArgs{"sum": sum[:], "idle": s.idle.Seconds()})
+		if err != nil {
+			return err
+		}
+		if found, err = pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[Session]); err != nil {
+			return err
+		}
+		if found.Places, err = places(ctx, tx, found); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE session
+			SET seen_at = now()
+			WHERE session_id = @id AND seen_at < now() - @every * interval '1 second'`,
+			pgx.NamedArgs{"id": found.ID, "every": min(seenEvery, s.idle/10).Seconds()})
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find a session: %w", err)
+	}
+	found.cookie = cookie
+	return found, nil
+}
+
+// places are what a session's person may be, of what they were when it was
+// opened. A personal role rests on credentials: the reader must be active at the
+// tenant, and for adjudicating and supervising have that privilege.
+func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT a.tenant_id, n.name AS tenant_name, n.display AS tenant_display, a.actor_id, a.role, coalesce(a.patient, '') AS patient, a.scopes,
+		       ARRAY(SELECT DISTINCT 'Patient/' || g.patient_id
+		             FROM break_glass g
+		             WHERE g.tenant_id = a.tenant_id AND g.person_id = @person AND g.till > now()
+		             ORDER BY 1) AS opened
+		FROM session_actor a
+		JOIN tenant n ON n.tenant_id = a.tenant_id
+		LEFT JOIN reader r ON r.tenant_id = a.tenant_id AND r.reader_id = a.actor_id AND r.active
+		WHERE a.session_id = @session
+		  AND CASE a.role
+			WHEN 'reader' THEN r.active
+			WHEN 'adjudicator' THEN (r.credential->>'mayAdjudicate')::boolean
+			WHEN 'supervisor' THEN (r.credential->>'maySupervise')::boolean
+			ELSE true
+		  END
+		ORDER BY n.name, a.role`,
+		pgx.NamedArgs{"session": s.ID, "person": s.PersonID})
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		TenantID                  uuid.UUID
+		TenantName, TenantDisplay string
+		ActorID                   uuid.UUID
+		Role                      access.Role
+		Patient                   string
+		Scopes                    *string
+		Opened                    []string
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, err
+	}
+	all := make([]access.Place, len(found))
+	for i, r := range found {
+		a := access.Actor{Tenant: r.TenantID, ID: r.ActorID, Role: r.Role, Display: s.Display, Opened: r.Opened}
+		if r.Scopes != nil {
+			if a.Grant, err = access.ParseGrant(*r.Scopes); err != nil {
+				return nil, err
+			}
+		}
+		all[i] = access.Place{Actor: a, TenantName: r.TenantName, TenantDisplay: r.TenantDisplay}
+	}
+	return all, nil
+}
+
+// Renew gives a session a new cookie; the one of before is good no longer.
+func (s *Store) Renew(ctx context.Context, tx pgx.Tx, id uuid.UUID) (cookie string, err error) {
+	cookie = access.NewToken()
+	sum := sha256.Sum256([]byte(cookie))
+	tag, err := tx.Exec(ctx, `
+		UPDATE session
+		SET cookie_sha256 = @sum
+		WHERE session_id = @id AND ended_at IS NULL`,
+		pgx.NamedArgs{"id": id, "sum": sum[:]})
+	if err != nil {
+		return "", fmt.Errorf("renew a session: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return "", ErrNone
+	}
+	return cookie, nil
+}
+
+// End ends a session of a person's, and tells whether it was in force.
+func (s *Store) End(ctx context.Context, person, id uuid.UUID, why string) (ended bool, err error) {
+	err = s.db.System(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE session
+			SET ended_at = now(), end_reason = @why
+			WHERE session_id = @id AND person_id = @person AND ended_at IS NULL`,
+			pgx.NamedArgs{"id": id, "person": person, "why": why})
+		ended = tag.RowsAffected() == 1
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("end a session: %w", err)
+	}
+	return ended, nil
+}
+
+// Of are the sessions of a person that are in force, the last used first.
+func (s *Store) Of(ctx context.Context, person uuid.UUID) (all []Session, err error) {
+	err = s.db.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT s.session_id AS id, s.person_id, p.reader_id, p.issuer, p.display, s.came_from, s.browser, s.opened_at, s.seen_at, s.ends_at
+			FROM session s
+			JOIN person p ON p.person_id = s.person_id
+			WHERE s.person_id = @person AND s.ended_at IS NULL
+			  AND s.ends_at > now() AND s.seen_at > now() - @idle * interval '1 second'
+			ORDER BY s.seen_at DESC, s.session_id`,
+			pgx.NamedArgs{"person": person, "idle": s.idle.Seconds()})
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByName[Session])
+		return err
+	})
+	return all, err
+}
