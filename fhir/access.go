@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -73,8 +72,8 @@ func (s *Server) watch(c echo.Context, actor access.Actor, handle handler) error
 
 // accessOf is what all accesses have in common, and their bounds.
 func (s *Server) accessOf(c echo.Context, e auditEntry) auditEntry {
-	e.RequestID = requestID(c.Request().Context())
-	e.Client = clientAddress(c)
+	from := servedIn(c.Request().Context())
+	e.RequestID, e.Client = from.requestID, from.client
 	if len(e.Query) > longestRequest {
 		e.Query = e.Query[:longestRequest]
 	}
@@ -228,9 +227,7 @@ func (s *Server) refused(c echo.Context, actor access.Actor, why error) {
 		actor.Tenant = auditlog.Installation
 		e.Refused, e.Query = "401 not authenticated", c.Request().Method+" "+c.Path()
 	}
-	if untold > 0 {
-		e.Refused += fmt.Sprintf("; %d more like this were not recorded one by one", untold)
-	}
+	e.Refused += moreLike(untold)
 	event, err := s.recorded(actor, s.accessOf(c, e))
 	if err == nil {
 		err = s.trail.reserve(c.Request().Context())

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,14 +63,25 @@ const refusedAccess = "refused"
 // balpProfile is the canonical URL of the event's profile; those about a
 // patient have their own.
 func (k auditKind) balpProfile(e auditEntry) []string {
-	if k.profile == "" || e.Refused != "" { // BALP's are of what was done
+	if k.profile == "" || e.Refused != "" || e.Client == "" { // BALP's are of what was done, over a network
 		return nil
 	}
 	variant := ""
-	if e.Patient != "" || len(e.Patients) > 0 {
+	if len(e.patients()) == 1 { // the profiles with a patient have exactly one
 		variant = "Patient"
 	}
-	return []string{"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit." + variant + k.profile}
+	return []string{balp + variant + k.profile}
+}
+
+// balp is what the canonical URLs of BALP's profiles begin with.
+const balp = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
+
+// patients are all whom the access is about.
+func (e auditEntry) patients() []string {
+	if e.Patient == "" || slices.Contains(e.Patients, e.Patient) {
+		return e.Patients
+	}
+	return append([]string{e.Patient}, e.Patients...)
 }
 
 // audit writes the AuditEvent of an access in the transaction of the access,
@@ -77,6 +89,9 @@ func (k auditKind) balpProfile(e auditEntry) []string {
 func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e auditEntry) error {
 	if s.trail == nil { // benchmarks, as in watch
 		return nil
+	}
+	if e.Client == "" {
+		e.Client = servedIn(ctx).client
 	}
 	event, err := s.recorded(actor, e)
 	if err == nil {
@@ -98,10 +113,11 @@ type recordedEvent struct {
 
 // recorded makes the AuditEvent of an access, now.
 func (s *Server) recorded(actor access.Actor, e auditEntry) (recordedEvent, error) {
-	id, err := uuid.NewV7()
-	at := s.now().UTC().Truncate(time.Millisecond)
-	return recordedEvent{actor, id, at, auditEvent(id.String(), at, s.baseURL, actor, e)}, err
+	return s.recordedNow(actor, func(id, at string) *Node { return auditEvent(id, at, s.baseURL, actor, e) })
 }
+
+// auditTime is now as FHIR tells it.
+func (s *Server) auditTime() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
 
 // auditEventType is kept in a table of its own. What an event says never changes; only what
 // finds it is renewed (reindex.go).
@@ -118,7 +134,7 @@ func (s *store) event(ctx context.Context, tx pgx.Tx, id string) (Stored, error)
 
 // auditEvent is the AuditEvent of an access, after IHE BALP (RESTful Create,
 // Read, Update, Query and their Patient variants).
-func auditEvent(id string, recorded time.Time, base string, actor access.Actor, e auditEntry) *Node {
+func auditEvent(id, recorded, base string, actor access.Actor, e auditEntry) *Node {
 	kind := auditKinds[e.Interaction]
 	system := "http://hl7.org/fhir/restful-interaction"
 	if e.Interaction == auditlog.EraseCode || e.Interaction == refusedAccess {
@@ -131,19 +147,15 @@ func auditEvent(id string, recorded time.Time, base string, actor access.Actor, 
 	event := Object(
 		"resourceType", "AuditEvent",
 		"id", id,
-		"meta", Object("versionId", "1", "lastUpdated", instant(recorded), "profile", kind.balpProfile(e)),
+		"meta", Object("versionId", "1", "lastUpdated", recorded, "profile", append(kind.balpProfile(e), tokenProfile(actor)...)),
 		"type", coding("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation"),
 		"subtype", []*Node{coding(system, e.Interaction, "")},
 		"action", kind.action,
-		"recorded", instant(recorded),
+		"recorded", recorded,
 		"outcome", result,
 		"outcomeDesc", e.Refused,
 		"agent", auditAgents(kind, base, actor, e),
-		"source", Object(
-			"site", base,
-			"observer", Object("display", "Overread"),
-			"type", []*Node{coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4", "Application Server")},
-		),
+		"source", auditSource(base),
 	)
 	if e.Reason != "" {
 		event.Set("purposeOfEvent", []*Node{Object("text", e.Reason)})
@@ -159,13 +171,31 @@ func auditAgents(kind auditKind, base string, actor access.Actor, e auditEntry) 
 	if e.Client != "" {
 		client.Set("network", Object("address", e.Client, "type", "2")) // an IP address
 	}
-	server := auditAgent(kind.server, Object("display", "Overread", "identifier", Object("system", "urn:ietf:rfc:3986", "value", base)), false)
-	server.Set("network", Object("address", base, "type", "5")) // a URI
+	server := auditServer(kind.server, base)
 	if actor.Role == "" {
 		client.Set("requestor", true)
 		return []*Node{client, server}
 	}
-	return []*Node{client, server, auditUser(actor)}
+	if kind.action == "R" || kind.action == "E" {
+		return []*Node{client, server, auditUser(actor, informationRecipient)}
+	}
+	return []*Node{client, server, auditUser(actor, dataAuthor)}
+}
+
+// auditServer is this server as one of those who took part.
+func auditServer(role, base string) *Node {
+	server := auditAgent(role, Object("display", "Overread", "identifier", Object("system", uriSystem, "value", base)), false)
+	server.Set("network", Object("address", base, "type", "5")) // a URI
+	return server
+}
+
+// auditSource is who has recorded it.
+func auditSource(base string) *Node {
+	return Object(
+		"site", base,
+		"observer", Object("display", "Overread"),
+		"type", []*Node{coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4", "Application Server")},
+	)
 }
 
 // auditRoles are the codes of who took part in an access.
@@ -180,14 +210,33 @@ func auditAgent(role string, who *Node, requestor bool) *Node {
 	return Object("type", Object("coding", []*Node{auditRoles[role]}), "who", who, "requestor", requestor)
 }
 
-// auditUser is the person or system whose token it was.
-func auditUser(actor access.Actor) *Node {
-	return Object(
-		"type", Object("coding", []*Node{coding("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP", "information recipient")}),
+// What the person or system whose token it was does in an access (BALP has other
+// codes for whoever writes than for whoever reads), and how they came in.
+var (
+	informationRecipient = coding(participationType, "IRCP", "information recipient")
+	dataAuthor           = coding(participationType, "AUT", "author (originator)")
+	oauthAgent           = coding("https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes", "UserOauthAgent", "User OAuth Agent participant")
+)
+
+const participationType = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+
+// auditUser is the person or system whose token it was. The token's own name leads
+// to the event that tells how it was got.
+func auditUser(actor access.Actor, does *Node) *Node {
+	types := []*Node{does}
+	if strings.HasPrefix(actor.Token, access.OAuthPrefix) {
+		types = append(types, oauthAgent)
+	}
+	user := Object(
+		"type", Object("coding", types),
 		"role", []*Node{Object("text", string(actor.Role))},
 		"who", actorReference(actor),
 		"requestor", true,
 	)
+	if actor.Token != "" {
+		user.Set("policy", []string{actor.Token})
+	}
+	return user
 }
 
 func actorReference(actor access.Actor) *Node {
@@ -201,33 +250,31 @@ func actorReference(actor access.Actor) *Node {
 	return who
 }
 
+func entityType(code, display string) *Node {
+	return coding("http://terminology.hl7.org/CodeSystem/audit-entity-type", code, display)
+}
+
+func entityRole(code, display string) *Node {
+	return coding("http://terminology.hl7.org/CodeSystem/object-role", code, display)
+}
+
 func auditEntities(e auditEntry) []*Node {
-	entityType := func(code, display string) *Node {
-		return coding("http://terminology.hl7.org/CodeSystem/audit-entity-type", code, display)
-	}
-	role := func(code, display string) *Node {
-		return coding("http://terminology.hl7.org/CodeSystem/object-role", code, display)
-	}
 	var entities []*Node
 	if e.Target != "" {
 		entities = append(entities, Object("what", Object("reference", e.Target),
-			"type", entityType("2", "System Object"), "role", role("4", "Domain Resource")))
+			"type", entityType("2", "System Object"), "role", entityRole("4", "Domain Resource")))
 	}
 	if e.Query != "" {
-		entities = append(entities, Object("type", entityType("2", "System Object"), "role", role("24", "Query"),
+		entities = append(entities, Object("type", entityType("2", "System Object"), "role", entityRole("24", "Query"),
 			"query", base64.StdEncoding.EncodeToString([]byte(e.Query))))
 	}
-	patients := e.Patients
-	if e.Patient != "" && !slices.Contains(patients, e.Patient) {
-		patients = append([]string{e.Patient}, patients...)
-	}
-	for _, patient := range patients {
+	for _, patient := range e.patients() {
 		entities = append(entities, Object("what", Object("reference", patient),
-			"type", entityType("1", "Person"), "role", role("1", "Patient")))
+			"type", entityType("1", "Person"), "role", entityRole("1", "Patient")))
 	}
 	for _, id := range e.Erased {
 		entities = append(entities, Object("what", Object("reference", auditEventType+"/"+id),
-			"type", entityType("2", "System Object"), "role", role("13", "Security Resource")))
+			"type", entityType("2", "System Object"), "role", entityRole("13", "Security Resource")))
 	}
 	if e.RequestID != "" {
 		entities = append(entities, Object("what", Object("identifier", Object("value", e.RequestID)),

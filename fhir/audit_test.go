@@ -24,20 +24,22 @@ func TestAnAuditorFindsWhoDidWhat(t *testing.T) {
 		"type=rest":      3,
 		"subtype=update": 1,
 		"subtype=http://hl7.org/fhir/restful-interaction|create": 2,
-		"outcome=0":                      3,
-		"outcome:not=0":                  0,
-		"patient=Patient/" + patient:     3,
-		"entity=ServiceRequest/" + order: 1,
-		"entity=" + patient:              3,
-		"entity-role=1":                  3,
-		"agent-role:missing=true":        0,
-		"altid:missing=true":             3,
-		"date=gt2020":                    3,
-		"date=lt2020":                    0,
-		"site=" + r.url + "/fhir":        3,
-		"source:missing=false":           3,
-		"policy:missing=true":            3,
-		"_lastUpdated=gt2020":            3,
+		"outcome=0":                                           3,
+		"outcome:not=0":                                       0,
+		"patient=Patient/" + patient:                          3,
+		"entity=ServiceRequest/" + order:                      1,
+		"entity=" + patient:                                   3,
+		"entity-role=1":                                       3,
+		"agent-role:missing=true":                             0,
+		"altid:missing=true":                                  3,
+		"date=gt2020":                                         3,
+		"date=lt2020":                                         0,
+		"site=" + r.url + "/fhir":                             3,
+		"source:missing=false":                                3,
+		"policy:missing=true":                                 0,
+		"policy=" + tokenOf(r, access.Placer):                 3,
+		"policy=" + access.TokenURN("another"):                0,
+		"_lastUpdated=gt2020":                                 3,
 		"_profile:below=https://profiles.ihe.net/ITI/BALP/":   3,
 		"agent:identifier=" + Canonical + "/sid/actor|nobody": 0,
 		"patient=Patient/" + patient + "&action=U":            1,
@@ -52,6 +54,9 @@ func TestAnAuditorFindsWhoDidWhat(t *testing.T) {
 		t.Errorf("by its agent: %s", got.body)
 	}
 }
+
+// tokenOf is the name of a role's token.
+func tokenOf(r *rest, role access.Role) string { return access.TokenURN(r.tokens[role]) }
 
 func TestAnAuditEventIsReadAndNeverChanged(t *testing.T) {
 	t.Parallel()

@@ -75,7 +75,7 @@ func TestADeleteIsAudited(t *testing.T) {
 	for _, code := range n.Each("agent", "type", "coding", "code") {
 		have = append(have, code.Text())
 	}
-	want := []string{"D", "delete", "Patient/" + id + "/_history/2", "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PatientDelete", "110150", "custodian", "IRCP"}
+	want := []string{"D", "delete", "Patient/" + id + "/_history/2", "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PatientDelete", "110150", "custodian", "AUT", "UserOauthAgent"}
 	if diff := cmp.Diff(want, have); diff != "" || r.count("audit_event") != 2 {
 		t.Errorf("%s, %d events", diff, r.count("audit_event"))
 	}

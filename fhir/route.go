@@ -27,13 +27,21 @@ import (
 // log line, errors become OperationOutcomes), recover, admit (who is it, may
 // they), and then its handler.
 
-type requestIDKey struct{}
+type servedKey struct{}
+
+// served is the request that is being served: nothing outside one.
+type served struct {
+	requestID string
+	client    string // IP address that it came from
+}
+
+func servedIn(ctx context.Context) served {
+	r, _ := ctx.Value(servedKey{}).(served)
+	return r
+}
 
 // requestID is the id of the request that is being served, "" outside one.
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+func requestID(ctx context.Context) string { return servedIn(ctx).requestID }
 
 // requestIDPattern is what we take over from a client; it ends up in logs.
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -48,7 +56,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
 		c.Response().Header().Set("X-Request-Id", id)
-		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), requestIDKey{}, id)))
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), servedKey{}, served{id, clientAddress(c)})))
 		if err := next(c); err != nil {
 			s.fail(err, c)
 		}

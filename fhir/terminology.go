@@ -34,6 +34,7 @@ const (
 	loinc          = "http://loinc.org"
 	snomed         = "http://snomed.info/sct"
 	dicom          = "http://dicom.nema.org/resources/ontology/DCM"
+	actReason      = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 	radlex         = "http://radlex.org"
 	v2Diagnostic   = "http://terminology.hl7.org/CodeSystem/v2-0074"
 	v2Identifier   = "http://terminology.hl7.org/CodeSystem/v2-0203"

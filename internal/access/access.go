@@ -43,6 +43,7 @@ type Actor struct {
 	// Opened are the patients ("Patient/1") whose records this person has opened in
 	// an emergency; only a session has any (break-glass, docs/security.md).
 	Opened []string
+	Token  string // TokenURN or SessionURN of what they came in with, for the audit; "" for the system
 }
 
 // SystemActor is the server acting for a tenant by itself.
@@ -93,7 +94,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 	}
 	places := make([]Place, len(found))
 	for i, row := range found {
-		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display}, TenantName: row.TenantName}
+		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Token: tokenURN(sum[:])}, TenantName: row.TenantName}
 		if row.Scopes != nil {
 			if places[i].Grant, err = ParseGrant(*row.Scopes); err != nil {
 				return Actor{}, err

@@ -100,6 +100,28 @@ func EnterTenant(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 	return step(ctx, tx, "overread_app", tenant.String())
 }
 
+// AsTenant runs fn within a transaction of whichever role as one tenant, and then
+// gives the transaction back the role and tenant that it had.
+func AsTenant(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, fn func() error) error {
+	var role, before string
+	err := tx.QueryRow(ctx, `SELECT current_user, coalesce(current_setting('overread.tenant', true), '')`).Scan(&role, &before)
+	if err != nil {
+		return fmt.Errorf("as tenant: %w", err)
+	}
+	if err := become(ctx, tx, "overread_app", tenant.String()); err != nil {
+		return err
+	}
+	if err := fn(); err != nil { // the transaction is undone
+		return err
+	}
+	return become(ctx, tx, role, before)
+}
+
+func become(ctx context.Context, tx pgx.Tx, role, tenant string) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true)`, role, tenant)
+	return err
+}
+
 // How long a transaction may hold others up. A replica that stands still in
 // the middle of one (a paused machine, a lost network) would otherwise keep its
 // locks until TCP gives up, and whoever waits for them would use up the

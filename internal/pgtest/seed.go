@@ -26,7 +26,9 @@ func AddTenant(t testing.TB, db *Database, name string) uuid.UUID {
 func AddToken(t testing.TB, db *Database, tenant uuid.UUID, role access.Role) (token string, actor access.Actor) {
 	t.Helper()
 	actor = access.Actor{Tenant: tenant, ID: newID(t), Role: role, Display: "the " + string(role)}
-	return addToken(t, db, actor), actor
+	token = addToken(t, db, actor)
+	actor.Token = access.TokenURN(token)
+	return token, actor
 }
 
 // AddReader credentials a reader (credential is written as JSON: a
@@ -38,7 +40,9 @@ func AddReader(t testing.TB, db *Database, tenant uuid.UUID, display string, cre
 		INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential)
 		VALUES (@tenant, @reader, @reader::uuid::text, @display, @credential::jsonb)`,
 		pgx.NamedArgs{"tenant": tenant, "reader": actor.ID, "display": display, "credential": credential})
-	return addToken(t, db, actor), actor
+	token = addToken(t, db, actor)
+	actor.Token = access.TokenURN(token)
+	return token, actor
 }
 
 // AddDestination adds an EHR to which the tenant's reports go.

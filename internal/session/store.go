@@ -161,7 +161,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 	}
 	all := make([]access.Place, len(found))
 	for i, r := range found {
-		a := access.Actor{Tenant: r.TenantID, ID: r.ActorID, Role: r.Role, Display: s.Display, Opened: r.Opened}
+		a := access.Actor{Tenant: r.TenantID, ID: r.ActorID, Role: r.Role, Display: s.Display, Opened: r.Opened, Token: access.SessionURN(s.ID)}
 		if r.Scopes != nil {
 			if a.Grant, err = access.ParseGrant(*r.Scopes); err != nil {
 				return nil, err

@@ -1,0 +1,96 @@
+package access
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// EventKind is something that is recorded besides the accesses themselves: who
+// came in and went, and who changed what others may do. How each is told as an
+// AuditEvent stands in fhir/auditdoor.go.
+type EventKind string
+
+// The kinds of events. Those from TenantAdded on are what an operator does at the
+// command line.
+const (
+	Login             EventKind = "login"
+	LoginRefused      EventKind = "login-refused"
+	Logout            EventKind = "logout"
+	IdleLogoff        EventKind = "idle-logoff"
+	Launch            EventKind = "launch" // from an EHR (SMART App Launch)
+	TokenIssued       EventKind = "token-issued"
+	TokenRefused      EventKind = "token-refused"
+	TokenRevoked      EventKind = "token-revoked"
+	TokenIntrospected EventKind = "token-introspected"
+	BreakGlass        EventKind = "break-glass"
+	Unblinding        EventKind = "unblinding" // somebody is shown what blinding hid from them
+
+	TenantAdded     EventKind = "tenant-added"
+	TenantChanged   EventKind = "tenant-changed"
+	TenantSuspended EventKind = "tenant-suspended"
+	TenantResumed   EventKind = "tenant-resumed"
+	TenantExported  EventKind = "tenant-exported"
+	TenantImported  EventKind = "tenant-imported"
+	ClientAdded     EventKind = "client-added"
+	ClientChanged   EventKind = "client-changed"
+	ClientRevoked   EventKind = "client-revoked"
+	KeyAdded        EventKind = "token-added"    // a bearer token without end
+	KeysRevoked     EventKind = "tokens-revoked" // all of an actor
+	ReaderSet       EventKind = "reader-credentialed"
+	DestinationSet  EventKind = "destination-set"
+)
+
+// Event is one such event. Nothing in it is a secret or was sent by whoever was
+// refused: Why is one of the program's own words.
+type Event struct {
+	Kind      EventKind
+	Tenant    uuid.UUID // in whose log it is; uuid.Nil: it is nobody's, such as a login that failed
+	Actor     Actor     // who did it; without a role: somebody who was not let in
+	Token     string    // the TokenURN or SessionURN that it is about; "": that of the actor, if any
+	Object    string    // what was changed or made, by our own id or short name: a client, a reader, a destination
+	Scopes    string    // of a token or client
+	Patient   string    // "Patient/1"
+	Case      string    // "Task/1"
+	Why       string    // why it was refused; "" where it was done
+	Reason    string    // what whoever did it gave as their reason; never a patient's name
+	Client    string    // IP address that it came from
+	RequestID string
+}
+
+// Recorder writes the AuditEvent of an event. With a transaction, of whichever
+// role, it is written in that one, which then goes on as it was; without, it is
+// in the database when Recorder returns. Only refusals without a transaction are
+// written within a second, and bounded in number.
+type Recorder func(ctx context.Context, tx pgx.Tx, e Event) error
+
+// Operator is who runs overread at the command line. No token carries it.
+const Operator Role = "operator"
+
+// OperatorActor is the operator acting for a tenant; who is their login at the machine.
+func OperatorActor(tenant uuid.UUID, who string) Actor {
+	return Actor{Tenant: tenant, Role: Operator, Display: who}
+}
+
+// tokenSpace makes the ids of tokens something else than parts of their hashes.
+var tokenSpace = uuid.MustParse("3f1dfd2e-5f0c-5a53-9d49-0c8f6b0f2a57")
+
+// TokenURN names a token in the audit as a JWT's jti would, IHE BALP
+// OAUTHaccessTokenUse.Minimal. Who knows the token knows its name; whoever knows
+// the name knows nothing of the token.
+func TokenURN(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return tokenURN(sum[:])
+}
+
+// OAuthPrefix is what the names of tokens begin with.
+const OAuthPrefix = "urn:ietf:params:oauth:jti:"
+
+func tokenURN(sum []byte) string {
+	return OAuthPrefix + uuid.NewHash(sha256.New(), tokenSpace, sum, 8).String()
+}
+
+// SessionURN names a session of a person.
+func SessionURN(id uuid.UUID) string { return "urn:uuid:" + id.String() }
