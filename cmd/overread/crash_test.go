@@ -44,8 +44,8 @@ func startChild(t *testing.T, database string) (c *child, base string) {
 
 func (c *child) start() (base string) {
 	c.log = newLogReader()
-	c.cmd = exec.Command(os.Args[0], "serve", "--database-url", c.url, "--listen", c.listen, "--outbound-allow", "127.0.0.1", "--outbound-http", "--log-format", "json")
-	c.cmd.Env = append(os.Environ(), asProgram+"=1")
+	c.cmd = exec.Command(os.Args[0], "serve", "--listen", c.listen, "--outbound-allow", "127.0.0.1", "--outbound-http", "--log-format", "json")
+	c.cmd.Env = append(os.Environ(), asProgram+"=1", "OVERREAD_DATABASE_URL="+c.url)
 	c.cmd.Stdout, c.cmd.Stderr = io.Discard, c.log
 	if err := c.cmd.Start(); err != nil {
 		c.t.Error(err)

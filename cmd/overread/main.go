@@ -46,7 +46,11 @@ func main() {
 	// The first signal asks for a graceful end; the second one is not caught.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := noSecrets(os.Args[1:])
+	if err == nil {
+		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
+	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "overread:", err)
 		os.Exit(1)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,6 +119,72 @@ func TestPasswordsAreNeverPrinted(t *testing.T) {
 		if got := redacted(target); strings.Contains(got, "secretword") || !strings.Contains(got, "db") {
 			t.Errorf("%s is printed as %s", target, got)
 		}
+	}
+}
+
+// docs/security.md: secrets come from files or the environment.
+func TestNoFlagTakesASecret(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"a URL":            {"serve", "--database-url", "postgres://overread:secretword@db/overread"},
+		"with =":           {"serve", "--database-url=postgres://overread:secretword@db/overread"},
+		"words":            {"migrate", "--database-url", "host=db password=secretword user=x"},
+		"a query":          {"doctor", "--json", "--database-url", "postgres://db/overread?user=x&password=secretword"},
+		"an empty one too": {"token", "add", "--database-url=postgres://overread:@db/overread"},
+	} {
+		err := noSecrets(args)
+		if err == nil || strings.Contains(err.Error(), "secretword") || !strings.Contains(err.Error(), "OVERREAD_DATABASE_URL_FILE") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, args := range map[string][]string{
+		"no password": {"serve", "--database-url", "postgres://overread@db/overread?sslmode=verify-full"}, "none at all": {"serve"}, "words": {"serve", "--database-url=host=db user=x"}, "cut off": {"serve", "--database-url"},
+	} {
+		if err := noSecrets(args); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	parser, err := kong.New(&verbs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is told by these words is a file, an address or a public key; a flag
+	// that holds the secret itself would be none of them.
+	public := map[string]bool{"token-file": true, "tls-key": true, "audit-key": true, "key": true}
+	var look func(n *kong.Node)
+	look = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			if secretName.MatchString(f.Name) && !public[f.Name] && !strings.HasSuffix(f.Name, "-file") {
+				t.Errorf("%s --%s takes a secret", n.FullPath(), f.Name)
+			}
+		}
+		for _, child := range n.Children {
+			look(child)
+		}
+	}
+	look(parser.Model.Node)
+}
+
+var secretName = regexp.MustCompile(`secret|password|token|key$|credential|passphrase`)
+
+// A file that was there may be readable by others, whatever mode is asked for.
+func TestATokenIsWrittenToANewFileOnly(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	pgtest.AddTenant(t, db, "north")
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	add := []string{"token", "add", "north", "placer", "--database-url", db.URL, "--out"}
+	if _, err := overreadOutput(t, append(add, file)...); err == nil {
+		t.Error("a file that was there is written over")
+	}
+	if _, err := overreadOutput(t, append(add, file+".new")...); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file + ".new"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
 	}
 }
 

@@ -65,6 +65,30 @@ func (f databaseFlags) open(ctx context.Context) (*pg.DB, error) {
 	return db, nil
 }
 
+// noSecrets refuses a password on the command line, where everybody on the
+// machine can read it (ps). The program itself is started so by tests only.
+func noSecrets(args []string) error {
+	for i, arg := range args {
+		value, ok := strings.CutPrefix(arg, "--database-url=")
+		if arg == "--database-url" && i+1 < len(args) {
+			value, ok = args[i+1], true
+		}
+		if ok && hasPassword(value) {
+			return badSetting("database-url", "has a password in it, which everybody on this machine can read: give the URL by the environment, by --database-url-file / OVERREAD_DATABASE_URL_FILE, or keep the password in a passfile (~/.pgpass)")
+		}
+	}
+	return nil
+}
+
+func hasPassword(target string) bool {
+	if u, err := url.Parse(target); err == nil && u.User != nil {
+		if _, ok := u.User.Password(); ok {
+			return true
+		}
+	}
+	return passwordWord.MatchString(target)
+}
+
 var passwordWord = regexp.MustCompile(`(?i)(password\s*=\s*)('[^']*'|[^\s&]+)`)
 
 // redacted is a database URL, or a keyword=value string, fit to be printed.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"os"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -64,7 +63,7 @@ type tokenAddCmd struct {
 	Role     string        `arg:"" enum:"placer,reader,adjudicator,supervisor,coordinator,auditor,director" help:"placer (the EHR), reader, adjudicator, supervisor, coordinator, auditor or director."`
 	Display  string        `name:"display" help:"Whose it is, for logs and audit; the role when it is left out."`
 	Person   string        `name:"person" placeholder:"UUID" help:"Whose it is by id: the reader's for reader, adjudicator and supervisor (overread reader add prints it). Others get a new id."`
-	Out      string        `name:"out" type:"path" placeholder:"FILE" help:"Write the token to this file (mode 0600) rather than to stdout."`
+	Out      string        `name:"out" type:"path" placeholder:"FILE" help:"Write the token to this file (mode 0600) rather than to stdout. It must not exist."`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
@@ -95,7 +94,7 @@ func (c tokenAddCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	if c.Out != "" {
-		if err := os.WriteFile(c.Out, []byte(row.Token+"\n"), 0o600); err != nil {
+		if err := writeNew(c.Out, row.Token+"\n", 0o600); err != nil {
 			return fmt.Errorf("--out: %w", err)
 		}
 		row.Token = ""

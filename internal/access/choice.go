@@ -62,11 +62,13 @@ func names(places []Place) string {
 	return strings.Join(slices.Compact(all), ", ")
 }
 
-// Bearer is the token of a request.
+// Bearer is the token of a request. Two Authorization headers are none: whoever
+// stands before us may have judged the other one.
 func Bearer(r *http.Request) (string, error) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
+	sent := r.Header.Values("Authorization")
+	scheme, token, _ := strings.Cut(strings.Join(sent, ""), " ")
+	token = strings.Trim(token, " ")
+	if len(sent) != 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 512 {
 		return "", fault.New(fault.Unauthenticated, "send a bearer token: Authorization: Bearer ...")
 	}
 	return token, nil

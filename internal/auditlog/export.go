@@ -78,11 +78,11 @@ func erasures(event []byte) []string {
 	}
 	var ids []string
 	dec := jsontext.NewDecoder(bytes.NewBuffer(event))
-	erase := false
+	erase, ours := false, false
 	for {
 		token, err := dec.ReadToken()
 		if err != nil {
-			if !errors.Is(err, io.EOF) || !erase {
+			if !errors.Is(err, io.EOF) || !erase || !ours {
 				return nil
 			}
 			return ids
@@ -92,6 +92,8 @@ func erasures(event []byte) []string {
 		}
 		text := token.String()
 		switch pointer := dec.StackPointer(); {
+		case pointer == "/subtype/0/system":
+			ours = text == EraseSystem
 		case pointer == "/subtype/0/code" && text == EraseCode:
 			erase = true
 		case isReference(string(pointer)) && len(text) > len("AuditEvent/") && text[:len("AuditEvent/")] == "AuditEvent/":

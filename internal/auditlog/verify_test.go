@@ -231,6 +231,31 @@ func TestErasedDetailsLeaveTheProofWhole(t *testing.T) {
 	}
 }
 
+// Whoever can write to the database can put an erasure after the last checkpoint.
+// Nobody signed it, so it excuses nothing, even where newer events are allowed.
+func TestAnErasureThatNobodySignedExcusesNothing(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(records []Record) []Record{
+		"after the last checkpoint": func(records []Record) []Record {
+			return append(records, erasureOf(20, records[3]))
+		},
+		"with the code of another system": func(records []Record) []Record {
+			fake := erasureOf(20, records[3])
+			fake.Event = bytes.Replace(fake.Event, []byte(EraseSystem), []byte("https://elsewhere.example"), 1)
+			return refit(append(records, fake))
+		},
+	} {
+		records, signed := logOf(20, 7)
+		records = change(records)
+		records[3].Event, _ = Canonical(records[3].Event, records[3].Salt)
+		records[3].Salt = nil
+		var wrong *Broken
+		if proof, err := Verify(bytes.NewReader(exportOf(records)), signed, true); !errors.As(err, &wrong) || wrong.First != 3 {
+			t.Errorf("%s: %+v %v", name, proof, err)
+		}
+	}
+}
+
 // The example of docs/audit.md, for those who write a verifier of their own.
 func TestTheExampleOfTheDocumentationIsRight(t *testing.T) {
 	t.Parallel()
