@@ -55,8 +55,12 @@ func (s *Server) transaction(c echo.Context, actor access.Actor, entries []*Node
 	}
 	for _, st := range wanted {
 		if st.ask == nil {
-			if err := st.change.blame(covered(actor, st.change.row.name, permissionOf[writing[st.change.method]])); err != nil {
-				return err
+			err := s.mayRead(actor, st.change.row)
+			if err == nil {
+				err = covered(actor, st.change.row.name, permissionOf[writing[st.change.method]])
+			}
+			if err != nil {
+				return st.change.blame(err)
 			}
 		}
 	}

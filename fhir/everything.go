@@ -26,11 +26,11 @@ func everythingServices() []service {
 		{name: "everything", id: "patient-everything", base: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
 			does: "Everything about a patient: the Patient, what is in the patient's compartment, the Tasks of the cases, and the " +
 				"practitioners, organisations, places and endpoints that these refer to.",
-			types: []string{"Patient"}, instance: true, by: anybody, scope: reading, gives: "Bundle", takes: patientEverythingTakes, handle: (*Server).patientEverything},
+			types: []string{"Patient"}, instance: true, by: clinical, scope: reading, gives: "Bundle", takes: patientEverythingTakes, handle: (*Server).patientEverything},
 		{name: "everything", id: "task-everything",
 			does: "Everything about a case: its Task, the order, the patient, the study, the original report where the caller may see it, " +
 				"the second opinion, what these refer to, and what was said about them (Provenance, Communication). One Bundle, not paged.",
-			types: []string{"Task"}, instance: true, by: anybody, scope: reading, gives: "Bundle", handle: (*Server).caseEverything},
+			types: []string{"Task"}, instance: true, by: clinical, scope: reading, gives: "Bundle", handle: (*Server).caseEverything},
 	}
 }
 

@@ -45,7 +45,7 @@ func (s *Server) typeHistory(c echo.Context, actor access.Actor) error {
 func (s *Server) systemHistory(c echo.Context, actor access.Actor) error {
 	h := &history{}
 	for _, name := range s.typeNames {
-		if s.resources[name].allows("history-type") && actor.May(name, access.Search) {
+		if row := s.resources[name]; row.allows("history-type") && row.isFor(actor.Role) && actor.May(name, access.Search) {
 			h.types = append(h.types, name)
 		}
 	}

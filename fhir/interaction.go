@@ -85,10 +85,16 @@ func (s *Server) may(i interaction) (by []access.Role, routed bool) {
 	return rows[at].by, true
 }
 
-// narrow leaves those of the roles who may read the type.
+// narrow leaves those of the roles to whom the type is open.
 func (r *resourceType) narrow(by []access.Role) []access.Role {
-	if r.readers == nil {
-		return by
+	return slices.DeleteFunc(slices.Clone(by), func(role access.Role) bool { return !r.isFor(role) })
+}
+
+// isFor tells whether a type is open to a role at all. An admin has the directory,
+// and what the program publishes of itself.
+func (r *resourceType) isFor(role access.Role) bool {
+	if role == access.Admin {
+		return r.directory || !r.kept()
 	}
-	return r.readers
+	return r.readers == nil || slices.Contains(r.readers, role)
 }

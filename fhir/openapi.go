@@ -105,8 +105,11 @@ func (a *openAPIWriter) add(method, address string, by []access.Role, operation 
 }
 
 func roleNames(by []access.Role) string {
-	if len(by) == len(anybody) {
+	switch len(by) {
+	case len(anybody):
 		return "everybody with a token"
+	case len(clinical):
+		return "everybody with a token but admins"
 	}
 	var names []string
 	for _, role := range by {
@@ -202,7 +205,7 @@ func (a *openAPIWriter) resource(r *resourceType) {
 	}
 	if r.name == "Task" {
 		for _, op := range operations {
-			a.add(http.MethodPost, "Task/{id}/$"+op.Name, anybody, object{
+			a.add(http.MethodPost, "Task/{id}/$"+op.Name, clinical, object{
 				"tags": []string{"Task"}, "summary": "$" + op.Name, "description": op.Does + takesText(op.Takes),
 				"requestBody": body("application/fhir+json", "Parameters", false),
 				"responses":   responses(http.StatusOK, answer("The Task after the operation", "Task"), 400, 401, 403, 404, 409, 415, 422),

@@ -103,10 +103,17 @@ func (s *Server) mayAsk(actor access.Actor, q *query) error {
 
 // mayRead refuses a type of resource that is not for the actor at all.
 func (s *Server) mayRead(actor access.Actor, row *resourceType) error {
-	if row.readers == nil || slices.Contains(row.readers, actor.Role) {
+	if row.isFor(actor.Role) {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "%s is not for the role %s", row.name, actor.Role)
+}
+
+// opens tells whether the actor may read resources of the type that come along
+// with what it asked for.
+func (s *Server) opens(actor access.Actor, typ string) bool {
+	row := s.resources[typ]
+	return row != nil && row.isFor(actor.Role) && actor.May(typ, access.Read)
 }
 
 // mayUse refuses a search parameter that would tell a reader what is redacted.

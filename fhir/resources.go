@@ -14,7 +14,8 @@ import (
 type resourceType struct {
 	name         string
 	interactions []string      // codes of http://hl7.org/fhir/restful-interaction
-	readers      []access.Role // who may read it; nil: everybody with a token
+	readers      []access.Role // who may read it; nil: everybody who may read the clinical record
+	directory    bool          // holds nothing of patients: what an admin reads and keeps
 	search       []searchParam
 	onCreate     createHook
 	onUpdate     updateHook
@@ -72,14 +73,14 @@ func resourceTable() []resourceType {
 			}},
 
 		{name: "Patient", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
-		{name: "Practitioner", interactions: readWrite},
-		{name: "PractitionerRole", interactions: readWrite},
-		{name: "Organization", interactions: readWrite},
-		{name: "Location", interactions: readWrite},
-		{name: "Endpoint", interactions: readWrite},
+		{name: "Practitioner", interactions: readWrite, directory: true},
+		{name: "PractitionerRole", interactions: readWrite, directory: true},
+		{name: "Organization", interactions: readWrite, directory: true},
+		{name: "Location", interactions: readWrite, directory: true},
+		{name: "Endpoint", interactions: readWrite, directory: true},
 		{name: "Encounter", interactions: readWrite},
 		{name: "Group", interactions: readWrite},
-		{name: "Measure", interactions: readWrite},
+		{name: "Measure", interactions: readWrite, directory: true},
 		{name: "Subscription", interactions: readWrite, onCreate: (*Server).subscriptionCreated, onUpdate: (*Server).subscriptionUpdated},
 
 		// Who did what, when: one an access (audit.go).

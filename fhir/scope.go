@@ -37,11 +37,15 @@ func (s *Server) inScope(c echo.Context, r route, actor access.Actor) error {
 		return covered(actor, "Task", access.Update)
 	}
 	i := slices.IndexFunc(interactions, func(i interaction) bool { return i.method == r.method && i.path == r.path && i.ofType() })
-	if i < 0 || s.resources[c.Param("type")] == nil {
-		return nil
+	row := s.resources[c.Param("type")]
+	if i < 0 || row == nil || !row.allows(interactions[i].code) {
+		return nil // its handler says what there is
+	}
+	if err := s.mayRead(actor, row); err != nil {
+		return err
 	}
 	if needed, ok := permissionOf[interactions[i].code]; ok {
-		return covered(actor, c.Param("type"), needed)
+		return covered(actor, row.name, needed)
 	}
 	return nil
 }

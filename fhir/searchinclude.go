@@ -213,7 +213,7 @@ func (s *Server) leadingTo(actor access.Actor, i include, r Stored) []referenceR
 		return nil
 	}
 	return slices.DeleteFunc(indexOf(actor.Tenant, s.resources[r.Type], n).references, func(to referenceRow) bool {
-		return !actor.May(to.typ, access.Read) || i.target != "" && i.target != to.typ || !slices.Contains(i.pairs, paramOf{r.Type, to.param})
+		return !s.opens(actor, to.typ) || i.target != "" && i.target != to.typ || !slices.Contains(i.pairs, paramOf{r.Type, to.param})
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,9 +135,10 @@ type route struct {
 type handler func(c echo.Context, actor access.Actor) error
 
 var (
-	open    []access.Role // no token asked for
-	anybody = []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Auditor, access.Director}
-	writers = []access.Role{access.Placer, access.Coordinator}
+	open     []access.Role // no token asked for
+	clinical = []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Auditor, access.Director, access.Quality}
+	anybody  = append(slices.Clone(clinical), access.Admin) // who may read which type: resourceType.isFor
+	writers  = []access.Role{access.Placer, access.Coordinator, access.Admin}
 )
 
 // routes is the table of routes: one per interaction, not per type (FHIR R4
@@ -154,8 +156,8 @@ func (s *Server) routes() []route {
 		{"GET", "/fhir/_history", anybody, s.systemHistory},
 		{"GET", "/fhir/:type", anybody, s.search},
 		{"POST", "/fhir/:type/_search", anybody, s.search},
-		{"GET", compartmentPath, anybody, s.searchCompartment},
-		{"POST", compartmentPath + "/_search", anybody, s.searchCompartment},
+		{"GET", compartmentPath, clinical, s.searchCompartment},
+		{"POST", compartmentPath + "/_search", clinical, s.searchCompartment},
 		{"GET", "/fhir", anybody, s.searchSystem},
 		{"GET", "/fhir/", anybody, s.searchSystem},
 		{"POST", "/fhir/_search", anybody, s.searchSystem},
@@ -169,7 +171,7 @@ func (s *Server) routes() []route {
 		{"DELETE", "/fhir/:type", writers, s.toMatch(s.delete)},
 		{"POST", "/fhir", anybody, s.takeBundle},
 
-		{"POST", taskOperationPath, anybody, s.operate},
+		{"POST", taskOperationPath, clinical, s.operate},
 
 		{"GET", "/fhir" + exportStatusPath + ":id", exporters, s.exportStatus},
 		{"DELETE", "/fhir" + exportStatusPath + ":id", exporters, s.exportCancel},

@@ -180,7 +180,7 @@ func (s *Server) rehearse(ctx context.Context, actor access.Actor, r *review) er
 	case !row.allows(r.mode):
 		r.add("error", fault.Issue{Kind: fault.MethodNotAllowed, Text: "this server does not " + r.mode + " resources of this type"})
 		return nil
-	case !slices.Contains(writers, actor.Role):
+	case !slices.Contains(writers, actor.Role), !row.isFor(actor.Role):
 		r.add("error", fault.Issue{Kind: fault.Forbidden, Text: "the role " + string(actor.Role) + " may not write"})
 		return nil
 	}

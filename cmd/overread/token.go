@@ -60,7 +60,7 @@ func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
 type tokenAddCmd struct {
 	Database databaseFlags `embed:""`
 	Tenant   string        `arg:"" help:"Short name of the tenant."`
-	Role     string        `arg:"" enum:"placer,reader,adjudicator,supervisor,coordinator,auditor,director" help:"placer (the EHR), reader, adjudicator, supervisor, coordinator, auditor or director."`
+	Role     string        `arg:"" enum:"placer,reader,adjudicator,supervisor,coordinator,auditor,director,quality,admin" help:"placer (the EHR), reader, adjudicator, supervisor, coordinator, auditor, director, quality or admin."`
 	Display  string        `name:"display" help:"Whose it is, for logs and audit; the role when it is left out."`
 	Person   string        `name:"person" placeholder:"UUID" help:"Whose it is by id: the reader's for reader, adjudicator and supervisor (overread reader add prints it). Others get a new id."`
 	Out      string        `name:"out" type:"path" placeholder:"FILE" help:"Write the token to this file (mode 0600) rather than to stdout. It must not exist."`

@@ -31,6 +31,8 @@ const (
 	Coordinator Role = "coordinator"
 	Auditor     Role = "auditor"
 	Director    Role = "director" // the medical director
+	Quality     Role = "quality"  // reads the clinical record, and how readings were graded
+	Admin       Role = "admin"    // keeps the directory; nothing of patients
 )
 
 // Actor is the caller of one request, always within one tenant.
@@ -39,7 +41,8 @@ type Actor struct {
 	ID      uuid.UUID // of the person or system; a reader's is their reader_id; uuid.Nil for the system
 	Role    Role
 	Display string
-	Grant   Grant // what the scopes of the token allow; nil: all that the role may
+	Grant   Grant  // what the scopes of the token allow; nil: all that the role may
+	Patient string // "Patient/{id}" where only what is of this patient is open to it, else ""
 	// Opened are the patients ("Patient/1") whose records this person has opened in
 	// an emergency; only a session has any (break-glass, docs/security.md).
 	Opened []string
