@@ -81,8 +81,8 @@ func (s *Server) RecordEvent(ctx context.Context, tx pgx.Tx, e access.Event) err
 	if e.Client == "" {
 		e.Client = from.client
 	}
-	queued := e.Why != "" && tx == nil
-	if queued {
+	queued := tx == nil && (e.Why != "" || e.Kind == access.TokenIntrospected)
+	if queued && e.Why != "" {
 		untold, ok := s.refusals.admit(e.Tenant)
 		if !ok {
 			return nil

@@ -25,16 +25,16 @@ const eraseBatch = 500
 // of each is what the log has of it, so that the log still proves them. Each
 // erasure is told by an AuditEvent that names the events and the reason, and not
 // the patient. It returns how many events have lost their details.
-func (s *Server) EraseAudit(ctx context.Context, tenant uuid.UUID, patient, reason string) (erased int, err error) {
+func (s *Server) EraseAudit(ctx context.Context, actor access.Actor, patient, reason string) (erased int, err error) {
 	if !idPattern.MatchString(patient) || reason == "" {
 		return 0, fault.New(fault.Value, "give the id of a Patient, and a reason")
 	}
 	for {
-		found, err := s.detailed(ctx, tenant, patient)
+		found, err := s.detailed(ctx, actor.Tenant, patient)
 		if err != nil || len(found) == 0 {
 			return erased, err
 		}
-		if err := s.erase(ctx, tenant, found, reason); err != nil {
+		if err := s.erase(ctx, actor, found, reason); err != nil {
 			return erased, err
 		}
 		erased += len(found)
@@ -80,7 +80,8 @@ func wordOf(id string) string {
 
 // erase replaces the details of the events by what the log has of them, in one
 // transaction with the event that says so.
-func (s *Server) erase(ctx context.Context, tenant uuid.UUID, events []detailedEvent, reason string) error {
+func (s *Server) erase(ctx context.Context, actor access.Actor, events []detailedEvent, reason string) error {
+	tenant := actor.Tenant
 	ids := make([]string, len(events))
 	bodies := make([][]byte, len(events))
 	for i, e := range events {
@@ -109,7 +110,7 @@ func (s *Server) erase(ctx context.Context, tenant uuid.UUID, events []detailedE
 				return fmt.Errorf("erase what details are found by: %w", err)
 			}
 		}
-		return s.audit(ctx, tx, access.SystemActor(tenant), auditEntry{
+		return s.audit(ctx, tx, actor, auditEntry{
 			Interaction: auditlog.EraseCode, Erased: slices.Clone(ids), Reason: reason})
 	})
 }

@@ -18,13 +18,26 @@ import (
 // report once and queues exactly those bytes for the EHR.
 func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
-		s.publishTask, s.publishReport, s.publishOrder,
+		s.publishTask, s.publishReport, s.publishOrder, s.recordUnblinding,
 	} {
 		if err := step(ctx, tx, ch); err != nil {
 			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)
 		}
 	}
 	return nil
+}
+
+// recordUnblinding tells the audit that the reader is shown from now on what
+// blinding hid.
+func (s *Server) recordUnblinding(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	if ch.Event != "reveal" || ch.Case.Protocol != workflow.Blinded || s.trail == nil {
+		return nil
+	}
+	e := access.Event{Kind: access.Unblinding, Tenant: ch.Case.TenantID, Actor: ch.Actor, Case: "Task/" + ch.Case.CaseID.String()}
+	if ch.Case.PatientID != nil {
+		e.Patient = "Patient/" + *ch.Case.PatientID
+	}
+	return s.RecordEvent(ctx, tx, e)
 }
 
 func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {

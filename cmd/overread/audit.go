@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/pg"
 )
@@ -183,7 +184,7 @@ func (c auditEraseCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	n, err := surface.EraseAudit(ctx, tenant, strings.TrimPrefix(c.Patient, "Patient/"), c.Reason)
+	n, err := surface.EraseAudit(ctx, access.OperatorActor(tenant, operatorName()), strings.TrimPrefix(c.Patient, "Patient/"), c.Reason)
 	if err == nil {
 		t.printf("the details of %d AuditEvents are erased; exports and backups that were made before still have them\n", n)
 	}

@@ -111,7 +111,10 @@ func addClient(ctx context.Context, db *pg.DB, row *backendClient) error {
 			INSERT INTO client (tenant_id, client_id, name, role, scopes, jwks, jwks_url)
 			VALUES (@tenant, @client, @name, @role, @scopes, @jwks, @jwks_url)`,
 			pgx.NamedArgs{"tenant": tenant, "client": row.ClientID, "name": row.Name, "role": row.Role, "scopes": row.Scopes, "jwks": row.JWKS, "jwks_url": row.JWKSURL})
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.ClientAdded, Tenant: tenant, Object: row.ClientID.String(), Scopes: string(row.Role) + " " + row.Scopes})
 	})
 }
 
@@ -189,8 +192,10 @@ func (c clientRevokeCmd) Run(ctx context.Context, t terminal) error {
 			UPDATE client
 			SET revoked_at = now()
 			WHERE tenant_id = $1 AND client_id = $2 AND revoked_at IS NULL`, tenant, id)
-		revoked = tag.RowsAffected() == 1
-		return err
+		if revoked = tag.RowsAffected() == 1; err != nil || !revoked {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.ClientRevoked, Tenant: tenant, Object: id.String()})
 	})
 	switch {
 	case err != nil:

@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pgtest"
 )
 
@@ -105,6 +107,35 @@ func TestASystemWorksWithAKeyOfItsOwn(t *testing.T) {
 	}
 	if list(); len(listed) != 1 || listed[0].RevokedAt == nil {
 		t.Errorf("listed: %+v", listed)
+	}
+
+	// An auditor goes from an access to the token's issue, and finds who let the client in.
+	auditor := client{base: base, token: must("token", "add", "north", "auditor", "--database-url", db.URL)}
+	found := func(question string) int {
+		t.Helper()
+		page, err := auditor.get(t.Context(), "AuditEvent?"+question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(page.Each("entry", "resource"))
+	}
+	of := "policy=" + access.TokenURN(token)
+	for question, want := range map[string]int{
+		of + "&subtype=token-issued&agent:identifier=" + id: 1,
+		of + "&subtype=create":                              1,
+		"subtype=client-added":                              1,
+		"subtype=client-revoked":                            1,
+		"subtype=tenant-added":                              1,
+		"subtype=token-added":                               1,
+		"subtype=token-refused&outcome=4":                   1, // a scope; the client that was revoked is nobody's
+	} {
+		got := found(question)
+		for until := time.Now().Add(5 * time.Second); got != want && time.Now().Before(until); got = found(question) {
+			runtime.Gosched() // refusals and reads are told within a second
+		}
+		if got != want {
+			t.Errorf("%s: %d events, want %d", question, got, want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -77,6 +78,9 @@ func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
 				failures = 0, failed_lanes = '{}', breaker_until = NULL`,
 			pgx.NamedArgs{"tenant_id": tenant, "destination": row.Name, "base_url": row.BaseURL, "packaging": row.Packaging,
 				"token_file": row.TokenFile, "timeout_ms": row.Timeout.Milliseconds(), "in_flight_max": row.InFlightMax})
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.DestinationSet, Tenant: tenant, Object: row.Name})
 	})
 }

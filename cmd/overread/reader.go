@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/workflow"
 )
@@ -99,7 +100,10 @@ func addReader(ctx context.Context, db *pg.DB, row *readerRow) error {
 				practitioner_id = excluded.practitioner_id, display = excluded.display, credential = excluded.credential`,
 			pgx.NamedArgs{"tenant_id": tenant, "reader_id": row.ReaderID, "practitioner_id": row.PractitionerID,
 				"display": row.Display, "credential": string(credential)})
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.ReaderSet, Tenant: tenant, Object: row.ReaderID.String()})
 	})
 }
 

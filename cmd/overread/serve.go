@@ -12,10 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/oauth"
@@ -103,7 +105,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	if o.certs, err = c.Gate.certificates(log); err != nil {
 		return nil, err
 	}
-	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Now: time.Now, Log: log})
+	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Record: o.record, Now: time.Now, Log: log})
 	o.people = session.NewStore(session.Config{DB: db, BaseURL: o.baseURL, Idle: c.Session.Idle, Life: c.Session.Life})
 	smart, err := c.smart(o.tokens.Configuration())
 	if err != nil {
@@ -135,6 +137,12 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
 	o.jobs = jobTable(db, o.engine, o.courier, o.surface, o.tokens, sealer)
 	return o, nil
+}
+
+// record writes what is no access to a resource into the audit log, for the parts
+// that the surface does not know.
+func (o *overread) record(ctx context.Context, tx pgx.Tx, e access.Event) error {
+	return o.surface.RecordEvent(ctx, tx, e)
 }
 
 // handler is everything that answers HTTP. kick is called after each request

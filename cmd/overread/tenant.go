@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/workflow"
 )
@@ -37,8 +38,10 @@ func (c tenantSetCmd) Run(ctx context.Context, t terminal) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE tenant SET update_create = $2 WHERE tenant_id = $1`, id, *c.Update)
-		return err
+		if _, err = tx.Exec(ctx, `UPDATE tenant SET update_create = $2 WHERE tenant_id = $1`, id, *c.Update); err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.TenantChanged, Tenant: id, Object: c.Name})
 	})
 	if err == nil {
 		t.printf("tenant %s: a PUT to an id that is not here yet %s\n", c.Name, map[bool]string{true: "creates it", false: "is refused"}[*c.Update])
@@ -118,7 +121,10 @@ func addTenant(ctx context.Context, db *pg.DB, row *tenantRow) error {
 			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @policy, @update_create)`,
 			pgx.NamedArgs{"update_create": !row.OwnIDs,
 				"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase, "policy": string(row.Policy)})
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.TenantAdded, Tenant: row.TenantID, Object: row.Name})
 	})
 	if pg.Constraint(err) == "tenant_name_key" {
 		return fmt.Errorf("tenant %q exists already", row.Name)

@@ -44,8 +44,10 @@ func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
 			UPDATE token
 			SET revoked_at = now()
 			WHERE tenant_id = $1 AND actor_id = $2 AND revoked_at IS NULL`, tenant, actor)
-		revoked = tag.RowsAffected()
-		return err
+		if revoked = tag.RowsAffected(); err != nil || revoked == 0 {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.KeysRevoked, Tenant: tenant, Object: actor.String()})
 	})
 	if err != nil {
 		return err
@@ -146,7 +148,11 @@ func addToken(ctx context.Context, db *pg.DB, row *tokenRow) error {
 			INSERT INTO token (tenant_id, token_sha256, actor_id, role, display)
 			VALUES (@tenant_id, @token_sha256, @actor_id, @role, @display)`,
 			pgx.NamedArgs{"tenant_id": tenant, "token_sha256": sum[:], "actor_id": row.ActorID, "role": row.Role, "display": row.Display})
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.KeyAdded, Tenant: tenant, Object: row.ActorID.String(),
+			Token: access.TokenURN(token), Scopes: string(row.Role)})
 	})
 	if err != nil {
 		return err

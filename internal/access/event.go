@@ -51,7 +51,7 @@ type Event struct {
 	Actor     Actor     // who did it; without a role: somebody who was not let in
 	Token     string    // the TokenURN or SessionURN that it is about; "": that of the actor, if any
 	Object    string    // what was changed or made, by our own id or short name: a client, a reader, a destination
-	Scopes    string    // of a token or client
+	Scopes    string    // of a token or client, after its role
 	Patient   string    // "Patient/1"
 	Case      string    // "Task/1"
 	Why       string    // why it was refused; "" where it was done
@@ -62,8 +62,8 @@ type Event struct {
 
 // Recorder writes the AuditEvent of an event. With a transaction, of whichever
 // role, it is written in that one, which then goes on as it was; without, it is
-// in the database when Recorder returns. Only refusals without a transaction are
-// written within a second, and bounded in number.
+// in the database when Recorder returns. Only introspections, and refusals without a
+// transaction, are written within a second, and refusals are bounded in number.
 type Recorder func(ctx context.Context, tx pgx.Tx, e Event) error
 
 // Operator is who runs overread at the command line. No token carries it.

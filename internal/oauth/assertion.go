@@ -119,17 +119,28 @@ func (s *Server) authenticate(ctx context.Context, f form) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.proved(ctx, c, a); err != nil {
+		if refused, ok := errors.AsType[*refusal](err); ok {
+			refused.client = c
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// proved tells whether the client has signed the assertion, and uses it up.
+func (s *Server) proved(ctx context.Context, c *client, a *assertion) error {
 	if a.header.KeySet != "" && (c.JWKSURL == nil || a.header.KeySet != *c.JWKSURL) {
-		return nil, invalidClient("another jku")
+		return invalidClient("another jku")
 	}
 	key, err := s.keyOf(ctx, c, a.header)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := jws.Verify([]byte(a.text), jws.WithKey(key.algorithm, key.public), jws.WithAlgorithmMatch(true)); err != nil {
-		return nil, invalidClient("a signature of another key")
+		return invalidClient("a signature of another key")
 	}
-	return c, s.spend(ctx, c, sha256.Sum256([]byte(a.claims.ID)), a.claims.Expires.time())
+	return s.spend(ctx, c, sha256.Sum256([]byte(a.claims.ID)), a.claims.Expires.time())
 }
 
 // check is what can be judged of an assertion without knowing the client.

@@ -9,6 +9,7 @@
 package oauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/overread/overread/internal/access"
@@ -37,8 +39,9 @@ const (
 // Config is what a Server needs. DB, BaseURL and HTTP have no default.
 type Config struct {
 	DB      *pg.DB
-	BaseURL string       // the FHIR base as clients see it
-	HTTP    *http.Client // for key sets of clients; it decides which addresses may be asked
+	BaseURL string          // the FHIR base as clients see it
+	HTTP    *http.Client    // for key sets of clients; it decides which addresses may be asked
+	Record  access.Recorder // the audit log; nil: nothing is recorded
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -48,6 +51,7 @@ type Server struct {
 	db       *pg.DB
 	base     string
 	http     *http.Client
+	record   access.Recorder
 	now      func() time.Time
 	log      *slog.Logger
 	asking   singleflight.Group // for key sets, by client
@@ -56,7 +60,10 @@ type Server struct {
 
 // New makes a Server.
 func New(cfg Config) *Server {
-	s := &Server{db: cfg.DB, base: strings.TrimRight(cfg.BaseURL, "/"), http: cfg.HTTP, now: cfg.Now, log: cfg.Log}
+	s := &Server{db: cfg.DB, base: strings.TrimRight(cfg.BaseURL, "/"), http: cfg.HTTP, record: cfg.Record, now: cfg.Now, log: cfg.Log}
+	if s.record == nil {
+		s.record = func(context.Context, pgx.Tx, access.Event) error { return nil }
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -94,17 +101,18 @@ func (s *Server) Configuration() []byte {
 	return text
 }
 
-// refusal is an error as RFC 6749 section 5.2 has them. Its reason is for the log
-// only: it would help whoever tries.
+// refusal is an error as RFC 6749 section 5.2 has them. Its reason is for the logs
+// only: it would help whoever tries. It is one of our own words.
 type refusal struct {
 	code   string
 	reason string
+	client *client // that the assertion names; nil where it is none of ours
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.reason }
 
-func invalidClient(reason string) error  { return &refusal{"invalid_client", reason} }
-func invalidRequest(reason string) error { return &refusal{"invalid_request", reason} }
+func invalidClient(reason string) error  { return &refusal{code: "invalid_client", reason: reason} }
+func invalidRequest(reason string) error { return &refusal{code: "invalid_request", reason: reason} }
 
 // refusals are the texts that a client may read, by code.
 var refusals = map[string]string{
@@ -127,6 +135,7 @@ func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) htt
 		switch {
 		case errors.As(err, &refused):
 			s.log.Info("token request refused", "code", refused.code, "reason", refused.reason, "request_id", w.Header().Get("X-Request-Id"))
+			s.recordRefusal(r, refused)
 			status, answer = http.StatusBadRequest, map[string]string{"error": refused.code, "error_description": refusals[refused.code]}
 		case err != nil:
 			s.log.Error("internal error", "error", pg.Describe(err), "request_id", w.Header().Get("X-Request-Id"))
@@ -140,6 +149,18 @@ func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) htt
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(status)
 		_, _ = w.Write(body)
+	}
+}
+
+// recordRefusal records that a system was not let in. The client that it said it
+// is, where there is one, is told to that tenant's auditors.
+func (s *Server) recordRefusal(r *http.Request, why *refusal) {
+	e := access.Event{Kind: access.TokenRefused, Why: why.code + ": " + why.reason}
+	if why.client != nil {
+		e.Tenant, e.Object = why.client.TenantID, why.client.ClientID.String()
+	}
+	if err := s.record(r.Context(), nil, e); err != nil {
+		s.log.Error("a refusal could not be recorded", "error", pg.Describe(err))
 	}
 }
 
@@ -157,7 +178,7 @@ func (s *Server) token(r *http.Request, f form) (any, error) {
 	case "":
 		return nil, invalidRequest("no grant_type")
 	default:
-		return nil, &refusal{"unsupported_grant_type", "another grant_type"}
+		return nil, &refusal{code: "unsupported_grant_type", reason: "another grant_type"}
 	}
 	c, err := s.authenticate(r.Context(), f)
 	if err != nil {
@@ -165,7 +186,7 @@ func (s *Server) token(r *http.Request, f form) (any, error) {
 	}
 	asked, err := access.ParseGrant(f["scope"])
 	if err != nil {
-		return nil, &refusal{"invalid_scope", "unreadable"}
+		return nil, &refusal{"invalid_scope", "unreadable", c}
 	}
 	registered, err := access.ParseGrant(c.Scopes)
 	if err != nil {
@@ -173,7 +194,7 @@ func (s *Server) token(r *http.Request, f form) (any, error) {
 	}
 	granted := registered.Within(asked)
 	if len(granted) == 0 {
-		return nil, &refusal{"invalid_scope", "none of them is the client's"}
+		return nil, &refusal{"invalid_scope", "none of them is the client's", c}
 	}
 	token := access.NewToken()
 	if err := s.issue(r.Context(), c, token, granted.String()); err != nil {
@@ -205,7 +226,14 @@ func (s *Server) introspect(r *http.Request, f form) (any, error) {
 		return nil, invalidRequest("no token")
 	}
 	t, err := s.active(r.Context(), c, f["token"])
-	if err != nil || t == nil {
+	if err != nil {
+		return nil, err
+	}
+	told := access.Event{Kind: access.TokenIntrospected, Tenant: c.TenantID, Actor: c.actor()}
+	if t != nil {
+		told.Token, told.Object = access.TokenURN(f["token"]), t.ClientID.String()
+	}
+	if err := s.record(r.Context(), nil, told); err != nil || t == nil {
 		return introspection{}, err
 	}
 	id := t.ClientID.String()

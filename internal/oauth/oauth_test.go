@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,6 +83,17 @@ type desk struct {
 	base     string
 	now      atomic.Int64
 	replicas [2]*oauth.Server
+
+	mu   sync.Mutex
+	told []string // events that were recorded: kind, why, and whether it is known who
+}
+
+// record notes an event.
+func (d *desk) record(_ context.Context, _ pgx.Tx, e access.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.told = append(d.told, strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Kind, map[bool]string{true: "of the client", false: "of nobody"}[e.Object == d.client], e.Why)))
+	return nil
 }
 
 func open(t *testing.T, keys, scopes string) *desk {
@@ -88,7 +101,7 @@ func open(t *testing.T, keys, scopes string) *desk {
 	d := &desk{t: t, db: pgtest.New(t), base: "https://overread.example/fhir"}
 	d.tenant = pgtest.AddTenant(t, d.db, "north")
 	for i := range d.replicas {
-		d.replicas[i] = oauth.New(oauth.Config{DB: d.db.DB, BaseURL: d.base, HTTP: http.DefaultClient, Log: slog.New(slog.DiscardHandler),
+		d.replicas[i] = oauth.New(oauth.Config{DB: d.db.DB, BaseURL: d.base, HTTP: http.DefaultClient, Record: d.record, Log: slog.New(slog.DiscardHandler),
 			Now: func() time.Time { return time.Now().Add(time.Duration(d.now.Load())) }})
 	}
 	d.client = d.add(keys, scopes)
@@ -443,6 +456,36 @@ func TestATokenIsToldOfToItsTenantAndEnds(t *testing.T) {
 	unknown("of a client that was revoked", token)
 	if got := d.token(rsaPair, "system/Task.rs"); got.body["error"] != "invalid_client" {
 		t.Errorf("a client that was revoked gets a token: %s", got.text)
+	}
+}
+
+func TestWhatHappensToTokensIsRecordedWithTheTrueReason(t *testing.T) {
+	t.Parallel()
+	d := open(t, jwks(nil, rsaPair), "system/Task.rs")
+	token := d.token(rsaPair, "system/Task.rs").body["access_token"].(string)
+	for _, path := range []string{"/oauth/introspect", "/oauth/revoke", "/oauth/revoke"} {
+		f := tokenForm(sign(rsaPair, nil, d.claims(nil)), "")
+		f.Set("token", token)
+		d.post(0, path, f)
+	}
+	d.token(rsaPair, "system/Patient.rs")
+	d.token(otherPair, "system/Task.rs")
+	once := tokenForm(sign(rsaPair, nil, d.claims(nil)), "system/Task.rs")
+	d.post(0, "/oauth/token", once)
+	d.post(1, "/oauth/token", once)
+	d.post(0, "/oauth/token", tokenForm(sign(rsaPair, nil, d.claims(map[string]any{"iss": "the patient Zoe", "sub": "the patient Zoe"})), "x"))
+	want := []string{
+		"token-issued of the client",
+		"token-introspected of the client",
+		"token-revoked of the client", // the second time there is nothing to revoke
+		"token-refused of the client invalid_scope: none of them is the client's",
+		"token-refused of the client invalid_client: a signature of another key",
+		"token-issued of the client",
+		"token-refused of the client invalid_client: used before",
+		"token-refused of nobody invalid_client: no client_id of ours",
+	}
+	if diff := cmp.Diff(want, d.told); diff != "" {
+		t.Error(diff)
 	}
 }
 

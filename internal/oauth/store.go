@@ -9,12 +9,16 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // client is a row of the table of clients.
 type client struct {
 	TenantID  uuid.UUID
 	ClientID  uuid.UUID
+	Name      string
+	Role      access.Role
 	Scopes    string
 	JWKS      []byte
 	JWKSURL   *string
@@ -22,15 +26,20 @@ type client struct {
 	FreshTill *time.Time
 }
 
+// actor is the client as the audit names it.
+func (c *client) actor() access.Actor {
+	return access.Actor{Tenant: c.TenantID, ID: c.ClientID, Role: c.Role, Display: c.Name}
+}
+
 // client finds a client that may have tokens.
 func (s *Server) client(ctx context.Context, id uuid.UUID) (*client, error) {
 	c := &client{}
 	err := s.db.System(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT tenant_id, client_id, scopes, jwks::text, jwks_url, coalesce(jwks_found, ''), jwks_fresh_till
+			SELECT tenant_id, client_id, name, role, scopes, jwks::text, jwks_url, coalesce(jwks_found, ''), jwks_fresh_till
 			FROM client
 			WHERE client_id = $1 AND revoked_at IS NULL`, id).
-			Scan(&c.TenantID, &c.ClientID, &c.Scopes, &c.JWKS, &c.JWKSURL, &c.Found, &c.FreshTill)
+			Scan(&c.TenantID, &c.ClientID, &c.Name, &c.Role, &c.Scopes, &c.JWKS, &c.JWKSURL, &c.Found, &c.FreshTill)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, invalidClient("no such client")
@@ -70,7 +79,12 @@ func (s *Server) issue(ctx context.Context, c *client, token, scopes string) err
 			INSERT INTO access_token (tenant_id, token_sha256, client_id, scopes, expires_at)
 			VALUES (@tenant, @sum, @client, @scopes, now() + @seconds * interval '1 second')`,
 			pgx.NamedArgs{"tenant": c.TenantID, "sum": sum[:], "client": c.ClientID, "scopes": scopes, "seconds": int(TokenLife / time.Second)})
-		return err
+		if err != nil {
+			return err
+		}
+		actor := c.actor()
+		actor.Token = access.TokenURN(token) // so that what it is used for is found with it
+		return s.record(ctx, tx, access.Event{Kind: access.TokenIssued, Tenant: c.TenantID, Actor: actor, Object: c.ClientID.String(), Scopes: string(c.Role) + " " + scopes})
 	})
 	if err != nil {
 		return fmt.Errorf("issue a token: %w", err)
@@ -111,10 +125,14 @@ func (s *Server) active(ctx context.Context, c *client, token string) (*issued, 
 func (s *Server) end(ctx context.Context, c *client, token string) error {
 	sum := sha256.Sum256([]byte(token))
 	return s.db.System(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
+		tag, err := tx.Exec(ctx, `
 			DELETE FROM access_token
 			WHERE tenant_id = $1 AND client_id = $2 AND token_sha256 = $3`, c.TenantID, c.ClientID, sum[:])
-		return err
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return s.record(ctx, tx, access.Event{Kind: access.TokenRevoked, Tenant: c.TenantID, Actor: c.actor(),
+			Token: access.TokenURN(token), Object: c.ClientID.String()})
 	})
 }
 

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/user"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+)
+
+// commandLine stands in the audit log where the base of a server stands else:
+// what an operator does needs no server.
+const commandLine = "http://localhost/fhir"
+
+// record writes what the operator did into the tenant's audit log, in the
+// transaction in which they did it.
+func record(ctx context.Context, db *pg.DB, tx pgx.Tx, e access.Event) error {
+	log, err := fhir.New(fhir.Config{DB: db, BaseURL: commandLine})
+	if err != nil {
+		return err
+	}
+	e.Actor = access.OperatorActor(e.Tenant, operatorName())
+	return log.RecordEvent(ctx, tx, e)
+}
+
+// operatorName is who runs this program, as the machine knows them.
+func operatorName() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if sudo := os.Getenv("SUDO_USER"); sudo != "" {
+		name += " (sudo by " + sudo + ")"
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += " at " + host
+	}
+	return name
+}
