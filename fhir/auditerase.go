@@ -50,7 +50,7 @@ type detailedEvent struct {
 
 // detailed finds events of the patient that still have their details.
 func (s *Server) detailed(ctx context.Context, tenant uuid.UUID, patient string) (found []detailedEvent, err error) {
-	err = s.db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	err = s.db.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT audit_id, recorded_at, body, salt
 			FROM audit_event e

@@ -62,7 +62,7 @@ func claimExport(ctx context.Context, tx pgx.Tx) (tenant, job uuid.UUID, err err
 	err = tx.QueryRow(ctx, `
 		SELECT tenant_id, job_id
 		FROM export_job
-		WHERE state = 'running'
+		WHERE state = 'running' AND `+pg.AtWork+`
 		  AND (NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.virtualtransaction = ANY (waits_for))
 		       OR started_at < now() - interval '20 seconds' AND started_xid < pg_snapshot_xmin(pg_current_snapshot()))
 		  AND (failures = 0 OR worked_at + failures * interval '5 seconds' <= now())
@@ -78,7 +78,7 @@ func claimExport(ctx context.Context, tx pgx.Tx) (tenant, job uuid.UUID, err err
 // putOffExport notes that a batch failed; the next one is tried later. A job
 // that only fails is given up.
 func (s *Server) putOffExport(ctx context.Context, tenant, job uuid.UUID) error {
-	return s.db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	return s.db.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE export_job
 			SET failures = failures + 1, worked_at = now(),
@@ -298,7 +298,7 @@ func (s *Server) ExpireExports(ctx context.Context) (worked int, err error) {
 		err := tx.QueryRow(ctx, `
 			SELECT tenant_id, job_id
 			FROM export_job
-			WHERE expires_at <= now()
+			WHERE expires_at <= now() AND `+pg.AtWork+`
 			ORDER BY expires_at
 			LIMIT 1
 			FOR UPDATE SKIP LOCKED`).Scan(&tenant, &job)

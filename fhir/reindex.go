@@ -47,8 +47,9 @@ func (s *Server) Reindex(ctx context.Context) (worked int, err error) {
 		rows, err := tx.Query(ctx, `
 			SELECT t.tenant_id
 			FROM tenant t
-			WHERE EXISTS (SELECT FROM resource r WHERE r.tenant_id = t.tenant_id AND `+ResourcesToIndex+`)
-			   OR EXISTS (SELECT FROM audit_event a WHERE a.tenant_id = t.tenant_id AND `+EventsToIndex+`)`)
+			WHERE t.state = 'active'
+			  AND (EXISTS (SELECT FROM resource r WHERE r.tenant_id = t.tenant_id AND `+ResourcesToIndex+`)
+			       OR EXISTS (SELECT FROM audit_event a WHERE a.tenant_id = t.tenant_id AND `+EventsToIndex+`))`)
 		if err != nil {
 			return err
 		}

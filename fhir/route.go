@@ -166,7 +166,11 @@ func (s *Server) fail(err error, c echo.Context) {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="overread"`)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		if header.Get("Retry-After") == "" { // the gate knows better
+		switch {
+		case header.Get("Retry-After") != "": // the gate knows better
+		case errors.Is(err, pg.ErrSuspended):
+			header.Set("Retry-After", "300")
+		default:
 			header.Set("Retry-After", "5")
 		}
 	}
@@ -198,6 +202,8 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &known):
 		return err
+	case errors.Is(err, pg.ErrSuspended): // since they were let in
+		return access.Suspended()
 	case errors.As(err, &routing) && routing.Code == http.StatusMethodNotAllowed:
 		return fault.New(fault.MethodNotAllowed, "this address does not take this method; the Allow header says which it takes, and /fhir/metadata everything that is served")
 	case errors.As(err, &routing) && routing.Code == http.StatusNotFound:

@@ -87,7 +87,8 @@ func lockDestinationsTx(ctx context.Context, tx pgx.Tx, limit int) (tenants []uu
 				  AND `+dueHead+`
 				LIMIT 1
 			) something_due
-			WHERE (dest.breaker_until IS NULL OR dest.breaker_until <= now())
+			WHERE dest.`+pg.AtWork+`
+			  AND (dest.breaker_until IS NULL OR dest.breaker_until <= now())
 			  AND coalesce(busy.in_flight, 0) < CASE WHEN dest.failures >= @trip THEN 1 ELSE dest.in_flight_max END
 		), turn AS (
 			SELECT tenant_id, destination, tenant_claimed_at,

@@ -36,7 +36,7 @@ type Receipt struct {
 // Conflict, and changes nothing, when the lease ran out and another courier
 // has the delivery by now: that one's outcome counts.
 func record(ctx context.Context, db *pg.DB, p Parcel, r Receipt, took time.Duration) error {
-	return db.Tenant(ctx, p.TenantID, func(tx pgx.Tx) error {
+	return db.Finish(ctx, p.TenantID, func(tx pgx.Tx) error {
 		// The destination before the delivery: the order in which claim locks them.
 		if err := recordHealthTx(ctx, tx, p, r); err != nil {
 			return err

@@ -70,7 +70,7 @@ func claimDue(ctx context.Context, tx pgx.Tx) (entry, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+entryColumns+`
 		FROM agenda
-		WHERE due_at <= now()
+		WHERE due_at <= now() AND `+pg.AtWork+`
 		ORDER BY due_at
 		LIMIT 1
 		FOR UPDATE SKIP LOCKED`)

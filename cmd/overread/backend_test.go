@@ -35,7 +35,7 @@ func TestASystemWorksWithAKeyOfItsOwn(t *testing.T) {
 	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the private key: %v %v", info.Mode(), err)
 	}
-	must("tenant", "add", "north", "--database-url", db.URL)
+	must("tenant", "create", "north", "--database-url", db.URL)
 	id := must("client", "add", "north", "EHR", "--scope", "system/Patient.cruds system/Task.read", "--jwks", public, "--database-url", db.URL)
 
 	base := serveInProcess(t, db.URL)
@@ -152,7 +152,7 @@ func TestAClientThatCannotWorkIsNotAdded(t *testing.T) {
 	if err := os.WriteFile(good, public, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := overreadOutput(t, "tenant", "add", "north", "--database-url", db.URL); err != nil {
+	if _, err := overreadOutput(t, "tenant", "create", "north", "--database-url", db.URL); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

@@ -43,7 +43,7 @@ func overreadOutput(t *testing.T, args ...string) (string, error) {
 
 func TestEveryVerbHasHelp(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant add", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "reader add", "audit key", "audit export", "audit verify", "audit erase", "stand-in-ehr"} {
+	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant create", "tenant set", "tenant list", "tenant suspend", "tenant resume", "tenant export", "tenant import", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "reader add", "audit key", "audit export", "audit verify", "audit erase", "stand-in-ehr"} {
 		out, err := overreadOutput(t, append(strings.Fields(verb), "--help")...)
 		if err != nil || !strings.Contains(out, "Usage: overread") {
 			t.Errorf("overread %s --help: %v\n%s", verb, err, out)
@@ -235,7 +235,7 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 	if err := os.WriteFile(policy, []byte(`{"assignment": "offer"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	must("tenant", "add", "north", "--ehr-base", "https://ehr.example/fhir/", "--policy-file", policy)
+	must("tenant", "create", "north", "--ehr-base", "https://ehr.example/fhir/", "--policy-file", policy)
 	must("destination", "add", "north", "ehr", "https://ehr.example/fhir")
 	token := strings.TrimSpace(must("token", "add", "north", "placer"))
 	actor, err := access.Identify(context.Background(), db.DB, token, access.Choice{})
@@ -252,7 +252,7 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 		t.Errorf("the token's file: %v %v", info, err)
 	}
 
-	must("tenant", "add", "west", "--no-update-create")
+	must("tenant", "create", "west", "--no-update-create")
 	for _, c := range []struct {
 		name, flag string
 		want       bool
@@ -267,8 +267,8 @@ func TestAnOperatorSetsUpATenant(t *testing.T) {
 	}
 
 	for refused, args := range map[string][]string{
-		"exists already":     {"tenant", "add", "north"},
-		"small letters":      {"tenant", "add", "North!"},
+		"exists already":     {"tenant", "create", "north"},
+		"small letters":      {"tenant", "create", "North!"},
 		"there is none":      {"tenant", "set", "south", "--update-create"},
 		"missing flags":      {"tenant", "set", "north"},
 		"none of this name":  {"token", "add", "south", "placer"},

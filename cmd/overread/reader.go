@@ -109,7 +109,7 @@ func addReader(ctx context.Context, db *pg.DB, row *readerRow) error {
 
 func mustHavePractitioner(ctx context.Context, db *pg.DB, tenant uuid.UUID, row *readerRow) error {
 	var known bool
-	err := db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	err := db.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT EXISTS (SELECT FROM resource WHERE tenant_id = $1 AND type = 'Practitioner' AND id = $2 AND NOT deleted)`,
 			tenant, row.PractitionerID).Scan(&known)

@@ -17,8 +17,13 @@ import (
 )
 
 type tenantCmd struct {
-	Add tenantAddCmd `cmd:"" help:"Add a tenant."`
-	Set tenantSetCmd `cmd:"" help:"Change a tenant's settings."`
+	Create  tenantCreateCmd  `cmd:"" help:"Add a tenant."`
+	Set     tenantSetCmd     `cmd:"" help:"Change a tenant's settings."`
+	List    tenantListCmd    `cmd:"" help:"List the tenants, with nothing of a patient's."`
+	Suspend tenantSuspendCmd `cmd:"" help:"Stop everything that is done for a tenant, at once and everywhere. Nothing is lost."`
+	Resume  tenantResumeCmd  `cmd:"" help:"Let a tenant go on where it stopped."`
+	Export  tenantExportCmd  `cmd:"" help:"Write all that a tenant has to a file: patients' data, reports, its audit log."`
+	Import  tenantImportCmd  `cmd:"" help:"Read a tenant from such a file. It stays suspended until it is resumed."`
 }
 
 type tenantSetCmd struct {
@@ -49,7 +54,7 @@ func (c tenantSetCmd) Run(ctx context.Context, t terminal) error {
 	return err
 }
 
-type tenantAddCmd struct {
+type tenantCreateCmd struct {
 	Database   databaseFlags `embed:""`
 	Name       string        `arg:"" help:"Short name: small letters, digits and hyphens."`
 	Display    string        `name:"display" help:"Name for people; the short name when it is left out."`
@@ -69,7 +74,7 @@ type tenantRow struct {
 	OwnIDs   bool      `json:"ownIds,omitempty"` // a PUT to an unknown id is refused
 }
 
-func (c tenantAddCmd) Run(ctx context.Context, t terminal) error {
+func (c tenantCreateCmd) Run(ctx context.Context, t terminal) error {
 	policy, err := readPolicy(c.PolicyFile)
 	if err != nil {
 		return err
@@ -86,7 +91,7 @@ func (c tenantAddCmd) Run(ctx context.Context, t terminal) error {
 	if c.JSON {
 		return printJSON(t, row)
 	}
-	t.printf("tenant %s added (%s)\nnext: overread token add %s placer, overread destination add %s ehr BASE-URL, overread reader add %s ...\n",
+	t.printf("tenant %s created (%s)\nnext: overread token add %s placer, overread destination add %s ehr BASE-URL, overread reader add %s ...\n",
 		row.Name, row.TenantID, row.Name, row.Name, row.Name)
 	return nil
 }
@@ -137,7 +142,7 @@ func tenantID(ctx context.Context, tx pgx.Tx, name string) (uuid.UUID, error) {
 	var id uuid.UUID
 	err := tx.QueryRow(ctx, `SELECT tenant_id FROM tenant WHERE name = $1`, name).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return id, fmt.Errorf("tenant %q: there is none of this name; add it with: overread tenant add %s", name, name)
+		return id, fmt.Errorf("tenant %q: there is none of this name; add it with: overread tenant create %s", name, name)
 	}
 	return id, err
 }

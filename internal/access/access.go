@@ -61,15 +61,23 @@ func NewToken() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
+// Suspended is what those are told who are known here, and whose tenant is not at
+// work (overread tenant suspend). It is of kind Unavailable, so that systems keep
+// what they wanted to send.
+func Suspended() error {
+	return &fault.Error{Issues: []fault.Issue{{Kind: fault.Unavailable,
+		Text: "your organisation is suspended here, and nothing was done: send it again when it is resumed, which the operator of this server decides"}}, Cause: pg.ErrSuspended}
+}
+
 // Identify finds the actor of a token. It returns a fault of kind
 // Unauthenticated for a token that is unknown, expired or revoked, and those of
-// Choice.Of where the token is one for several tenants.
+// Choice.Of where the token is one for several tenants or its tenant is suspended.
 func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Actor, error) {
 	sum := sha256.Sum256([]byte(token))
 	var found []placeRow
 	err := db.System(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, NULL AS scopes
+			SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, NULL AS scopes, n.state <> 'active' AS suspended
 			FROM token t
 			JOIN tenant n ON n.tenant_id = t.tenant_id
 			WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL
@@ -78,7 +86,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 				WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
 				  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
 			UNION ALL
-			SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes
+			SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes, n.state <> 'active'
 			FROM access_token t
 			JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
 			JOIN tenant n ON n.tenant_id = t.tenant_id
@@ -97,7 +105,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 	}
 	places := make([]Place, len(found))
 	for i, row := range found {
-		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Token: tokenURN(sum[:])}, TenantName: row.TenantName}
+		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Token: tokenURN(sum[:])}, TenantName: row.TenantName, Suspended: row.Suspended}
 		if row.Scopes != nil {
 			if places[i].Grant, err = ParseGrant(*row.Scopes); err != nil {
 				return Actor{}, err
@@ -115,4 +123,5 @@ type placeRow struct {
 	Role       Role
 	Display    string
 	Scopes     *string
+	Suspended  bool
 }

@@ -21,6 +21,7 @@ type Place struct {
 
 	TenantName    string // the short one
 	TenantDisplay string
+	Suspended     bool // the tenant is not at work
 }
 
 // Choice is which of their places a request means; what is "" it leaves open.
@@ -35,13 +36,17 @@ func ChoiceOf(r *http.Request) Choice {
 }
 
 // Of is the place that is meant. It refuses (Forbidden) one that is not among
-// them, and (Required) to guess where several are left.
+// them, (Required) to guess where several are left, and (Suspended) one that is
+// not at work.
 func (c Choice) Of(places []Place) (Actor, error) {
 	meant := slices.DeleteFunc(slices.Clone(places), func(p Place) bool {
 		return c.Tenant != "" && c.Tenant != p.TenantName || c.Role != "" && c.Role != p.Role
 	})
 	switch len(meant) {
 	case 1:
+		if meant[0].Suspended {
+			return Actor{}, Suspended()
+		}
 		return meant[0].Actor, nil
 	case 0:
 		if len(places) == 0 {

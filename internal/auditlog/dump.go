@@ -21,7 +21,7 @@ const dumpBatch = 1000
 // order. It returns how many events it should have written: that one is missing,
 // the proof finds.
 func Dump(ctx context.Context, db *pg.DB, tenant uuid.UUID, w io.Writer) (int64, error) {
-	return dump(ctx, tenant, w, func(fn func(tx pgx.Tx) error) error { return db.Tenant(ctx, tenant, fn) })
+	return dump(ctx, tenant, w, func(fn func(tx pgx.Tx) error) error { return db.Finish(ctx, tenant, fn) })
 }
 
 // DumpTx is Dump in a transaction that is there already.
@@ -83,7 +83,7 @@ func linesTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, from, to int64) (
 // them is written.
 func Checkpoints(ctx context.Context, db *pg.DB, tenant uuid.UUID) (string, error) {
 	var notes []string
-	err := db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	err := db.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT note || E'\n'
 			FROM audit_checkpoint

@@ -61,7 +61,7 @@ func (s *Sealer) Tick(ctx context.Context) (int, error) {
 func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
 	var c Checkpoint
 	signed := false
-	err := s.DB.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	err := s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		signed = false
 		mine, err := alone(ctx, tx, tenant)
 		if err != nil || !mine {
@@ -142,7 +142,7 @@ func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
 		return err
 	}
 	var notes []string
-	err = s.DB.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	err = s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT note
 			FROM audit_checkpoint

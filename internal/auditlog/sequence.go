@@ -33,7 +33,7 @@ func Sequence(ctx context.Context, db *pg.DB) (worked int, err error) {
 	}
 	for _, tenant := range tenants {
 		n := 0
-		err := db.Tenant(ctx, tenant, func(tx pgx.Tx) (err error) {
+		err := db.Finish(ctx, tenant, func(tx pgx.Tx) (err error) {
 			n, err = sequenceTx(ctx, tx, tenant)
 			return err
 		})
@@ -79,11 +79,23 @@ func sequenceTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (int, error) {
 	return len(places), appendTx(ctx, tx, tenant, size, places)
 }
 
-// alone takes the log of the tenant for this transaction, unless another has it.
-// That no two have the same place holds without it: it is the primary key.
+// alone takes the log of the tenant for this transaction, unless another has it,
+// or it goes on elsewhere. That no two have the same place holds without it: it is
+// the primary key.
 func alone(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (mine bool, err error) {
 	err = tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('overread.audit ' || $1::uuid, 0))`, tenant).Scan(&mine)
+	if err != nil || !mine {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM tenant WHERE tenant_id = $1 AND state = 'moved')`, tenant).Scan(&mine)
 	return mine, err
+}
+
+// Leave waits for whoever writes the tenant's log, and keeps everybody out of it
+// until the transaction ends.
+func Leave(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('overread.audit ' || $1::uuid, 0))`, tenant)
+	return err
 }
 
 // sizeTx is how many events the log has.

@@ -13,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/lestrrat-go/jwx/v3/jws"
+
+	"github.com/overread/overread/internal/pg"
 )
 
 const (
@@ -139,6 +141,9 @@ func (s *Server) proved(ctx context.Context, c *client, a *assertion) error {
 	}
 	if _, err := jws.Verify([]byte(a.text), jws.WithKey(key.algorithm, key.public), jws.WithAlgorithmMatch(true)); err != nil {
 		return invalidClient("a signature of another key")
+	}
+	if c.Suspended { // said to those only who have proved who they are
+		return pg.ErrSuspended
 	}
 	return s.spend(ctx, c, sha256.Sum256([]byte(a.claims.ID)), a.claims.Expires.time())
 }

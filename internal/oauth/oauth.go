@@ -137,6 +137,10 @@ func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) htt
 			s.log.Info("token request refused", "code", refused.code, "reason", refused.reason, "request_id", w.Header().Get("X-Request-Id"))
 			s.recordRefusal(r, refused)
 			status, answer = http.StatusBadRequest, map[string]string{"error": refused.code, "error_description": refusals[refused.code]}
+		case errors.Is(err, pg.ErrSuspended):
+			s.log.Info("token request refused", "code", "temporarily_unavailable", "reason", "suspended", "request_id", w.Header().Get("X-Request-Id"))
+			w.Header().Set("Retry-After", "300")
+			status, answer = http.StatusServiceUnavailable, map[string]string{"error": "temporarily_unavailable", "error_description": "your organisation is suspended here; ask the operator of this server"}
 		case err != nil:
 			s.log.Error("internal error", "error", pg.Describe(err), "request_id", w.Header().Get("X-Request-Id"))
 			w.Header().Set("Retry-After", "5")

@@ -24,6 +24,7 @@ type client struct {
 	JWKSURL   *string
 	Found     string // what the address gave last, "" for nothing yet
 	FreshTill *time.Time
+	Suspended bool // with its tenant
 }
 
 // actor is the client as the audit names it.
@@ -36,10 +37,11 @@ func (s *Server) client(ctx context.Context, id uuid.UUID) (*client, error) {
 	c := &client{}
 	err := s.db.System(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT tenant_id, client_id, name, role, scopes, jwks::text, jwks_url, coalesce(jwks_found, ''), jwks_fresh_till
-			FROM client
-			WHERE client_id = $1 AND revoked_at IS NULL`, id).
-			Scan(&c.TenantID, &c.ClientID, &c.Name, &c.Role, &c.Scopes, &c.JWKS, &c.JWKSURL, &c.Found, &c.FreshTill)
+			SELECT c.tenant_id, c.client_id, c.name, c.role, c.scopes, c.jwks::text, c.jwks_url, coalesce(c.jwks_found, ''), c.jwks_fresh_till, s.state <> 'active'
+			FROM client c
+			JOIN tenant s ON s.tenant_id = c.tenant_id
+			WHERE c.client_id = $1 AND c.revoked_at IS NULL`, id).
+			Scan(&c.TenantID, &c.ClientID, &c.Name, &c.Role, &c.Scopes, &c.JWKS, &c.JWKSURL, &c.Found, &c.FreshTill, &c.Suspended)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, invalidClient("no such client")

@@ -5,7 +5,8 @@
 // from the login role: into overread_app with one tenant (Tenant), or into
 // overread_system, which sees all tenants but no patient data (System). Both
 // are set with SET LOCAL semantics, so a transaction-mode pooler may stand in
-// between.
+// between. A tenant that is not at work is let into none of them, save for what
+// has to be written down nevertheless (Finish).
 package pg
 
 import (
@@ -78,26 +79,73 @@ func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 // Tenant runs fn in a transaction that sees one tenant only. fn may be run
 // again after a deadlock or serialization failure, so it must have no effect
 // outside the transaction.
+//
+// It returns ErrSuspended, and does not run fn, while the tenant is not at work.
 func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) error) error {
-	return db.run(ctx, pgx.TxOptions{}, "overread_app", tenant.String(), fn)
+	return db.run(ctx, pgx.TxOptions{}, atWork(tenant), fn)
+}
+
+// Finish is Tenant for what is to be written down although the tenant may be
+// suspended: what came of a delivery that was under way, who read what, and the
+// audit log; and for what an operator does.
+func (db *DB) Finish(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) error) error {
+	return db.run(ctx, pgx.TxOptions{}, anyTenant(tenant), fn)
 }
 
 // Snapshot is Tenant for what only reads: all its statements see the same
 // moment.
 func (db *DB) Snapshot(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) error) error {
-	return db.run(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, "overread_app", tenant.String(), fn)
+	return db.run(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, atWork(tenant), fn)
 }
 
 // System runs fn in a transaction that sees every tenant, in the tables that
 // hold no patient data. fn may be run again, as in Tenant.
 func (db *DB) System(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return db.run(ctx, pgx.TxOptions{}, "overread_system", "", fn)
+	return db.run(ctx, pgx.TxOptions{}, allTenants, fn)
+}
+
+// Whole is System for what goes over all that a tenant has and so may take long:
+// with options of its own, and without the limits of time.
+func (db *DB) Whole(ctx context.Context, options pgx.TxOptions, fn func(tx pgx.Tx) error) error {
+	return db.run(ctx, options, allTenants, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`)
+		if err != nil {
+			return fmt.Errorf("take time: %w", err)
+		}
+		return fn(tx)
+	})
 }
 
 // EnterTenant narrows a System transaction down to one tenant: what follows in
-// it sees that tenant only, with all its tables.
+// it sees that tenant only, with all its tables. Whether the tenant is at work is
+// the caller's to know: claims look (AtWork).
 func EnterTenant(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
-	return step(ctx, tx, "overread_app", tenant.String())
+	return step(ctx, tx, anyTenant(tenant))
+}
+
+// AtWork is the condition of a claim that nothing is done for a tenant that is
+// suspended: its column tenant_id is not one of theirs.
+const AtWork = `tenant_id NOT IN (SELECT s.tenant_id FROM tenant s WHERE s.state <> 'active')`
+
+// ErrSuspended says that the tenant is not at work: nothing was done.
+var ErrSuspended = errors.New("the tenant is suspended")
+
+// footing is what a transaction steps down to.
+type footing struct {
+	role   string
+	tenant string
+	atWork bool // refuse a tenant that is suspended
+}
+
+var allTenants = footing{role: "overread_system"}
+
+func anyTenant(tenant uuid.UUID) footing {
+	return footing{role: "overread_app", tenant: tenant.String()}
+}
+
+func atWork(tenant uuid.UUID) footing {
+	return footing{role: "overread_app", tenant: tenant.String(), atWork: true}
 }
 
 // AsTenant runs fn within a transaction of whichever role as one tenant, and then
@@ -138,15 +186,28 @@ const (
 // estimated too high would wait a second for its compiler. Of what PostgreSQL
 // logs, parameters of statements that fail are all that a login may refuse; the
 // rest is the operator's (docs/security.md).
-func step(ctx context.Context, tx pgx.Tx, role, tenant string) error {
-	_, err := tx.Exec(ctx, `
+//
+// Whether the tenant is at work is asked in the same trip to PostgreSQL, after
+// the transaction has begun: so what begins after a tenant was suspended sees it,
+// whoever let it in before.
+func step(ctx context.Context, tx pgx.Tx, f footing) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`
 		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
 		       set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
 		       set_config('idle_in_transaction_session_timeout', $5, true), set_config('jit', 'off', true),
 		       set_config('log_parameter_max_length_on_error', '0', true)`,
-		role, tenant, lockPatience, statementPatience, idlePatience)
-	if err != nil {
-		return fmt.Errorf("take role %s: %w", role, err)
+		f.role, f.tenant, lockPatience, statementPatience, idlePatience)
+	suspended := false
+	if f.atWork {
+		batch.Queue(`SELECT EXISTS (SELECT FROM tenant WHERE tenant_id = overread_tenant() AND state <> 'active')`).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&suspended) })
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("take role %s: %w", f.role, err)
+	}
+	if suspended {
+		return ErrSuspended
 	}
 	return nil
 }
@@ -159,10 +220,10 @@ const maxAttempts = 5
 // same thing maxAttempts times.
 var ErrAgain = errors.New("another transaction was in the way each time")
 
-func (db *DB) run(ctx context.Context, options pgx.TxOptions, role, tenant string, fn func(tx pgx.Tx) error) error {
+func (db *DB) run(ctx context.Context, options pgx.TxOptions, f footing, fn func(tx pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
-			if err := step(ctx, tx, role, tenant); err != nil {
+			if err := step(ctx, tx, f); err != nil {
 				return err
 			}
 			return fn(tx)

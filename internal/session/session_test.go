@@ -14,6 +14,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/internal/pgtest"
 	"github.com/overread/overread/internal/session"
 )
@@ -270,5 +271,26 @@ func TestTheCookieIsForThisHostAlone(t *testing.T) {
 		if got := w.Header().Get("Set-Cookie"); got != want {
 			t.Errorf("%s: %s", base, got)
 		}
+	}
+}
+
+func TestASessionIsRefusedWhereTheTenantIsSuspendedAndNowhereElse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	cookie := h.open(t)
+	h.behind(t, `UPDATE tenant SET state = 'suspended' WHERE name = 'mercy'`)
+	ask := func(tenant string) error {
+		r := httptest.NewRequest(http.MethodGet, "/fhir/Task", nil)
+		r.AddCookie(&http.Cookie{Name: h.store.CookieName(), Value: cookie})
+		r.Header.Set(access.TenantHeader, tenant)
+		r.Header.Set(access.RoleHeader, "reader")
+		_, err := h.store.Identify(r)
+		return err
+	}
+	if err := ask("mercy"); !errors.Is(err, pg.ErrSuspended) {
+		t.Errorf("at the suspended tenant: %v", err)
+	}
+	if err := ask("lakeside"); err != nil {
+		t.Errorf("at another: %v", err)
 	}
 }

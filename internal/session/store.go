@@ -126,7 +126,7 @@ func (s *Store) Find(ctx context.Context, cookie string) (*Session, error) {
 // tenant, and for adjudicating and supervising have that privilege.
 func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT a.tenant_id, n.name AS tenant_name, n.display AS tenant_display, a.actor_id, a.role, coalesce(a.patient, '') AS patient, a.scopes,
+		SELECT a.tenant_id, n.name AS tenant_name, n.display AS tenant_display, n.state <> 'active' AS suspended, a.actor_id, a.role, coalesce(a.patient, '') AS patient, a.scopes,
 		       ARRAY(SELECT DISTINCT 'Patient/' || g.patient_id
 		             FROM break_glass g
 		             WHERE g.tenant_id = a.tenant_id AND g.person_id = @person AND g.till > now()
@@ -149,6 +149,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 	type row struct {
 		TenantID                  uuid.UUID
 		TenantName, TenantDisplay string
+		Suspended                 bool
 		ActorID                   uuid.UUID
 		Role                      access.Role
 		Patient                   string
@@ -167,7 +168,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 				return nil, err
 			}
 		}
-		all[i] = access.Place{Actor: a, TenantName: r.TenantName, TenantDisplay: r.TenantDisplay}
+		all[i] = access.Place{Actor: a, TenantName: r.TenantName, TenantDisplay: r.TenantDisplay, Suspended: r.Suspended}
 	}
 	return all, nil
 }
