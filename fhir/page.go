@@ -31,13 +31,16 @@ type page struct {
 // pages of issue 7, for readers and coordinators, are no part of the API.
 func (s *Server) pages() []page {
 	return []page{
-		{"/", s.toDocs},
+		{"/", s.toHome},
 		{"/fhir/docs", s.docs},
 		{"/fhir/docs/:type", s.docs},
 		{"/fhir/openapi.json", s.openAPI},
 		{"/fhir/.well-known/smart-configuration", s.smartConfiguration},
 	}
 }
+
+// toHome leads to the pages for people, where there are some.
+func (s *Server) toHome(c echo.Context) error { return c.Redirect(http.StatusSeeOther, s.homeURL) }
 
 // toDocs leads to the index of the API.
 func (s *Server) toDocs(c echo.Context) error {

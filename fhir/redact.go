@@ -30,6 +30,9 @@ func redacted(actor access.Actor, r Stored) (Stored, error) {
 	if !ok || !hidesOriginals(actor) || r.Body == nil {
 		return r, nil
 	}
+	if slices.Contains(actor.Opened, patientIn(r)) { // in an emergency nothing is
+		return r, nil
+	}
 	n, err := Parse(r.Body, Limits{})
 	if err != nil {
 		return Stored{}, err

@@ -43,7 +43,7 @@ func (b *sqlBuilder) query(q *query, actor access.Actor) {
 func (b *sqlBuilder) visible(actor access.Actor) {
 	if hidesOriginals(actor) {
 		b.where = append(b.where, notHidden)
-		b.args["viewer"], b.args["decides"] = actor.ID, actor.Role != access.Reader
+		viewArgs(actor, b.args)
 	}
 }
 

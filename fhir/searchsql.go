@@ -43,13 +43,15 @@ func hidesOriginals(actor access.Actor) bool {
 // revealed yet, with all that belongs to them. A case that ended unread hides
 // nothing. Who has seen the original in another case goes on seeing it: its
 // reader, and (decides) whoever adjudicates and supervises; matching keeps them
-// off the new case. What another case came to run on is there for its reader.
+// off the new case. What another case came to run on is there for its reader. Nor
+// is anything hidden of a patient whose record the actor has opened in an emergency.
 const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
 			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
 			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL
 			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+			  AND (c.patient_id = ANY (@opened)) IS NOT TRUE
 			  AND NOT EXISTS (
 				SELECT FROM case_file own
 				WHERE own.tenant_id = o.tenant_id AND own.case_id <> o.case_id
@@ -59,6 +61,16 @@ const notHidden = `NOT EXISTS (
 				JOIN case_file seen ON seen.tenant_id = other.tenant_id AND seen.case_id = other.case_id
 				WHERE other.tenant_id = o.tenant_id AND other.type = o.type AND other.id = o.id
 				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR @decides)))`
+
+// viewArgs adds to the arguments of a statement those of notHidden.
+func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
+	opened := []string{}
+	for _, patient := range actor.Opened {
+		opened = append(opened, strings.TrimPrefix(patient, "Patient/"))
+	}
+	args["viewer"], args["decides"], args["opened"] = actor.ID, actor.Role != access.Reader, opened
+	return args
+}
 
 // Visible is Get for an actor: what blinding hides from them is as absent as
 // what does not exist. One statement asks and reads, so that both are of one
@@ -71,7 +83,7 @@ func (s *store) Visible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ,
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource r
 		WHERE type = @type AND id = @id AND `+notHidden,
-		pgx.NamedArgs{"type": typ, "id": id, "viewer": actor.ID, "decides": actor.Role != access.Reader}))
+		viewArgs(actor, pgx.NamedArgs{"type": typ, "id": id})))
 }
 
 // visibleVersion is Version for an actor, as Visible is Get.
@@ -92,5 +104,5 @@ func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Acto
 		) AS r
 		WHERE `+notHidden+`
 		LIMIT 1`,
-		pgx.NamedArgs{"type": typ, "id": id, "version": version, "viewer": actor.ID, "decides": actor.Role != access.Reader}))
+		viewArgs(actor, pgx.NamedArgs{"type": typ, "id": id, "version": version})))
 }

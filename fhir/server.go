@@ -32,6 +32,7 @@ type Config struct {
 	// refuses a session's request that another site may have forged; default: by
 	// bearer token only.
 	Identify func(*http.Request) (access.Actor, error)
+	Home     string // where the address of the server itself leads; default: the pages about the API
 	SMART    *SMART // what an authorization server offers; default: there is none
 }
 
@@ -45,6 +46,7 @@ type Server struct {
 	resources     map[string]*resourceType
 	typeNames     []string // of resources, in the order of the table
 	baseURL       string
+	homeURL       string
 	now           func() time.Time
 	log           *slog.Logger
 	maxBody       int64
@@ -84,12 +86,16 @@ func New(cfg Config) (*Server, error) {
 		origins:       cfg.Origins,
 		smart:         cfg.SMART,
 		whoCalls:      cfg.Identify,
+		homeURL:       cfg.Home,
 		resources:     map[string]*resourceType{},
 		turns:         newTurns(),
 		patience:      time.Minute,
 		statement:     new(document),
 		smartText:     new(document),
 		openAPIText:   new(document),
+	}
+	if s.homeURL == "" {
+		s.homeURL = s.baseURL + "/docs"
 	}
 	if s.now == nil {
 		s.now = time.Now

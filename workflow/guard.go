@@ -341,7 +341,10 @@ func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
 			need.Involved = append(need.Involved, id)
 		}
 	}
-	return need, nil
+	if duty == ToRead {
+		need.Opened, err = openedByTx(ctx, tx, c)
+	}
+	return need, err
 }
 
 // comparable: there is an original report to compare with.

@@ -28,6 +28,7 @@ type Need struct {
 	Offered            bool        // chosen by the server: shifts, absences and capacity count
 	Declined           []uuid.UUID // by whom the case was declined, or left to expire
 	Involved           []uuid.UUID // who has read the study before, or has another part in the case
+	Opened             []uuid.UUID // who had the patient's record open in an emergency meanwhile
 }
 
 // need is what the case asks for a duty.
@@ -62,6 +63,7 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
 	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
 	no(slices.Contains(need.Involved, r.ID), "has had a part in a second opinion on this study")
+	no(slices.Contains(need.Opened, r.ID), "has opened the patient's record in an emergency, and so may have seen the first reading")
 	no(slices.Contains(need.Declined, r.ID), "declined before")
 	if need.Offered {
 		no(r.Capacity > 0 && r.OpenCases >= r.Capacity, "has %d open cases, at most %d", r.OpenCases, r.Capacity)

@@ -18,11 +18,12 @@ var arrows = []struct {
 	forbidden []string
 }{
 	{"/internal/standin", []string{module, "github.com/google/fhir"}},
-	{"/internal", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", "github.com/google/fhir"}},
+	{"/internal", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", module + "/web", "github.com/google/fhir"}},
 	{"/migrations", []string{module}},
-	{"/workflow", []string{module + "/cmd", module + "/fhir", module + "/integrations", "net/http", "github.com/google/fhir"}},
-	{"/integrations", []string{module + "/cmd", module + "/fhir", "github.com/google/fhir"}},
-	{"/fhir", []string{module + "/cmd", module + "/integrations"}},
+	{"/workflow", []string{module + "/cmd", module + "/fhir", module + "/web", module + "/integrations", "net/http", "github.com/google/fhir"}},
+	{"/integrations", []string{module + "/cmd", module + "/fhir", module + "/web", module + "/internal/devidp", "github.com/google/fhir"}},
+	{"/fhir", []string{module + "/cmd", module + "/integrations", module + "/web", module + "/internal/devidp"}},
+	{"/web", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/internal/devidp", "github.com/google/fhir"}},
 	{"/cmd", []string{"github.com/google/fhir"}},
 }
 

@@ -22,7 +22,6 @@ import (
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
-	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/workflow"
 )
 
@@ -38,7 +37,7 @@ type serveCmd struct {
 	SMART           string        `name:"smart-configuration" env:"OVERREAD_SMART_CONFIGURATION" type:"path" placeholder:"FILE" help:"The smart-configuration (SMART App Launch 2.2) of the authorization server that stands before this one, to be published. Without it clients are told of this server's own token endpoint."`
 	Gate            gateFlags     `embed:""`
 	Outbound        outboundFlags `embed:""`
-	Session         sessionFlags  `embed:""`
+	People          peopleFlags   `embed:""`
 	AuditKey        string        `name:"audit-key" env:"OVERREAD_AUDIT_KEY" type:"path" placeholder:"FILE" help:"The key that signs a checkpoint of the audit log each minute (overread audit key FILE). Without it the log is kept and not signed."`
 	AuditDir        string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"A directory that keeps the checkpoints outside the database, a file for each tenant, only ever added to."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
@@ -81,7 +80,7 @@ type overread struct {
 	courier *workflow.Courier  // carries signed reports to the EHRs
 	surface *fhir.Server       // what EHRs and readers speak to
 	tokens  *oauth.Server      // gives systems their tokens
-	people  *session.Store     // keeps people logged in
+	people  *frontDoor         // who comes in by a browser
 	jobs    []job
 }
 
@@ -106,7 +105,10 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Record: o.record, Now: time.Now, Log: log})
-	o.people = session.NewStore(session.Config{DB: db, BaseURL: o.baseURL, Idle: c.Session.Idle, Life: c.Session.Life})
+	root := c.People.root(o.baseURL)
+	if o.people, err = newPeople(db, root, c.People, guard, func() *fhir.Server { return o.surface }, log); err != nil {
+		return nil, err
+	}
 	smart, err := c.smart(o.tokens.Configuration())
 	if err != nil {
 		return nil, err
@@ -123,7 +125,8 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		SecondOpinion: codes(c.SecondOpinion),
 		Origins:       c.CORSOrigin,
 		SMART:         smart,
-		Identify:      o.people.Identify,
+		Identify:      o.people.sessions.Identify,
+		Home:          o.people.home(root),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("FHIR surface: %w", err)
@@ -135,7 +138,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
-	o.jobs = jobTable(db, o.engine, o.courier, o.surface, o.tokens, sealer)
+	o.jobs = append(jobTable(db, o.engine, o.courier, o.surface, o.tokens, sealer), o.people.jobs()...)
 	return o, nil
 }
 
@@ -157,6 +160,9 @@ func (o *overread) handler(kick func()) http.Handler {
 	e.Use(limiter.Middleware) // within what renders its errors
 	for path, handle := range o.tokens.Handlers() {
 		e.POST("/fhir"+path, echo.WrapHandler(handle))
+	}
+	if o.people.pages != nil {
+		o.people.pages.Register(e)
 	}
 	return e
 }
@@ -231,7 +237,7 @@ func (c *serveCmd) Validate() error {
 	if c.MaxBody < 1<<10 {
 		return badSetting("max-body", "%d bytes are too few for an order; give at least 1024", c.MaxBody)
 	}
-	if err := c.Gate.validate(); err != nil {
+	if err := errors.Join(c.Gate.validate(), c.People.validate()); err != nil {
 		return err
 	}
 	for _, code := range c.SecondOpinion {

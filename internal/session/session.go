@@ -12,7 +12,9 @@
 package session
 
 import (
+	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -21,6 +23,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
@@ -50,6 +53,7 @@ type Config struct {
 	BaseURL string        // as clients see it: over https the cookie is a __Host- one
 	Idle    time.Duration // without a request for so long it ends; default: 15 minutes
 	Life    time.Duration // it ends after so long in any case; default: 12 hours
+	Record  access.Recorder
 }
 
 // Store opens, finds and ends sessions.
@@ -57,16 +61,20 @@ type Store struct {
 	db         *pg.DB
 	secure     bool
 	idle, life time.Duration
+	record     access.Recorder
 }
 
 // NewStore makes a Store.
 func NewStore(cfg Config) *Store {
-	s := &Store{db: cfg.DB, secure: isHTTPS(cfg.BaseURL), idle: cfg.Idle, life: cfg.Life}
+	s := &Store{db: cfg.DB, secure: isHTTPS(cfg.BaseURL), idle: cfg.Idle, life: cfg.Life, record: cfg.Record}
 	if s.idle <= 0 {
 		s.idle = 15 * time.Minute
 	}
 	if s.life <= 0 {
 		s.life = 12 * time.Hour
+	}
+	if s.record == nil {
+		s.record = func(context.Context, pgx.Tx, access.Event) error { return nil }
 	}
 	return s
 }
@@ -110,16 +118,31 @@ func (s *Session) Tenants() (tenants []access.Place) {
 	return tenants
 }
 
-// CSRF is the token that the session's forms (field csrf) and API calls (header
+// CSRF is a token that the session's forms (field csrf) and API calls (header
 // Overread-CSRF) send back. It follows from the cookie, which no other site can
-// read, and does not tell it.
+// read, and does not tell it. It looks different on every page, so that nobody
+// finds it out by how well a page that holds it is compressed (BREACH).
 func (s *Session) CSRF() string {
+	var mask [sha256.Size]byte
+	_, _ = rand.Read(mask[:]) // never fails since Go 1.24
+	proof := s.proof()
+	subtle.XORBytes(proof, proof, mask[:])
+	return base64.RawURLEncoding.EncodeToString(append(mask[:], proof...))
+}
+
+func (s *Session) proof() []byte {
 	mac := hmac.New(sha256.New, []byte(s.cookie))
 	mac.Write([]byte("overread csrf"))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return mac.Sum(nil)
 }
 
 // Proves tells whether a token is the session's.
 func (s *Session) Proves(token string) bool {
-	return subtle.ConstantTimeCompare([]byte(token), []byte(s.CSRF())) == 1
+	sent, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(sent) != 2*sha256.Size || s.cookie == "" {
+		return false
+	}
+	mask, proof := sent[:sha256.Size], sent[sha256.Size:]
+	subtle.XORBytes(proof, proof, mask)
+	return subtle.ConstantTimeCompare(proof, s.proof()) == 1
 }

@@ -62,7 +62,7 @@ func (h *house) openAs(t *testing.T, actors []access.Actor) (cookie string) {
 		if err != nil {
 			return err
 		}
-		cookie, err = h.store.Open(t.Context(), tx, person, session.FromOIDC, "Firefox", actors)
+		_, cookie, err = h.store.Open(t.Context(), tx, person, session.FromOIDC, "Firefox", actors)
 		return err
 	})
 	if err != nil {

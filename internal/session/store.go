@@ -46,11 +46,11 @@ func (s *Store) Known(ctx context.Context, tx pgx.Tx, p Person) (id uuid.UUID, r
 }
 
 // Open opens a session for a person with these actors, in a transaction of
-// System, and returns its cookie. The actors of a launch may be bounded by scopes.
-func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom, browser string, actors []access.Actor) (cookie string, err error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return "", err
+// System, and returns its id and its cookie. The actors of a launch may be bounded
+// by scopes and to a patient.
+func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom, browser string, actors []access.Actor) (id uuid.UUID, cookie string, err error) {
+	if id, err = uuid.NewV7(); err != nil {
+		return id, "", err
 	}
 	cookie = access.NewToken()
 	sum := sha256.Sum256([]byte(cookie))
@@ -59,7 +59,7 @@ func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom,
 		VALUES (@id, @sum, @person, @from, @browser, now() + @life * interval '1 second')`,
 		pgx.NamedArgs{"id": id, "sum": sum[:], "person": person, "from": cameFrom, "browser": browser, "life": s.life.Seconds()})
 	if err != nil {
-		return "", fmt.Errorf("open a session: %w", err)
+		return id, "", fmt.Errorf("open a session: %w", err)
 	}
 	for _, a := range actors {
 		var scopes *string
@@ -70,12 +70,12 @@ func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom,
 		_, err := tx.Exec(ctx, `
 			INSERT INTO session_actor (tenant_id, session_id, actor_id, role, patient, scopes)
 			VALUES (@tenant, @session, @actor, @role, nullif(@patient, ''), @scopes)`,
-			pgx.NamedArgs{"tenant": a.Tenant, "session": id, "actor": a.ID, "role": a.Role, "patient": "", "scopes": scopes})
+			pgx.NamedArgs{"tenant": a.Tenant, "session": id, "actor": a.ID, "role": a.Role, "patient": a.Patient, "scopes": scopes})
 		if err != nil {
-			return "", fmt.Errorf("open a session at a tenant: %w", err)
+			return id, "", fmt.Errorf("open a session at a tenant: %w", err)
 		}
 	}
-	return cookie, nil
+	return id, cookie, nil
 }
 
 // seenEvery is how exactly it is known when a session was last used: not every
@@ -162,7 +162,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 	}
 	all := make([]access.Place, len(found))
 	for i, r := range found {
-		a := access.Actor{Tenant: r.TenantID, ID: r.ActorID, Role: r.Role, Display: s.Display, Opened: r.Opened, Token: access.SessionURN(s.ID)}
+		a := access.Actor{Tenant: r.TenantID, ID: r.ActorID, Role: r.Role, Display: s.Display, Patient: r.Patient, Opened: r.Opened, Token: access.SessionURN(s.ID)}
 		if r.Scopes != nil {
 			if a.Grant, err = access.ParseGrant(*r.Scopes); err != nil {
 				return nil, err
@@ -226,4 +226,61 @@ func (s *Store) Of(ctx context.Context, person uuid.UUID) (all []Session, err er
 		return err
 	})
 	return all, err
+}
+
+// Sweep ends sessions that nobody has used for a while or whose time is over, up to
+// a bound, records it, and removes those that ended long ago. It says how many it
+// ended.
+func (s *Store) Sweep(ctx context.Context) (ended int, err error) {
+	err = s.db.System(ctx, func(tx pgx.Tx) error {
+		type over struct {
+			SessionID uuid.UUID
+			TenantID  uuid.UUID
+			ActorID   uuid.UUID
+			Role      access.Role
+			Display   string
+			Idle      bool
+		}
+		rows, err := tx.Query(ctx, `
+			WITH over AS (
+				UPDATE session
+				SET ended_at = now(), end_reason = CASE WHEN ends_at <= now() THEN 'time' ELSE 'idle' END
+				WHERE session_id IN (
+					SELECT session_id
+					FROM session
+					WHERE ended_at IS NULL AND (ends_at <= now() OR seen_at <= now() - @idle * interval '1 second')
+					LIMIT 200
+					FOR UPDATE SKIP LOCKED)
+				RETURNING session_id, person_id, end_reason)
+			SELECT DISTINCT ON (o.session_id, a.tenant_id) o.session_id, a.tenant_id, a.actor_id, a.role, p.display, o.end_reason = 'idle' AS idle
+			FROM over o
+			JOIN session_actor a ON a.session_id = o.session_id
+			JOIN person p ON p.person_id = o.person_id
+			ORDER BY o.session_id, a.tenant_id, a.role`,
+			pgx.NamedArgs{"idle": s.idle.Seconds()})
+		if err != nil {
+			return err
+		}
+		gone, err := pgx.CollectRows(rows, pgx.RowToStructByName[over])
+		if err != nil {
+			return err
+		}
+		for _, o := range gone {
+			e := access.Event{Kind: access.IdleLogoff, Tenant: o.TenantID, Token: access.SessionURN(o.SessionID),
+				Actor: access.Actor{Tenant: o.TenantID, ID: o.ActorID, Role: o.Role, Display: o.Display}}
+			if !o.Idle {
+				e.Kind = access.Logout
+			}
+			if err := s.record(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		ended = len(gone)
+		_, err = tx.Exec(ctx, `DELETE FROM session WHERE ended_at < now() - interval '30 days'`)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end idle sessions: %w", err)
+	}
+	return ended, nil
 }

@@ -1,0 +1,93 @@
+package fhir
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// What pages for people (package web) show or do of patients goes through here,
+// so that it is recorded as what comes over the API is.
+
+// Asked is the request of a page, for the audit.
+type Asked struct {
+	RequestID string
+	Client    string // its IP address
+}
+
+// Worklist is what a person has to do at the tenant of one of their places.
+func (s *Server) Worklist(ctx context.Context, actor access.Actor, most int, asked Asked) ([]workflow.WorkItem, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]workflow.WorkItem, error) {
+		items, err := workflow.WorklistTx(ctx, tx, actor, most)
+		if err != nil || len(items) == 0 {
+			return nil, err
+		}
+		var patients []string
+		for _, item := range items {
+			if item.PatientID != nil {
+				patients = append(patients, "Patient/"+*item.PatientID)
+			}
+		}
+		slices.Sort(patients)
+		e := auditEntry{Interaction: "search-type", Query: "worklist of the role " + string(actor.Role), Patients: slices.Compact(patients),
+			RequestID: asked.RequestID, Client: asked.Client}
+		e.Patients = e.Patients[:min(len(e.Patients), mostPatients)]
+		return items, s.audit(ctx, tx, actor, e)
+	})
+}
+
+// BreakGlass opens a patient's record for a person in an emergency
+// (workflow/breakglass.go): the row, what it unveils and the events are written
+// together. It refuses (NotFound) a patient who is not known at the tenant.
+func (s *Server) BreakGlass(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, asked Asked) (workflow.Emergency, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.Emergency, error) {
+		if _, err := workflow.CheckEmergency(actor, reason); err != nil {
+			return workflow.Emergency{}, err
+		}
+		if idPattern.FindString(patient) != patient || patient == "" {
+			return workflow.Emergency{}, noSuchPatient()
+		}
+		there, err := s.store.Get(ctx, tx, "Patient", patient)
+		if fault.Is(err, fault.NotFound) || err == nil && there.Deleted {
+			return workflow.Emergency{}, noSuchPatient()
+		}
+		if err != nil {
+			return workflow.Emergency{}, err
+		}
+		e, err := workflow.EmergencyTx(ctx, tx, actor, person, patient, reason)
+		if err != nil {
+			return workflow.Emergency{}, err
+		}
+		return e, s.tellEmergency(ctx, tx, actor, e, asked)
+	})
+}
+
+func noSuchPatient() error {
+	return fault.New(fault.NotFound, "this tenant knows no patient of this id; it is the id of the Patient resource here")
+}
+
+// tellEmergency records it, and each case that its reader thereby sees through
+// before they have locked their opinion.
+func (s *Server) tellEmergency(ctx context.Context, tx pgx.Tx, actor access.Actor, e workflow.Emergency, asked Asked) error {
+	event := access.Event{Kind: access.BreakGlass, Tenant: actor.Tenant, Actor: actor, Patient: "Patient/" + e.PatientID,
+		Reason: e.Reason, Client: asked.Client, RequestID: asked.RequestID}
+	if err := s.RecordEvent(ctx, tx, event); err != nil {
+		return err
+	}
+	for _, c := range e.Unveiled {
+		if !c.Own || !c.BeforeLock {
+			continue
+		}
+		event.Kind, event.Case = access.Unblinding, "Task/"+c.TaskID
+		if err := s.RecordEvent(ctx, tx, event); err != nil {
+			return err
+		}
+	}
+	return nil
+}

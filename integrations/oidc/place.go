@@ -1,0 +1,58 @@
+package oidc
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// personal are the roles that are a reader's at a tenant, by credentials and not
+// by a claim alone.
+var personal = map[access.Role]bool{access.Reader: true, access.Adjudicator: true, access.Supervisor: true}
+
+// places are what a person may be: what the operator has mapped the values of
+// their claim to. A claim that maps to nothing gives nothing, and so does a
+// personal role where the person is no reader that the tenant has credentialed.
+func places(ctx context.Context, tx pgx.Tx, p Provider, who *claims, person uuid.UUID, reader *uuid.UUID) ([]access.Actor, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT m.tenant_id, m.role, coalesce(r.display, '') AS display,
+		       coalesce(CASE m.role
+			WHEN 'reader' THEN r.active
+			WHEN 'adjudicator' THEN r.active AND (r.credential->>'mayAdjudicate')::boolean
+			WHEN 'supervisor' THEN r.active AND (r.credential->>'maySupervise')::boolean
+		       END, false) AS credentialed
+		FROM provider_role m
+		LEFT JOIN reader r ON r.tenant_id = m.tenant_id AND r.reader_id = @reader
+		WHERE m.provider = @provider AND m.claim_value = ANY (@values)
+		ORDER BY m.tenant_id, m.role`,
+		pgx.NamedArgs{"provider": p.Name, "values": who.roles, "reader": reader})
+	if err != nil {
+		return nil, fmt.Errorf("what a person may be: %w", err)
+	}
+	type row struct {
+		TenantID     uuid.UUID
+		Role         access.Role
+		Display      string
+		Credentialed bool
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, fmt.Errorf("what a person may be: %w", err)
+	}
+	var actors []access.Actor
+	for _, r := range found {
+		a := access.Actor{Tenant: r.TenantID, ID: person, Role: r.Role, Display: who.display}
+		if personal[r.Role] {
+			if !r.Credentialed {
+				continue
+			}
+			a.ID, a.Display = *reader, r.Display
+		}
+		actors = append(actors, a)
+	}
+	return actors, nil
+}

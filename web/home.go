@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/session"
+	"github.com/overread/overread/workflow"
+)
+
+// Of each place so much is shown.
+const (
+	mostWork        = 25
+	mostEmergencies = 10
+)
+
+// work is what there is to do at a place.
+type work struct {
+	Place access.Place
+	Items []workflow.WorkItem
+}
+
+// told are the records that were opened at a tenant.
+type told struct {
+	Place       access.Place
+	Emergencies []workflow.Emergency
+}
+
+// home shows who somebody is, and what there is to do at all their places, each
+// of which is asked by itself.
+func (s *Server) home(c echo.Context, found *session.Session) error {
+	ctx := c.Request().Context()
+	data := struct {
+		Work    []work
+		Told    []told
+		Tenants []access.Place
+		Places  []access.Place
+		Open    []access.Place // where a record is open in an emergency now
+		Now     time.Time
+		HasWork bool
+	}{Tenants: found.Tenants(), Places: found.Places, Now: s.Now()}
+	for _, p := range found.Places {
+		items, err := s.Desk.Worklist(ctx, p.Actor, mostWork, s.caller(c))
+		if err != nil {
+			return err
+		}
+		if len(items) > 0 {
+			data.Work = append(data.Work, work{p, items})
+		}
+		if p.Role == access.Coordinator || p.Role == access.Director && !s.coordinates(found, p.TenantName) {
+			list, err := s.emergencies(ctx, p.Tenant)
+			if err != nil {
+				return err
+			}
+			if len(list) > 0 {
+				data.Told = append(data.Told, told{p, list})
+			}
+		}
+	}
+	for _, p := range data.Tenants {
+		if len(p.Opened) > 0 {
+			data.Open = append(data.Open, p)
+		}
+	}
+	return s.reply(c, http.StatusOK, "home", View{Title: "Your work", Session: found, Data: data})
+}
+
+func (*Server) coordinates(found *session.Session, tenant string) bool {
+	_, is := found.At(tenant, access.Coordinator)
+	return is
+}
+
+func (s *Server) emergencies(ctx context.Context, tenant uuid.UUID) (list []workflow.Emergency, err error) {
+	err = s.DB.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+		list, err = workflow.EmergenciesTx(ctx, tx, mostEmergencies)
+		return err
+	})
+	return list, err
+}
+
+// whoAmI tells a program in the browser who is signed in, and the token that its
+// changes have to bring.
+func (*Server) whoAmI(c echo.Context, found *session.Session) error {
+	type place struct {
+		Tenant  string      `json:"tenant"`
+		Display string      `json:"display"`
+		Role    access.Role `json:"role"`
+	}
+	places := []place{}
+	for _, p := range found.Places {
+		places = append(places, place{p.TenantName, p.TenantDisplay, p.Role})
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, map[string]any{"display": found.Display, "places": places, "csrf": found.CSRF(), "endsAt": found.EndsAt})
+}
+
+func (s *Server) sessions(c echo.Context, found *session.Session) error {
+	all, err := s.Sessions.Of(c.Request().Context(), found.PersonID)
+	if err != nil {
+		return err
+	}
+	return s.reply(c, http.StatusOK, "sessions", View{Title: "Your sessions", Session: found, Data: all})
+}
+
+// endSession ends another session of the same person.
+func (s *Server) endSession(c echo.Context, found *session.Session) error {
+	id, err := uuid.Parse(c.FormValue("session"))
+	if err != nil {
+		return fault.New(fault.NotFound, "There is no such session of yours.")
+	}
+	ctx := c.Request().Context()
+	ended, err := s.Sessions.End(ctx, found.PersonID, id, session.Elsewhere)
+	if err != nil {
+		return err
+	}
+	if ended {
+		gone := *found
+		gone.ID = id
+		if err := s.tell(ctx, c, &gone, access.Logout); err != nil {
+			return err
+		}
+	}
+	return c.Redirect(http.StatusSeeOther, s.prefix+"/sessions")
+}
+
+// clinicalPlaces are where the person may open a record in an emergency, one for
+// each tenant.
+func clinicalPlaces(found *session.Session) (places []access.Place, any bool) {
+	for _, p := range found.Places {
+		if workflow.MayOpen(p.Actor) && !slices.ContainsFunc(places, func(o access.Place) bool { return o.Tenant == p.Tenant }) {
+			places = append(places, p)
+		}
+	}
+	return places, len(places) > 0
+}

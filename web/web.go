@@ -1,0 +1,181 @@
+// Package web is the pages for people: who comes in by a browser signs in here
+// and sees what there is to do. Everything works without a script; there is none.
+//
+// route.go has the table of pages and what each request passes; the templates are
+// in pages/, what they share in pages/layout.html. A page shows nothing and does
+// nothing by itself: it asks the functions of Config, which are the engine's and
+// the FHIR surface's, so that what people do is bounded, withheld and recorded as
+// what systems do. No address of a page names a patient.
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/internal/session"
+	"github.com/overread/overread/workflow"
+)
+
+// Config is what a Server needs. Record, Now and Log may be left out.
+type Config struct {
+	DB       *pg.DB
+	Sessions *session.Store
+	Root     string // where the pages are, as clients see it, without a slash at its end
+	Login    Login
+	Desk     Desk
+	Record   access.Recorder
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Login is how people sign in (integrations/oidc).
+type Login struct {
+	// Providers are those that can be chosen.
+	Providers func(ctx context.Context) ([]Provider, error)
+	// Begin returns where the browser has to go. browser is a secret of its own.
+	Begin func(ctx context.Context, provider, browser, returnTo string) (address string, err error)
+	// Finish judges what the browser comes back with, and opens a session.
+	Finish func(ctx context.Context, provider, browser string, query url.Values, from Caller) (cookie, returnTo string, err error)
+	// LogoutAt is where the browser ends its session with the issuer too; "" for nowhere.
+	LogoutAt func(ctx context.Context, issuer string) string
+}
+
+// Provider is an identity provider to choose.
+type Provider struct{ Name, Display string }
+
+// Caller is where a request came from, for the audit.
+type Caller struct{ RequestID, Address, UserAgent string }
+
+// Desk is what a signed-in person sees and does of cases (fhir/desk.go).
+type Desk struct {
+	Worklist   func(ctx context.Context, actor access.Actor, most int, from Caller) ([]workflow.WorkItem, error)
+	BreakGlass func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from Caller) (workflow.Emergency, error)
+}
+
+// Server is the pages.
+type Server struct {
+	Config
+
+	prefix string // of their paths: "" or "/overread"
+	style  string // path of the style sheet
+}
+
+// New makes a Server.
+func New(cfg Config) (*Server, error) {
+	root, err := url.Parse(cfg.Root)
+	if err != nil || root.Host == "" {
+		return nil, fmt.Errorf("web: %q is no address of pages", cfg.Root)
+	}
+	s := &Server{Config: cfg, prefix: strings.TrimRight(root.Path, "/")}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Log == nil {
+		s.Log = slog.Default()
+	}
+	sum := sha256.Sum256(asset("style.css"))
+	s.style = "/assets/" + hex.EncodeToString(sum[:6]) + ".css"
+	return s, nil
+}
+
+//go:embed pages/*.html assets/*
+var files embed.FS
+
+func asset(name string) []byte {
+	text, err := files.ReadFile("assets/" + name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return text
+}
+
+// View is what every page has besides its own Data.
+type View struct {
+	Title   string
+	Prefix  string // of all addresses
+	Style   string
+	Session *session.Session // nil on pages for everybody
+	CSRF    string
+	Idle    int // seconds after which a page of a session leads to the sign-in page
+	Here    string
+	Clinic  bool // the person may open a record in an emergency
+	Data    any
+}
+
+var functions = template.FuncMap{
+	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04 UTC") },
+	"clock":  func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"role":   roleName,
+	"state":  stateName,
+}
+
+// pages are the templates by name, each within the layout.
+var pages = parsePages()
+
+func parsePages() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	names, _ := fs.Glob(files, "pages/*.html") // embedded
+	for _, path := range names {
+		name := strings.TrimSuffix(strings.TrimPrefix(path, "pages/"), ".html")
+		if name == "layout" {
+			continue
+		}
+		page := template.Must(template.New("").Funcs(functions).ParseFS(files, "pages/layout.html", path))
+		all[name] = template.Must(page.AddParseTree("content", page.Lookup(name+".html").Tree))
+	}
+	return all
+}
+
+// render makes a page. A template that fails is a bug, and nothing is sent of it.
+func (s *Server) render(name string, v View) ([]byte, error) {
+	v.Prefix, v.Style = s.prefix, s.prefix+s.style
+	v.Here = name
+	if v.Session != nil {
+		v.CSRF = v.Session.CSRF()
+		v.Idle = int((s.Sessions.IdleAfter() + 5*time.Second).Seconds())
+		_, v.Clinic = clinicalPlaces(v.Session)
+	}
+	var text bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&text, "layout.html", v); err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
+	}
+	return text.Bytes(), nil
+}
+
+// policy is what a browser may do with a page: show it with our style sheet, and
+// send its forms back to us. No script runs.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func pageHeaders(h http.Header) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin") // with none, a browser's own forms have no Origin
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+func roleName(r access.Role) string {
+	if r == access.Director {
+		return "medical director"
+	}
+	return string(r)
+}
+
+func stateName(state workflow.State) string { return state.Info().Display }

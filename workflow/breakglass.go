@@ -1,0 +1,149 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// In an emergency a clinician may open the record of one patient (break-glass):
+// for a while nothing of it is withheld from them by blinding. It is never quiet:
+// the act is a row that nobody can change, with its reason; each case that they
+// thereby see through is noted as unveiled (table case_unveiling), so that no
+// statistic takes it for an independent reading; and the coordinators are told.
+
+// EmergencyLasts is how long a record stays open.
+const EmergencyLasts = 30 * time.Minute
+
+// A reason has at least so many letters, and not more than a short text has.
+const (
+	leastReason = 10
+	mostReason  = 1000
+)
+
+// clinical are the roles that may open a record in an emergency.
+var clinical = []access.Role{access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Director}
+
+// Emergency is a record that was opened.
+type Emergency struct {
+	BreakID   uuid.UUID
+	PersonID  uuid.UUID
+	ActorID   uuid.UUID
+	Role      access.Role
+	Display   string
+	PatientID string
+	Reason    string
+	OpenedAt  time.Time
+	Till      time.Time
+	Unveiled  []Unveiled `db:"-"`
+}
+
+// Unveiled is a case of which somebody has seen what blinding withholds.
+type Unveiled struct {
+	CaseID     uuid.UUID
+	TaskID     string
+	BeforeLock bool // its opinion was still open
+	Own        bool // whoever saw it is the case's reader, or has its offer
+}
+
+// MayOpen tells whether the actor's role opens records in an emergency.
+func MayOpen(actor access.Actor) bool {
+	return slices.Contains(clinical, actor.Role) && !actor.Limited()
+}
+
+// CheckEmergency says whether an actor may open a record for this reason: a
+// fault of kind Forbidden or Value where not. The reason comes back trimmed.
+func CheckEmergency(actor access.Actor, reason string) (string, error) {
+	if !MayOpen(actor) {
+		return "", fault.New(fault.Forbidden, "the role %s opens no record in an emergency", actor.Role)
+	}
+	reason = strings.Join(strings.Fields(reason), " ")
+	if n := utf8.RuneCountInString(reason); n < leastReason || n > mostReason {
+		return "", fault.New(fault.Value, "say in %d to %d letters why the record is needed now", leastReason, mostReason)
+	}
+	return reason, nil
+}
+
+// EmergencyTx opens the record of a patient who is known here, and notes what
+// that unveils: of the blinded cases of the patient that are not revealed yet,
+// all are withheld until now and none afterwards, whoever reads them.
+func EmergencyTx(ctx context.Context, tx pgx.Tx, actor access.Actor, person uuid.UUID, patient, reason string) (Emergency, error) {
+	reason, err := CheckEmergency(actor, reason)
+	if err != nil {
+		return Emergency{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Emergency{}, err
+	}
+	e := Emergency{BreakID: id, PersonID: person, ActorID: actor.ID, Role: actor.Role, Display: actor.Display, PatientID: patient, Reason: reason}
+	err = tx.QueryRow(ctx, `
+		INSERT INTO break_glass (tenant_id, break_id, person_id, actor_id, role, display, patient_id, reason, till)
+		VALUES (@tenant, @id, @person, @actor, @role, @display, @patient, @reason, now() + @lasts * interval '1 second')
+		RETURNING opened_at, till`,
+		pgx.NamedArgs{"tenant": actor.Tenant, "id": id, "person": person, "actor": actor.ID, "role": actor.Role, "display": actor.Display,
+			"patient": patient, "reason": reason, "lasts": EmergencyLasts.Seconds()}).
+		Scan(&e.OpenedAt, &e.Till)
+	if err != nil {
+		return Emergency{}, fmt.Errorf("open a record: %w", err)
+	}
+	rows, err := tx.Query(ctx, `
+		WITH seen AS (
+			INSERT INTO case_unveiling (tenant_id, case_id, actor_id, break_id, before_lock)
+			SELECT tenant_id, case_id, @actor, @id, locked_at IS NULL
+			FROM case_file
+			WHERE patient_id = @patient AND protocol = 'blinded' AND revealed_at IS NULL AND state = ANY (@open)
+			RETURNING tenant_id, case_id, before_lock)
+		SELECT s.case_id, c.task_id, s.before_lock, @actor IN (c.reader_id, c.offered_to) IS TRUE AS own
+		FROM seen s
+		JOIN case_file c ON c.tenant_id = s.tenant_id AND c.case_id = s.case_id
+		ORDER BY s.case_id`,
+		pgx.NamedArgs{"actor": actor.ID, "id": id, "patient": patient, "open": join(beforeAcceptance, beforeReveal, in(OnHold))})
+	if err != nil {
+		return Emergency{}, fmt.Errorf("note what a record unveils: %w", err)
+	}
+	if e.Unveiled, err = pgx.CollectRows(rows, pgx.RowToStructByName[Unveiled]); err != nil {
+		return Emergency{}, fmt.Errorf("note what a record unveils: %w", err)
+	}
+	return e, nil
+}
+
+// EmergenciesTx are the records that were opened at the tenant, the last first.
+func EmergenciesTx(ctx context.Context, tx pgx.Tx, most int) ([]Emergency, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT break_id, person_id, actor_id, role, display, patient_id, reason, opened_at, till
+		FROM break_glass
+		ORDER BY opened_at DESC, break_id
+		LIMIT $1`, most)
+	if err != nil {
+		return nil, fmt.Errorf("records opened in an emergency: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Emergency])
+}
+
+// openedByTx are those who had the record of the case's patient open while the
+// case was here: they may have seen what it withholds, and do not read it
+// independently.
+func openedByTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error) {
+	if c.Protocol != Blinded || c.PatientID == nil {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT actor_id
+		FROM break_glass
+		WHERE patient_id = @patient AND till > @opened`,
+		pgx.NamedArgs{"patient": *c.PatientID, "opened": c.OpenedAt})
+	if err != nil {
+		return nil, fmt.Errorf("who opened the record: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}

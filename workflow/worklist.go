@@ -1,0 +1,62 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// WorkItem is a case in a person's worklist. It names nobody.
+type WorkItem struct {
+	CaseID    uuid.UUID
+	TaskID    string
+	PatientID *string
+	State     State
+	Priority  string
+	Exam      string     // "CT Head W contrast IV"
+	Modality  string     // "CT"
+	Order     string     // the placer's number
+	OpenedAt  time.Time  // when the order came
+	Due       *time.Time // the nearest of its deadlines
+}
+
+// worklists say what is a role's to do. @me is the actor.
+var worklists = map[access.Role]struct {
+	states []State
+	whose  string
+}{
+	access.Reader:      {in(Offered, Accepted, Reading, Locked, Comparing, AwaitingCosign, Amending), `(offered_to = @me OR reader_id = @me)`},
+	access.Adjudicator: {in(Adjudication), `(adjudicator_id IS NULL OR adjudicator_id = @me) AND reader_id <> @me`},
+	access.Supervisor:  {in(AwaitingCosign), `reader_id <> @me`},
+	access.Coordinator: {in(IntakeReview, AwaitingInformation, AwaitingImages, Unassignable, OnHold), `true`},
+	access.Director:    {in(Adjudication, AwaitingCosign, Unassignable), `true`},
+}
+
+// WorklistTx is what an actor has to do at the transaction's tenant, the most
+// pressing first; nothing for roles that have no part in the life of a case.
+func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([]WorkItem, error) {
+	list, ok := worklists[actor.Role]
+	if !ok {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
+		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality,
+		       (SELECT min(a.deadline_at)
+		        FROM agenda a
+		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.due_at < 'infinity') AS due
+		FROM case_file c
+		WHERE c.state = ANY (@states) AND `+list.whose+`
+		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], c.priority), due NULLS LAST, c.opened_at
+		LIMIT @most`,
+		pgx.NamedArgs{"states": list.states, "me": actor.ID, "most": most})
+	if err != nil {
+		return nil, fmt.Errorf("worklist: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[WorkItem])
+}
