@@ -10,9 +10,10 @@ TOOLS         := $(CURDIR)/.overread/tools
 FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
 CASES         ?= 10000
+QUERIES       ?= 30000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench bench-search fuzz crash test-clients test-validator snapshots build release generate clean
+.PHONY: help demo test lint vulncheck bench bench-search fuzz crash isolation test-clients test-validator snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -66,6 +67,10 @@ fuzz: ## each fuzz target for FUZZ_TIME (20s)
 crash: ## the stories under kill -9, CRASH_ROUNDS (20) times each
 	@scripts/ensure postgresql
 	OVERREAD_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count 1 -timeout 60m -v -run Kill ./cmd/overread
+
+isolation: ## QUERIES (30000) requests of one tenant while another is empty, full, or writing
+	@scripts/ensure postgresql
+	OVERREAD_ISOLATION_QUERIES=$(QUERIES) go test -count 1 -timeout 120m -v -run 'TestAnswersAreTheSame|TwoEmptyWorlds|TheIsolationTest' ./fhir
 
 generate: ## what is generated: docs/states.md and golden files
 	go generate ./...

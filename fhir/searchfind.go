@@ -176,42 +176,6 @@ func (q *query) total(ctx context.Context, tx pgx.Tx, actor access.Actor) (n int
 	return n, nil
 }
 
-// smallTotal is up to where an estimate is counted instead.
-const smallTotal = 1000
-
-// estimate is about how many resources there are: all of them while they are
-// few, else what the planner expects. For those from whom something is hidden
-// it is exact: the planner's statistics know nothing of blinding.
-func (q *query) estimate(ctx context.Context, tx pgx.Tx, actor access.Actor) (int, error) {
-	if !q.row.kept() || hidesOriginals(actor) {
-		return q.total(ctx, tx, actor)
-	}
-	b := &sqlBuilder{args: pgx.NamedArgs{}}
-	b.query(q, actor)
-	matching := `
-		SELECT 1
-		FROM ` + q.row.table() + ` r
-		WHERE true` + b.conditions()
-	var n int
-	b.args["small"] = smallTotal + 1
-	err := tx.QueryRow(ctx, `SELECT count(*) FROM (`+matching+` LIMIT @small) AS few`, planned, b.args).Scan(&n)
-	if err != nil || n <= smallTotal {
-		return n, err
-	}
-	var plan []struct {
-		Plan struct {
-			Rows int `json:"Plan Rows"`
-		}
-	}
-	if err := tx.QueryRow(ctx, `EXPLAIN (FORMAT JSON) `+matching, planned, b.args).Scan(&plan); err != nil {
-		return 0, fmt.Errorf("estimate %s: %w", q.row.name, err)
-	}
-	if len(plan) == 1 {
-		n = max(n, plan[0].Plan.Rows)
-	}
-	return n, nil
-}
-
 // findContent searches what is part of the program.
 func (q *query) findContent() []Stored {
 	var found []Stored

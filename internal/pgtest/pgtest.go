@@ -27,17 +27,42 @@ type Database struct {
 // New makes a database and drops it when the test ends.
 func New(t testing.TB) *Database {
 	t.Helper()
-	ctx := context.Background()
 	server, err := shared()
 	if err != nil {
 		t.Fatalf("test server: %v", err)
 	}
+	return server.copy(t, server.template)
+}
+
+// Copy makes a database that has what d has. It ends all connections to d.
+func (d *Database) Copy(t testing.TB) *Database {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		t.Fatalf("test server: %v", err)
+	}
+	d.Close()
+	name := d.URL[strings.LastIndex(d.URL, "/")+1:]
+	name, _, _ = strings.Cut(name, "?")
+	err = server.withAdmin(context.Background(), func(admin *pgx.Conn) error {
+		_, err := admin.Exec(context.Background(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server.copy(t, name)
+}
+
+func (s server) copy(t testing.TB, template string) *Database {
+	t.Helper()
+	ctx := context.Background()
 	name := "overread_test_" + strings.ToLower(rand.Text())
-	if err := server.withAdmin(ctx, func(admin *pgx.Conn) error { return server.clone(ctx, admin, name) }); err != nil {
+	if err := s.withAdmin(ctx, func(admin *pgx.Conn) error { return s.clone(ctx, admin, template, name) }); err != nil {
 		t.Fatalf("clone the template database: %v", err)
 	}
 	t.Cleanup(func() {
-		err := server.withAdmin(ctx, func(admin *pgx.Conn) error {
+		err := s.withAdmin(ctx, func(admin *pgx.Conn) error {
 			_, err := admin.Exec(ctx, `DROP DATABASE `+pgx.Identifier{name}.Sanitize()+` WITH (FORCE)`)
 			return err
 		})
@@ -45,12 +70,12 @@ func New(t testing.TB) *Database {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
-	db, err := pg.Open(ctx, server.database(name))
+	db, err := pg.Open(ctx, s.database(name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return &Database{DB: db, URL: server.database(name)}
+	return &Database{DB: db, URL: s.database(name)}
 }
 
 // Owner connects as the owner of the tables, whom no row-level security

@@ -108,12 +108,12 @@ func (s server) makeTemplate(ctx context.Context, admin *pgx.Conn) error {
 	return err
 }
 
-// clone copies the template. A connection that has just left the template may
+// clone copies a database. A connection that has just left the template may
 // stand in the way for a moment.
-func (s server) clone(ctx context.Context, admin *pgx.Conn, name string) error {
+func (s server) clone(ctx context.Context, admin *pgx.Conn, template, name string) error {
 	const objectInUse = "55006"
 	for attempt := 1; ; attempt++ {
-		_, err := admin.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize()+` TEMPLATE `+pgx.Identifier{s.template}.Sanitize())
+		_, err := admin.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize()+` TEMPLATE `+pgx.Identifier{template}.Sanitize())
 		var e *pgconn.PgError
 		if err == nil || attempt == 100 || !errors.As(err, &e) || e.Code != objectInUse {
 			return err
