@@ -67,7 +67,7 @@ func (s *Server) transaction(c echo.Context, actor access.Actor, entries []*Node
 	prefer := preferredReturn(c)
 	ctx := c.Request().Context()
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]byte, error) {
-		return once(ctx, tx, receiptKey(body, prefer, actor.Scopes()), repeatable(wanted), func() ([]byte, error) {
+		return once(ctx, tx, receiptKey(body, prefer, strings.TrimSpace(actor.Scopes()+" "+actor.Patient)), repeatable(wanted), func() ([]byte, error) {
 			return s.carryOut(ctx, tx, actor, wanted, prefer)
 		})
 	})
@@ -229,7 +229,7 @@ func (c *change) answer(prefer string, actor access.Actor) entryAnswer {
 		a.location = c.stored.Versioned()
 	}
 	switch {
-	case prefer == "representation" && !c.deletes() && actor.May(c.row.name, access.Read):
+	case prefer == "representation" && !c.deletes() && mayShow(actor, c.stored):
 		a.resource = c.stored.Body
 	case prefer == "OperationOutcome":
 		a.outcome = outcome(issue("information", "informational", map[bool]string{true: "deleted", false: "stored"}[c.deletes()], "", ""))

@@ -119,7 +119,7 @@ func (s *Server) attempt(ctx context.Context, tx pgx.Tx, actor access.Actor, cha
 		func() error { return s.link(ctx, savepoint, actor, changes, ehrBase) },
 		func() error { return s.writeAll(ctx, savepoint, actor, changes) },
 		func() error { return s.recordOrigins(ctx, savepoint, actor, changes, ehrBase) },
-		func() error { return unreferred(ctx, savepoint, changes) },
+		func() error { return unreferred(ctx, savepoint, actor, changes) },
 	} {
 		if err := step(); err != nil {
 			return false, err // the transaction is undone as a whole
@@ -273,6 +273,11 @@ func (s *Server) deleteAll(ctx context.Context, tx pgx.Tx, actor access.Actor, c
 
 func (s *Server) writeAll(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) (err error) {
 	for _, c := range byName(changes) {
+		if !c.deletes() {
+			if err := c.mayWrite(actor); err != nil {
+				return c.blame(err)
+			}
+		}
 		switch {
 		case c.deletes():
 		case c.method == http.MethodPatch:

@@ -182,6 +182,10 @@ func (s *Server) resolveCondition(ctx context.Context, tx pgx.Tx, actor access.A
 		c.id, c.matched = found[0].ID, found[0].Version
 	case c.deletes():
 		c.absent = true
+	case c.row.name == "Patient" && limits(actor, "Patient"):
+		// Two Patients with one number are a hazard, and to say that there is one
+		// already would tell. Of other types the second is made.
+		return fault.New(fault.Forbidden, "no Patient that this token may see meets the condition, and it sees some only: whether one is to be created, it cannot decide")
 	case c.method == http.MethodPatch:
 		return fault.New(fault.NotFound, "no resource meets the condition")
 	}

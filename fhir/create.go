@@ -53,5 +53,5 @@ func (s *Server) write(c echo.Context, actor access.Actor, wanted change) error 
 	if done.deletes() {
 		return replyDeleted(c, done.stored)
 	}
-	return s.replyWritten(c, done.status(), done.stored, actor.May(done.row.name, access.Read))
+	return s.replyWritten(c, done.status(), done.stored, mayShow(actor, done.stored))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 )
 
@@ -50,7 +51,7 @@ func mayDelete(ctx context.Context, tx pgx.Tx, c *change) error {
 // unreferred refuses deletes that would leave references which lead nowhere. It
 // looks when everything of the transaction is written: what refers may be
 // deleted or changed in it too. AuditEvents go on telling of what is gone.
-func unreferred(ctx context.Context, tx pgx.Tx, changes []*change) error {
+func unreferred(ctx context.Context, tx pgx.Tx, actor access.Actor, changes []*change) error {
 	for _, c := range changes {
 		if !c.deletes() || !c.writes() {
 			continue
@@ -79,6 +80,9 @@ func unreferred(ctx context.Context, tx pgx.Tx, changes []*change) error {
 			return nil
 		}); err != nil {
 			return fmt.Errorf("who refers to a %s: %w", c.row.name, err)
+		}
+		if who != nil && actor.Restricted() { // some of them may be outside its fence
+			return c.blame(fault.New(fault.Conflict, "other resources refer to this %s: delete or change them first, or in the same transaction", c.row.name))
 		}
 		if who != nil {
 			return c.blame(fault.New(fault.Conflict, "other resources refer to this %s: %s. Delete or change them first, or in the same transaction", c.row.name, strings.Join(who, ", ")))

@@ -25,6 +25,11 @@ type Asked struct {
 func (s *Server) Worklist(ctx context.Context, actor access.Actor, most int, asked Asked) ([]workflow.WorkItem, error) {
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]workflow.WorkItem, error) {
 		items, err := workflow.WorklistTx(ctx, tx, actor, most)
+		if err != nil {
+			return nil, err
+		}
+		seen, err := inside(ctx, tx, actor, column(items, func(w workflow.WorkItem) string { return "Task/" + w.TaskID }), access.Search)
+		items = slices.DeleteFunc(items, func(w workflow.WorkItem) bool { return !seen["Task/"+w.TaskID] })
 		if err != nil || len(items) == 0 {
 			return nil, err
 		}
@@ -50,7 +55,7 @@ func (s *Server) BreakGlass(ctx context.Context, actor access.Actor, person uuid
 		if _, err := workflow.CheckEmergency(actor, reason); err != nil {
 			return workflow.Emergency{}, err
 		}
-		if idPattern.FindString(patient) != patient || patient == "" {
+		if idPattern.FindString(patient) != patient || patient == "" || actor.Patient != "" && actor.Patient != "Patient/"+patient {
 			return workflow.Emergency{}, noSuchPatient()
 		}
 		there, err := s.store.Get(ctx, tx, "Patient", patient)

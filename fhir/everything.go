@@ -237,10 +237,12 @@ func (q *chart) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Stor
 	}}
 	b.belongs(q.members)
 	b.silent(actor)
-	b.visible(actor)
+	b.visible(actor, access.Read, "")
 	if q.dated {
 		b.cared(q.care)
 	}
+	shown := &sqlBuilder{args: b.args} // support may be restricted too
+	shown.fence(fenceOf(actor, access.Read), "")
 	rows, err := tx.Query(ctx, `
 		WITH RECURSIVE member AS MATERIALIZED (
 			SELECT r.type, r.id
@@ -271,7 +273,7 @@ func (q *chart) find(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Stor
 		JOIN unnest(@wanted::text[]) WITH ORDINALITY AS w (type, place) ON w.type = r.type
 		WHERE NOT r.deleted
 		  AND (@since::timestamptz IS NULL OR r.last_updated > @since OR r.type = 'Patient')
-		  AND (@after_id = '' OR (w.place, r.id) > (coalesce(array_position(@wanted::text[], @after_type), 0), @after_id))
+		  AND (@after_id = '' OR (w.place, r.id) > (coalesce(array_position(@wanted::text[], @after_type), 0), @after_id))`+shown.conditions()+`
 		ORDER BY w.place, r.id
 		LIMIT @limit`, b.args)
 	if err != nil {

@@ -60,9 +60,14 @@ func (s *Server) gather(ctx context.Context, tx pgx.Tx, actor access.Actor, task
 	c, err := workflow.CaseByTaskTx(ctx, tx, taskID)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return nil, fault.New(fault.NotFound, "no second opinion runs on this Task, or it is not yours to see")
+		return nil, noCase()
 	case err != nil:
 		return nil, err
+	}
+	if actor.Restricted() {
+		if _, err := s.store.Visible(ctx, tx, actor, "Task", taskID); err != nil {
+			return nil, noCase()
+		}
 	}
 	d, err := s.dossier(ctx, tx, c)
 	if err != nil {

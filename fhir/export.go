@@ -62,6 +62,7 @@ type exportJob struct {
 	JobID           uuid.UUID
 	ActorID         uuid.UUID
 	ActorRole       access.Role
+	Scopes          string // restricted ones only
 	State           string
 	Request         string
 	Scope           string // "system" or "patient"
@@ -78,7 +79,7 @@ type exportJob struct {
 	ExpiresAt       time.Time
 }
 
-const exportColumns = `job_id, actor_id, actor_role, state, request, scope, types, filters, patients, since, transaction_time, snapshot::text, at_type, at_id, exported, failures, expires_at`
+const exportColumns = `job_id, actor_id, actor_role, scopes, state, request, scope, types, filters, patients, since, transaction_time, snapshot::text, at_type, at_id, exported, failures, expires_at`
 
 // exportLife is how long an export is kept, from its start and again from its
 // end.
@@ -89,9 +90,15 @@ func (s *Server) export(c echo.Context, actor access.Actor, in *Node) error {
 	if !prefers(c, "respond-async") {
 		return fault.New(fault.Value, "an export is made in the background: send Prefer: respond-async")
 	}
+	if actor.Patient != "" {
+		return fault.New(fault.Forbidden, "this token is bound to one patient, and exports nothing: ask for %s/$everything", actor.Patient)
+	}
 	job, err := s.readExport(c, actor, in)
 	if err != nil {
 		return err
+	}
+	if actor.Restricted() {
+		job.Scopes = actor.Scopes()
 	}
 	ctx := c.Request().Context()
 	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
@@ -101,7 +108,7 @@ func (s *Server) export(c echo.Context, actor access.Actor, in *Node) error {
 			}
 		}
 		started := job // the transaction may be run again
-		if err := s.choosePatients(ctx, tx, c.Param("id"), in, &started); err != nil {
+		if err := s.choosePatients(ctx, tx, actor, c.Param("id"), in, &started); err != nil {
 			return err
 		}
 		if err := s.checkFilters(ctx, tx, actor.Tenant, started); err != nil {
@@ -208,9 +215,9 @@ func (s *Server) exportable(scope string) []string {
 
 // choosePatients narrows an export to the members of a Group, and to those that
 // the parameter patient names. A system export takes all resources.
-func (s *Server) choosePatients(ctx context.Context, tx pgx.Tx, group string, in *Node, job *exportJob) error {
+func (s *Server) choosePatients(ctx context.Context, tx pgx.Tx, actor access.Actor, group string, in *Node, job *exportJob) error {
 	if group != "" {
-		stored, err := s.store.Get(ctx, tx, "Group", group)
+		stored, err := s.store.Visible(ctx, tx, actor, "Group", group)
 		if err != nil {
 			return err
 		}
@@ -232,10 +239,12 @@ func (s *Server) choosePatients(ctx context.Context, tx pgx.Tx, group string, in
 		return nil
 	}
 	var known int
+	b := &sqlBuilder{args: pgx.NamedArgs{"asked": asked}}
+	b.fence(fenceOf(actor, access.Read), "Patient")
 	err := tx.QueryRow(ctx, `
 		SELECT count(*)
-		FROM resource
-		WHERE type = 'Patient' AND id = ANY (@asked) AND NOT deleted`, pgx.NamedArgs{"asked": asked}).Scan(&known)
+		FROM resource r
+		WHERE type = 'Patient' AND id = ANY (@asked) AND NOT deleted`+b.conditions(), b.args).Scan(&known)
 	if err != nil {
 		return fmt.Errorf("patients of an export: %w", err)
 	}
@@ -267,15 +276,15 @@ func members(group *Node) []string {
 func startExport(ctx context.Context, tx pgx.Tx, j exportJob) error {
 	for range 3 {
 		tag, err := tx.Exec(ctx, `
-			INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, filters, patients, since, transaction_time, waits_for, expires_at)
-			SELECT overread_tenant(), @job, @actor, @role, free, @request, @scope, @types, @filters, @patients, @since, @time,
+			INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, scopes, slot, request, scope, types, filters, patients, since, transaction_time, waits_for, expires_at)
+			SELECT overread_tenant(), @job, @actor, @role, @scopes, free, @request, @scope, @types, @filters, @patients, @since, @time,
 			       ARRAY(SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()), @expires
 			FROM generate_series(1, 3) AS free
 			WHERE NOT EXISTS (SELECT FROM export_job WHERE slot = free)
 			ORDER BY free
 			LIMIT 1
 			ON CONFLICT ON CONSTRAINT few_run DO NOTHING`,
-			pgx.NamedArgs{"job": j.JobID, "actor": j.ActorID, "role": j.ActorRole, "request": j.Request, "scope": j.Scope, "types": j.Types, "filters": append([]string{}, j.Filters...),
+			pgx.NamedArgs{"job": j.JobID, "actor": j.ActorID, "role": j.ActorRole, "scopes": j.Scopes, "request": j.Request, "scope": j.Scope, "types": j.Types, "filters": append([]string{}, j.Filters...),
 				"patients": j.Patients, "since": j.Since, "time": j.TransactionTime, "expires": j.ExpiresAt})
 		if err != nil {
 			return fmt.Errorf("start an export: %w", err)
@@ -304,7 +313,8 @@ func exportOf(ctx context.Context, tx pgx.Tx, actor access.Actor, id string) (ex
 	}
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[exportJob])
 	beyond := func(typ string) bool { return !mayExport(actor, typ) } // it was started with more scopes
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && slices.ContainsFunc(found.Types, beyond) {
+	beyondAll := actor.Restricted() && (actor.Patient != "" || found.Scopes != actor.Scopes())
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (beyondAll || slices.ContainsFunc(found.Types, beyond)) {
 		return exportJob{}, fault.New(fault.NotFound, "there is no such export here, or it has ended, or it is not yours to see")
 	}
 	return found, err

@@ -216,14 +216,15 @@ func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, row *resourceType
 // deleted.
 func (s *Server) exportLines(tenant uuid.UUID, job exportJob, typ string, page []exportRow, filters []*query) (lines, gone [][]byte) {
 	var deletes []*Node
+	reads, finds := job.fences(tenant)
 	for _, r := range page {
 		switch {
 		case r.Version == nil || job.Since != nil && !r.Updated.After(*job.Since):
 		case *r.Deleted:
-			if job.Since != nil && (job.Scope == "system" || typ == "Patient") {
+			if reads == nil && finds == nil && job.Since != nil && (job.Scope == "system" || typ == "Patient") {
 				deletes = append(deletes, Object("request", Object("method", "DELETE", "url", typ+"/"+r.At)))
 			}
-		case (r.Current || s.belonged(tenant, job, typ, r.Body)) && meetsOne(filters, r.Body):
+		case (r.Current || s.belonged(tenant, job, typ, r.Body)) && meetsOne(filters, r.Body) && reads.admitsBody(r.Body) && finds.admitsBody(r.Body):
 			lines = append(lines, r.Body)
 		}
 	}
@@ -231,6 +232,20 @@ func (s *Server) exportLines(tenant uuid.UUID, job exportJob, typ string, page [
 		gone = append(gone, Object("resourceType", "Bundle", "type", "transaction", "entry", deletes).Bytes())
 	}
 	return lines, gone
+}
+
+// fences are what the scopes of an export let its actor read and find. What was
+// deleted is outside: of what it was nobody can tell.
+func (j exportJob) fences(tenant uuid.UUID) (reads, finds *fence) {
+	if j.Scopes == "" {
+		return nil, nil
+	}
+	actor := access.Actor{Tenant: tenant, Role: j.ActorRole}
+	var err error
+	if actor.Grant, err = access.ParseGrant(j.Scopes); err != nil {
+		actor.Grant = access.Grant{} // and then no type was granted
+	}
+	return fenceOf(actor, access.Read), fenceOf(actor, access.Search)
 }
 
 // belonged tells of a version that is no longer in the index whether it was of

@@ -133,7 +133,7 @@ func (s *Server) replyHistory(c echo.Context, actor access.Actor, h *history) er
 	}
 	ctx := c.Request().Context()
 	page, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]Stored, error) {
-		found, err := h.find(ctx, tx, actor)
+		found, err := h.inside(ctx, tx, actor)
 		if err == nil && h.id != "" && len(found) == 0 {
 			// Nothing in this time, or nothing at all?
 			if _, err = s.store.Visible(ctx, tx, actor, h.types[0], h.id); fault.Is(err, fault.Gone) {
@@ -178,6 +178,40 @@ func (h *history) read(c echo.Context) error {
 		}
 	}
 	return nil
+}
+
+// does is what a history needs of its types.
+func (h *history) does() access.Permission {
+	if h.id != "" {
+		return access.Read
+	}
+	return access.Search
+}
+
+// inside is find for an actor with a fence: versions that were outside are left
+// out, and the page is filled with those that come after them.
+func (h *history) inside(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Stored, error) {
+	f := fenceOf(actor, h.does())
+	if f == nil {
+		return h.find(ctx, tx, actor)
+	}
+	var kept []Stored
+	for next := *h; ; {
+		found, err := next.find(ctx, tx, actor)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			if len(kept) <= h.count && f.admitsBody(r.Body) {
+				kept = append(kept, r)
+			}
+		}
+		if len(found) <= h.count || len(kept) > h.count {
+			return kept, nil
+		}
+		last := found[len(found)-1]
+		next.after = &version{last.LastUpdated, last.Type, last.ID, last.Version}
+	}
 }
 
 // find finds the versions of a page, and one more to know whether there is a
@@ -235,8 +269,22 @@ func (h *history) where(actor access.Actor) *sqlBuilder {
 		and(`r.last_updated <= @updated AND (r.last_updated, r.type, r.id, r.version) < (@updated, @type COLLATE "C", @last COLLATE "C", @number)`)
 		b.args["updated"], b.args["type"], b.args["last"], b.args["number"] = h.after.updated, h.after.typ, h.after.id, h.after.number
 	}
-	b.visible(actor)
+	b.unblinded(actor)
+	b.currentInside(fenceOf(actor, h.does()), h.types)
 	return b
+}
+
+// currentInside is fence for a version that may not be the current one.
+func (b *sqlBuilder) currentInside(f *fence, types []string) {
+	if f == nil {
+		return
+	}
+	current := &sqlBuilder{args: b.args}
+	current.fence(f, "")
+	b.where = append(b.where, `(r.type, r.id) IN (
+					SELECT r.type, r.id
+					FROM resource_search r
+					WHERE r.type = ANY (`+b.arg(types)+`::text[]) AND NOT r.deleted`+current.conditions()+`)`)
 }
 
 // historyBundle is the Bundle of a page. A deletion has no resource.

@@ -54,6 +54,13 @@ func (s *Server) callHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c 
 		if err != nil || existing == nil {
 			return false, err
 		}
+		seen, err := inside(ctx, tx, actor, []string{existing.Reference()}, access.Read, access.Search)
+		switch {
+		case err != nil:
+			return false, err
+		case !seen[existing.Reference()]: // one order is one case, whoever sends it
+			return false, fault.New(fault.Conflict, "this %s is here already, and is not yours to see", c.row.name)
+		}
 		if c.method == http.MethodPut {
 			return false, fault.New(fault.Conflict, "this is %s already: update that one", existing.Reference())
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -244,8 +245,13 @@ func (l *linker) absolute(ctx context.Context, links []link) (local []link, err 
 	if err != nil {
 		return nil, err
 	}
+	seen, err := inside(ctx, l.tx, l.actor, slices.Collect(maps.Values(known)), access.Read, access.Search)
+	if err != nil {
+		return nil, err
+	}
 	for _, k := range theirs {
 		ours, ok := known[k.target.relative()]
+		ok = ok && seen[ours]
 		switch {
 		case ok: // the version is the EHR's own count, not ours
 			k.node.SetText(ours)
@@ -269,10 +275,14 @@ func (l *linker) local(ctx context.Context, links []link) ([]link, error) {
 	if err != nil {
 		return nil, err
 	}
+	seen, err := inside(ctx, l.tx, l.actor, names, access.Read, access.Search)
+	if err != nil {
+		return nil, err
+	}
 	var lost dangling
 	for _, k := range links {
 		switch current, here := found[k.target.relative()]; {
-		case !here:
+		case !here || !seen[k.target.relative()]:
 			lost.add(k.path, "there is no such resource here: send it in the same transaction Bundle, or refer to it by its absolute URL or its identifier")
 		case !k.target.atVersion(current):
 			lost.add(k.path, fmt.Sprintf("there is no such version of that resource here: its current version is %d", current))

@@ -66,6 +66,10 @@ func (s *Server) locksOf(changes []*change) map[string]strength {
 
 // locked is told what is there of a PUT, PATCH or DELETE; version 0 is nothing.
 func (s *Server) locked(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change, there Stored) error {
+	there, err := c.fenced(ctx, tx, actor, there)
+	if err != nil {
+		return err
+	}
 	c.was = there
 	if there.Version > 0 && !there.Deleted {
 		c.current = &c.was
@@ -84,7 +88,7 @@ func (s *Server) locked(ctx context.Context, tx pgx.Tx, actor access.Actor, c *c
 	case c.method == http.MethodPatch:
 		return notFound()
 	case there.Version == 0:
-		if err := s.mayCreateByPut(ctx, tx, c); err != nil {
+		if err := s.mayCreateByPut(ctx, tx, actor, c); err != nil {
 			return err
 		}
 	}
@@ -112,13 +116,16 @@ func (c *change) stillMatches() bool {
 	return c.current != nil && c.current.Version == c.matched
 }
 
-// mayCreateByPut: a tenant may want ids of ours only. FHIR R4 http.html#upsert
-func (s *Server) mayCreateByPut(ctx context.Context, tx pgx.Tx, c *change) error {
+// mayCreateByPut: a tenant may want ids of ours only. FHIR R4 http.html#upsert.
+// Under a fence there are no others: a client's own id could be one that it must
+// not know to be taken.
+func (s *Server) mayCreateByPut(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) error {
 	if c.condition != nil && c.sent.Text("id") == "" {
 		return nil // the id is ours
 	}
 	var may bool
 	err := tx.QueryRow(ctx, `SELECT update_create FROM tenant`).Scan(&may) // row-level security leaves the one tenant
+	may = may && !limits(actor, c.row.name)
 	if err == nil && !may {
 		err = fault.New(fault.MethodNotAllowed, "there is no such resource, and an update does not make one here: create it by POST %s", c.row.name)
 	}

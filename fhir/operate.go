@@ -40,7 +40,7 @@ func (s *Server) operate(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	if !actor.May("Task", access.Read) {
+	if !mayShow(actor, task) {
 		task.Body = outcome(issue("information", "informational", "done; the scopes of this token do not let it read the Task", "", "")).Bytes()
 	}
 	return s.reply(c, http.StatusOK, task)
@@ -84,6 +84,9 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 	if err != nil {
 		return Stored{}, err
 	}
+	if err := mayOperate(ctx, tx, actor, taskID); err != nil {
+		return Stored{}, err
+	}
 	if err := s.expect(ctx, tx, taskID, expected); err != nil {
 		return Stored{}, err
 	}
@@ -125,9 +128,24 @@ func lockedCase(ctx context.Context, tx pgx.Tx, taskID string) (workflow.Case, e
 	}
 	c, err := workflow.CaseByTaskTx(ctx, tx, taskID)
 	if fault.Is(err, fault.NotFound) {
-		return c, fault.New(fault.NotFound, "no second opinion runs on this Task, or it is not yours to see")
+		return c, noCase()
 	}
 	return c, err
+}
+
+func noCase() error {
+	return fault.New(fault.NotFound, "no second opinion runs on this Task, or it is not yours to see")
+}
+
+// mayOperate refuses an operation on a Task that the actor's fence hides, as if
+// there were none, and on one that it lets the actor see and not change.
+func mayOperate(ctx context.Context, tx pgx.Tx, actor access.Actor, taskID string) error {
+	c := change{method: http.MethodPatch, row: servedTypes()["Task"], id: taskID}
+	there, err := c.fenced(ctx, tx, actor, Stored{Version: 1})
+	if err == nil && there.Version == 0 {
+		err = noCase()
+	}
+	return err
 }
 
 func (s *Server) expect(ctx context.Context, tx pgx.Tx, taskID string, expected *int64) error {

@@ -36,11 +36,18 @@ func (b *sqlBuilder) query(q *query, actor access.Actor) {
 	if q.within != nil {
 		b.where = append(b.where, b.within(q.row, q.within))
 	}
-	b.visible(actor)
+	b.visible(actor, access.Search, q.row.name)
 }
 
-// visible leaves out what blinding hides from the actor.
-func (b *sqlBuilder) visible(actor access.Actor) {
+// visible leaves out of what the actor may do this with what blinding and its
+// fence hide. Where r is of one type only, that is given.
+func (b *sqlBuilder) visible(actor access.Actor, do access.Permission, typ string) {
+	b.unblinded(actor)
+	b.fence(fenceOf(actor, do), typ)
+}
+
+// unblinded leaves out what blinding hides from the actor.
+func (b *sqlBuilder) unblinded(actor access.Actor) {
 	if hidesOriginals(actor) {
 		b.where = append(b.where, notHidden)
 		viewArgs(actor, b.args)
@@ -137,7 +144,7 @@ func (q *query) statement(actor access.Actor, by ordering, after *cursor, limit 
 // actor may see, in the order in which they are asked for, up to limit.
 func readVisible(ctx context.Context, tx pgx.Tx, actor access.Actor, types, ids []string, limit int) ([]Stored, error) {
 	b := &sqlBuilder{args: pgx.NamedArgs{"types": types, "ids": ids, "limit": limit}}
-	b.visible(actor)
+	b.visible(actor, access.Read, "")
 	return collect(tx.Query(ctx, `
 		SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
 		FROM unnest(@types::text[], @ids::text[]) WITH ORDINALITY AS wanted (type, id, place)

@@ -38,6 +38,7 @@ type inquiry struct {
 	view     view
 	ignored  []*unknownParamError // of a lenient search
 	used     url.Values           // what of the question was used, for the links
+	fence    string               // of who asks: a link is good for who sees the same
 	patients []string             // whom the answer is about, for the audit
 }
 
@@ -77,7 +78,7 @@ func isResultParam(name string) bool {
 // refused, or where lenient left out and told of (FHIR R4 search.html#errors);
 // a value that cannot be read is always refused.
 func (s *Server) understand(ctx context.Context, tx pgx.Tx, actor access.Actor, a *inquiry, asked url.Values, lenient bool) error {
-	a.count, a.by, a.total, a.used = defaultCount, newestFirst, "none", url.Values{}
+	a.count, a.by, a.total, a.used, a.fence = defaultCount, newestFirst, "none", url.Values{}, fenceKey(actor)
 	if err := checkValues(asked); err != nil {
 		return err
 	}
@@ -277,7 +278,7 @@ func (a *inquiry) digest() string {
 	for _, name := range []string{"_count", "_format", "_pretty"} {
 		others.Del(name)
 	}
-	sum := sha256.Sum256([]byte(a.path + "?" + others.Encode()))
+	sum := sha256.Sum256([]byte(a.path + "?" + others.Encode() + a.fence))
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 

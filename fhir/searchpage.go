@@ -140,7 +140,8 @@ func (q *query) changed(ctx context.Context, tx pgx.Tx, actor access.Actor, by o
 	if q.within != nil {
 		b.where = append(b.where, b.within(q.row, q.within))
 	}
-	b.visible(actor)
+	b.visible(actor, access.Search, q.row.name)
+	was := fenceOf(actor, access.Search)
 	rows, err := tx.Query(ctx, `
 		SELECT h.type, h.id, h.version, h.last_updated, h.deleted, h.body
 		FROM `+q.row.table()+` r
@@ -169,7 +170,7 @@ func (q *query) changed(ctx context.Context, tx pgx.Tx, actor access.Actor, by o
 		if err != nil {
 			return nil, fmt.Errorf("search changed %s: %w", q.row.name, err)
 		}
-		if h, ok := q.judge(r, by); ok && by.compare(h, after.hit()) > 0 {
+		if h, ok := q.judge(r, by); ok && was.admitsBody(r.Body) && by.compare(h, after.hit()) > 0 {
 			hits = append(hits, h)
 			size += h.size()
 		}

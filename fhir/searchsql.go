@@ -72,22 +72,45 @@ func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
 	return args
 }
 
-// Visible is Get for an actor: what blinding hides from them is as absent as
-// what does not exist. One statement asks and reads, so that both are of one
-// moment.
+// Visible is Get for an actor: what blinding or a fence hides from them is as
+// absent as what does not exist. One statement asks and reads, so that both are of
+// one moment.
 func (s *store) Visible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string) (Stored, error) {
-	if !hidesOriginals(actor) || typ == auditEventType {
+	if typ == auditEventType {
+		r, err := s.Get(ctx, tx, typ, id)
+		if err == nil && !fenceOf(actor, access.Read).admitsBody(r.Body) {
+			return Stored{}, notFound()
+		}
+		return r, err
+	}
+	b := &sqlBuilder{args: pgx.NamedArgs{"type": typ, "id": id}}
+	b.visible(actor, access.Read, typ)
+	if b.where == nil {
 		return s.Get(ctx, tx, typ, id)
 	}
 	return one(tx.Query(ctx, `
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource r
-		WHERE type = @type AND id = @id AND `+notHidden,
-		viewArgs(actor, pgx.NamedArgs{"type": typ, "id": id})))
+		WHERE type = @type AND id = @id`+b.conditions(), b.args))
 }
 
 // visibleVersion is Version for an actor, as Visible is Get.
 func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
+	if f := fenceOf(actor, access.Read); f != nil {
+		if _, err := s.Visible(ctx, tx, actor, typ, id); err != nil {
+			return Stored{}, err
+		}
+		r, err := s.unblindedVersion(ctx, tx, actor, typ, id, version)
+		if err != nil || !f.admitsBody(r.Body) {
+			return Stored{}, notFound()
+		}
+		return r, nil
+	}
+	return s.unblindedVersion(ctx, tx, actor, typ, id, version)
+}
+
+// unblindedVersion is Version, less what blinding hides.
+func (s *store) unblindedVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
 	if !hidesOriginals(actor) || typ == auditEventType {
 		return s.Version(ctx, tx, typ, id, version)
 	}

@@ -8,3 +8,7 @@ ALTER TABLE token ADD CONSTRAINT token_role_check
     CHECK (role IN ('placer', 'reader', 'adjudicator', 'supervisor', 'coordinator', 'auditor', 'director', 'quality', 'admin'));
 ALTER TABLE token ADD COLUMN scopes text CHECK (scopes <> '');
 ALTER TABLE token ADD COLUMN patient text CHECK (patient ~ '^Patient/[A-Za-z0-9.-]{1,64}$');
+
+-- The scopes by which an export was started, where they are restricted: it gives
+-- what they let see.
+ALTER TABLE export_job ADD COLUMN scopes text NOT NULL DEFAULT '';

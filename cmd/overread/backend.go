@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
@@ -29,7 +30,7 @@ type clientAddCmd struct {
 	Tenant   string        `arg:"" help:"Short name of the tenant."`
 	Name     string        `arg:"" help:"Whose it is, for logs and audit."`
 	Role     string        `name:"role" enum:"placer,coordinator,auditor" default:"placer" help:"What it is in the life of a case: placer (the EHR), coordinator or auditor."`
-	Scope    []string      `name:"scope" required:"" sep:"none" placeholder:"SCOPE" help:"What its tokens may do: system/Type.cruds or system/*.cruds, with the letters in this order; several between spaces, or by giving this several times."`
+	Scope    []string      `name:"scope" required:"" sep:"none" placeholder:"SCOPE" help:"What its tokens may do: system/Type.cruds or system/*.cruds, with the letters in this order, and restricted where a query follows: system/Observation.rs?category=laboratory; several between spaces, or by giving this several times."`
 	JWKS     string        `name:"jwks" type:"existingfile" placeholder:"FILE" help:"Its public keys (JSON Web Key Set): RSA for RS384, EC P-384 for ES384, each with its kid."`
 	JWKSURL  string        `name:"jwks-url" placeholder:"URL" help:"Where it publishes them instead, so that it can change them by itself."`
 	JSON     bool          `name:"json" help:"Print JSON."`
@@ -94,7 +95,10 @@ func (c clientAddCmd) keys(row *backendClient) error {
 // addClient adds a client and fills in its id. It refuses scopes that cannot be
 // read.
 func addClient(ctx context.Context, db *pg.DB, row *backendClient) error {
-	grant, err := access.ParseGrant(row.Scopes)
+	grant, err := access.ParseSystemGrant(row.Scopes)
+	if err == nil {
+		err = fhir.CheckGrant(grant)
+	}
 	if err != nil {
 		return fmt.Errorf("--scope: %w", err)
 	}

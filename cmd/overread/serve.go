@@ -104,7 +104,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	if o.certs, err = c.Gate.certificates(log); err != nil {
 		return nil, err
 	}
-	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Record: o.record, Now: time.Now, Log: log})
+	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Record: o.record, Check: fhir.CheckGrant, Now: time.Now, Log: log})
 	root := c.People.root(o.baseURL)
 	if o.people, err = newPeople(db, root, c.People, guard, func() *fhir.Server { return o.surface }, log); err != nil {
 		return nil, err

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
 )
@@ -66,6 +69,8 @@ type tokenAddCmd struct {
 	Display  string        `name:"display" help:"Whose it is, for logs and audit; the role when it is left out."`
 	Person   string        `name:"person" placeholder:"UUID" help:"Whose it is by id: the reader's for reader, adjudicator and supervisor (overread reader add prints it). Others get a new id."`
 	Out      string        `name:"out" type:"path" placeholder:"FILE" help:"Write the token to this file (mode 0600) rather than to stdout. It must not exist."`
+	Scope    []string      `name:"scope" sep:"none" placeholder:"SCOPE" help:"What the token may do of what its role may: patient/*.rs, user/Task.rs, system/Observation.rs?category=laboratory; all that the role may when it is left out."`
+	Patient  string        `name:"patient" placeholder:"ID" help:"Bind the token to the compartment of this Patient, whatever its scopes."`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
@@ -76,6 +81,8 @@ type tokenRow struct {
 	Role    access.Role `json:"role"`
 	ActorID uuid.UUID   `json:"actorId"`
 	Display string      `json:"display"`
+	Scopes  *string     `json:"scopes,omitempty"`
+	Patient *string     `json:"patient,omitempty"`
 }
 
 func (c tokenAddCmd) Run(ctx context.Context, t terminal) error {
@@ -86,6 +93,9 @@ func (c tokenAddCmd) Run(ctx context.Context, t terminal) error {
 			return fmt.Errorf("--person: %q is no UUID", c.Person)
 		}
 		row.ActorID = id
+	}
+	if err := c.bounds(&row); err != nil {
+		return err
 	}
 	db, err := c.Database.open(ctx)
 	if err != nil {
@@ -109,6 +119,32 @@ func (c tokenAddCmd) Run(ctx context.Context, t terminal) error {
 	default:
 		t.printf("%s\n", row.Token)
 	}
+	return nil
+}
+
+// bounds reads what the token is bound to, besides its role.
+func (c tokenAddCmd) bounds(row *tokenRow) error {
+	if c.Patient != "" {
+		patient := "Patient/" + strings.TrimPrefix(c.Patient, "Patient/")
+		row.Patient = &patient
+	}
+	if len(c.Scope) == 0 {
+		return nil
+	}
+	grant, err := access.ParseGrant(strings.Join(c.Scope, " "))
+	if err == nil {
+		err = fhir.CheckGrant(grant)
+	}
+	if err != nil {
+		return fmt.Errorf("--scope: %w", err)
+	}
+	for _, area := range grant.Areas() {
+		if area.Level == "patient" && c.Patient == "" {
+			return errors.New("--scope: patient/ means the patient of --patient, which is not given")
+		}
+	}
+	scopes := grant.String()
+	row.Scopes = &scopes
 	return nil
 }
 
@@ -145,14 +181,20 @@ func addToken(ctx context.Context, db *pg.DB, row *tokenRow) error {
 			}
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO token (tenant_id, token_sha256, actor_id, role, display)
-			VALUES (@tenant_id, @token_sha256, @actor_id, @role, @display)`,
-			pgx.NamedArgs{"tenant_id": tenant, "token_sha256": sum[:], "actor_id": row.ActorID, "role": row.Role, "display": row.Display})
+			INSERT INTO token (tenant_id, token_sha256, actor_id, role, display, scopes, patient)
+			VALUES (@tenant_id, @token_sha256, @actor_id, @role, @display, @scopes, @patient)`,
+			pgx.NamedArgs{"tenant_id": tenant, "token_sha256": sum[:], "actor_id": row.ActorID, "role": row.Role, "display": row.Display, "scopes": row.Scopes, "patient": row.Patient})
 		if err != nil {
 			return err
 		}
+		granted := string(row.Role)
+		for _, bound := range []*string{row.Scopes, row.Patient} {
+			if bound != nil {
+				granted += " " + *bound
+			}
+		}
 		return record(ctx, db, tx, access.Event{Kind: access.KeyAdded, Tenant: tenant, Object: row.ActorID.String(),
-			Token: access.TokenURN(token), Scopes: string(row.Role)})
+			Token: access.TokenURN(token), Scopes: granted})
 	})
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 	var found []placeRow
 	err := db.System(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, NULL AS scopes, n.state <> 'active' AS suspended
+			SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, t.scopes, coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
 			FROM token t
 			JOIN tenant n ON n.tenant_id = t.tenant_id
 			WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL
@@ -86,7 +86,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 				WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
 				  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
 			UNION ALL
-			SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes, n.state <> 'active'
+			SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes, '', n.state <> 'active'
 			FROM access_token t
 			JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
 			JOIN tenant n ON n.tenant_id = t.tenant_id
@@ -105,7 +105,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 	}
 	places := make([]Place, len(found))
 	for i, row := range found {
-		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Token: tokenURN(sum[:])}, TenantName: row.TenantName, Suspended: row.Suspended}
+		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Patient: row.Patient, Token: tokenURN(sum[:])}, TenantName: row.TenantName, Suspended: row.Suspended}
 		if row.Scopes != nil {
 			if places[i].Grant, err = ParseGrant(*row.Scopes); err != nil {
 				return Actor{}, err
@@ -123,5 +123,6 @@ type placeRow struct {
 	Role       Role
 	Display    string
 	Scopes     *string
+	Patient    string
 	Suspended  bool
 }

@@ -1,7 +1,10 @@
 package access
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,20 +27,38 @@ const (
 
 const permissions = "cruds"
 
-// Grant is what a token may do besides what its role may: by type, or "*" for
-// all of them, letters of cruds in their order.
-type Grant map[string]string
+// An Area is what the letters of a scope hold for.
+type Area struct {
+	Level string // system, user or patient
+	Type  string // or "*" for all of them
+	Query string // only what meets it, in its one form; "" for all of the type
+}
 
-var scopePattern = regexp.MustCompile(`^system/(\*|[A-Z][A-Za-z]{0,63})\.([a-z]+|\*)$`)
+// Grant is what a token may do besides what its role may: letters of cruds in
+// their order, by area.
+type Grant map[Area]string
+
+var (
+	scopePattern = regexp.MustCompile(`^(system|user|patient)/(\*|[A-Z][A-Za-z]{0,63})\.([a-z]+|\*)(?:\?(.*))?$`)
+	paramPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z-]{0,63}$`)
+)
 
 // earlier are the permissions of SMART v1.
 var earlier = map[string]string{"read": "rs", "write": "cud", "*": permissions}
 
-// ErrScope is the error of a scope that is none that is granted here.
-var ErrScope = errors.New("scopes are written system/Type.cruds or system/*.cruds, with the letters in this order; restrictions by a query (?) and the scopes of people (patient/, user/) are not granted here")
+// The errors of scopes that are not granted here.
+var (
+	ErrScope = errors.New("scopes are written system/Type.cruds or system/*.cruds, with the letters in this order, and may be restricted by search parameters: system/Observation.rs?category=laboratory; those of people (patient/, user/) are for tokens of people")
+	ErrQuery = errors.New("the restriction of a scope is a query of one type by search parameters that stand alone, system/Observation.rs?category=laboratory: no modifiers (:), no chains (.), none that begins with _, each with a value, ten at most, and no restriction of * or of a scope of SMART v1")
+)
+
+// maxRestrictions bounds the parameters of one restriction.
+const maxRestrictions = 10
 
 // ParseGrant reads scopes, separated by spaces. Those of SMART v1 (read, write,
-// *) mean their letters. One that cannot be read makes all of them an ErrScope.
+// *) mean their letters. One that cannot be read makes all of them an ErrScope or
+// ErrQuery. Whether the types have the parameters of restrictions is asked
+// elsewhere (fhir.CheckGrant).
 func ParseGrant(text string) (Grant, error) {
 	g := Grant{}
 	for scope := range strings.FieldsSeq(text) {
@@ -45,19 +66,65 @@ func ParseGrant(text string) (Grant, error) {
 		if found == nil {
 			return nil, ErrScope
 		}
-		letters := found[2]
-		if v1, ok := earlier[letters]; ok {
+		letters := found[3]
+		v1, old := earlier[letters]
+		if old {
 			letters = v1
 		}
 		if !inOrder(letters) {
 			return nil, ErrScope
 		}
-		g.add(found[1], letters)
+		area := Area{Level: found[1], Type: found[2]}
+		if strings.Contains(scope, "?") {
+			var ok bool
+			if area.Query, ok = canonicalQuery(found[4]); !ok || old || area.Type == "*" {
+				return nil, ErrQuery
+			}
+		}
+		g.add(area, letters)
 	}
 	if len(g) == 0 {
 		return nil, ErrScope
 	}
 	return g, nil
+}
+
+// ParseSystemGrant is ParseGrant for systems, which have no patient in context.
+func ParseSystemGrant(text string) (Grant, error) {
+	g, err := ParseGrant(text)
+	for area := range g {
+		if area.Level != "system" {
+			return nil, ErrScope
+		}
+	}
+	return g, err
+}
+
+// canonicalQuery is the one form of a restriction: its parameters sorted, each
+// once, and nothing escaped that need not be.
+func canonicalQuery(text string) (string, bool) {
+	values, err := url.ParseQuery(strings.ReplaceAll(text, "+", "%2B")) // a space would have ended the scope
+	if err != nil || len(values) == 0 {
+		return "", false
+	}
+	var pairs []string
+	for name, all := range values {
+		for _, value := range all {
+			if !paramPattern.MatchString(name) || strings.Trim(value, ",| ") == "" {
+				return "", false
+			}
+			pairs = append(pairs, name+"="+plain.Replace(url.QueryEscape(value)))
+		}
+	}
+	return joined(pairs)
+}
+
+var plain = strings.NewReplacer("+", "%20", "%7C", "|", "%3A", ":", "%2F", "/", "%2C", ",")
+
+func joined(pairs []string) (string, bool) {
+	slices.Sort(pairs)
+	pairs = slices.Compact(pairs)
+	return strings.Join(pairs, "&"), len(pairs) <= maxRestrictions
 }
 
 // inOrder tells whether letters are some of cruds, each once and in its order.
@@ -73,9 +140,9 @@ func inOrder(letters string) bool {
 	return last >= 0
 }
 
-func (g Grant) add(typ, letters string) {
-	if merged := keep(func(l rune) bool { return strings.ContainsRune(letters+g[typ], l) }); merged != "" {
-		g[typ] = merged
+func (g Grant) add(area Area, letters string) {
+	if merged := keep(func(l rune) bool { return strings.ContainsRune(letters+g[area], l) }); merged != "" {
+		g[area] = merged
 	}
 }
 
@@ -90,48 +157,127 @@ func keep(wanted func(rune) bool) string {
 }
 
 // Within is what of an asked grant this one allows: a server may grant less than
-// is asked for.
+// is asked for. Where both are restricted, both restrictions hold.
 func (g Grant) Within(asked Grant) Grant {
 	both := Grant{}
-	for typ, letters := range asked {
+	for want, letters := range asked {
 		for registered, allowed := range g {
-			narrower := typ
+			narrower := want
 			switch {
-			case typ == registered, registered == "*":
-			case typ == "*":
-				narrower = registered
+			case want.Level != registered.Level:
+				continue
+			case want.Type == registered.Type, registered.Type == "*":
+			case want.Type == "*":
+				narrower.Type = registered.Type
 			default:
 				continue
 			}
-			both.add(narrower, keep(func(l rune) bool { return strings.ContainsRune(letters, l) && strings.ContainsRune(allowed, l) }))
+			var ok bool
+			if narrower.Query, ok = joined(append(pairsOf(want.Query), pairsOf(registered.Query)...)); ok {
+				both.add(narrower, keep(func(l rune) bool { return strings.ContainsRune(letters, l) && strings.ContainsRune(allowed, l) }))
+			}
 		}
 	}
 	return both
 }
 
-// allows tells whether the grant has the permission for the type.
-func (g Grant) allows(do Permission, typ string) bool {
-	return strings.IndexByte(g[typ], byte(do)) >= 0 || strings.IndexByte(g["*"], byte(do)) >= 0
+func pairsOf(query string) []string {
+	if query == "" {
+		return nil
+	}
+	return strings.Split(query, "&")
+}
+
+// covers tells whether an area has the permission for the type, all of it or some.
+func (g Grant) covers(area Area, do Permission, typ string) bool {
+	return (area.Type == typ || area.Type == "*") && strings.IndexByte(g[area], byte(do)) >= 0
 }
 
 // String is the grant as the scopes of a token, always in the same order.
 func (g Grant) String() string {
 	scopes := make([]string, 0, len(g))
-	for typ, letters := range g {
-		scopes = append(scopes, "system/"+typ+"."+letters)
+	for area, letters := range g {
+		scope := area.Level + "/" + area.Type + "." + letters
+		if area.Query != "" {
+			scope += "?" + area.Query
+		}
+		scopes = append(scopes, scope)
 	}
 	slices.Sort(scopes)
 	return strings.Join(scopes, " ")
 }
 
+// Areas are the areas of the grant, in the order of their names.
+func (g Grant) Areas() []Area {
+	return slices.SortedFunc(maps.Keys(g), func(a, b Area) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Query, b.Query), cmp.Compare(a.Level, b.Level))
+	})
+}
+
 // Limited tells whether scopes bound what the actor may do. Those of tokens
-// that the operator made do not: they have all scopes of their role.
+// that the operator made without scopes do not: they have all scopes of their role.
 func (a Actor) Limited() bool { return a.Grant != nil }
 
 // May tells whether the scopes of the actor's token allow one of these with
-// resources of the type. What the role allows is asked elsewhere.
+// resources of the type, be it with some of them only. What the role allows is
+// asked elsewhere.
 func (a Actor) May(typ string, any ...Permission) bool {
-	return !a.Limited() || slices.ContainsFunc(any, func(do Permission) bool { return a.Grant.allows(do, typ) })
+	if !a.Limited() {
+		return true
+	}
+	for area := range a.Grant {
+		if a.inContext(area) && slices.ContainsFunc(any, func(do Permission) bool { return a.Grant.covers(area, do, typ) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// inContext tells whether a scope means anything: one for a patient does not
+// where the token has none.
+func (a Actor) inContext(area Area) bool { return area.Level != "patient" || a.Patient != "" }
+
+// Restrictions are by type the queries of which a resource must meet one, for the
+// actor to do any of these with it. A type that is not there is open as a whole,
+// or not at all (May).
+func (a Actor) Restrictions(any ...Permission) map[string][]string {
+	var queries map[string][]string
+	for _, area := range a.Grant.Areas() {
+		if area.Query == "" || !a.inContext(area) || a.whole(area.Type, any) {
+			continue
+		}
+		if slices.ContainsFunc(any, func(do Permission) bool { return a.Grant.covers(area, do, area.Type) }) {
+			if queries == nil {
+				queries = map[string][]string{}
+			}
+			queries[area.Type] = append(queries[area.Type], area.Query)
+		}
+	}
+	return queries
+}
+
+// whole tells whether a scope without restriction has one of these for the type.
+func (a Actor) whole(typ string, any []Permission) bool {
+	for area := range a.Grant {
+		if area.Query == "" && a.inContext(area) && slices.ContainsFunc(any, func(do Permission) bool { return a.Grant.covers(area, do, typ) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Restricted tells whether the actor may see but some of a type: by the
+// restriction of a scope, or because all is of one patient.
+func (a Actor) Restricted() bool {
+	if a.Patient != "" {
+		return true
+	}
+	for area := range a.Grant {
+		if area.Query != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Scopes are the scopes of the actor's token as text, "" where nothing bounds it.

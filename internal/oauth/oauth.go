@@ -9,6 +9,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,6 +45,7 @@ type Config struct {
 	Record  access.Recorder // the audit log; nil: nothing is recorded
 	Now     func() time.Time
 	Log     *slog.Logger
+	Check   func(access.Grant) error // whether the resource server understands restrictions; default: it does
 }
 
 // Server answers at the three endpoints.
@@ -56,11 +58,12 @@ type Server struct {
 	log      *slog.Logger
 	asking   singleflight.Group // for key sets, by client
 	attempts attempts
+	check    func(access.Grant) error
 }
 
 // New makes a Server.
 func New(cfg Config) *Server {
-	s := &Server{db: cfg.DB, base: strings.TrimRight(cfg.BaseURL, "/"), http: cfg.HTTP, record: cfg.Record, now: cfg.Now, log: cfg.Log}
+	s := &Server{db: cfg.DB, base: strings.TrimRight(cfg.BaseURL, "/"), http: cfg.HTTP, record: cfg.Record, now: cfg.Now, log: cfg.Log, check: cfg.Check}
 	if s.record == nil {
 		s.record = func(context.Context, pgx.Tx, access.Event) error { return nil }
 	}
@@ -93,7 +96,7 @@ func (s *Server) Configuration() []byte {
 		"grant_types_supported":                 []string{"client_credentials"},
 		"token_endpoint_auth_methods_supported": []string{"private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": algorithms(),
-		"scopes_supported":                 []string{"system/*.cruds", "system/*.rs", "system/*.read", "system/*.write", "system/*.*"},
+		"scopes_supported":                 []string{"system/*.cruds", "system/*.rs", "system/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory", "system/*.read", "system/*.write", "system/*.*"},
 		"response_types_supported":         []string{},
 		"code_challenge_methods_supported": []string{"S256"}, // demanded of everybody
 		"capabilities":                     []string{"client-confidential-asymmetric", "permission-v1", "permission-v2"},
@@ -107,6 +110,7 @@ type refusal struct {
 	code   string
 	reason string
 	client *client // that the assertion names; nil where it is none of ours
+	tell   string  // what the client is told instead of the text of its code
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.reason }
@@ -136,7 +140,7 @@ func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) htt
 		case errors.As(err, &refused):
 			s.log.Info("token request refused", "code", refused.code, "reason", refused.reason, "request_id", w.Header().Get("X-Request-Id"))
 			s.recordRefusal(r, refused)
-			status, answer = http.StatusBadRequest, map[string]string{"error": refused.code, "error_description": refusals[refused.code]}
+			status, answer = http.StatusBadRequest, map[string]string{"error": refused.code, "error_description": cmp.Or(refused.tell, refusals[refused.code])}
 		case errors.Is(err, pg.ErrSuspended):
 			s.log.Info("token request refused", "code", "temporarily_unavailable", "reason", "suspended", "request_id", w.Header().Get("X-Request-Id"))
 			w.Header().Set("Retry-After", "300")
@@ -188,9 +192,12 @@ func (s *Server) token(r *http.Request, f form) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked, err := access.ParseGrant(f["scope"])
+	asked, err := access.ParseSystemGrant(f["scope"])
+	if err == nil && s.check != nil {
+		err = s.check(asked)
+	}
 	if err != nil {
-		return nil, &refusal{"invalid_scope", "unreadable", c}
+		return nil, &refusal{code: "invalid_scope", reason: "unreadable", client: c, tell: err.Error()}
 	}
 	registered, err := access.ParseGrant(c.Scopes)
 	if err != nil {
@@ -198,7 +205,7 @@ func (s *Server) token(r *http.Request, f form) (any, error) {
 	}
 	granted := registered.Within(asked)
 	if len(granted) == 0 {
-		return nil, &refusal{"invalid_scope", "none of them is the client's", c}
+		return nil, &refusal{code: "invalid_scope", reason: "none of them is the client's", client: c}
 	}
 	token := access.NewToken()
 	if err := s.issue(r.Context(), c, token, granted.String()); err != nil {

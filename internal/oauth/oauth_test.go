@@ -201,7 +201,7 @@ func TestAClientWithAGoodAssertionGetsATokenThatIsAnActor(t *testing.T) {
 		if err != nil || actor.Tenant != d.tenant || actor.ID.String() != d.client || actor.Role != access.Placer {
 			t.Errorf("%s: %+v %v", p.kid, actor, err)
 		}
-		if diff := cmp.Diff(access.Grant{"Task": "rs", "Patient": "rs"}, actor.Grant); diff != "" {
+		if diff := cmp.Diff(access.Grant{{Level: "system", Type: "Task"}: "rs", {Level: "system", Type: "Patient"}: "rs"}, actor.Grant); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -377,7 +377,8 @@ func TestARequestThatIsNoTokenRequestIsRefused(t *testing.T) {
 		"a letter twice":               {change: func(f url.Values) { f.Set("scope", "system/Task.rr") }, want: "invalid_scope"},
 		"an unknown letter":            {change: func(f url.Values) { f.Set("scope", "system/Task.x") }, want: "invalid_scope"},
 		"a scope of a person":          {change: func(f url.Values) { f.Set("scope", "user/Task.rs") }, want: "invalid_scope"},
-		"a scope with a query":         {change: func(f url.Values) { f.Set("scope", "system/Task.rs?status=ready") }, want: "invalid_scope"},
+		"a scope with a chain":         {change: func(f url.Values) { f.Set("scope", "system/Task.rs?patient.name=x") }, want: "invalid_scope"},
+		"a scope with _id":             {change: func(f url.Values) { f.Set("scope", "system/Task.rs?_id=1") }, want: "invalid_scope"},
 		"one good and one bad scope":   {change: func(f url.Values) { f.Set("scope", "system/Task.rs openid") }, want: "invalid_scope"},
 		"a type that is not granted":   {change: func(f url.Values) { f.Set("scope", "system/Patient.rs") }, want: "invalid_scope"},
 		"a letter that is not granted": {change: func(f url.Values) { f.Set("scope", "system/Task.d") }, want: "invalid_scope"},
