@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -113,7 +114,7 @@ func attributeProblem(element string, a xml.Attr) string {
 	case linkAttributes[name] && !safeLink(element, name, value):
 		return "a link in the narrative may be relative or http, https, mailto, tel or urn, an image also data:image"
 	case name == "style" && unsafeStyle(value):
-		return "a style in the narrative loads or runs something: leave it out"
+		return "a style in the narrative loads or runs something, or puts it over the page: leave it out"
 	}
 	return ""
 }
@@ -134,10 +135,13 @@ func safeLink(element, attribute, value string) bool {
 }
 
 func unsafeStyle(value string) bool {
-	for _, part := range []string{"url(", "expression", "@import", "behavior", "binding", "javascript", `\`, "/*"} {
+	for _, part := range []string{"url(", "src(", "image(", "image-set(", "cross-fade(", "element(", "paint(", "expression", "@import", "behavior", "binding", "javascript", `\`, "/*"} {
 		if strings.Contains(value, part) {
 			return true
 		}
 	}
-	return false
+	return outOfPlace.MatchString(value)
 }
+
+// outOfPlace takes a text out of its place, over what the viewer itself shows.
+var outOfPlace = regexp.MustCompile(`(^|;)\s*position\s*:\s*(fixed|absolute|sticky|-webkit-sticky)`)

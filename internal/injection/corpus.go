@@ -23,7 +23,7 @@ var Corpus = []Payload{
 	{"import map", `<script type=importmap>{"imports":{"x":"/owned"}}</script>`},
 	{"image that fails", `<img src=/owned onerror=fetch("/owned")>`},
 	{"image with slashes for blanks", `<img/src="/owned"/onerror="fetch('/owned')">`},
-	{"image set", `<img srcset="/owned 1x" src="">`},
+	{"image of several sizes", `<img srcset="/owned 1x" src="">`},
 	{"image, spelt as of old", `<image href=/owned src=/owned onerror=fetch("/owned")>`},
 	{"svg", `<svg onload=fetch("/owned")></svg>`},
 	{"svg script", `<svg><script>fetch("/owned")</script></svg>`},
@@ -105,6 +105,10 @@ var Corpus = []Payload{
 	// Style sheets.
 	{"out of a rule", `}*{background:url(/owned)}`},
 	{"expression", `width:expression(fetch("/owned"))`},
+	{"image set", `background:image-set("/owned" 1x)`},
+	{"cross fade", `background:-webkit-cross-fade("/owned","/owned",50%)`},
+	{"over the page", `position:fixed;inset:0;background:white`},
+	{"over the page, spaced", `color:red; Position : ABSOLUTE; top:0`},
 	{"import", `@import url(/owned);`},
 	{"escape in CSS", `\3c/style\3e\3cscript src=/owned\3e`},
 

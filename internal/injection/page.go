@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -90,13 +91,16 @@ func (p Page) Dangers(policy string) (found []string) {
 				found = append(found, "an attribute "+a.Key)
 			case slices.Contains(addresses, a.Key) && !harmless(n, a.Val):
 				found = append(found, "an address "+a.Val+" in "+n.Data)
-			case a.Key == "style" && strings.ContainsAny(a.Val, "(@\\"):
+			case a.Key == "style" && loads.MatchString(a.Val):
 				found = append(found, "a style "+a.Val)
 			}
 		}
 	})
 	return found
 }
+
+// loads is what a style loads, runs, or puts over the rest of the page with.
+var loads = regexp.MustCompile(`(?i)(url|src|image|image-set|cross-fade|element|paint|expression)\s*\(|@import|\\|(^|;)\s*position\s*:\s*(fixed|absolute|sticky)`)
 
 func scriptDangers(n *html.Node, sources []string) (found []string) {
 	if src := attribute(n, "src"); src != "" {
