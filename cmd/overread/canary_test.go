@@ -4,12 +4,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,6 +161,17 @@ var machine = map[string]bool{
 // marked is a resource with a canary in each of its texts, and how many.
 func marked(t *testing.T, n *fhir.Node) (out *fhir.Node, count int) {
 	t.Helper()
+	out = rewritten(t, n, func(text string) string {
+		count++
+		return strings.TrimSpace(fmt.Sprintf("%s %s%d", text, canary, count))
+	})
+	return out, count
+}
+
+// rewritten is a resource with each of its texts as write has it; of what is
+// attached and of narratives write is given nothing.
+func rewritten(t *testing.T, n *fhir.Node, write func(text string) string) *fhir.Node {
+	t.Helper()
 	var tree any
 	if err := json.Unmarshal(n.Bytes(), &tree); err != nil {
 		t.Fatal(err)
@@ -167,7 +181,7 @@ func marked(t *testing.T, n *fhir.Node) (out *fhir.Node, count int) {
 		switch v := v.(type) {
 		case map[string]any:
 			_, parameter := v["valueString"]
-			for k := range v {
+			for _, k := range slices.Sorted(maps.Keys(v)) {
 				if k != "name" || !parameter {
 					v[k] = mark(k, v[k])
 				}
@@ -180,14 +194,13 @@ func marked(t *testing.T, n *fhir.Node) (out *fhir.Node, count int) {
 			if _, err := time.Parse(time.DateOnly, v[:min(10, len(v))]); machine[key] || err == nil {
 				return v
 			}
-			count++
 			switch key {
 			case "data":
-				return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "text %s%d", canary, count))
+				return base64.StdEncoding.EncodeToString([]byte("text " + write("")))
 			case "div":
-				return strings.Replace(v, "</div>", fmt.Sprintf(" %s%d</div>", canary, count), 1)
+				return strings.Replace(v, "</div>", " "+html.EscapeString(write(""))+"</div>", 1)
 			}
-			return fmt.Sprintf("%s %s%d", v, canary, count)
+			return write(v)
 		}
 		return v
 	}
@@ -195,10 +208,11 @@ func marked(t *testing.T, n *fhir.Node) (out *fhir.Node, count int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err = fhir.Parse(text, clientLimits); err != nil {
+	out, err := fhir.Parse(text, clientLimits)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return out, count
+	return out
 }
 
 // liveCanaryCase has a marked order read, with marked opinions, and its report

@@ -64,7 +64,10 @@ func (p Page) Text() string {
 }
 
 // active are elements that run, load, embed or lead away.
-var active = []string{"iframe", "frame", "frameset", "object", "embed", "applet", "base", "portal", "svg", "math", "video", "audio", "source", "track", "marquee", "noscript", "template", "plaintext"}
+var active = []string{"iframe", "frame", "frameset", "object", "embed", "applet", "base", "portal", "math", "xss", "video", "audio", "source", "track", "marquee", "noscript", "template", "plaintext"}
+
+// drawing are the elements of SVG that draw and do nothing else.
+var drawing = []string{"svg", "g", "path", "circle", "ellipse", "rect", "line", "polyline", "polygon", "text", "tspan", "title", "desc", "defs"}
 
 // addresses are attributes that hold one.
 var addresses = []string{"href", "src", "action", "formaction", "srcset", "data", "poster", "background", "ping", "cite", "longdesc", "xlink:href", "manifest"}
@@ -78,8 +81,10 @@ func (p Page) Dangers(policy string) (found []string) {
 			return
 		}
 		switch {
-		case slices.Contains(active, n.Data):
+		case slices.Contains(active, n.Data), n.Namespace == "svg" && !slices.Contains(drawing, n.Data):
 			found = append(found, "an element "+n.Data)
+		case n.Data == "a" && attribute(n, "id") == "csrf", n.Data == "form" && attribute(n, "name") == "cookie":
+			found = append(found, "a name that clobbers")
 		case n.Data == "script":
 			found = append(found, scriptDangers(n, directives["script-src"])...)
 		case n.Data == "meta" && strings.EqualFold(attribute(n, "http-equiv"), "refresh"):

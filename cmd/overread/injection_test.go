@@ -1,0 +1,323 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/injection"
+	"github.com/overread/overread/workflow"
+)
+
+// TestWhatIsWrittenInARecordRunsNowhere has the corpus of internal/injection
+// written into every text of orders, first reports, opinions, gradings and
+// amendments, and then looks at every page of ours, as everybody: each GET route
+// of the router, so that a new page cannot be forgotten; the letters, narratives
+// and PDFs of the reports; and the chart of the EHR that has got them.
+//
+// With OVERREAD_BROWSER (make test-browser) a browser is shown all of it too.
+func TestWhatIsWrittenInARecordRunsNowhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	h := &harvest{t: t, world: w}
+	for i := range 5 {
+		h.liveACase(i)
+	}
+	if h.written < len(injection.Corpus) {
+		t.Errorf("only %d texts were written", h.written) // each payload once, at least
+	}
+	h.readEverything()
+	h.crawl()
+	h.readChart()
+	t.Logf("%d texts written, %d pages, %d narratives, %d PDFs looked at; %d routes", h.written, len(h.pages), h.narratives, h.papers, h.routes)
+	if len(h.pages) < 30 || h.narratives < 8 || h.papers < 4 {
+		t.Error("too little was looked at")
+	}
+	h.inABrowser()
+}
+
+// harvest is what the people of a world are shown.
+type harvest struct {
+	*world
+	t                                   *testing.T
+	written, narratives, papers, routes int
+	pages                               []shown
+	ids                                 map[string]string // an id of each type
+}
+
+// shown is a page as it was answered.
+type shown struct{ name, policy, body string }
+
+// next is the payload that stands next. It takes the place of the text.
+func (h *harvest) next(string) string {
+	h.written++
+	return injection.Corpus[h.written%len(injection.Corpus)].Text
+}
+
+// beside is the text with the payload that stands next. What says which part of
+// the body was examined stays: or else the case waits for a person to look at it.
+func (h *harvest) beside(text string) string {
+	if regexp.MustCompile(`(?i)knee|magnetic|MR|without|left|right`).MatchString(text) {
+		return text
+	}
+	return strings.TrimSpace(text + " " + h.next(""))
+}
+
+func (h *harvest) liveACase(i int) {
+	t, w := h.t, h.world
+	s := samples["knee"]
+	o := order{ehr: w.chart.base, number: fmt.Sprint("INJ-", i), hospital: "mercy", priority: "urgent",
+		patient: person{fmt.Sprint("inj", i), "x", "y", "female", "1970-01-01"}, sample: s, at: time.Now()}
+	bundle := o.bundle()
+	for _, e := range bundle.Each("entry") {
+		if p := e.Get("resource"); p.Type() == "Patient" {
+			p.Set("text", fhir.Object("status", "additional", "div", `<div xmlns="http://www.w3.org/1999/xhtml">a patient</div>`))
+			p.Set("address", []*fhir.Node{fhir.Object("text", "a", "line", []string{"b", "c"}, "city", "d", "district", "e", "postalCode", "f")})
+			p.Set("contact", []*fhir.Node{fhir.Object("name", fhir.Object("text", "g", "family", "h", "given", []string{"i"}))})
+		}
+	}
+	placer := w.clients["mercy-placer"]
+	if err := o.keepAtEHR(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := placer.send(t.Context(), http.MethodPost, "", rewritten(t, bundle, h.beside)); err != nil {
+		t.Fatal(err)
+	}
+	task, err := taskOf(t.Context(), placer, o.number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tale := append([]chapter{{"", "", nil, workflow.Ready}}, reads("petrov", "knee")...)
+	tale = append(tale, chapter{"petrov", "grade", gradeParameters(s.Diff), workflow.Comparing}, chapter{"petrov", "sign", nil, workflow.Final},
+		chapter{"petrov", "amend", []*fhir.Node{param("reason", "valueString", "x")}, workflow.Amending},
+		chapter{"petrov", "sign", []*fhir.Node{param("kind", "valueCode", "correction"), param("reason", "valueString", "x"), param("text", "valueString", "x")}, workflow.Final})
+	for _, c := range tale {
+		for i, p := range c.with {
+			if p.Get("valueString") != nil {
+				c.with[i] = rewritten(t, p, h.next)
+			}
+		}
+		w.live(t, o, task, c)
+	}
+}
+
+// readEverything reads all that the desk may, and judges narratives and forms.
+func (h *harvest) readEverything() {
+	h.ids = map[string]string{}
+	types, err := h.clients["mercy-coordinator"].get(h.t.Context(), "metadata")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, typ := range types.Each("rest", "resource", "type") {
+		for _, who := range []string{"mercy-placer", "mercy-coordinator", "mercy-auditor"} {
+			page, err := h.clients[who].get(h.t.Context(), typ.Text()+"?_count=500")
+			if err != nil {
+				continue // not theirs
+			}
+			for _, n := range page.Each("entry", "resource") {
+				h.ids[n.Type()] = n.Text("id")
+				h.judgeResource(n)
+			}
+		}
+	}
+}
+
+func (h *harvest) judgeResource(n *fhir.Node) {
+	h.t.Helper()
+	at := n.Type() + "/" + n.Text("id")
+	if div := n.Text("text", "div"); div != "" {
+		h.narratives++
+		h.judgePage(shown{at + " text.div", "default-src 'none'", "<!doctype html><title>x</title>" + div})
+	}
+	for i, form := range n.Each("presentedForm") {
+		data, err := base64.StdEncoding.DecodeString(form.Text("data"))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		switch name := fmt.Sprintf("%s presentedForm[%d]", at, i); {
+		case strings.HasPrefix(form.Text("contentType"), "text/html"):
+			h.judgePage(shown{name, "default-src 'none'; style-src 'unsafe-inline'", string(data)})
+		case form.Text("contentType") == "application/pdf":
+			h.papers++
+			paper, err := injection.ReadPaper(data)
+			if err != nil || len(paper.Dangers()) > 0 {
+				h.t.Errorf("%s: %v %v", name, paper.Dangers(), err)
+			}
+		}
+	}
+}
+
+func (h *harvest) judgePage(p shown) {
+	h.t.Helper()
+	page, err := injection.ReadPage([]byte(p.body))
+	if err != nil {
+		h.t.Errorf("%s: %v", p.name, err)
+	}
+	for _, danger := range page.Dangers(p.policy) {
+		h.t.Errorf("%s: %s", p.name, danger)
+	}
+	if strings.Contains(p.body, "ZgotmplZ") {
+		h.t.Errorf("%s: the template has escaped something away", p.name)
+	}
+	h.pages = append(h.pages, p)
+}
+
+// visitors are everybody who may look at a page.
+func (h *harvest) visitors() map[string]func(*http.Request) {
+	all := map[string]func(*http.Request){"": func(*http.Request) {}}
+	for _, who := range []string{"placer", "coordinator", "auditor", "director", "petrov"} {
+		token := h.clients["mercy-"+who].token
+		all[who] = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+	}
+	return all
+}
+
+// values are what the parameters of routes can be. A page with a parameter that
+// is not here cannot be looked at: the test says so.
+func (h *harvest) values() map[string][]string {
+	return map[string][]string{
+		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"]},
+		":version": {"1"}, ":file": {"1"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, "*": {"x"},
+	}
+}
+
+var parameter = regexp.MustCompile(`:[A-Za-z]+|\*`)
+
+// addresses are those of a route, with values for its parameters.
+func (h *harvest) addresses(route string) []string {
+	all := []string{route}
+	for _, name := range parameter.FindAllString(route, -1) {
+		values := h.values()[name]
+		if name == ":type" && !strings.HasPrefix(route, "/fhir/docs") {
+			values = []string{"Patient", "DiagnosticReport"} // the same handler, whatever the type
+		}
+		if len(values) == 0 {
+			h.t.Errorf("the route %s has the parameter %s: add a value of it to values()", route, name)
+		}
+		var filled []string
+		for _, at := range all {
+			for _, v := range values {
+				filled = append(filled, strings.Replace(at, name, v, 1))
+			}
+		}
+		all = filled
+	}
+	return all
+}
+
+// crawl asks for every page that the router has, as everybody.
+func (h *harvest) crawl() {
+	t := h.t
+	origin := strings.TrimSuffix(h.base, "/fhir")
+	seen := map[string]bool{}
+	for _, route := range routesOf(t, h.world) {
+		h.routes++
+		for _, at := range h.addresses(route) {
+			for who, as := range h.visitors() {
+				if isPage := !strings.HasPrefix(route, "/fhir/") || strings.HasPrefix(route, "/fhir/docs"); isPage || who == "coordinator" {
+					h.look(origin+at, who, as, seen)
+				}
+			}
+		}
+	}
+}
+
+// look asks for an address as a browser does, and judges what is HTML.
+func (h *harvest) look(address, who string, as func(*http.Request), seen map[string]bool) {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
+	as(r)
+	answer, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	name := address + " as " + who
+	policy := answer.Header.Get("Content-Security-Policy")
+	if answer.Header.Get("X-Content-Type-Options") != "nosniff" || policy == "" {
+		h.t.Errorf("%s: its headers are %v", name, answer.Header)
+	}
+	kind := answer.Header.Get("Content-Type")
+	isPage := strings.Contains(kind, "html") || strings.Contains(kind, "xml")
+	if !isPage || len(answer.Header["Content-Disposition"]) > 0 || seen[string(body)] {
+		return
+	}
+	seen[string(body)] = true
+	if wrong := injection.WeakPolicy(policy); wrong != "" {
+		h.t.Errorf("%s: its policy is weak, %s: %s", name, wrong, policy)
+	}
+	h.judgePage(shown{name, policy, string(body)})
+}
+
+// routesOf are the addresses that the program answers a GET at.
+func routesOf(t *testing.T, w *world) (routes []string) {
+	t.Helper()
+	database, err := (databaseFlags{URL: w.database.URL}).open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(database.Close)
+	o, err := assemble(&serveCmd{BaseURL: w.base, Outbound: thisMachine}, database, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, ok := o.handler(func() {}).(*echo.Echo)
+	if !ok {
+		t.Fatal("the handler is no router any more: tell this test what it serves")
+	}
+	for _, r := range router.Routes() {
+		if r.Method == http.MethodGet && !slices.Contains(routes, r.Path) {
+			routes = append(routes, r.Path)
+		}
+	}
+	slices.Sort(routes)
+	return routes
+}
+
+// readChart looks at the stand-in EHR's pages, when the reports have arrived.
+func (h *harvest) readChart() {
+	t := h.t
+	eventually(t, "the reports are to stand in the EHR", func() error {
+		found, err := h.chart.get(t.Context(), "DiagnosticReport?status=corrected")
+		if err == nil && len(found.Each("entry")) < 5 {
+			err = fmt.Errorf("there are %d", len(found.Each("entry")))
+		}
+		if err == nil {
+			for _, n := range found.Each("entry", "resource") {
+				h.judgeResource(n)
+			}
+		}
+		return err
+	})
+	answer, err := http.Get(strings.TrimSuffix(h.chart.base, "/fhir") + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It frames the letters, in a sandbox.
+	h.judgePage(shown{"the EHR's chart", answer.Header.Get("Content-Security-Policy"), regexp.MustCompile(`<iframe [^>]*></iframe>`).ReplaceAllString(string(body), "")})
+}
