@@ -11,9 +11,10 @@ FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
 CASES         ?= 10000
 QUERIES       ?= 30000
+ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench bench-search fuzz crash isolation test-clients test-validator snapshots build release generate clean
+.PHONY: help demo test lint vulncheck bench bench-search fuzz crash isolation test-clients test-injection test-timing test-validator snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -48,6 +49,14 @@ lint: ## go vet and golangci-lint (import rules included)
 test-clients: build ## fhir-kit-client, fhirclient and the HAPI FHIR client against a running server
 	@scripts/ensure postgresql node java
 	@scripts/test-clients bin/overread
+
+test-injection: ## every page, letter and narrative with hostile texts in it, shown to Chromium: nothing may run, load or break its policy
+	@scripts/ensure postgresql chromium
+	OVERREAD_BROWSER="$$(command -v chromium || command -v chromium-browser || command -v google-chrome)" go test ./cmd/overread -count 1 -timeout 30m -v -run WhatIsWrittenInARecord | grep -v '"time":'
+
+test-timing: ## does the time of an answer tell that something is hidden? ROUNDS (3000) questions of each kind
+	@scripts/ensure postgresql
+	OVERREAD_TIMING=$(ROUNDS) go test ./fhir -count 1 -timeout 60m -v -run TheTimeOfATotal
 
 vulncheck: ## known vulnerabilities, where their database can be reached
 	@scripts/vulncheck $(GOVULNCHECK) $(TOOLS)

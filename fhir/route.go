@@ -20,6 +20,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -122,6 +123,9 @@ func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error
 			return r.handle(c, access.Actor{})
 		}
 		actor, err := identify(c)
+		if err == nil {
+			gate.Identified(c)
+		}
 		if err == nil && !slices.Contains(r.by, actor.Role) {
 			err = fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
 		}

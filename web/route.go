@@ -11,6 +11,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/internal/session"
 )
@@ -89,6 +90,7 @@ func (s *Server) enter(c echo.Context, r route) error {
 	if err != nil {
 		return err
 	}
+	gate.Identified(c)
 	if request.Method != http.MethodGet {
 		proof := request.Header.Get(session.CSRFHeader)
 		if proof == "" {

@@ -8,16 +8,21 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/injection"
+	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/workflow"
 )
 
@@ -39,6 +44,7 @@ func TestWhatIsWrittenInARecordRunsNowhere(t *testing.T) {
 		t.Errorf("only %d texts were written", h.written) // each payload once, at least
 	}
 	h.readEverything()
+	h.signIn()
 	h.crawl()
 	h.readChart()
 	t.Logf("%d texts written, %d pages, %d narratives, %d PDFs looked at; %d routes", h.written, len(h.pages), h.narratives, h.papers, h.routes)
@@ -55,6 +61,8 @@ type harvest struct {
 	written, narratives, papers, routes int
 	pages                               []shown
 	ids                                 map[string]string // an id of each type
+	cookies                             []*http.Cookie    // of people who are signed in
+	skeletons                           map[string]string // of a page, as the first of them sees it
 }
 
 // shown is a page as it was answered.
@@ -115,7 +123,7 @@ func (h *harvest) liveACase(i int) {
 
 // readEverything reads all that the desk may, and judges narratives and forms.
 func (h *harvest) readEverything() {
-	h.ids = map[string]string{}
+	h.ids, h.skeletons = map[string]string{}, map[string]string{}
 	types, err := h.clients["mercy-coordinator"].get(h.t.Context(), "metadata")
 	if err != nil {
 		h.t.Fatal(err)
@@ -174,12 +182,95 @@ func (h *harvest) judgePage(p shown) {
 	h.pages = append(h.pages, p)
 }
 
+// signIn signs somebody in for each payload with a bracket or quote in it, whose
+// name it is, as all that they may be at the hospital, which has such a name too;
+// some of them open a record in an emergency, for such a reason.
+func (h *harvest) signIn() {
+	t, ctx := h.t, h.t.Context()
+	store := session.NewStore(session.Config{DB: h.database.DB, BaseURL: h.base})
+	if _, err := h.database.Owner(t).Exec(ctx, `UPDATE tenant SET display = $1`, `<img src=/owned onerror=fetch("/owned")>"'`); err != nil {
+		t.Fatal(err)
+	}
+	var actors []access.Actor
+	err := h.database.DB.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT tenant_id, actor_id, role, display FROM token WHERE role IN ('reader', 'coordinator', 'director', 'auditor') ORDER BY role, created_at`)
+		if err != nil {
+			return err
+		}
+		var a access.Actor
+		_, err = pgx.ForEachRow(rows, []any{&a.Tenant, &a.ID, &a.Role, &a.Display}, func() error {
+			if !slices.ContainsFunc(actors, func(b access.Actor) bool { return a.Role == b.Role }) {
+				actors = append(actors, a)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range injection.Corpus {
+		if i%12 != 0 && !strings.HasPrefix(p.Name, "out of a") && !strings.HasPrefix(p.Name, "polyglot") {
+			continue
+		}
+		var cookie string
+		err := h.database.DB.System(ctx, func(tx pgx.Tx) error {
+			person, _, err := store.Known(ctx, tx, session.Person{Issuer: "https://idp.example", Subject: fmt.Sprint(i), Display: p.Text})
+			if err == nil {
+				_, cookie, err = store.Open(ctx, tx, person, session.FromOIDC, p.Text, actors)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		had := &http.Cookie{Name: store.CookieName(), Value: cookie}
+		h.cookies = append(h.cookies, h.breakGlass(store, had, p.Text))
+		h.written += 2
+	}
+}
+
+// breakGlass opens a record, shows what the form says when it is wrong, and
+// returns the session's new cookie.
+func (h *harvest) breakGlass(store *session.Store, cookie *http.Cookie, text string) *http.Cookie {
+	t := h.t
+	found, err := store.Find(t.Context(), cookie.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, patient := range []string{text, h.ids["Patient"]} {
+		form := url.Values{session.CSRFField: {found.CSRF()}, "patient": {patient}, "tenant": {"mercy"}, "reason": {"an emergency " + text}}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.TrimSuffix(h.base, "/fhir")+"/break-glass", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.AddCookie(cookie)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		h.judgePage(shown{"/break-glass, sent", answer.Header.Get("Content-Security-Policy"), string(body)})
+		for _, given := range answer.Cookies() {
+			if given.Name == cookie.Name && given.Value != "" {
+				cookie = given
+			}
+		}
+	}
+	return cookie
+}
+
 // visitors are everybody who may look at a page.
 func (h *harvest) visitors() map[string]func(*http.Request) {
 	all := map[string]func(*http.Request){"": func(*http.Request) {}}
 	for _, who := range []string{"placer", "coordinator", "auditor", "director", "petrov"} {
 		token := h.clients["mercy-"+who].token
 		all[who] = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+	}
+	for i, cookie := range h.cookies {
+		all[fmt.Sprint("person ", i)] = func(r *http.Request) { r.AddCookie(cookie) }
 	}
 	return all
 }
@@ -190,6 +281,7 @@ func (h *harvest) values() map[string][]string {
 	return map[string][]string{
 		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"]},
 		":version": {"1"}, ":file": {"1"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, "*": {"x"},
+		":provider": {"<img src=%2Fowned>", "x"},
 	}
 }
 
@@ -237,7 +329,7 @@ func (h *harvest) crawl() {
 // look asks for an address as a browser does, and judges what is HTML.
 func (h *harvest) look(address, who string, as func(*http.Request), seen map[string]bool) {
 	h.t.Helper()
-	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, address, nil)
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20").Replace(address), nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -267,6 +359,13 @@ func (h *harvest) look(address, who string, as func(*http.Request), seen map[str
 		h.t.Errorf("%s: its policy is weak, %s: %s", name, wrong, policy)
 	}
 	h.judgePage(shown{name, policy, string(body)})
+	// What people are called, and all that they wrote, changes nothing but texts.
+	if page, err := injection.ReadPage(body); err == nil && strings.HasPrefix(who, "person") {
+		if first, known := h.skeletons[address]; known && first != page.Skeleton() {
+			h.t.Errorf("%s has other elements than for somebody else: %s", name, cmp.Diff(first, page.Skeleton()))
+		}
+		h.skeletons[address] = page.Skeleton()
+	}
 }
 
 // routesOf are the addresses that the program answers a GET at.

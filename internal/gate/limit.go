@@ -66,12 +66,18 @@ func (l *Limiter) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		case fault.Is(err, fault.Unauthenticated), c.Response().Committed && c.Response().Status == http.StatusUnauthorized:
 			l.failures.take(address, l.now())
 			l.known.forget(client)
-		case err == nil && client != "":
+		case client != "" && c.Get(identified) != nil:
 			l.known.take(client, l.now())
 		}
 		return err
 	}
 }
+
+const identified = "gate identified"
+
+// Identified says that the request's token, or its session, is somebody's. What
+// everybody may read proves nothing of a token that came along.
+func Identified(c echo.Context) { c.Set(identified, true) }
 
 // admit refuses an address that has failed too often, unless it comes with a
 // token that was good of late: whoever guesses tokens behind a hospital's one
@@ -99,9 +105,17 @@ func tooMany(c echo.Context, wait time.Duration, what string) error {
 	return fault.New(fault.Throttled, "%s: wait %d s, as Retry-After says", what, seconds)
 }
 
-// clientKey stands for a client's token, which is not kept.
+// cookies are those of sessions (internal/session), over https and on this machine.
+var cookies = []string{"__Host-overread", "overread"}
+
+// clientKey stands for a client's token, or a person's session; neither is kept.
 func clientKey(r *http.Request) string {
 	credential := r.Header.Get("Authorization")
+	for _, name := range cookies {
+		if cookie, err := r.Cookie(name); err == nil && credential == "" {
+			credential = "session " + cookie.Value
+		}
+	}
 	if credential == "" {
 		return ""
 	}

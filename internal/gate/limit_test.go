@@ -35,11 +35,14 @@ func newHouse(l gate.Limits) *house {
 	h.echo.Use(gate.NewLimiter(l, func() time.Time { return h.now }).Middleware)
 	h.echo.GET("/*", func(c echo.Context) error {
 		switch token := c.Request().Header.Get("Authorization"); {
+		case c.Request().URL.Path == "/open":
+			return c.NoContent(http.StatusOK) // for everybody
 		case c.Request().URL.Path == "/token":
 			return c.NoContent(http.StatusUnauthorized) // a handler that writes by itself
 		case len(token) < 4 || token[:4] != "good":
 			return fault.New(fault.Unauthenticated, "who is it")
 		}
+		gate.Identified(c)
 		return c.NoContent(http.StatusOK)
 	})
 	return h
@@ -145,6 +148,73 @@ func TestWhoGuessesTokensIsStoppedAndNobodyElse(t *testing.T) {
 		if got := h.ask(here, "good-new", "/fhir").Code; got != http.StatusOK {
 			t.Errorf("%s: ten seconds later: %d", path, got)
 		}
+	}
+}
+
+// Who sends a guess to a page for everybody first gains nothing by it.
+func TestWhatEverybodyMayReadMakesNoTokenGood(t *testing.T) {
+	t.Parallel()
+	h := newHouse(gate.Limits{Failure: 6})
+	guesses := 0
+	for i := range 100 {
+		guess := fmt.Sprint("guess-", i)
+		if got := h.ask(here, guess, "/open").Code; i < 6 && got != http.StatusOK {
+			t.Errorf("what everybody may read is answered %d", got)
+		}
+		guesses += h.taken(1, here, guess, "/fhir")
+	}
+	if guesses != 6 {
+		t.Errorf("%d guesses, want 6", guesses)
+	}
+}
+
+// A person who is signed in has a limit too, and is not kept out by a neighbour
+// who guesses.
+func TestASessionIsAClient(t *testing.T) {
+	t.Parallel()
+	e := echo.New()
+	e.IPExtractor = echo.ExtractIPDirect()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		status := http.StatusTooManyRequests
+		if fault.Is(err, fault.Unauthenticated) {
+			status = http.StatusUnauthorized
+		}
+		_ = c.NoContent(status)
+	}
+	e.Use(gate.NewLimiter(gate.Limits{Client: 2, Failure: 3}, func() time.Time { return now }).Middleware)
+	e.GET("/*", func(c echo.Context) error {
+		if _, err := c.Cookie("__Host-overread"); err != nil {
+			return fault.New(fault.Unauthenticated, "who is it")
+		}
+		gate.Identified(c)
+		return c.NoContent(http.StatusOK)
+	})
+	ask := func(cookie string) int {
+		r := httptest.NewRequest(http.MethodGet, "/home", nil)
+		r.RemoteAddr = here
+		if cookie != "" {
+			r.AddCookie(&http.Cookie{Name: "__Host-overread", Value: cookie})
+		}
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		return w.Code
+	}
+	ask("ito")
+	for range 10 {
+		ask("")
+	}
+	for i := range 30 {
+		want := http.StatusOK
+		if i >= 19 {
+			want = http.StatusTooManyRequests
+		}
+		if got := ask("ito"); got != want {
+			t.Errorf("request %d: %d", i, got)
+		}
+	}
+	if got := ask("somebody else"); got != http.StatusTooManyRequests {
+		t.Errorf("a session that is new there: %d", got)
 	}
 }
 

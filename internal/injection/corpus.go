@@ -49,6 +49,7 @@ var Corpus = []Payload{
 	{"body", `<body onload=fetch("/owned")>`},
 	{"base", `<base href="https://owned.example/">`},
 	{"meta refresh", `<meta http-equiv="refresh" content="0;url=/owned">`},
+	{"meta refresh, as ours", `<meta http-equiv="refresh" content="0; url=/owned">`},
 	{"meta policy", `<meta http-equiv="Content-Security-Policy" content="script-src 'unsafe-inline'">`},
 	{"link", `<link rel=stylesheet href=/owned>`},
 	{"prefetch", `<link rel=preload as=script href=/owned>`},

@@ -87,7 +87,7 @@ func (p Page) Dangers(policy string) (found []string) {
 			found = append(found, "a name that clobbers")
 		case n.Data == "script":
 			found = append(found, scriptDangers(n, directives["script-src"])...)
-		case n.Data == "meta" && strings.EqualFold(attribute(n, "http-equiv"), "refresh"):
+		case n.Data == "meta" && strings.EqualFold(attribute(n, "http-equiv"), "refresh") && !ownRefresh.MatchString(attribute(n, "content")):
 			found = append(found, "a refresh to "+attribute(n, "content"))
 		}
 		for _, a := range n.Attr {
@@ -106,6 +106,10 @@ func (p Page) Dangers(policy string) (found []string) {
 
 // loads is what a style loads, runs, or puts over the rest of the page with.
 var loads = regexp.MustCompile(`(?i)(url|src|image|image-set|cross-fade|element|paint|expression)\s*\(|@import|\\|(^|;)\s*position\s*:\s*(fixed|absolute|sticky)`)
+
+// ownRefresh leads to a page of the same host, as to the sign-in page when a
+// session has ended.
+var ownRefresh = regexp.MustCompile(`^[0-9]+; url=/signin[a-z/?=-]*$`)
 
 func scriptDangers(n *html.Node, sources []string) (found []string) {
 	if src := attribute(n, "src"); src != "" {
@@ -155,7 +159,8 @@ func harmless(n *html.Node, address string) bool {
 		return true
 	}
 	return slices.Contains([]string{"http", "https", "mailto", "tel", "urn"}, scheme) ||
-		(n.Data == "img" || n.Data == "link") && strings.HasPrefix(address, "data:image/")
+		n.Data == "img" && strings.HasPrefix(address, "data:image/") ||
+		n.Data == "link" && attribute(n, "rel") == "icon" && (address == "data:," || strings.HasPrefix(address, "data:image/"))
 }
 
 // WeakPolicy says what is wrong with the policy of a page of ours; "" if nothing.
