@@ -192,7 +192,7 @@ func (h *harvest) signIn() {
 		t.Fatal(err)
 	}
 	var actors []access.Actor
-	err := h.database.DB.System(ctx, func(tx pgx.Tx) error {
+	err := h.database.System(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT tenant_id, actor_id, role, display FROM token WHERE role IN ('reader', 'coordinator', 'director', 'auditor') ORDER BY role, created_at`)
 		if err != nil {
 			return err
@@ -214,7 +214,7 @@ func (h *harvest) signIn() {
 			continue
 		}
 		var cookie string
-		err := h.database.DB.System(ctx, func(tx pgx.Tx) error {
+		err := h.database.System(ctx, func(tx pgx.Tx) error {
 			person, _, err := store.Known(ctx, tx, session.Person{Issuer: "https://idp.example", Subject: fmt.Sprint(i), Display: p.Text})
 			if err == nil {
 				_, cookie, err = store.Open(ctx, tx, person, session.FromOIDC, p.Text, actors)
