@@ -81,7 +81,7 @@ func showAll(t *testing.T, browser string, pages []shown) []string {
 			}
 		}
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 2000))
-		if r.URL.Path == "/favicon.ico" || r.URL.Path == "/none" {
+		if r.URL.Path == "/favicon.ico" || r.URL.Path == "/none" || strings.HasPrefix(r.URL.Path, "/assets/") { // our style sheet
 			http.NotFound(w, r)
 			return
 		}

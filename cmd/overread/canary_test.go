@@ -21,8 +21,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/internal/pgtest"
+	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/workflow"
 )
 
@@ -47,6 +49,7 @@ func TestNoPatientDataInAnyLog(t *testing.T) {
 
 	w.liveCanaryCase(t)
 	w.gossip(t)
+	w.openInEmergency(t)
 	w.bother(t)
 
 	// Were there an error with a row in it, it would stand there.
@@ -313,6 +316,56 @@ func (w *world) gossip(t *testing.T) {
 	case <-asked:
 	case <-time.After(time.Minute):
 		t.Fatal("the courier does not call")
+	}
+}
+
+// openInEmergency has people open the record for a reason that tells of the
+// patient, mistype it, look at every page, and come to the door with the
+// patient's data in what they bring.
+func (w *world) openInEmergency(t *testing.T) {
+	t.Helper()
+	found, err := w.clients["mercy-placer"].get(t.Context(), "Patient?identifier="+canary+"-mrn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harvest{t: t, world: w, ids: map[string]string{"Patient": found.Text("entry", "resource", "id")}, skeletons: map[string]string{}}
+	store := session.NewStore(session.Config{DB: w.database.DB, BaseURL: w.base})
+	cookie := h.breakGlass(store, h.open(store, h.everybody(), "1", "Dr. Ito"), canary+" "+canaryBorn)
+	if found, err := store.Find(t.Context(), cookie.Value); err != nil || !slices.ContainsFunc(found.Places, func(p access.Place) bool { return len(p.Opened) > 0 }) {
+		t.Fatalf("the record is not open: %v", err)
+	}
+	root := strings.TrimSuffix(w.base, "/fhir")
+	for _, path := range []string{
+		"/home", "/sessions", "/session", "/break-glass", "/signin?return=/" + canary + "&why=" + canary, "/login/" + canary, "/login/" + canary + "/callback?state=" + canary + "&code=" + canary + "&error=" + canary,
+		"/" + canary, "/launch?iss=https://" + canary + ".example&launch=" + canary, "/launch/callback?state=" + canary + "&code=" + canary, "/fhir/Patient?family=" + canary,
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			r, err := http.NewRequestWithContext(t.Context(), method, root+path, strings.NewReader("session="+canary+"&csrf="+canary+"&patient="+canary+"&reason="+canary))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("User-Agent", canary)
+			r.Header.Set(session.CSRFHeader, canary)
+			r.AddCookie(cookie)
+			r.AddCookie(&http.Cookie{Name: "overread-signin", Value: canary})
+			answer, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+		}
+	}
+	for _, form := range []string{
+		"grant_type=client_credentials&client_assertion=" + canary + "&client_assertion_type=" + canary, "grant_type=" + canary, canary, "token=" + canary + "&client_id=" + canary + "&scope=patient/" + canary,
+	} {
+		for _, path := range []string{"token", "introspect", "revoke"} {
+			answer, err := http.Post(w.base+"/oauth/"+path, "application/x-www-form-urlencoded", strings.NewReader(form))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+		}
 	}
 }
 

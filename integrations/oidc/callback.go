@@ -53,7 +53,11 @@ func (c *Client) Finish(ctx context.Context, r Return) (Done, error) {
 	if !ok {
 		return done, err
 	}
-	c.log.Info("login refused", "provider", r.Provider, "reason", why.why, "request_id", r.RequestID)
+	name := "none of ours" // what stands in an address may be anybody's text
+	if p, err := c.provider(ctx, r.Provider); err == nil {
+		name = p.Name
+	}
+	c.log.Info("login refused", "provider", name, "reason", why.why, "request_id", r.RequestID)
 	told := c.record(ctx, nil, access.Event{Kind: access.LoginRefused, Why: why.why, Client: r.Client, RequestID: r.RequestID})
 	return Done{}, errors.Join(fault.New(fault.Forbidden, "%s", why.text), told)
 }
