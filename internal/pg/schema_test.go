@@ -60,6 +60,9 @@ var rows = map[string]string{
 	"session_actor":    `INSERT INTO session_actor (tenant_id, session_id, actor_id, role) VALUES (@tenant, @tenant, @tenant, 'reader')`,
 	"break_glass":      `INSERT INTO break_glass (tenant_id, break_id, person_id, actor_id, role, display, patient_id, reason, till) VALUES (@tenant, @tenant, @tenant, @tenant, 'reader', 'Dr. R', 'p', 'in an emergency', now())`,
 	"case_unveiling":   `INSERT INTO case_unveiling (tenant_id, case_id, actor_id, break_id, before_lock) VALUES (@tenant, @tenant, @tenant, @tenant, true)`,
+	"ehr_issuer":       `INSERT INTO ehr_issuer (tenant_id, issuer, client_id, authentication, scopes) VALUES (@tenant, 'https://ehr.example/fhir', 'overread', 'public', 'launch openid')`,
+	"ehr_launch":       `INSERT INTO ehr_launch (tenant_id, state_sha256, browser_sha256, issuer, nonce, verifier, found, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), sha256(''), 'https://ehr.example/fhir', 'n', 'v', '{}', now())`,
+	"launched":         `INSERT INTO launched (tenant_id, session_id, issuer) VALUES (@tenant, @tenant, 'https://ehr.example/fhir')`,
 	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
 	                     VALUES (@tenant, @tenant, 1, 'ehr', 1, 'retry', 'timeout', 1)`,
 }
@@ -86,7 +89,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 			t.Fatalf("%s: %v", table, err)
 		}
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass"}
+	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass", "ehr_issuer"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -110,7 +113,7 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
 		})
 		switch {
-		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor"}, table): // nobody's business but System's
+		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "ehr_issuer", "ehr_launch", "launched"}, table): // nobody's business but System's
 		case err != nil:
 			t.Errorf("%s: %v", table, err)
 		case own == 0 || others != 0:
@@ -241,7 +244,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
 		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'reader', 'agenda',
-		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login')
+		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
 	if err != nil {

@@ -44,13 +44,18 @@ func (s *Store) giveCookie(w http.ResponseWriter, value string, maxAge int) {
 // Secure tells whether clients come over https.
 func (s *Store) Secure() bool { return s.secure }
 
-// OfRequest is the session of a request; ErrNone where it has none.
+// OfRequest is the session of a request; ErrNone where it has none, or one that
+// was launched.
 func (s *Store) OfRequest(r *http.Request) (*Session, error) {
 	sent := r.CookiesNamed(s.CookieName())
 	if len(sent) != 1 || sent[0].Value == "" || len(sent[0].Value) > 128 {
 		return nil, ErrNone // two of them: somebody has put one beside ours
 	}
-	return s.Find(r.Context(), sent[0].Value)
+	found, err := s.Find(r.Context(), sent[0].Value)
+	if err == nil && found.CameFrom == FromLaunch {
+		return nil, ErrNone // it opens its own pages only, launched.go
+	}
+	return found, err
 }
 
 // forged refuses requests that a page of another site makes a browser send.

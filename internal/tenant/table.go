@@ -15,6 +15,8 @@ var LeftOut = map[string]string{
 	"export_file":   "as export_job",
 	"export_chunk":  "as export_job",
 	"session_actor": "who is logged in logs in again: sessions are the installation's",
+	"ehr_launch":    "a launch takes ten minutes, and is begun again",
+	"launched":      "what a launched session shows goes with the session",
 }
 
 // NobodysTables have no tenant, and why.
