@@ -5,7 +5,8 @@
 //
 // It keeps resources in memory and, if asked, in a journal that is flushed to
 // disk before anything is acknowledged. GET /control/log tells what arrived,
-// POST /control makes it fall ill, and GET / shows the reports to a person.
+// POST /control makes it fall ill, and GET / shows the reports to a person, who
+// can open apps from there for one of its patients (SMART App Launch, app.go).
 package standin
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -31,6 +33,7 @@ type EHR struct {
 	store  *store
 	faults faults
 	traffic
+	launching *launching
 }
 
 // New makes an EHR and reads its journal, if it has one.
@@ -39,7 +42,11 @@ func New(opts Options) (*EHR, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stand-in EHR: %w", err)
 	}
-	return &EHR{opts: opts, store: s}, nil
+	l, err := newLaunching()
+	if err != nil {
+		return nil, fmt.Errorf("stand-in EHR: %w", err)
+	}
+	return &EHR{opts: opts, store: s, launching: l}, nil
 }
 
 // Close closes the journal.
@@ -66,22 +73,29 @@ func (e *EHR) Serve(ctx context.Context, listener net.Listener) error {
 func (e *EHR) Handler() http.Handler {
 	fhir := http.NewServeMux()
 	for pattern, h := range map[string]handler{
-		"GET /fhir/metadata":                  e.metadata,
-		"POST /fhir":                          e.transaction,
-		"POST /fhir/{$}":                      e.transaction,
-		"POST /fhir/{type}":                   e.create,
-		"PUT /fhir/{type}":                    e.updateConditionally,
-		"PUT /fhir/{type}/{id}":               e.update,
-		"GET /fhir/{type}":                    e.search,
-		"POST /fhir/{type}/_search":           e.search,
-		"GET /fhir/{type}/{id}":               e.read,
-		"GET /fhir/{type}/{id}/_history/{no}": e.readVersion,
+		"GET /fhir/metadata":                        e.metadata,
+		"GET /fhir/.well-known/smart-configuration": e.smartConfiguration,
+		"POST /fhir":                                e.transaction,
+		"POST /fhir/{$}":                            e.transaction,
+		"POST /fhir/{type}":                         e.create,
+		"PUT /fhir/{type}":                          e.updateConditionally,
+		"PUT /fhir/{type}/{id}":                     e.update,
+		"GET /fhir/{type}":                          e.search,
+		"POST /fhir/{type}/_search":                 e.search,
+		"GET /fhir/{type}/{id}":                     e.read,
+		"GET /fhir/{type}/{id}/_history/{no}":       e.readVersion,
 	} {
 		fhir.Handle(pattern, h)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/fhir", e.count(e.faults.inject(e.guarded(fhir))))
-	mux.Handle("/fhir/", e.count(e.faults.inject(e.guarded(fhir))))
+	mux.Handle("/fhir", e.count(e.faults.inject(e.guarded(e.launched(fhir)))))
+	mux.Handle("/fhir/", e.count(e.faults.inject(e.guarded(e.launched(fhir)))))
+	mux.Handle("GET /auth/authorize", handler(e.authorize))
+	mux.Handle("POST /auth/authorize", handler(e.authorize))
+	mux.Handle("POST /auth/token", e.faults.inject(handler(e.token)))
+	mux.Handle("GET /auth/jwks.json", handler(e.jwks))
+	mux.Handle("POST /launch", handler(e.launch))
+	mux.Handle("POST /control/app", handler(e.register))
 	mux.Handle("GET /control/log", handler(e.showLog))
 	mux.Handle("GET /control", handler(e.faults.show))
 	mux.Handle("POST /control", handler(e.faults.add))
@@ -95,8 +109,9 @@ func (e *EHR) Handler() http.Handler {
 func (e *EHR) guarded(next http.Handler) http.Handler {
 	return handler(func(w http.ResponseWriter, r *http.Request) error {
 		want, got := "Bearer "+e.opts.Token, r.Header.Get("Authorization")
-		open := e.opts.Token == "" || r.URL.Path == "/fhir/metadata"
-		if !open && subtle.ConstantTimeCompare([]byte(want), []byte(got)) != 1 {
+		open := e.opts.Token == "" || r.URL.Path == "/fhir/metadata" || r.URL.Path == "/fhir/.well-known/smart-configuration"
+		launched := strings.HasPrefix(got, "Bearer launch-") // judged by e.launched
+		if !open && !launched && subtle.ConstantTimeCompare([]byte(want), []byte(got)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			return refuse(http.StatusUnauthorized, "login", "a bearer token is required")
 		}

@@ -26,6 +26,72 @@ type chartItem struct {
 
 type chartFile struct{ URL, Kind string }
 
+// chartView is the whole page: who is here, and which reports have come.
+type chartView struct {
+	Reports  []chartItem
+	Patients patientList
+}
+
+// patientList are the patients, each with the orders about them, and the apps that
+// can be opened for them.
+type patientList struct {
+	Apps     []App
+	Patients []chartPatient
+}
+
+type chartPatient struct {
+	ID, Name, Born, Number string
+	Orders                 []chartOrder
+}
+
+type chartOrder struct{ ID, Number, Title string }
+
+// bedside is who is here. The newest patients come first.
+func (e *EHR) bedside() patientList {
+	e.launching.mu.Lock()
+	list := patientList{Apps: slices.Clone(e.launching.apps)}
+	e.launching.mu.Unlock()
+	e.store.mu.Lock()
+	defer e.store.mu.Unlock()
+	orders := map[string][]chartOrder{}
+	for _, key := range e.store.order {
+		rec := e.store.records[key]
+		if rec.newest().Type != "ServiceRequest" {
+			continue
+		}
+		subject, _ := rec.current["subject"].(object)
+		ref, _ := subject["reference"].(string)
+		at := strings.LastIndex(ref, "Patient/")
+		if at < 0 {
+			continue
+		}
+		o := chartOrder{ID: rec.newest().ID, Title: first(textIn(rec.current, "code", "text"), "Order")}
+		_, o.Number, _ = strings.Cut(first(identifiers(rec.current)...), "|")
+		orders[ref[at:]] = append(orders[ref[at:]], o)
+	}
+	for _, key := range e.store.order {
+		rec := e.store.records[key]
+		if rec.newest().Type != "Patient" {
+			continue
+		}
+		p := chartPatient{ID: rec.newest().ID, Name: humanName(rec.current), Born: textIn(rec.current, "birthDate"), Orders: orders[key]}
+		_, p.Number, _ = strings.Cut(first(identifiers(rec.current)...), "|")
+		list.Patients = append(list.Patients, p)
+	}
+	slices.Reverse(list.Patients)
+	return list
+}
+
+// textIn is the first text at a place in a resource.
+func textIn(o object, names ...string) string {
+	for _, at := range elements(o, names...) {
+		if s, ok := at.(string); ok && s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
 // page shows the reports that have arrived, the newest first.
 func (e *EHR) page(w http.ResponseWriter, _ *http.Request) error {
 	e.store.mu.Lock()
@@ -38,26 +104,19 @@ func (e *EHR) page(w http.ResponseWriter, _ *http.Request) error {
 	e.store.mu.Unlock()
 	slices.Reverse(items)
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, items); err != nil {
+	if err := pageTemplate.Execute(&out, chartView{items, e.bedside()}); err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 	_, err := out.WriteTo(w)
 	return err
 }
 
 func (s *store) chart(rec *record) chartItem {
 	v, o := rec.newest(), rec.current
-	text := func(names ...string) string {
-		for _, at := range elements(o, names...) {
-			if s, ok := at.(string); ok && s != "" {
-				return s
-			}
-		}
-		return ""
-	}
+	text := func(names ...string) string { return textIn(o, names...) }
 	item := chartItem{
 		ID: v.ID, Versions: len(rec.versions), Status: text("status"), Issued: text("issued"), Conclusion: text("conclusion"),
 		Title: first(text("code", "text"), text("code", "coding", "display"), "Report"), Patient: s.patient(o),
