@@ -1,0 +1,404 @@
+package fhir
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/bedside"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/letter"
+	"github.com/overread/overread/workflow"
+)
+
+// What a clinician sees who opens Overread from the EHR. Everything is asked for
+// as the clinician would over the API, so that roles, scopes, the compartment of
+// the patient and the audit are those of the API. What was found that way, and
+// nothing else, is then told in words.
+
+// mostOpinions is how many second opinions of one patient are shown.
+const mostOpinions = 100
+
+// Chart is the actor's patient with all second opinions about them: that of the
+// Task inContext ("" for none) first, then the newest. It refuses (Forbidden) an
+// actor who is not bound to a patient.
+func (s *Server) Chart(ctx context.Context, actor access.Actor, inContext string) (bedside.Chart, error) {
+	id, ok := strings.CutPrefix(actor.Patient, "Patient/")
+	if !ok || !idPattern.MatchString(id) {
+		return bedside.Chart{}, fault.New(fault.Forbidden, "there is no patient in context")
+	}
+	d := s.desk(actor)
+	patient, err := d.get(ctx, "Patient/"+id, nil)
+	if err != nil {
+		return bedside.Chart{}, err
+	}
+	tasks, err := d.found(ctx, "Task", url.Values{"patient": {actor.Patient}, "_sort": {"-authored-on"}, "_count": {strconv.Itoa(mostOpinions)}})
+	if err != nil {
+		return bedside.Chart{}, err
+	}
+	reports, err := d.found(ctx, "DiagnosticReport", url.Values{"patient": {actor.Patient}, "identifier": {sidReport + "|"}, "_count": {strconv.Itoa(mostOpinions)}, "_elements": {"identifier,status"}})
+	if err != nil {
+		return bedside.Chart{}, err
+	}
+	readable := map[string]bool{}
+	for _, r := range reports {
+		readable[r.Text("id")] = true
+	}
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (bedside.Chart, error) {
+		c := bedside.Chart{Patient: patientLines(patient)}
+		for _, task := range tasks {
+			o, ok, err := s.opinionOn(ctx, tx, actor, task, readable)
+			if err != nil {
+				return c, err
+			}
+			if ok {
+				o.InContext = inContext != "" && o.Task == inContext
+				c.Opinions = append(c.Opinions, o)
+			}
+		}
+		slices.SortStableFunc(c.Opinions, func(a, b bedside.Opinion) int {
+			switch {
+			case a.InContext != b.InContext && a.InContext:
+				return -1
+			case a.InContext != b.InContext:
+				return 1
+			}
+			return b.Ordered.Compare(a.Ordered)
+		})
+		return c, nil
+	})
+}
+
+// opinionOn is the second opinion that runs on a Task; ok is false where none does.
+func (s *Server) opinionOn(ctx context.Context, tx pgx.Tx, actor access.Actor, task *Node, readable map[string]bool) (o bedside.Opinion, ok bool, err error) {
+	c, err := workflow.CaseByTaskTx(ctx, tx, task.Text("id"))
+	if fault.Is(err, fault.NotFound) || err == nil && casePatient(c) != actor.Patient {
+		return o, false, nil
+	}
+	if err != nil {
+		return o, false, err
+	}
+	src, err := s.reportSources(ctx, tx, c)
+	if err != nil {
+		return o, false, err
+	}
+	info := c.State.Info()
+	o = bedside.Opinion{
+		Task: task.Text("id"), Exam: examName(c.Exam), Order: c.PlacerValue, Question: question(src), Ordered: c.OpenedAt,
+		Urgent: slices.Contains([]string{"stat", "asap", "urgent"}, c.Priority),
+		State:  info.Display, Next: nextWords(c, task), Steps: stepsOf(c), Zone: zoneOf(c.Policy),
+		Ended: slices.Contains([]workflow.State{workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError}, c.State),
+	}
+	if c.ReportNo > 0 && c.ReportID != nil && readable[*c.ReportID] {
+		return o, true, s.tellReport(ctx, tx, c, src, &o)
+	}
+	if !o.Ended {
+		o.Due, err = workflow.DueTx(ctx, tx, c.CaseID)
+	}
+	return o, true, err
+}
+
+// tellReport adds what the signed report says, and its versions.
+func (s *Server) tellReport(ctx context.Context, tx pgx.Tx, c workflow.Case, src reportSources, o *bedside.Opinion) error {
+	reports, err := workflow.ReportsTx(ctx, tx, c.CaseID)
+	if err != nil || len(reports) == 0 {
+		return err
+	}
+	if src, err = s.signers(ctx, tx, c, src, reports); err != nil {
+		return err
+	}
+	last := len(reports) - 1
+	src.Report, src.History = reports[last], reports[:last]
+	written := letterOf(src)
+	o.Signed, o.Report, o.Letter, o.Steps = true, *c.ReportID, written.Brief(), nil
+	o.CanTell = c.State == workflow.Final
+	if c.State == workflow.Closed {
+		o.SeenAt = c.ClosedAt
+	}
+	kept, err := releases(ctx, tx, *c.ReportID)
+	if err != nil {
+		return err
+	}
+	for _, v := range slices.Backward(written.History) {
+		id, ok := kept[instant(v.At)]
+		if !ok {
+			continue
+		}
+		shown := bedside.Version{ID: id, Number: v.Number, Status: letter.StatusText(v.Status), At: v.At, By: v.By, Change: v.Reason}
+		if v.Status != "entered-in-error" {
+			shown.Forms = []string{"html", "pdf"}
+		}
+		o.Versions = append(o.Versions, shown)
+	}
+	return nil
+}
+
+// signers adds the names of all who signed a version.
+func (s *Server) signers(ctx context.Context, tx pgx.Tx, c workflow.Case, src reportSources, reports []workflow.Report) (reportSources, error) {
+	for _, r := range reports {
+		if _, known := src.names[r.SignedBy]; known {
+			continue
+		}
+		n, err := s.practitioner(ctx, tx, c.TenantID, &r.SignedBy)
+		if err != nil {
+			return src, err
+		}
+		src.names[r.SignedBy] = displayOf(n)
+	}
+	return src, nil
+}
+
+// releases are the versions of the resource that hold the signed versions of a
+// report, by the instant of the signature. Of several with the same it is the
+// first: what came after it changed nothing that was signed.
+func releases(ctx context.Context, tx pgx.Tx, report string) (map[string]string, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT version, body
+		FROM resource
+		WHERE type = 'DiagnosticReport' AND id = @id AND NOT deleted
+		UNION ALL
+		SELECT version, body
+		FROM resource_history
+		WHERE type = 'DiagnosticReport' AND id = @id AND NOT deleted
+		ORDER BY version DESC`,
+		pgx.NamedArgs{"id": report})
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	var version int64
+	var body []byte
+	_, err = pgx.ForEachRow(rows, []any{&version, &body}, func() error {
+		n, err := Parse(body, Limits{})
+		if err == nil && n.Text("issued") != "" {
+			found[n.Text("issued")] = strconv.FormatInt(version, 10)
+		}
+		return err
+	})
+	return found, err
+}
+
+// Form is a form (html or pdf) of one version of a report, as it was signed.
+func (s *Server) Form(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error) {
+	contentType, ok := map[string]string{"html": "text/html", "pdf": "application/pdf"}[form]
+	if !ok || !idPattern.MatchString(report) || !idPattern.MatchString(version) {
+		return bedside.Form{}, notFound()
+	}
+	n, err := s.desk(actor).get(ctx, "DiagnosticReport/"+report+"/_history/"+version, nil)
+	if err != nil {
+		return bedside.Form{}, err
+	}
+	// Others' reports are not letters of ours; and whose it is does not rest on the
+	// compartment alone.
+	ours := n.Text("subject", "reference") == actor.Patient &&
+		slices.ContainsFunc(n.Each("identifier", "system"), func(system *Node) bool { return system.Text() == sidReport })
+	for _, f := range n.Each("presentedForm") {
+		if ours && f.Text("contentType") == contentType {
+			content, err := binaryContent(f)
+			return bedside.Form{ContentType: contentType, Content: content}, err
+		}
+	}
+	return bedside.Form{}, notFound()
+}
+
+// Acknowledge is Task/{id}/$acknowledge by the actor of a page.
+func (s *Server) Acknowledge(ctx context.Context, actor access.Actor, task string) error {
+	if !idPattern.MatchString(task) {
+		return notFound()
+	}
+	d := s.desk(actor)
+	if _, err := d.get(ctx, "Task/"+task, nil); err != nil { // what cannot be seen cannot be acknowledged
+		return err
+	}
+	c, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.Case, error) { return workflow.CaseByTaskTx(ctx, tx, task) })
+	if err == nil && casePatient(c) != actor.Patient {
+		err = notFound()
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.ask(ctx, errand{method: http.MethodPost, url: &url.URL{Path: "/fhir/Task/" + task + "/$acknowledge"}, header: http.Header{"Accept": {fhirTypes[0]}}})
+	return err
+}
+
+// get asks for one resource, or a search.
+func (d *desk) get(ctx context.Context, path string, asked url.Values) (*Node, error) {
+	answer, err := d.ask(ctx, errand{method: http.MethodGet, url: &url.URL{Path: "/fhir/" + path, RawQuery: asked.Encode()}, header: http.Header{"Accept": {fhirTypes[0]}}})
+	if err != nil {
+		return nil, err
+	}
+	return Parse(answer.resource, Limits{Values: 10 * documentLimits.Values})
+}
+
+// found are the resources of the first page of a search.
+func (d *desk) found(ctx context.Context, typ string, asked url.Values) ([]*Node, error) {
+	bundle, err := d.get(ctx, typ, asked)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Each("entry", "resource"), nil
+}
+
+// way is what a clinician sees of the way of a case: the states of each part.
+var way = []struct {
+	name   string
+	states []workflow.State
+}{
+	{"Order received", []workflow.State{workflow.Received, workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages}},
+	{"Waiting for a reader", []workflow.State{workflow.Ready, workflow.Unassignable, workflow.Offered}},
+	{"Being read", []workflow.State{workflow.Accepted, workflow.Reading, workflow.Locked}},
+	{"Compared with the original", []workflow.State{workflow.Comparing, workflow.Adjudication, workflow.AwaitingCosign}},
+	{"Signed", []workflow.State{workflow.Final, workflow.Amending}},
+	{"Acknowledged", []workflow.State{workflow.Closed}},
+}
+
+func stepsOf(c workflow.Case) []bedside.Step {
+	state := c.State
+	if state == workflow.OnHold && c.ResumeState != nil {
+		state = *c.ResumeState
+	}
+	at := slices.IndexFunc(way, func(part struct {
+		name   string
+		states []workflow.State
+	}) bool {
+		return slices.Contains(part.states, state)
+	})
+	if at < 0 {
+		return nil
+	}
+	steps := make([]bedside.Step, len(way))
+	for i, part := range way {
+		steps[i] = bedside.Step{Name: part.name, Done: i < at, Now: i == at}
+	}
+	return steps
+}
+
+// nextWords says what the placer has to do, or why the case ended or rests: what
+// the Task says, which is written for them.
+func nextWords(c workflow.Case, task *Node) string {
+	var texts []string
+	for _, out := range task.Each("output", "valueCodeableConcept", "text") {
+		texts = append(texts, out.Text())
+	}
+	if len(texts) > 0 {
+		return strings.Join(texts, "; ")
+	}
+	return task.Text("statusReason", "text")
+}
+
+// PatientHere finds whom an EHR means by a Patient of its own: by its id, where
+// base is the EHR of the tenant whose resources we know by their ids there, and by
+// its identifiers (system|value). All that fit are given: only one that stands
+// alone is certain.
+func (s *Server) PatientHere(ctx context.Context, actor access.Actor, base, id string, identifiers []string) ([]string, error) {
+	return s.here(ctx, actor, "Patient", base, id, identifiers)
+}
+
+// OrderHere finds the Task of the case that is about an order of the EHR, if it is
+// one about the actor's patient; "" where none is certain.
+func (s *Server) OrderHere(ctx context.Context, actor access.Actor, base, id string, identifiers []string) (task string, err error) {
+	orders, err := s.here(ctx, actor, "ServiceRequest", base, id, identifiers)
+	if err != nil {
+		return "", err
+	}
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (string, error) {
+		found := map[string]bool{}
+		take := func(c workflow.Case, err error) error {
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return nil
+			case err != nil:
+				return err
+			case actor.Patient != "" && casePatient(c) == actor.Patient:
+				found[c.TaskID] = true
+			}
+			return nil
+		}
+		for _, order := range orders {
+			if err := take(workflow.CaseByServiceRequestTx(ctx, tx, strings.TrimPrefix(order, "ServiceRequest/"))); err != nil {
+				return "", err
+			}
+		}
+		for _, text := range identifiers { // the order may have stayed at the EHR, or within its Task
+			system, value, _ := strings.Cut(text, "|")
+			if err := take(workflow.CaseByPlacerTx(ctx, tx, system, value)); err != nil {
+				return "", err
+			}
+		}
+		if len(found) != 1 {
+			return "", nil
+		}
+		for task = range found {
+		}
+		return task, nil
+	})
+}
+
+func (s *Server) here(ctx context.Context, actor access.Actor, typ, base, id string, identifiers []string) ([]string, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]string, error) {
+		var found []string
+		own, err := s.ehrBase(ctx, tx)
+		if err == nil && own != "" && own == base && id != "" {
+			found, err = namedThere(ctx, tx, typ, id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range identifiers {
+			system, value, _ := strings.Cut(text, "|")
+			if system == "" || value == "" {
+				continue
+			}
+			more, err := s.withIdentifier(ctx, tx, actor, typ, system, value)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, more...)
+		}
+		slices.Sort(found)
+		return slices.Compact(found), nil
+	})
+}
+
+// namedThere are our copies of what the EHR calls by an id: the newest of several
+// would be a guess.
+func namedThere(ctx context.Context, tx pgx.Tx, typ, id string) ([]string, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT o.type || '/' || o.id
+		FROM resource_origin o
+		JOIN resource r ON r.type = o.type AND r.id = o.id AND NOT r.deleted
+		WHERE o.type = @type AND o.ehr_id = @id`,
+		pgx.NamedArgs{"type": typ, "id": id})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+var inToken = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
+
+func (s *Server) withIdentifier(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, system, value string) ([]string, error) {
+	if readable("", system+value) != nil {
+		return nil, nil
+	}
+	row := s.resources[typ]
+	q, err := s.parseQuery(ctx, tx, actor.Tenant, row, url.Values{"identifier": {inToken.Replace(system) + "|" + inToken.Replace(value)}}, false)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := q.find(ctx, tx, actor, 3)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]string, len(stored))
+	for i, r := range stored {
+		found[i] = r.Reference()
+	}
+	return found, nil
+}
