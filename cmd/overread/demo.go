@@ -83,7 +83,7 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) error 
 			return fmt.Errorf("sample cases: %w", err)
 		}
 	}
-	if err := moveEHR(ctx, db, ehr); err != nil {
+	if err := errors.Join(moveEHR(ctx, db, ehr), launchFromDemo(ctx, db, o.baseURL, ehr)); err != nil {
 		return err
 	}
 	if err := c.tell(ctx, t, o, ehr); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/integrations/smart"
 	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
@@ -28,13 +29,14 @@ type job struct {
 }
 
 // jobTable is everything that runs by the clock.
-func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, surface *fhir.Server, tokens *oauth.Server, sealer *auditlog.Sealer) []job {
+func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, surface *fhir.Server, tokens *oauth.Server, launch *smart.Client, sealer *auditlog.Sealer) []job {
 	return []job{
 		{name: "agenda", every: time.Second, kicked: true, run: engine.Tick},
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
 		{name: "export", every: time.Second, kicked: true, run: surface.ExportTick},
 		{name: "export-expiry", every: time.Minute, run: surface.ExpireExports},
 		{name: "tokens", every: time.Minute, run: tokens.Purge},
+		{name: "launches", every: time.Minute, run: launch.Purge},
 		{name: "reindex", every: time.Minute, run: surface.Reindex},
 		{name: "audit-log", every: time.Second, run: func(ctx context.Context) (int, error) { return auditlog.Sequence(ctx, db) }},
 		{name: "audit-checkpoint", every: time.Minute, run: sealer.Tick},

@@ -28,6 +28,7 @@ type verbs struct {
 	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
 	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
 	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
+	Issuer      issuerCmd      `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`
 	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
 	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
 	Audit       auditCmd       `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`

@@ -17,11 +17,13 @@ import (
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/integrations/ehr"
+	"github.com/overread/overread/integrations/smart"
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/web"
 	"github.com/overread/overread/workflow"
 )
 
@@ -71,17 +73,19 @@ func (c *serveCmd) Run(ctx context.Context, t terminal) error {
 
 // overread is the assembled program. Nothing in it runs yet.
 type overread struct {
-	db      *pg.DB
-	log     *slog.Logger
-	baseURL string
-	gate    gateFlags
-	certs   *gate.Certificates // nil where this process speaks no TLS
-	engine  *workflow.Engine   // the life of a case
-	courier *workflow.Courier  // carries signed reports to the EHRs
-	surface *fhir.Server       // what EHRs and readers speak to
-	tokens  *oauth.Server      // gives systems their tokens
-	people  *frontDoor         // who comes in by a browser
-	jobs    []job
+	db       *pg.DB
+	log      *slog.Logger
+	baseURL  string
+	gate     gateFlags
+	certs    *gate.Certificates // nil where this process speaks no TLS
+	engine   *workflow.Engine   // the life of a case
+	courier  *workflow.Courier  // carries signed reports to the EHRs
+	surface  *fhir.Server       // what EHRs and readers speak to
+	tokens   *oauth.Server      // gives systems their tokens
+	launch   *smart.Client      // lets clinicians in who come from an EHR
+	launched *web.Launched      // what they see
+	people   *frontDoor         // who comes in by a browser
+	jobs     []job
 }
 
 // assemble puts the parts together. The engine and the FHIR surface need each
@@ -138,7 +142,8 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
-	o.jobs = append(jobTable(db, o.engine, o.courier, o.surface, o.tokens, sealer), o.people.jobs()...)
+	o.launch, o.launched = launches(o, guard, root)
+	o.jobs = append(jobTable(db, o.engine, o.courier, o.surface, o.tokens, o.launch, sealer), o.people.jobs()...)
 	return o, nil
 }
 
@@ -163,6 +168,7 @@ func (o *overread) handler(kick func()) http.Handler {
 	}
 	if o.people.pages != nil {
 		o.people.pages.Register(e)
+		o.launched.Register(e)
 	}
 	return e
 }

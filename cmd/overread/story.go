@@ -66,7 +66,7 @@ Overread is running.
 
   FHIR surface     %[1]s/metadata
   its index        %[1]s/docs  (every type, parameter and operation, with examples to copy; open it in a browser)
-  stand-in EHR     %[2]s  (the reports that have arrived, as a person reads them)
+  stand-in EHR     %[2]s  (the reports that have arrived, as a person reads them; its buttons open Overread for a patient, by SMART App Launch)
   sample cases     %[3]d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
   tokens           %[4]s  (one file for each desk and reader)
   token by key     %[5]s client token %[1]s %[6]s --key %[7]s --scope "system/Task.rs system/Patient.r"
