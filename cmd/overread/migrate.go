@@ -24,6 +24,9 @@ func (c migrateCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.Database.Pooler && !c.DryRun {
+		return badSetting("database-pooler", "a pooler would mix up the lock of two migrations: give the database's own URL")
+	}
 	have, want, err := pg.SchemaVersion(ctx, url)
 	if err != nil {
 		return badSetting(c.Database.setting(), "%w", err)

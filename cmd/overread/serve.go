@@ -227,6 +227,8 @@ func (c *serveCmd) prepareSchema(ctx context.Context, log *slog.Logger) error {
 	switch {
 	case have >= want:
 		return nil
+	case c.Database.Pooler:
+		return fmt.Errorf("the schema has version %d and this binary wants %d; behind a pooler nothing is migrated: run overread migrate with the database's own URL", have, want)
 	case !c.Migrate:
 		return fmt.Errorf("the schema has version %d and this binary wants %d; run overread migrate, or let serve do it: --migrate / OVERREAD_MIGRATE", have, want)
 	}

@@ -25,10 +25,20 @@ func badSetting(flag, format string, args ...any) error {
 type databaseFlags struct {
 	URL     string `name:"database-url" env:"OVERREAD_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later, e.g. postgres://overread@db.example/overread. The URL also takes pool_max_conns and sslmode."`
 	URLFile string `name:"database-url-file" env:"OVERREAD_DATABASE_URL_FILE" type:"path" placeholder:"FILE" help:"A file that holds the database URL, to keep its password off the command line."`
+	Pooler  bool   `name:"database-pooler" env:"OVERREAD_DATABASE_POOLER" help:"A pooler in transaction mode (PgBouncer) stands before the database. Migrate past it: overread migrate with the database's own URL."`
 }
 
-// url returns the database URL from where it was given.
+// url returns the database URL from where it was given, as it is to be used.
 func (f databaseFlags) url() (string, error) {
+	target, err := f.given()
+	if err == nil && f.Pooler {
+		target = pg.BehindPooler(target)
+	}
+	return target, err
+}
+
+// given is the database URL as it was given.
+func (f databaseFlags) given() (string, error) {
 	switch {
 	case f.URL != "" && f.URLFile != "":
 		return "", badSetting("database-url", "is given together with --database-url-file / OVERREAD_DATABASE_URL_FILE; give one of the two")

@@ -60,6 +60,20 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	return db, nil
 }
 
+// BehindPooler is the URL as it must be where a pooler in transaction mode stands
+// between (PgBouncer and others): statements are not prepared by name, as the next
+// transaction has another connection, which does not know them.
+func BehindPooler(target string) string {
+	const mode = "default_query_exec_mode=cache_describe"
+	switch {
+	case !strings.Contains(target, "://"):
+		return target + " " + mode
+	case strings.Contains(target, "?"):
+		return target + "&" + mode
+	}
+	return target + "?" + mode
+}
+
 // checkRoles refuses at the start what would fail at every request.
 func (db *DB) checkRoles(ctx context.Context) error {
 	nothing := func(pgx.Tx) error { return nil }
