@@ -67,6 +67,10 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.KeysRevoked:     {securityAlert, attributesChanged, "D", "actor"},
 	access.ReaderSet:       {securityAlert, rolesChanged, "U", "reader"},
 	access.DestinationSet:  {securityAlert, networkConfigured, "U", "destination"},
+	access.ProviderSet:     {securityAlert, securityConfigured, "U", "provider"},
+	access.ProviderRemoved: {securityAlert, securityConfigured, "D", "provider"},
+	access.PersonSet:       {securityAlert, attributesChanged, "U", "person"},
+	access.PersonEnded:     {securityAlert, attributesChanged, "D", "person"},
 }
 
 // RecordEvent is the access.Recorder of this server.

@@ -22,6 +22,7 @@ type demoCmd struct {
 	Log       logFlags `embed:""`
 	Data      string   `name:"data" env:"OVERREAD_DATA" default:".overread/demo" type:"path" help:"Folder for everything that the demo keeps: database, tokens, the stand-in EHR's journal. Delete it to begin again."`
 	Listen    string   `name:"listen" env:"OVERREAD_LISTEN" default:"127.0.0.1:8080" help:"Address and port of the server. When the port is taken, a free one is used."`
+	IDPListen string   `name:"idp-listen" env:"OVERREAD_IDP_LISTEN" default:"127.0.0.1:8085" help:"Address and port, on this machine, of the demo's identity provider. When the port is taken, a free one is used."`
 	EHRListen string   `name:"ehr-listen" env:"OVERREAD_EHR_LISTEN" default:"127.0.0.1:8090" help:"Address and port of the stand-in EHR. When the port is taken, a free one is used."`
 }
 
@@ -55,7 +56,7 @@ func (c *demoCmd) Run(ctx context.Context, t terminal) (err error) {
 
 // serve is the server of the demo, on a migrated database and beside a
 // running EHR.
-func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) error {
+func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) (err error) {
 	db, err := pg.Open(ctx, url)
 	if err != nil {
 		return err
@@ -86,6 +87,12 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) error 
 	if err := errors.Join(moveEHR(ctx, db, ehr), launchFromDemo(ctx, db, o.baseURL, ehr)); err != nil {
 		return err
 	}
+	root := strings.TrimSuffix(o.baseURL, "/fhir")
+	provider, err := c.startProvider(ctx, o, root)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, provider.server.Close()) }()
 	if err := c.tell(ctx, t, o, ehr); err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ var checks = []struct {
 	{"audit log is signed", "give `overread serve` a key: overread audit key FILE, then --audit-key / OVERREAD_AUDIT_KEY; where it has one, see its log (job audit-checkpoint)", checkCheckpoints},
 	{"search index is this binary's", "keep `overread serve` running (job reindex): until it is done, searches may miss what is not indexed", checkIndex},
 	{"PostgreSQL logs no values", "as a superuser: ALTER ROLE (the login of the database URL) SET log_error_verbosity = 'terse', and SET log_parameter_max_length = 0; see docs/security.md", checkQueryLog},
+	{"no record was opened in an emergency lately", "look at who opened them and why, and talk with them: overread break-glass list TENANT", checkEmergencies},
 	{"deliveries leave the house", "see the destination's answers in delivery_attempt; after mending it, POST Task/{id}/$redeliver un-parks", checkDeliveries},
 }
 
@@ -350,4 +351,28 @@ func inSystem(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) err
 		}
 		return fn(tx)
 	})
+}
+
+// checkEmergencies counts by tenant; why a record was opened the tenant's
+// coordinators see, and overread break-glass list.
+func checkEmergencies(ctx context.Context, p patient) (verdict, string, error) {
+	var tenants []string
+	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT n.name || ': ' || count(*)
+			FROM break_glass g
+			JOIN tenant n ON n.tenant_id = g.tenant_id
+			WHERE g.till > now() - interval '7 days'
+			GROUP BY n.name
+			ORDER BY n.name`)
+		if err != nil {
+			return err
+		}
+		tenants, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if len(tenants) > 0 {
+		return warn, "in the last 7 days, at " + strings.Join(tenants, ", "), err
+	}
+	return ok, "in the last 7 days", err
 }

@@ -31,6 +31,9 @@ type verbs struct {
 	Issuer      issuerCmd      `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`
 	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
 	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
+	Provider    providerCmd    `cmd:"" help:"Identity providers by which people sign in (OpenID Connect)."`
+	Person      personCmd      `cmd:"" help:"People who sign in: who they are among the readers."`
+	BreakGlass  emergencyCmd   `cmd:"" name:"break-glass" help:"Records that were opened in an emergency."`
 	Audit       auditCmd       `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`
 	StandInEHR  standInCmd     `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`
 }

@@ -101,7 +101,7 @@ func (s *seeder) addRadiologist(ctx context.Context, hospital string, r radiolog
 	credential := r.credential
 	credential.Identifiers = []string{npi + "|" + r.npi}
 	row := readerRow{
-		ReaderID: uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://overread.org/demo/reader/"+r.name)), Tenant: hospital,
+		ReaderID: readerID(r.name), Tenant: hospital,
 		PractitionerID: locationID(created.location, "Practitioner"), Display: "Dr. " + r.given + " " + r.family, Credential: credential,
 	}
 	if err := addReader(ctx, s.db, &row); err != nil {

@@ -64,6 +64,7 @@ func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string)
 	t.printf(`
 Overread is running.
 
+  sign in          %[11]s/home  (no password: choose whom to be: a reader or adjudicator at both hospitals, a coordinator, ...)
   FHIR surface     %[1]s/metadata
   its index        %[1]s/docs  (every type, parameter and operation, with examples to copy; open it in a browser)
   stand-in EHR     %[2]s  (the reports that have arrived, as a person reads them; its buttons open Overread for a patient, by SMART App Launch)
@@ -76,7 +77,7 @@ The story of one case. Copy these lines into another terminal, or run them all: 
 
 %[10]s
 Ctrl-C stops everything; the next run finds its data.
-`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String())
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"))
 	return nil
 }
 

@@ -64,7 +64,7 @@ func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
 
 type tokenAddCmd struct {
 	Database databaseFlags `embed:""`
-	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Tenant   string        `arg:"" placeholder:"TENANT[,TENANT]" help:"Short name of the tenant; of several with commas between them, for somebody who works at all of them: their requests then say which one they mean (header Overread-Tenant)."`
 	Role     string        `arg:"" enum:"placer,reader,adjudicator,supervisor,coordinator,auditor,director,quality,admin" help:"placer (the EHR), reader, adjudicator, supervisor, coordinator, auditor, director, quality or admin."`
 	Display  string        `name:"display" help:"Whose it is, for logs and audit; the role when it is left out."`
 	Person   string        `name:"person" placeholder:"UUID" help:"Whose it is by id: the reader's for reader, adjudicator and supervisor (overread reader add prints it). Others get a new id."`
@@ -169,33 +169,17 @@ func addToken(ctx context.Context, db *pg.DB, row *tokenRow) error {
 		row.ActorID = id
 	}
 	token := access.NewToken()
-	sum := sha256.Sum256([]byte(token))
 	err := db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, row.Tenant)
-		if err != nil {
-			return err
-		}
-		if personal[row.Role] {
-			if err := mustBeReader(ctx, tx, tenant, row); err != nil {
+		for name := range strings.SplitSeq(row.Tenant, ",") {
+			if err := addTokenAt(ctx, db, tx, name, token, row); err != nil {
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO token (tenant_id, token_sha256, actor_id, role, display, scopes, patient)
-			VALUES (@tenant_id, @token_sha256, @actor_id, @role, @display, @scopes, @patient)`,
-			pgx.NamedArgs{"tenant_id": tenant, "token_sha256": sum[:], "actor_id": row.ActorID, "role": row.Role, "display": row.Display, "scopes": row.Scopes, "patient": row.Patient})
-		if err != nil {
-			return err
-		}
-		granted := string(row.Role)
-		for _, bound := range []*string{row.Scopes, row.Patient} {
-			if bound != nil {
-				granted += " " + *bound
-			}
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.KeyAdded, Tenant: tenant, Object: row.ActorID.String(),
-			Token: access.TokenURN(token), Scopes: granted})
+		return nil
 	})
+	if pg.Constraint(err) == "token_pkey" {
+		return fmt.Errorf("TENANT: %s names one of them twice", row.Tenant)
+	}
 	if err != nil {
 		return err
 	}
@@ -203,12 +187,41 @@ func addToken(ctx context.Context, db *pg.DB, row *tokenRow) error {
 	return nil
 }
 
-func mustBeReader(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, row *tokenRow) error {
+// addTokenAt makes the token good at one tenant.
+func addTokenAt(ctx context.Context, db *pg.DB, tx pgx.Tx, name, token string, row *tokenRow) error {
+	sum := sha256.Sum256([]byte(token))
+	tenant, err := tenantID(ctx, tx, name)
+	if err != nil {
+		return err
+	}
+	if personal[row.Role] {
+		if err := mustBeReader(ctx, tx, tenant, name, row); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO token (tenant_id, token_sha256, actor_id, role, display, scopes, patient)
+		VALUES (@tenant_id, @token_sha256, @actor_id, @role, @display, @scopes, @patient)`,
+		pgx.NamedArgs{"tenant_id": tenant, "token_sha256": sum[:], "actor_id": row.ActorID, "role": row.Role, "display": row.Display, "scopes": row.Scopes, "patient": row.Patient})
+	if err != nil {
+		return err
+	}
+	granted := string(row.Role)
+	for _, bound := range []*string{row.Scopes, row.Patient} {
+		if bound != nil {
+			granted += " " + *bound
+		}
+	}
+	return record(ctx, db, tx, access.Event{Kind: access.KeyAdded, Tenant: tenant, Object: row.ActorID.String(),
+		Token: access.TokenURN(token), Scopes: granted})
+}
+
+func mustBeReader(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, name string, row *tokenRow) error {
 	var known bool
 	err := tx.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM reader WHERE tenant_id = $1 AND reader_id = $2)`, tenant, row.ActorID).Scan(&known)
 	if err == nil && !known {
-		return fmt.Errorf("--person: %s is no reader of tenant %s; add them with: overread reader add", row.ActorID, row.Tenant)
+		return fmt.Errorf("--person: %s is no reader of tenant %s; add them with: overread reader add", row.ActorID, name)
 	}
 	return err
 }

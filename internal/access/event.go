@@ -41,6 +41,10 @@ const (
 	KeysRevoked     EventKind = "tokens-revoked" // all of an actor
 	ReaderSet       EventKind = "reader-credentialed"
 	DestinationSet  EventKind = "destination-set"
+	ProviderSet     EventKind = "provider-set" // an identity provider, and what its claims mean
+	ProviderRemoved EventKind = "provider-removed"
+	PersonSet       EventKind = "person-set" // who is which reader
+	PersonEnded     EventKind = "person-ended"
 )
 
 // Event is one such event. Nothing in it is a secret or was sent by whoever was

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+)
+
+type personCmd struct {
+	Add  personAddCmd  `cmd:"" help:"Say which reader somebody is who signs in by an identity provider."`
+	List personListCmd `cmd:"" help:"List the persons who have signed in, or may as readers."`
+	End  personEndCmd  `cmd:"" help:"End a person's access: their sessions end at once, and they do not come in again."`
+}
+
+type personAddCmd struct {
+	Database databaseFlags `embed:""`
+	Provider string        `arg:"" help:"Short name of the identity provider."`
+	Subject  string        `arg:"" help:"What the provider calls the person: the sub of its ID tokens."`
+	Reader   string        `name:"reader" required:"" placeholder:"UUID" help:"The reader's id, as overread reader add prints it. It is the same at every tenant."`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// personRow is a person as --json prints it.
+type personRow struct {
+	PersonID  uuid.UUID  `json:"personId"`
+	Issuer    string     `json:"issuer"`
+	Subject   string     `json:"subject"`
+	ReaderID  *uuid.UUID `json:"readerId,omitempty"`
+	Display   string     `json:"display"`
+	LastLogin *time.Time `json:"lastLogin,omitempty"`
+	EndedAt   *time.Time `json:"endedAt,omitempty"`
+}
+
+func (c personAddCmd) Run(ctx context.Context, t terminal) error {
+	reader, err := uuid.Parse(c.Reader)
+	if err != nil {
+		return fmt.Errorf("--reader: %q is no UUID", c.Reader)
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	row := personRow{Subject: c.Subject, ReaderID: &reader}
+	if err := addPerson(ctx, db, c.Provider, &row); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, row)
+	}
+	t.printf("person %s is reader %s (%s)\n", row.Display, reader, row.PersonID)
+	return nil
+}
+
+// addPerson links a provider's subject to a reader, or changes to whom, and lets
+// in again who was ended. It refuses a reader whom no tenant has credentialed.
+func addPerson(ctx context.Context, db *pg.DB, provider string, row *personRow) error {
+	if row.Subject == "" || len(row.Subject) > 255 {
+		return errors.New("SUBJECT: is empty, or longer than 255 letters")
+	}
+	return db.System(ctx, func(tx pgx.Tx) error {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `SELECT issuer FROM provider WHERE name = $1`, provider).Scan(&row.Issuer)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("PROVIDER: there is no provider %q (overread provider list)", provider)
+		}
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `SELECT tenant_id, display FROM reader WHERE reader_id = $1 ORDER BY tenant_id`, row.ReaderID)
+		if err != nil {
+			return err
+		}
+		type place struct {
+			TenantID uuid.UUID
+			Display  string
+		}
+		at, err := pgx.CollectRows(rows, pgx.RowToStructByName[place])
+		if err != nil {
+			return err
+		}
+		if len(at) == 0 {
+			return fmt.Errorf("--reader: %s is no reader of any tenant; add them with: overread reader add", row.ReaderID)
+		}
+		row.Display = at[0].Display
+		err = tx.QueryRow(ctx, `
+			INSERT INTO person (person_id, issuer, subject, reader_id, display)
+			VALUES (@id, @issuer, @subject, @reader, @display)
+			ON CONFLICT (issuer, subject) DO UPDATE SET reader_id = excluded.reader_id, display = excluded.display, ended_at = NULL
+			RETURNING person_id`,
+			pgx.NamedArgs{"id": id, "issuer": row.Issuer, "subject": row.Subject, "reader": row.ReaderID, "display": row.Display}).
+			Scan(&row.PersonID)
+		if err != nil {
+			return err
+		}
+		for _, p := range at {
+			if err := record(ctx, db, tx, access.Event{Kind: access.PersonSet, Tenant: p.TenantID, Object: row.PersonID.String()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type personListCmd struct {
+	Database databaseFlags `embed:""`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+func (c personListCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var found []personRow
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT person_id, issuer, subject, reader_id, display, last_login_at AS last_login, ended_at
+			FROM person
+			ORDER BY display, person_id`)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[personRow])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, append([]personRow{}, found...))
+	}
+	for _, row := range found {
+		who, seen := "no reader", "never signed in"
+		if row.ReaderID != nil {
+			who = "reader " + row.ReaderID.String()
+		}
+		if row.LastLogin != nil {
+			seen = "last signed in " + row.LastLogin.UTC().Format(time.RFC3339)
+		}
+		if row.EndedAt != nil {
+			seen = "ended " + row.EndedAt.UTC().Format(time.RFC3339)
+		}
+		t.printf("%s  %s  %s at %s  %s  %s\n", row.PersonID, row.Display, row.Subject, row.Issuer, who, seen)
+	}
+	return nil
+}
+
+type personEndCmd struct {
+	Database databaseFlags `embed:""`
+	Person   string        `arg:"" placeholder:"UUID" help:"The person's id, as overread person list prints it."`
+}
+
+// Run ends at once: the next request of one of their sessions leads to the
+// sign-in page.
+func (c personEndCmd) Run(ctx context.Context, t terminal) error {
+	id, err := uuid.Parse(c.Person)
+	if err != nil {
+		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var ended int64
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE person SET ended_at = now() WHERE person_id = $1 AND ended_at IS NULL`, id)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("PERSON: %s is nobody whose access is in force (overread person list)", id)
+		}
+		tag, err = tx.Exec(ctx, `
+			UPDATE session
+			SET ended_at = now(), end_reason = 'operator'
+			WHERE person_id = $1 AND ended_at IS NULL`, id)
+		if err != nil {
+			return err
+		}
+		ended = tag.RowsAffected()
+		return tellPersonEnded(ctx, db, tx, id)
+	})
+	if err != nil {
+		return err
+	}
+	t.printf("ended: %s, sessions: %d\n", id, ended)
+	return nil
+}
+
+// tellPersonEnded records it at each tenant where the person had a session, or is
+// a reader.
+func tellPersonEnded(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) error {
+	rows, err := tx.Query(ctx, `
+		SELECT a.tenant_id
+		FROM session_actor a
+		JOIN session s ON s.session_id = a.session_id
+		WHERE s.person_id = @id
+		UNION
+		SELECT r.tenant_id
+		FROM reader r
+		JOIN person p ON p.reader_id = r.reader_id
+		WHERE p.person_id = @id`, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return err
+	}
+	tenants, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return err
+	}
+	for _, tenant := range tenants {
+		if err := record(ctx, db, tx, access.Event{Kind: access.PersonEnded, Tenant: tenant, Object: id.String()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/integrations/oidc"
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pg"
+)
+
+type providerCmd struct {
+	Add    providerAddCmd    `cmd:"" help:"Add an identity provider (OpenID Connect) by which people sign in, or change one."`
+	List   providerListCmd   `cmd:"" help:"List the identity providers, and what their claims mean here."`
+	Remove providerRemoveCmd `cmd:"" help:"Remove an identity provider. Who signed in by it is signed out."`
+}
+
+type providerAddCmd struct {
+	Database   databaseFlags `embed:""`
+	Name       string        `arg:"" help:"Short name: small letters, digits and hyphens. It is part of the redirect URI."`
+	Issuer     string        `arg:"" placeholder:"URL" help:"The provider's issuer, exactly as it calls itself."`
+	ClientID   string        `name:"client-id" required:"" help:"What Overread is called there."`
+	SecretFile string        `name:"client-secret-file" type:"path" placeholder:"FILE" help:"A file on the server with the client secret; read at each sign-in. Without it the variable OVERREAD_PROVIDER_<NAME>_SECRET of the server's environment has it; without both the client is public."`
+	Display    string        `name:"display" help:"Name for people; the short name when it is left out."`
+	Scopes     string        `name:"scopes" default:"openid profile" help:"What is asked of the provider."`
+	RolesClaim string        `name:"roles-claim" default:"groups" help:"The claim whose values mean roles; with dots for one within another (realm_access.roles)."`
+	Role       []string      `name:"role" required:"" sep:"none" placeholder:"VALUE=TENANT:ROLE" help:"What a value of the claim means: a role at a tenant. May be given several times. Roles: coordinator, reader, adjudicator, supervisor, auditor, quality, director, admin."`
+	JSON       bool          `name:"json" help:"Print JSON."`
+}
+
+// providerRow is a provider as --json prints it.
+type providerRow struct {
+	Name       string    `json:"name"`
+	Issuer     string    `json:"issuer"`
+	Display    string    `json:"display"`
+	ClientID   string    `json:"clientId"`
+	SecretFile *string   `json:"clientSecretFile,omitempty"`
+	Scopes     string    `json:"scopes"`
+	RolesClaim string    `json:"rolesClaim"`
+	Roles      []meaning `json:"roles" db:"-"`
+}
+
+// meaning is what a value of the roles claim means.
+type meaning struct {
+	Value  string      `json:"value"`
+	Tenant string      `json:"tenant"`
+	Role   access.Role `json:"role"`
+}
+
+// claimed are the roles that a claim can mean.
+var claimed = []access.Role{access.Coordinator, access.Reader, access.Adjudicator, access.Supervisor, access.Auditor, access.Quality, access.Director, access.Admin}
+
+// readMeaning reads VALUE=TENANT:ROLE. A value may have an equals sign in it, as
+// the groups of an LDAP directory do.
+func readMeaning(text string) (meaning, error) {
+	at := strings.LastIndex(text, "=")
+	if at <= 0 {
+		return meaning{}, fmt.Errorf("--role: %q is not VALUE=TENANT:ROLE", text)
+	}
+	tenant, role, ok := strings.Cut(text[at+1:], ":")
+	m := meaning{Value: text[:at], Tenant: tenant, Role: access.Role(role)}
+	if !ok || !shortName.MatchString(tenant) || !slices.Contains(claimed, m.Role) {
+		return meaning{}, fmt.Errorf("--role: %q is not VALUE=TENANT:ROLE with one of the roles %v", text, claimed)
+	}
+	return m, nil
+}
+
+func (c providerAddCmd) Run(ctx context.Context, t terminal) error {
+	row := providerRow{Name: c.Name, Issuer: c.Issuer, Display: c.Display, ClientID: c.ClientID, Scopes: c.Scopes, RolesClaim: c.RolesClaim}
+	if c.SecretFile != "" {
+		file, err := filepath.Abs(c.SecretFile)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("--client-secret-file: %w", err)
+		}
+		row.SecretFile = &file
+	}
+	for _, text := range c.Role {
+		m, err := readMeaning(text)
+		if err != nil {
+			return err
+		}
+		row.Roles = append(row.Roles, m)
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := addProvider(ctx, db, &row); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, row)
+	}
+	t.printf("provider %s added\nregister there: redirect URI WEB-URL/login/%s/callback, after logout WEB-URL/signed-out (overread serve --web-url)\nnext, for readers: overread person add %s SUBJECT --reader UUID\n", row.Name, row.Name, row.Name)
+	return nil
+}
+
+// addProvider adds a provider or changes it: all that its claims mean is replaced.
+// The issuer of one that is there does not change, as persons are known by it.
+func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
+	switch {
+	case !shortName.MatchString(row.Name):
+		return fmt.Errorf("provider name %q: use small letters, digits and hyphens, at most 63", row.Name)
+	case !slices.Contains(strings.Fields(row.Scopes), "openid"):
+		return fmt.Errorf("--scopes: %q has no openid", row.Scopes)
+	}
+	if err := wellFormed(row.Issuer); err != nil {
+		return fmt.Errorf("ISSUER: %w", err)
+	}
+	if row.Display == "" {
+		row.Display = row.Name
+	}
+	err := db.System(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			INSERT INTO provider (name, issuer, display, client_id, secret_file, scopes, roles_claim)
+			VALUES (@name, @issuer, @display, @client_id, @secret_file, @scopes, @roles_claim)
+			ON CONFLICT (name) DO UPDATE SET
+				display = excluded.display, client_id = excluded.client_id, secret_file = excluded.secret_file,
+				scopes = excluded.scopes, roles_claim = excluded.roles_claim
+			WHERE provider.issuer = excluded.issuer`,
+			pgx.NamedArgs{"name": row.Name, "issuer": row.Issuer, "display": row.Display, "client_id": row.ClientID,
+				"secret_file": row.SecretFile, "scopes": row.Scopes, "roles_claim": row.RolesClaim})
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("ISSUER: provider %s has another issuer; remove it first, or choose another name", row.Name)
+		}
+		return setMeanings(ctx, db, tx, row)
+	})
+	if pg.Constraint(err) == "provider_issuer_key" {
+		return fmt.Errorf("ISSUER: %s is there already by another name (overread provider list)", row.Issuer)
+	}
+	return err
+}
+
+func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM provider_role WHERE provider = $1`, row.Name); err != nil {
+		return err
+	}
+	told := map[uuid.UUID]bool{}
+	for _, m := range row.Roles {
+		tenant, err := tenantID(ctx, tx, m.Tenant)
+		if err != nil {
+			return fmt.Errorf("--role: %w", err)
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO provider_role (tenant_id, provider, claim_value, role)
+			VALUES (@tenant, @provider, @value, @role)
+			ON CONFLICT DO NOTHING`,
+			pgx.NamedArgs{"tenant": tenant, "provider": row.Name, "value": m.Value, "role": m.Role})
+		if err != nil {
+			return err
+		}
+		if told[tenant] {
+			continue
+		}
+		told[tenant] = true
+		if err := record(ctx, db, tx, access.Event{Kind: access.ProviderSet, Tenant: tenant, Object: row.Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type providerListCmd struct {
+	Database databaseFlags `embed:""`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+func (c providerListCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	found, err := listProviders(ctx, db)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, append([]providerRow{}, found...))
+	}
+	for _, row := range found {
+		secret := "by the environment (" + oidc.SecretVariable(row.Name) + "), or none"
+		if row.SecretFile != nil {
+			secret = *row.SecretFile
+		}
+		t.printf("%s  %s  client %s  secret: %s\n", row.Name, row.Issuer, row.ClientID, secret)
+		for _, m := range row.Roles {
+			t.printf("    %s %q means %s at %s\n", row.RolesClaim, m.Value, m.Role, m.Tenant)
+		}
+	}
+	return nil
+}
+
+func listProviders(ctx context.Context, db *pg.DB) (found []providerRow, err error) {
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT name, issuer, display, client_id, secret_file, scopes, roles_claim
+			FROM provider
+			ORDER BY name`)
+		if err != nil {
+			return err
+		}
+		if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[providerRow]); err != nil {
+			return err
+		}
+		for i := range found {
+			rows, err := tx.Query(ctx, `
+				SELECT m.claim_value AS value, n.name AS tenant, m.role
+				FROM provider_role m
+				JOIN tenant n ON n.tenant_id = m.tenant_id
+				WHERE m.provider = $1
+				ORDER BY m.claim_value, n.name, m.role`, found[i].Name)
+			if err != nil {
+				return err
+			}
+			if found[i].Roles, err = pgx.CollectRows(rows, pgx.RowToStructByName[meaning]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+type providerRemoveCmd struct {
+	Database databaseFlags `embed:""`
+	Name     string        `arg:"" help:"Short name of the provider."`
+}
+
+// Run removes it with all that its claims mean. Persons stay, as what they did
+// names them.
+func (c providerRemoveCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var ended int64
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		var tenants []uuid.UUID
+		err := tx.QueryRow(ctx, `SELECT coalesce(array_agg(DISTINCT tenant_id), '{}') FROM provider_role WHERE provider = $1`, c.Name).Scan(&tenants)
+		if err != nil {
+			return err
+		}
+		var issuer string
+		err = tx.QueryRow(ctx, `DELETE FROM provider WHERE name = $1 RETURNING issuer`, c.Name).Scan(&issuer)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("NAME: there is no provider %q (overread provider list)", c.Name)
+		}
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE session
+			SET ended_at = now(), end_reason = 'operator'
+			WHERE ended_at IS NULL AND came_from = 'oidc' AND person_id IN (SELECT person_id FROM person WHERE issuer = $1)`, issuer)
+		if err != nil {
+			return err
+		}
+		ended = tag.RowsAffected()
+		for _, tenant := range tenants {
+			if err := record(ctx, db, tx, access.Event{Kind: access.ProviderRemoved, Tenant: tenant, Object: c.Name}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.printf("provider %s removed, sessions ended: %d\n", c.Name, ended)
+	return nil
+}
