@@ -14,7 +14,7 @@ QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench bench-search fuzz crash isolation test-clients test-injection test-timing test-validator snapshots build release generate clean
+.PHONY: help demo test lint vulncheck bench bench-search fuzz crash isolation test-browser test-clients test-injection test-timing test-validator snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -57,6 +57,10 @@ test-injection: ## every page, letter and narrative with hostile texts in it, sh
 test-timing: ## does the time of an answer tell that something is hidden? ROUNDS (3000) questions of each kind
 	@scripts/ensure postgresql
 	OVERREAD_TIMING=$(ROUNDS) go test ./fhir -count 1 -timeout 60m -v -run TheTimeOfATotal
+
+test-browser: build ## a real browser signs in to a running server, without a script, and works
+	@scripts/ensure postgresql node curl chromium
+	@scripts/test-browser bin/overread
 
 vulncheck: ## known vulnerabilities, where their database can be reached
 	@scripts/vulncheck $(GOVULNCHECK) $(TOOLS)

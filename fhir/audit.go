@@ -176,10 +176,22 @@ func auditAgents(kind auditKind, base string, actor access.Actor, e auditEntry) 
 		client.Set("requestor", true)
 		return []*Node{client, server}
 	}
+	user := auditUser(actor, dataAuthor)
 	if kind.action == "R" || kind.action == "E" {
-		return []*Node{client, server, auditUser(actor, informationRecipient)}
+		user = auditUser(actor, informationRecipient)
 	}
-	return []*Node{client, server, auditUser(actor, dataAuthor)}
+	if inEmergency(actor, e) {
+		user.Set("purposeOfUse", []*Node{Object("coding", []*Node{breakTheGlass})})
+	}
+	return []*Node{client, server, user}
+}
+
+// inEmergency tells whether the access is to a record that the person has opened
+// in an emergency.
+func inEmergency(actor access.Actor, e auditEntry) bool {
+	return slices.ContainsFunc(actor.Opened, func(patient string) bool {
+		return patient == e.Patient || patient == e.Target || slices.Contains(e.Patients, patient)
+	})
 }
 
 // auditServer is this server as one of those who took part.

@@ -111,6 +111,7 @@ type View struct {
 	Style   string
 	Session *session.Session // nil on pages for everybody
 	CSRF    string
+	Quiet   int // minutes without a request after which a session ends
 	Idle    int // seconds after which a page of a session leads to the sign-in page
 	Here    string
 	Clinic  bool // the person may open a record in an emergency
@@ -147,6 +148,7 @@ func (s *Server) render(name string, v View) ([]byte, error) {
 	v.Here = name
 	if v.Session != nil {
 		v.CSRF = v.Session.CSRF()
+		v.Quiet = int(s.Sessions.IdleAfter().Minutes())
 		v.Idle = int((s.Sessions.IdleAfter() + 5*time.Second).Seconds())
 		_, v.Clinic = clinicalPlaces(v.Session)
 	}

@@ -96,7 +96,7 @@ func startDemo(t *testing.T, data string) *demo {
 	}
 	t.Cleanup(func() { _ = taken.Close() })
 	d := &demo{
-		cmd: exec.Command(os.Args[0], "demo", "--data", data, "--listen", taken.Addr().String(), "--ehr-listen", taken.Addr().String()),
+		cmd: exec.Command(os.Args[0], "demo", "--data", data, "--listen", taken.Addr().String(), "--ehr-listen", taken.Addr().String(), "--idp-listen", taken.Addr().String()),
 		out: &transcript{last: "Ctrl-C stops everything", seen: make(chan struct{})},
 	}
 	d.cmd.Env = append(os.Environ(), asProgram+"=1")

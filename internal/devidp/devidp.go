@@ -212,7 +212,7 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request) {
 	// The form's answer leads on to the client, which a browser asks the policy for.
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "+redirect.Scheme+"://"+redirect.Host)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.Execute(w, map[string]any{"Persons": s.persons, "Query": r.URL.RawQuery})
+	_ = page.Execute(w, map[string]any{"Persons": s.persons, "Action": template.URL("?" + r.URL.RawQuery)})
 }
 
 // chosen gives the client a code for the person.

@@ -1,0 +1,103 @@
+// A real browser signs in at the demo's identity provider, works, opens a record in
+// an emergency, and signs out. With OVERREAD_SHOTS it leaves pictures there.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const root = process.env.OVERREAD_WEB;
+const shots = process.env.OVERREAD_SHOTS;
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+});
+after(async () => browser?.close());
+
+async function shot(page, name) {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+}
+
+// visitor is a fresh browser profile that runs no script, and fails the test when a
+// policy of ours was in the way of a page of ours.
+async function visitor(options = {}) {
+  const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.on('console', (m) => { if (m.type() === 'error' && /Content Security Policy/.test(m.text())) throw new Error(m.text()); });
+  return { context, page };
+}
+
+async function signIn(page, who) {
+  await page.goto(root + '/home');
+  await shot(page, 'signin');
+  await page.click('.choices a');
+  await shot(page, 'provider');
+  await page.click(`button[value="${who}"]`);
+  await page.waitForURL(root + '/home');
+}
+
+test('a reader signs in, sees their work at all hospitals, and signs out', async () => {
+  const { context, page } = await visitor();
+  await signIn(page, 'okafor');
+  await shot(page, 'home-reader');
+  assert.match(await page.textContent('.me'), /Dr\. Adaeze Okafor/);
+  assert.match(await page.textContent('main'), /Mercy General Hospital/);
+  const cookies = await context.cookies();
+  const session = cookies.find((c) => c.name.endsWith('overread'));
+  assert.equal(session.httpOnly, true);
+  assert.equal(session.sameSite, 'Lax');
+  assert.equal(session.expires, -1);
+
+  await page.click('text=Your sessions');
+  await shot(page, 'sessions');
+  assert.match(await page.textContent('main'), /this one/);
+
+  await page.click('text=Sign out');
+  await shot(page, 'signedout');
+  assert.match(await page.textContent('h1'), /signed out/);
+  await page.click('text=Sign out there too');
+  assert.equal(page.url(), root + '/signed-out');
+  await page.goto(root + '/home');
+  assert.match(page.url(), /\/signin/);
+  await context.close();
+});
+
+test('somebody without a role is told so', async () => {
+  const { context, page } = await visitor();
+  await page.goto(root + '/signin');
+  await page.click('.choices a');
+  await page.click('button[value="doe"]');
+  await shot(page, 'norole');
+  assert.match(await page.textContent('main'), /you have no role here/);
+  await context.close();
+});
+
+test('a record is opened in an emergency, and the coordinator sees it', async () => {
+  const { context, page } = await visitor();
+  await signIn(page, 'tanaka');
+  await page.click('text=Emergency access');
+  await shot(page, 'breakglass');
+  await page.selectOption('#tenant', 'mercy');
+  await page.fill('#patient', process.env.OVERREAD_PATIENT);
+  await page.fill('#reason', 'Trauma call, the surgeon needs all of it at once');
+  await page.click('.danger');
+  await shot(page, 'opened');
+  assert.match(await page.textContent('h1'), /The record is open/);
+  await page.click('text=To your work');
+  await shot(page, 'home-open');
+  assert.match(await page.textContent('main'), /open to you in an emergency/);
+  assert.ok(!page.url().includes(process.env.OVERREAD_PATIENT));
+  await context.close();
+
+  const desk = await visitor();
+  await signIn(desk.page, 'brooks');
+  await shot(desk.page, 'home-coordinator');
+  assert.match(await desk.page.textContent('main'), /Trauma call/);
+  await desk.context.close();
+
+  const phone = await visitor({ viewport: { width: 390, height: 800 } });
+  await signIn(phone.page, 'brooks');
+  await shot(phone.page, 'home-phone');
+  const wide = await phone.page.locator('body').boundingBox();
+  assert.ok(wide.width <= 391, 'the page is wider than a phone');
+  await phone.context.close();
+});
