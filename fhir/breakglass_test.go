@@ -56,15 +56,17 @@ func (s *signedIn) actor() access.Actor {
 	return found.Places[0].Actor
 }
 
-// blindedCase orders, and has the reader claim it. It returns the Task, the
-// original report, its study and the patient.
-func (c *clinic) blindedCase(placer string) (task, original, study, patient string) {
+// blinded is a case that the reader has claimed: addresses, but for the Task's id
+// and the reference of the patient.
+type blinded struct{ task, original, study, patient string }
+
+func (c *clinic) blindedCase(placer string) (b blinded) {
 	c.t.Helper()
 	before := c.get("/fhir/DiagnosticReport").ids()
 	studies := c.get("/fhir/ImagingStudy").ids()
 	entries := chestXray(c.t, placer)
 	entries[3].Get("resource").Set("interpreter", []*Node{Object("display", "Dr First")})
-	task = c.order(entries...)
+	b.task = c.order(entries...)
 	c.tick()
 	fresh := func(typ string, had []string) string {
 		for _, id := range c.get("/fhir/" + typ).ids() {
@@ -75,9 +77,9 @@ func (c *clinic) blindedCase(placer string) (task, original, study, patient stri
 		c.t.Fatalf("no new %s", typ)
 		return ""
 	}
-	original, study, patient = fresh("DiagnosticReport", before), fresh("ImagingStudy", studies), c.task(task).Text("for", "reference")
-	c.mustAct(access.Reader, task, "$claim", "independent", true)
-	return task, original, study, patient
+	b.original, b.study, b.patient = fresh("DiagnosticReport", before), fresh("ImagingStudy", studies), c.task(b.task).Text("for", "reference")
+	c.mustAct(access.Reader, b.task, "$claim", "independent", true)
+	return b
 }
 
 const emergency = "the surgeon stands at the table and asks"
@@ -85,8 +87,9 @@ const emergency = "the surgeon stands at the table and asks"
 func TestARecordIsOpenedInAnEmergencyForOnePatientAndAWhile(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
-	task, original, study, patient := c.blindedCase("one")
-	_, another, _, _ := c.blindedCase("two")
+	one := c.blindedCase("one")
+	task, original, study, patient := one.task, one.original, one.study, one.patient
+	another := c.blindedCase("two").original
 	reader := c.signIn(c.readers[access.Reader])
 
 	reader.get(original).want(t, http.StatusNotFound, "not-found")
@@ -169,8 +172,7 @@ func (c *clinic) wantEmergencyAudited(patient, task string) {
 func TestWhoMayOpenARecordAndWhoMayNot(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
-	_, _, _, patient := c.blindedCase("one")
-	id := strings.TrimPrefix(patient, "Patient/")
+	id := strings.TrimPrefix(c.blindedCase("one").patient, "Patient/")
 	other := pgtest.AddTenant(t, c.db, "south")
 	as := func(role access.Role) access.Actor {
 		return access.Actor{Tenant: c.tenant, ID: uuid.New(), Role: role, Display: "somebody"}
@@ -228,7 +230,8 @@ func TestWhoHasOpenedTheRecordDoesNotGetTheCase(t *testing.T) {
 func TestASessionWorksOnTheAPIAsATokenDoes(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
-	task, original, _, _ := c.blindedCase("api")
+	blind := c.blindedCase("api")
+	task, original := blind.task, blind.original
 	both := c.readers[access.Reader]
 	decides := both
 	decides.Role = access.Adjudicator
@@ -248,7 +251,7 @@ func TestASessionWorksOnTheAPIAsATokenDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	header := append(as, "Cookie", reader.sessions.CookieName()+"="+reader.cookie)
+	header := slices.Concat(as, []string{"Cookie", reader.sessions.CookieName() + "=" + reader.cookie})
 	c.do("", "POST", "/fhir/Task/"+task+"/$start", "{}", header...).want(t, http.StatusForbidden, "forbidden")
 	header = append(header, session.CSRFHeader, found.CSRF())
 	if got := c.do("", "POST", "/fhir/Task/"+task+"/$start", `{"resourceType":"Parameters"}`, header...); got.status != http.StatusOK {

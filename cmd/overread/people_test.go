@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -413,10 +414,7 @@ func TestARecordIsOpenedInAnEmergencyByAPage(t *testing.T) {
 	form := v.get("/break-glass")
 	fields := url.Values{"csrf": {form.csrf()}, "tenant": {"mercy"}, "patient": {w.patients["mercy"]}, "reason": {"The patient is unconscious <b>now</b>"}}
 	without := func(name, value string) url.Values {
-		changed := url.Values{}
-		for key, values := range fields {
-			changed[key] = values
-		}
+		changed := maps.Clone(fields)
 		changed[name] = []string{value}
 		return changed
 	}
