@@ -48,6 +48,9 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 		HasWork bool
 	}{Tenants: found.Tenants(), Places: found.Places, Now: s.Now()}
 	for _, p := range found.Places {
+		if p.Suspended { // it stands still, for people too
+			continue
+		}
 		items, err := s.Desk.Worklist(ctx, p.Actor, mostWork, s.caller(c))
 		if err != nil {
 			return err
@@ -135,7 +138,7 @@ func (s *Server) endSession(c echo.Context, found *session.Session) error {
 // each tenant.
 func clinicalPlaces(found *session.Session) (places []access.Place, any bool) {
 	for _, p := range found.Places {
-		if workflow.MayOpen(p.Actor) && !slices.ContainsFunc(places, func(o access.Place) bool { return o.Tenant == p.Tenant }) {
+		if workflow.MayOpen(p.Actor) && !p.Suspended && !slices.ContainsFunc(places, func(o access.Place) bool { return o.Tenant == p.Tenant }) {
 			places = append(places, p)
 		}
 	}

@@ -199,6 +199,9 @@ func (s *Server) tell(ctx context.Context, c echo.Context, found *session.Sessio
 	}
 	from := s.caller(c)
 	for _, p := range found.Tenants() {
+		if p.Suspended {
+			continue
+		}
 		err := s.Record(ctx, nil, access.Event{Kind: kind, Tenant: p.Tenant, Actor: p.Actor, Token: access.SessionURN(found.ID), Client: from.Address, RequestID: from.RequestID})
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,11 +154,6 @@ func TestWhoIsNoLongerCredentialedHasLostThePlaceAtOnce(t *testing.T) {
 	if got := placesOf(h.find(t, cookie)); got != "mercy reader" {
 		t.Errorf("after lakeside: %s", got)
 	}
-	h.behind(t, `UPDATE tenant SET state = 'suspended' WHERE tenant_id = $1`, h.mercy)
-	if got := placesOf(h.find(t, cookie)); got != "" {
-		t.Errorf("while mercy is suspended: %s", got)
-	}
-	h.behind(t, `UPDATE tenant SET state = 'active'`)
 	h.behind(t, `DELETE FROM reader WHERE tenant_id = $1`, h.mercy)
 	if got := placesOf(h.find(t, cookie)); got != "" {
 		t.Errorf("after both: %s", got)
@@ -297,5 +293,38 @@ func TestASessionIsRefusedWhereTheTenantIsSuspendedAndNowhereElse(t *testing.T) 
 	}
 	if err := ask("lakeside"); err != nil {
 		t.Errorf("at another: %v", err)
+	}
+}
+
+func TestSessionsThatNobodyUsesAreEndedOnceAndRecorded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	var kinds []string
+	store := session.NewStore(session.Config{DB: h.db.DB, BaseURL: "https://overread.example/fhir", Record: func(_ context.Context, _ pgx.Tx, e access.Event) error {
+		kinds = append(kinds, string(e.Kind))
+		return nil
+	}})
+	idle, over, used := h.open(t), h.open(t), h.open(t)
+	for cookie, change := range map[string]string{idle: `seen_at = now() - interval '16 minutes'`, over: `ends_at = now()`} {
+		h.behind(t, `UPDATE session SET `+change+` WHERE cookie_sha256 = sha256($1::text::bytea)`, cookie)
+	}
+	for range 2 {
+		if _, err := store.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(kinds)
+	if diff := cmp.Diff([]string{"idle-logoff", "idle-logoff", "logout", "logout"}, kinds); diff != "" { // each at both tenants
+		t.Error(diff)
+	}
+	h.wantNone(t, idle, "the idle one")
+	h.find(t, used)
+	h.behind(t, `UPDATE session SET ended_at = now() - interval '31 days' WHERE ended_at IS NOT NULL`)
+	if _, err := store.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := h.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM session`).Scan(&left); err != nil || left != 1 {
+		t.Errorf("%d sessions are kept (%v)", left, err)
 	}
 }
