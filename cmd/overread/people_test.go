@@ -115,15 +115,15 @@ func (w *peopleWorld) visitor() *visitor {
 	return &visitor{w, &http.Client{Jar: jar, Timeout: time.Minute}, jar}
 }
 
-// page is what came back.
-type page struct {
+// seenPage is what came back.
+type seenPage struct {
 	status int
 	at     string
 	header http.Header
 	text   string
 }
 
-func (v *visitor) do(r *http.Request) page {
+func (v *visitor) do(r *http.Request) seenPage {
 	v.w.t.Helper()
 	resp, err := v.client.Do(r)
 	if err != nil {
@@ -134,16 +134,16 @@ func (v *visitor) do(r *http.Request) page {
 	if err != nil {
 		v.w.t.Fatal(err)
 	}
-	return page{resp.StatusCode, strings.TrimPrefix(resp.Request.URL.String(), v.w.root), resp.Header, string(text)}
+	return seenPage{resp.StatusCode, strings.TrimPrefix(resp.Request.URL.String(), v.w.root), resp.Header, string(text)}
 }
 
 // get opens an address; header holds names and values in turn.
-func (v *visitor) get(path string, header ...string) page {
+func (v *visitor) get(path string, header ...string) seenPage {
 	v.w.t.Helper()
 	return v.do(v.request(http.MethodGet, path, nil, header...))
 }
 
-func (v *visitor) post(path string, form url.Values, header ...string) page {
+func (v *visitor) post(path string, form url.Values, header ...string) seenPage {
 	v.w.t.Helper()
 	return v.do(v.request(http.MethodPost, path, form, header...))
 }
@@ -165,7 +165,7 @@ func (v *visitor) request(method, path string, form url.Values, header ...string
 }
 
 // signIn goes the whole way, by the links and forms of the pages.
-func (v *visitor) signIn(who string) page {
+func (v *visitor) signIn(who string) seenPage {
 	v.w.t.Helper()
 	listed := v.get("/home")
 	link := regexp.MustCompile(`href="(/login/house[^"]*)"`).FindStringSubmatch(listed.text)
@@ -198,7 +198,7 @@ func must[T any](value T, err error) T {
 }
 
 // csrf is the token in the forms of a page.
-func (p page) csrf() string {
+func (p seenPage) csrf() string {
 	found := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(p.text)
 	if found == nil {
 		return ""
@@ -369,9 +369,9 @@ func TestAReaderWorksAtTwoHospitalsAndSeesNothingOfAThird(t *testing.T) {
 		t.Error("a token for a hospital that has not credentialed her")
 	}
 	bearer := w.visitor()
-	for who, ask := range map[string]func(path string, header ...string) page{
+	for who, ask := range map[string]func(path string, header ...string) seenPage{
 		"a session": v.get,
-		"a token": func(path string, header ...string) page {
+		"a token": func(path string, header ...string) seenPage {
 			return bearer.get(path, append(header, "Authorization", "Bearer "+token)...)
 		},
 	} {
@@ -470,7 +470,7 @@ func TestAProgramInTheBrowserLearnsItsTokenAndUsesIt(t *testing.T) {
 	if err := json.Unmarshal([]byte(v.get("/session").text), &me); err != nil || len(me.Places) != 1 || me.Display != "Kim at the desk" {
 		t.Fatalf("%+v (%v)", me, err)
 	}
-	create := func(header ...string) page {
+	create := func(header ...string) seenPage {
 		r := v.request(http.MethodPost, "/fhir/Patient", nil, append(header, "Content-Type", "application/fhir+json")...)
 		r.Body = io.NopCloser(strings.NewReader(`{"resourceType":"Patient"}`))
 		return v.do(r)
