@@ -53,6 +53,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.TokenIntrospected: {userAuthentication, nil, "R", "client"},
 	access.BreakGlass:        {securityAlert, coding(dicom, "110127", "Emergency Override Started"), "E", ""},
 	access.Unblinding:        {patientRecord, nil, "E", ""},
+	access.QualityOpened:     {patientRecord, nil, "R", ""},
 
 	access.TenantAdded:     {securityAlert, securityConfigured, "C", "tenant"},
 	access.TenantChanged:   {securityAlert, securityConfigured, "U", "tenant"},

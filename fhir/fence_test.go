@@ -313,8 +313,6 @@ func TestWhatAnotherTenantOwnsDoesNotExist(t *testing.T) {
 	w := startTwins(t)
 	third := pgtest.AddTenant(t, w.db, "third")
 	token, _ := pgtest.AddToken(t, w.db, third, access.Placer)
-	r := *w.rest
-	r.tokens = map[access.Role]string{access.Placer: token}
 	w.put(patientOfSex("secret", "female", "canary"), true)
 	types := []string{"Patient"}
 	for _, typ := range w.server.typeNames {

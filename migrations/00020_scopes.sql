@@ -12,3 +12,6 @@ ALTER TABLE token ADD COLUMN patient text CHECK (patient ~ '^Patient/[A-Za-z0-9.
 -- The scopes by which an export was started, where they are restricted: it gives
 -- what they let see.
 ALTER TABLE export_job ADD COLUMN scopes text NOT NULL DEFAULT '';
+
+ALTER TABLE client DROP CONSTRAINT client_role_check;
+ALTER TABLE client ADD CONSTRAINT client_role_check CHECK (role IN ('placer', 'coordinator', 'auditor', 'quality', 'admin'));

@@ -12,8 +12,9 @@ import (
 	"github.com/overread/overread/internal/fault"
 )
 
-// storedGrade is one grade with who gave it.
-type storedGrade struct {
+// GivenGrade is one grade with who gave it. It is quality work product: nobody but
+// the role of quality may be shown one.
+type GivenGrade struct {
 	GradeNo  int
 	GradedBy uuid.UUID
 	Role     string // reader, adjudicator
@@ -24,8 +25,8 @@ type storedGrade struct {
 
 // recordGrade records the actor's grade. Who is not the adjudicator grades in
 // the reader's place.
-func (t *turn) recordGrade(ctx context.Context) (storedGrade, error) {
-	g := storedGrade{GradedBy: t.actor.ID, Role: "reader", GradedAt: t.now, Level: t.in.Grade.Level(), Content: *t.in.Grade}
+func (t *turn) recordGrade(ctx context.Context) (GivenGrade, error) {
+	g := GivenGrade{GradedBy: t.actor.ID, Role: "reader", GradedAt: t.now, Level: t.in.Grade.Level(), Content: *t.in.Grade}
 	if t.c.AdjudicatorID != nil && *t.c.AdjudicatorID == t.actor.ID {
 		g.Role = "adjudicator"
 	}
@@ -44,10 +45,28 @@ func (t *turn) recordGrade(ctx context.Context) (storedGrade, error) {
 	return g, nil
 }
 
+// GradesTx returns every grade of a case, the first one first; the last is in
+// force.
+func GradesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]GivenGrade, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT grade_no, graded_by, role, graded_at, level, content
+		FROM grade
+		WHERE case_id = $1
+		ORDER BY grade_no`, caseID)
+	if err != nil {
+		return nil, fmt.Errorf("grades: %w", err)
+	}
+	grades, err := pgx.CollectRows(rows, pgx.RowToStructByName[GivenGrade])
+	if err != nil {
+		return nil, fmt.Errorf("grades: %w", err)
+	}
+	return grades, nil
+}
+
 var errNoGrade = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
 
 // lastGradeTx returns the grade in force, errNoGrade before the first.
-func lastGradeTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (storedGrade, error) {
+func lastGradeTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (GivenGrade, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT grade_no, graded_by, role, graded_at, level, content
 		FROM grade
@@ -55,9 +74,9 @@ func lastGradeTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (storedGrade,
 		ORDER BY grade_no DESC
 		LIMIT 1`, caseID)
 	if err != nil {
-		return storedGrade{}, fmt.Errorf("grade: %w", err)
+		return GivenGrade{}, fmt.Errorf("grade: %w", err)
 	}
-	grade, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[storedGrade])
+	grade, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[GivenGrade])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return grade, errNoGrade
 	}

@@ -95,7 +95,7 @@ func (r *Report) use(o sealedOpinion) {
 }
 
 // compare takes from a grade what may stand in the chart, and nothing else.
-func (r *Report) compare(g storedGrade) {
+func (r *Report) compare(g GivenGrade) {
 	r.GradeNo, r.Level, r.Difference = g.GradeNo, g.Content.Level(), g.Content.Difference
 	if r.Level == LevelNoComparison {
 		r.Difference = ""

@@ -29,7 +29,7 @@ type clientAddCmd struct {
 	Database databaseFlags `embed:""`
 	Tenant   string        `arg:"" help:"Short name of the tenant."`
 	Name     string        `arg:"" help:"Whose it is, for logs and audit."`
-	Role     string        `name:"role" enum:"placer,coordinator,auditor" default:"placer" help:"What it is in the life of a case: placer (the EHR), coordinator or auditor."`
+	Role     string        `name:"role" enum:"placer,coordinator,auditor,quality,admin" default:"placer" help:"What it is in the life of a case: placer (the EHR), coordinator, auditor, quality or admin."`
 	Scope    []string      `name:"scope" required:"" sep:"none" placeholder:"SCOPE" help:"What its tokens may do: system/Type.cruds or system/*.cruds, with the letters in this order, and restricted where a query follows: system/Observation.rs?category=laboratory; several between spaces, or by giving this several times."`
 	JWKS     string        `name:"jwks" type:"existingfile" placeholder:"FILE" help:"Its public keys (JSON Web Key Set): RSA for RS384, EC P-384 for ES384, each with its kid."`
 	JWKSURL  string        `name:"jwks-url" placeholder:"URL" help:"Where it publishes them instead, so that it can change them by itself."`

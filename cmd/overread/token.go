@@ -206,14 +206,14 @@ func addTokenAt(ctx context.Context, db *pg.DB, tx pgx.Tx, name, token string, r
 	if err != nil {
 		return err
 	}
-	granted := string(row.Role)
+	granted := []string{string(row.Role)}
 	for _, bound := range []*string{row.Scopes, row.Patient} {
 		if bound != nil {
-			granted += " " + *bound
+			granted = append(granted, *bound)
 		}
 	}
 	return record(ctx, db, tx, access.Event{Kind: access.KeyAdded, Tenant: tenant, Object: row.ActorID.String(),
-		Token: access.TokenURN(token), Scopes: granted})
+		Token: access.TokenURN(token), Scopes: strings.Join(granted, " ")})
 }
 
 func mustBeReader(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, name string, row *tokenRow) error {

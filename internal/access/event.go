@@ -26,7 +26,8 @@ const (
 	TokenRevoked      EventKind = "token-revoked"
 	TokenIntrospected EventKind = "token-introspected"
 	BreakGlass        EventKind = "break-glass"
-	Unblinding        EventKind = "unblinding" // somebody is shown what blinding hid from them
+	Unblinding        EventKind = "unblinding"     // somebody is shown what blinding hid from them
+	QualityOpened     EventKind = "quality-opened" // somebody is shown how readings were graded
 
 	TenantAdded     EventKind = "tenant-added"
 	TenantChanged   EventKind = "tenant-changed"
