@@ -88,11 +88,10 @@ func (s *Server) opinionOn(ctx context.Context, tx pgx.Tx, actor access.Actor, t
 	if err != nil {
 		return o, false, err
 	}
-	info := c.State.Info()
 	o = bedside.Opinion{
 		Task: task.Text("id"), Exam: examName(c.Exam), Order: c.PlacerValue, Question: question(src), Ordered: c.OpenedAt,
 		Urgent: slices.Contains([]string{"stat", "asap", "urgent"}, c.Priority),
-		State:  info.Display, Next: nextWords(c, task), Steps: stepsOf(c), Zone: zoneOf(c.Policy),
+		State:  stateWords(c), Next: nextWords(task), Steps: stepsOf(c), Zone: zoneOf(c.Policy),
 		Ended: slices.Contains([]workflow.State{workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError}, c.State),
 	}
 	if c.ReportNo > 0 && c.ReportID != nil && readable[*c.ReportID] {
@@ -258,17 +257,30 @@ var way = []struct {
 	{"Acknowledged", []workflow.State{workflow.Closed}},
 }
 
+// partOf is where on the way a state is, -1 where it is not.
+func partOf(state workflow.State) int {
+	for i, part := range way {
+		if slices.Contains(part.states, state) {
+			return i
+		}
+	}
+	return -1
+}
+
+// stateWords is a state as a clinician understands it.
+func stateWords(c workflow.Case) string {
+	if at := partOf(c.State); at >= 0 {
+		return way[at].name
+	}
+	return c.State.Info().Display
+}
+
 func stepsOf(c workflow.Case) []bedside.Step {
 	state := c.State
 	if state == workflow.OnHold && c.ResumeState != nil {
 		state = *c.ResumeState
 	}
-	at := slices.IndexFunc(way, func(part struct {
-		name   string
-		states []workflow.State
-	}) bool {
-		return slices.Contains(part.states, state)
-	})
+	at := partOf(state)
 	if at < 0 {
 		return nil
 	}
@@ -281,16 +293,7 @@ func stepsOf(c workflow.Case) []bedside.Step {
 
 // nextWords says what the placer has to do, or why the case ended or rests: what
 // the Task says, which is written for them.
-func nextWords(c workflow.Case, task *Node) string {
-	var texts []string
-	for _, out := range task.Each("output", "valueCodeableConcept", "text") {
-		texts = append(texts, out.Text())
-	}
-	if len(texts) > 0 {
-		return strings.Join(texts, "; ")
-	}
-	return task.Text("statusReason", "text")
-}
+func nextWords(task *Node) string { return task.Text("statusReason", "text") }
 
 // PatientHere finds whom an EHR means by a Patient of its own: by its id, where
 // base is the EHR of the tenant whose resources we know by their ids there, and by
@@ -384,7 +387,7 @@ func namedThere(ctx context.Context, tx pgx.Tx, typ, id string) ([]string, error
 var inToken = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
 
 func (s *Server) withIdentifier(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, system, value string) ([]string, error) {
-	if readable("", system+value) != nil {
+	if unreadable := readable("", system+value) != nil; unreadable { // nobody has it
 		return nil, nil
 	}
 	row := s.resources[typ]

@@ -170,12 +170,20 @@ func (l *Launched) show(c echo.Context) error {
 		return err
 	}
 	view := launchedView{
-		Title: "Second opinions", Path: l.path(v.id), CSRF: v.session.CSRF(), Who: v.session.Display,
+		Title: "Second opinions", Path: l.path(v.id), CSRF: v.session.CSRF(), Who: nameOf(v.session.Display),
 		At: v.session.Places[0].TenantDisplay, Chart: &chart, Banner: v.shows.Banner, OrderUnknown: v.shows.OrderUnknown,
 	}
 	// When nothing is done the session ends, and what is on the screen goes with it.
 	c.Response().Header().Set("Refresh", strconv.Itoa(int(l.Sessions.IdleAfter().Seconds())+5)+"; url="+l.path(v.id))
 	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
+}
+
+// nameOf is a person's name without the reference that the audit has with it.
+func nameOf(display string) string {
+	if at := strings.LastIndex(display, " ("); at > 0 && strings.HasSuffix(display, ")") {
+		return display[:at]
+	}
+	return display
 }
 
 func (l *Launched) form(c echo.Context) error {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -62,6 +64,8 @@ type harvest struct {
 	pages                               []shown
 	ids                                 map[string]string // an id of each type
 	cookies                             []*http.Cookie    // of people who are signed in
+	launchedBy                          []*http.Cookie    // of sessions launched from an EHR
+	launched                            []string          // their ids
 	skeletons                           map[string]string // of a page, as the first of them sees it
 }
 
@@ -198,6 +202,9 @@ func (h *harvest) signIn() {
 		}
 		had := h.open(store, actors, fmt.Sprint(i), p.Text)
 		h.cookies = append(h.cookies, h.breakGlass(store, had, p.Text))
+		if len(h.launched) < 4 {
+			h.launch(store, actors[0].Tenant, fmt.Sprint("launched ", i), p.Text)
+		}
 		h.written += 2
 	}
 }
@@ -239,6 +246,30 @@ func (h *harvest) open(store *session.Store, actors []access.Actor, subject, nam
 		h.t.Fatal(err)
 	}
 	return &http.Cookie{Name: store.CookieName(), Value: value}
+}
+
+// launch opens a session as a launch from an EHR does, for somebody with this name.
+func (h *harvest) launch(store *session.Store, tenant uuid.UUID, subject, name string) {
+	ctx, answer := h.t.Context(), httptest.NewRecorder()
+	err := h.database.System(ctx, func(tx pgx.Tx) error {
+		person, _, err := store.Known(ctx, tx, session.Person{Issuer: "https://ehr.example", Subject: subject, Display: name})
+		if err != nil {
+			return err
+		}
+		actor := access.Actor{Tenant: tenant, ID: person, Role: access.Placer, Display: name, Patient: "Patient/" + h.ids["Patient"]}
+		id, value, err := store.OpenLaunched(ctx, tx, person, name, actor, time.Hour)
+		if err != nil {
+			return err
+		}
+		store.SetLaunchCookie(answer, httptest.NewRequest(http.MethodGet, "/", nil), id, value, time.Hour)
+		h.launched = append(h.launched, id.String())
+		_, err = tx.Exec(ctx, `INSERT INTO launched (tenant_id, session_id, issuer, order_unknown) VALUES ($1, $2, 'https://ehr.example', true)`, tenant, id)
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.launchedBy = append(h.launchedBy, answer.Result().Cookies()...)
 }
 
 // breakGlass opens a record, shows what the form says when it is wrong, and
@@ -283,6 +314,9 @@ func (h *harvest) visitors() map[string]func(*http.Request) {
 		token := h.clients["mercy-"+who].token
 		all[who] = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
 	}
+	for i, cookie := range h.launchedBy {
+		all[fmt.Sprint("launched ", i)] = func(r *http.Request) { r.AddCookie(cookie) }
+	}
 	for i, cookie := range h.cookies {
 		all[fmt.Sprint("person ", i)] = func(r *http.Request) { r.AddCookie(cookie) }
 	}
@@ -294,8 +328,9 @@ func (h *harvest) visitors() map[string]func(*http.Request) {
 func (h *harvest) values() map[string][]string {
 	return map[string][]string{
 		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"]},
-		":version": {"1"}, ":file": {"1"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, "*": {"x"},
-		":provider": {"<img src=%2Fowned>", "x"},
+		":version": {"1", "2"}, ":file": {"1"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, "*": {"x"},
+		":provider": {"<img src=%2Fowned>", "x"}, ":tenant": {"mercy", "<img src=%2Fowned>"},
+		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"},
 	}
 }
 

@@ -78,7 +78,7 @@ func launchFromDemo(ctx context.Context, db *pg.DB, base, ehr string) error {
 		if err != nil {
 			return err
 		}
-		app := map[string]string{"clientId": id, "name": "Second opinions at " + hospitals[name].display, "launchUrl": root + "/launch/at/" + name, "redirectUri": root + "/launch/callback"}
+		app := map[string]string{"clientId": id, "name": "Open second opinions (" + name + ")", "launchUrl": root + "/launch/at/" + name, "redirectUri": root + "/launch/callback"}
 		if err := postJSON(ctx, strings.TrimSuffix(ehr, "/fhir")+"/control/app", app); err != nil {
 			return fmt.Errorf("register at the stand-in EHR: %w", err)
 		}

@@ -268,7 +268,7 @@ func TestALaunchedSessionSeesItsPatientAndNothingElse(t *testing.T) {
 		for _, name := range []string{cookie.Name, "overread"} {
 			for _, path := range []string{"/fhir/Patient", "/fhir/Task", "/fhir/DiagnosticReport"} {
 				request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, c.root+path, http.NoBody)
-				request.AddCookie(&http.Cookie{Name: name, Value: cookie.Value}) //nolint:gosec // a test
+				request.AddCookie(&http.Cookie{Name: name, Value: cookie.Value})
 				answer, err := http.DefaultClient.Do(request)
 				if err != nil {
 					t.Fatal(err)

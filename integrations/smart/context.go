@@ -88,8 +88,8 @@ const mostContext = 20
 // any case.
 func (c *Client) order(ctx context.Context, l *under, t *token, patient string) (order, error) {
 	var entries []json.RawMessage
-	if len(t.FHIR) == 0 || json.Unmarshal(t.FHIR, &entries) != nil {
-		return order{}, nil
+	if len(t.FHIR) > 0 && readJSON(t.FHIR, &entries) != nil {
+		entries = nil // rubbish is passed over
 	}
 	actor := l.actor()
 	actor.Patient = patient

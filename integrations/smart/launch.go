@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"time"
 
@@ -100,9 +101,7 @@ func withQuery(endpoint string, more url.Values) (string, error) {
 		return "", err
 	}
 	query := u.Query()
-	for name, values := range more {
-		query[name] = values
-	}
+	maps.Copy(query, more)
 	u.RawQuery = query.Encode()
 	return u.String(), nil
 }

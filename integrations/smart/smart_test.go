@@ -314,21 +314,28 @@ func TestALaunchThatNobodyListedIsRefused(t *testing.T) {
 		h.wantRefused(t, err, "the issuer is not listed")
 	}
 	launch := h.opens()
-	_, _, _, err := h.client.Begin(t.Context(), "lakeside", "", launch)
+	refusedAt := func(tenant string, query url.Values) error {
+		to, _, _, err := h.client.Begin(t.Context(), tenant, "", query)
+		if to != "" {
+			t.Errorf("it leads to %s", to)
+		}
+		return err
+	}
+	err := refusedAt("lakeside", launch)
 	h.wantRefused(t, err, "the issuer is not listed") // by another tenant
 	h.list("lakeside", "public", nil)
-	_, _, _, err = h.client.Begin(t.Context(), "", "", launch)
+	err = refusedAt("", launch)
 	h.wantRefused(t, err, "several tenants list the issuer, and the launch address names none")
 	for _, query := range []url.Values{
 		{}, {"iss": {h.base}}, {"launch": {"x"}}, {"iss": {h.base, h.base}, "launch": {"x"}}, {"iss": {h.base}, "launch": {"x", "y"}}, {"iss": {h.base}, "launch": {strings.Repeat("x", 5000)}},
 	} {
-		_, _, _, err = h.client.Begin(t.Context(), "mercy", "", query)
+		err = refusedAt("mercy", query)
 		h.wantRefused(t, err, "no iss or no launch")
 	}
 	if _, err := h.db.Owner(t).Exec(context.Background(), `UPDATE tenant SET state = 'suspended' WHERE name = 'mercy'`); err != nil {
 		t.Fatal(err)
 	}
-	_, _, _, err = h.client.Begin(t.Context(), "mercy", "", launch)
+	err = refusedAt("mercy", launch)
 	h.wantRefused(t, err, "the tenant is suspended")
 }
 

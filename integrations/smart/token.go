@@ -62,15 +62,20 @@ func (c *Client) redeem(ctx context.Context, l *under, code string) (*token, err
 		"redirect_uri":  {c.Callback()},
 		"code_verifier": {l.Verifier},
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.Found.Token, http.NoBody)
+	basic, err := c.authenticate(l, form)
 	if err != nil {
-		return nil, refuseFor(tellThem, "the token endpoint cannot be asked", err)
-	}
-	if err := c.authenticate(l, request, form); err != nil {
 		c.Log.Error("we cannot prove to an EHR who we are", "error", err, "tenant", l.TenantName)
 		return nil, fault.New(fault.Unavailable, "Overread is not set up completely for your EHR. Please tell the team that looks after Overread.")
 	}
-	body(request, form)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.Found.Token, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, refuseFor(tellThem, "the token endpoint cannot be asked", err)
+	}
+	if basic != "" { // RFC 6749 section 2.3.1
+		request.SetBasicAuth(url.QueryEscape(l.ClientID), url.QueryEscape(basic))
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
 	status, answer, err := c.do(request)
 	switch {
 	case err != nil:
@@ -83,15 +88,6 @@ func (c *Client) redeem(ctx context.Context, l *under, code string) (*token, err
 		return nil, refuseFor(tellThem, "the token endpoint does not answer as it should", err)
 	}
 	return &t, t.check()
-}
-
-// body makes a form the body of a request.
-func body(request *http.Request, form url.Values) {
-	text := form.Encode()
-	fresh, _ := http.NewRequestWithContext(request.Context(), request.Method, request.URL.String(), strings.NewReader(text))
-	request.Body, request.ContentLength, request.GetBody = fresh.Body, fresh.ContentLength, fresh.GetBody
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Accept", "application/json")
 }
 
 // check tells what is missing in a token. An EHR may grant less than was asked for.
@@ -111,25 +107,22 @@ func (t *token) check() error {
 	return nil
 }
 
-// authenticate proves who we are, by how we are registered at this EHR.
-func (c *Client) authenticate(l *under, request *http.Request, form url.Values) error {
+// authenticate proves who we are, by how we are registered at this EHR: in the
+// form, or by the secret that it returns.
+func (c *Client) authenticate(l *under, form url.Values) (basic string, err error) {
 	if l.Authentication == Public {
 		form.Set("client_id", l.ClientID)
-		return nil
+		return "", nil
 	}
 	text, err := os.ReadFile(*l.SecretFile)
-	if err != nil {
-		return err
-	}
-	if l.Authentication == Secret { // RFC 6749 section 2.3.1
-		request.SetBasicAuth(url.QueryEscape(l.ClientID), url.QueryEscape(strings.TrimSpace(string(text))))
-		return nil
+	if err != nil || l.Authentication == Secret {
+		return strings.TrimSpace(string(text)), err
 	}
 	assertion, err := assertionOf(text, l.ClientID, l.Found.Token, c.Now())
 	if err != nil {
-		return err
+		return "", err
 	}
 	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 	form.Set("client_assertion", assertion)
-	return nil
+	return "", nil
 }

@@ -106,7 +106,7 @@ func (s *Store) Beginning(r *http.Request) string { return only(r, s.beginning()
 // framedCookie sets a cookie that comes along within a frame of the EHR's pages,
 // and of these only (CHIPS). Over plain http there are no such cookies.
 func (s *Store) framedCookie(w http.ResponseWriter, name, value string, maxAge int) {
-	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure: see CookieName
+	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if s.secure {
 		c.Secure, c.Partitioned, c.SameSite = true, true, http.SameSiteNoneMode
 	}
