@@ -68,6 +68,8 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.KeysRevoked:     {securityAlert, attributesChanged, "D", "actor"},
 	access.ReaderSet:       {securityAlert, rolesChanged, "U", "reader"},
 	access.DestinationSet:  {securityAlert, networkConfigured, "U", "destination"},
+	access.IssuerListed:    {securityAlert, securityConfigured, "U", "issuer"},
+	access.IssuerRemoved:   {securityAlert, securityConfigured, "D", "issuer"},
 	access.ProviderSet:     {securityAlert, securityConfigured, "U", "provider"},
 	access.ProviderRemoved: {securityAlert, securityConfigured, "D", "provider"},
 	access.PersonSet:       {securityAlert, attributesChanged, "U", "person"},

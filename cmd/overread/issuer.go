@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/integrations/smart"
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -126,7 +127,10 @@ func addIssuer(ctx context.Context, db *pg.DB, row issuerRow) error {
 				scopes = excluded.scopes, frame_origins = excluded.frame_origins`,
 			pgx.NamedArgs{"tenant": tenant, "issuer": row.Issuer, "client": row.ClientID, "authentication": row.Authentication,
 				"secret": row.SecretFile, "scopes": row.Scopes, "origins": row.FrameOrigins})
-		return err
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, access.Event{Kind: access.IssuerListed, Tenant: tenant, Object: row.Issuer})
 	})
 }
 
@@ -204,8 +208,11 @@ func (c issuerRemoveCmd) Run(ctx context.Context, t terminal) error {
 			SET ended_at = now(), end_reason = 'operator'
 			FROM launched l
 			WHERE l.tenant_id = $1 AND l.issuer = $2 AND s.session_id = l.session_id AND s.ended_at IS NULL`, tenant, c.Issuer)
+		if err != nil {
+			return err
+		}
 		ended = tag.RowsAffected()
-		return err
+		return record(ctx, db, tx, access.Event{Kind: access.IssuerRemoved, Tenant: tenant, Object: c.Issuer})
 	})
 	if err == nil {
 		t.printf("removed: %s (%d open views ended)\n", c.Issuer, ended)

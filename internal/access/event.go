@@ -42,7 +42,9 @@ const (
 	KeysRevoked     EventKind = "tokens-revoked" // all of an actor
 	ReaderSet       EventKind = "reader-credentialed"
 	DestinationSet  EventKind = "destination-set"
-	ProviderSet     EventKind = "provider-set" // an identity provider, and what its claims mean
+	IssuerListed    EventKind = "issuer-listed"  // an EHR may launch
+	IssuerRemoved   EventKind = "issuer-removed" // and may no longer
+	ProviderSet     EventKind = "provider-set"   // an identity provider, and what its claims mean
 	ProviderRemoved EventKind = "provider-removed"
 	PersonSet       EventKind = "person-set" // who is which reader
 	PersonEnded     EventKind = "person-ended"
