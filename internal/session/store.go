@@ -134,7 +134,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 		FROM session_actor a
 		JOIN tenant n ON n.tenant_id = a.tenant_id
 		LEFT JOIN reader r ON r.tenant_id = a.tenant_id AND r.reader_id = a.actor_id AND r.active
-		WHERE a.session_id = @session AND n.state = 'active'
+		WHERE a.session_id = @session
 		  AND CASE a.role
 			WHEN 'reader' THEN r.active
 			WHEN 'adjudicator' THEN (r.credential->>'mayAdjudicate')::boolean
