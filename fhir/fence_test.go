@@ -464,3 +464,31 @@ func TestAFenceCostsNothingWhereThereIsNone(t *testing.T) {
 		}
 	}
 }
+
+func TestAPatientsTokenAcknowledgesThatPatientsReportOnly(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("1")
+	theirs := c.task(id).Text("for", "reference")
+	stranger := "Patient/" + c.mustCreate("Patient", patientJSON("other"))
+	for patient, who := range map[string]access.Role{theirs: "theirs", stranger: "stranger's"} {
+		token, actor := pgtest.AddToken(t, c.db, c.tenant, access.Placer)
+		if _, err := c.db.Owner(t).Exec(context.Background(), `UPDATE token SET patient = $2, scopes = 'patient/*.cruds' WHERE actor_id = $1`, actor.ID, patient); err != nil {
+			t.Fatal(err)
+		}
+		c.tokens[who] = token
+	}
+	absent := c.act("stranger's", "none", "$acknowledge")
+	hidden := c.act("stranger's", id, "$acknowledge")
+	if diff := cmp.Diff(tellsAll(absent), tellsAll(hidden)); diff != "" || hidden.status != http.StatusNotFound {
+		t.Errorf("a Task of another patient: %s", diff)
+	}
+	report := c.report(id)
+	for who, want := range map[access.Role]int{"theirs": http.StatusOK, "stranger's": http.StatusNotFound} {
+		if got := c.do(who, "GET", "/fhir/DiagnosticReport/"+report.Text("id"), ""); got.status != want {
+			t.Errorf("the report by %s: %d", who, got.status)
+		}
+	}
+	c.mustAct("theirs", id, "$acknowledge")
+	c.wantState(id, "closed")
+}
