@@ -31,7 +31,7 @@ release: ## bin/release: built twice and compared, with SBOM (CycloneDX) and che
 
 # The go test runner's own lines come last: whoever reads the end sees the truth.
 test: lint ## vet, lint, all tests with the race detector
-	@scripts/ensure postgresql gcc curl
+	@scripts/ensure postgresql gcc curl pgbouncer
 	scripts/gotest $(TEST_FLAGS) ./...
 
 test-validator: ## the official HL7 validator judges what we publish and emit, offline

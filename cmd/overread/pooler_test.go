@@ -12,7 +12,21 @@ import (
 func TestAStoryBehindAPooler(t *testing.T) {
 	t.Parallel()
 	w := newEHR(t)
-	pooled := pgtest.Pooler(t, w.database.URL, 6)
+	w.livesBehind(t, pgtest.Pooler(t, w.database.URL, 6))
+}
+
+func TestAStoryBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	w := newEHR(t)
+	pooled := pgtest.PgBouncer(t, w.database.URL, 4)
+	if pooled == "" {
+		t.Skip("PgBouncer is not installed (scripts/ensure pgbouncer); TestAStoryBehindAPooler has a pooler of its own")
+	}
+	w.livesBehind(t, pooled)
+}
+
+func (w *world) livesBehind(t *testing.T, pooled string) {
+	t.Helper()
 	base := serveInProcess(t, pooled, "--database-pooler")
 	serveInProcess(t, pooled, "--database-pooler")
 	w.settleIn(t, base)
