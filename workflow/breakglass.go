@@ -57,7 +57,7 @@ type Unveiled struct {
 
 // MayOpen tells whether the actor's role opens records in an emergency.
 func MayOpen(actor access.Actor) bool {
-	return slices.Contains(clinical, actor.Role) && !actor.Limited()
+	return slices.Contains(clinical, actor.Role) && !actor.Limited() && actor.Patient == ""
 }
 
 // CheckEmergency says whether an actor may open a record for this reason: a
