@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -387,8 +388,8 @@ func namedThere(ctx context.Context, tx pgx.Tx, typ, id string) ([]string, error
 var inToken = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
 
 func (s *Server) withIdentifier(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, system, value string) ([]string, error) {
-	if unreadable := readable("", system+value) != nil; unreadable { // nobody has it
-		return nil, nil
+	if strings.ContainsRune(system+value, 0) || !utf8.ValidString(system+value) {
+		return nil, nil // PostgreSQL knows no such text, so nobody has it
 	}
 	row := s.resources[typ]
 	q, err := s.parseQuery(ctx, tx, actor.Tenant, row, url.Values{"identifier": {inToken.Replace(system) + "|" + inToken.Replace(value)}}, false)

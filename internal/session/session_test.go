@@ -154,11 +154,6 @@ func TestWhoIsNoLongerCredentialedHasLostThePlaceAtOnce(t *testing.T) {
 	if got := placesOf(h.find(t, cookie)); got != "mercy reader" {
 		t.Errorf("after lakeside: %s", got)
 	}
-	h.behind(t, `UPDATE tenant SET state = 'suspended' WHERE tenant_id = $1`, h.mercy)
-	if got := placesOf(h.find(t, cookie)); got != "" {
-		t.Errorf("while mercy is suspended: %s", got)
-	}
-	h.behind(t, `UPDATE tenant SET state = 'active'`)
 	h.behind(t, `DELETE FROM reader WHERE tenant_id = $1`, h.mercy)
 	if got := placesOf(h.find(t, cookie)); got != "" {
 		t.Errorf("after both: %s", got)
