@@ -30,6 +30,7 @@ func (r *rest) events(tenant uuid.UUID) []string {
 	if err := r.server.Flush(context.Background()); err != nil {
 		r.t.Fatal(err)
 	}
+	r.settle()
 	rows, err := r.db.Owner(r.t).Query(context.Background(), `SELECT body FROM audit_event WHERE tenant_id = $1 ORDER BY audit_id`, tenant)
 	if err != nil {
 		r.t.Fatal(err)
@@ -212,6 +213,7 @@ func TestReadsComeIntoTheDatabaseByThemselves(t *testing.T) {
 	all.Wait()
 	owner, until := r.db.Owner(t), time.Now().Add(30*time.Second)
 	for n := 0; n != 401; {
+		r.settle()
 		if err := owner.QueryRow(context.Background(), `SELECT count(*) FROM audit_event`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}

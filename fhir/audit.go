@@ -95,7 +95,7 @@ func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e aud
 	}
 	event, err := s.recorded(actor, e)
 	if err == nil {
-		err = s.writeEvents(ctx, tx, []recordedEvent{event})
+		err = putEvents(ctx, tx, []recordedEvent{event})
 	}
 	if err != nil {
 		return fmt.Errorf("audit %s: %w", e.Interaction, err)
@@ -108,7 +108,7 @@ type recordedEvent struct {
 	actor access.Actor
 	id    uuid.UUID
 	at    time.Time
-	node  *Node
+	body  []byte
 }
 
 // recorded makes the AuditEvent of an access, now.

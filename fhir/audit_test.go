@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pgtest"
 )
 
 func TestAnAuditorFindsWhoDidWhat(t *testing.T) {
@@ -89,6 +91,80 @@ func TestAnAuditEventIsReadAndNeverChanged(t *testing.T) {
 			r.do(role, "GET", path, "").want(t, http.StatusForbidden, "forbidden")
 		}
 	}
-	r.post("/fhir/AuditEvent", read.body).want(t, http.StatusMethodNotAllowed, "not-supported")
-	r.put(path, read.body).want(t, http.StatusMethodNotAllowed, "not-supported")
+}
+
+// By no interface can anybody make, change or remove an AuditEvent, whatever their
+// role and scopes.
+func TestNoInterfaceChangesAnAuditEvent(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	r.mustCreate("Patient", patientJSON("1"))
+	id := r.do(access.Director, "GET", "/fhir/AuditEvent", "").ids()[0]
+	event := r.do(access.Auditor, "GET", "/fhir/AuditEvent/"+id, "").body
+	before := r.bodies(`SELECT body FROM audit_event WHERE audit_id = '` + id + `'`)
+	patch := `[{"op":"replace","path":"/outcome","value":"8"}]`
+	entry := func(method, url, resource string) string {
+		if resource != "" {
+			resource = `"resource":` + resource + `,`
+		}
+		return `{` + resource + `"request":{"method":"` + method + `","url":"` + url + `"}}`
+	}
+	binary := `{"resourceType":"Binary","contentType":"application/json-patch+json","data":"` + base64.StdEncoding.EncodeToString([]byte(patch)) + `"}`
+	changes := [][3]string{
+		{"POST", "AuditEvent", event},
+		{"PUT", "AuditEvent/" + id, event},
+		{"PUT", "AuditEvent?subtype=create", event},
+		{"PATCH", "AuditEvent/" + id, patch},
+		{"PATCH", "AuditEvent?subtype=create", patch},
+		{"DELETE", "AuditEvent/" + id, ""},
+		{"DELETE", "AuditEvent?subtype=create", ""},
+	}
+	for _, role := range anybody {
+		for _, c := range changes {
+			header := []string{}
+			if c[0] == "PATCH" {
+				header = []string{"Content-Type", "application/json-patch+json"}
+			}
+			if got := r.do(role, c[0], "/fhir/"+c[1], c[2], header...); got.status < 400 || got.status > 405 {
+				t.Errorf("%s: %s %s is answered %d", role, c[0], c[1], got.status)
+			}
+			resource := c[2]
+			if c[0] == "PATCH" {
+				resource = binary
+			}
+			for _, kind := range []string{"batch", "transaction"} {
+				got := r.do(role, "POST", "/fhir", `{"resourceType":"Bundle","type":"`+kind+`","entry":[`+entry(c[0], c[1], resource)+`]}`)
+				status := got.node.Text("entry", "response", "status")
+				if got.status == http.StatusOK && (status == "" || status[0] == '2') {
+					t.Errorf("%s: %s %s in a %s is answered %s", role, c[0], c[1], kind, status)
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(before, r.bodies(`SELECT body FROM audit_event WHERE audit_id = '`+id+`'`)); diff != "" {
+		t.Error(diff)
+	}
+	if n := r.count("resource WHERE type = 'AuditEvent'"); n != 0 {
+		t.Errorf("%d were made", n)
+	}
+}
+
+func TestAnAuditorSeesOnlyTheirOwnTenantAndNeedsTheScope(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	r.mustCreate("Patient", patientJSON("1"))
+	id := r.do(access.Auditor, "GET", "/fhir/AuditEvent", "").ids()[0]
+	r.asClient(access.Auditor, "system/Patient.rs system/Task.cruds")
+	for _, path := range []string{"/AuditEvent", "/AuditEvent/" + id, "/AuditEvent/" + id + "/_history/1", "/Patient?_has:AuditEvent:entity:action=C"} {
+		r.do(access.Auditor, "GET", "/fhir"+path, "").want(t, http.StatusForbidden, "forbidden")
+	}
+	r.asClient(access.Auditor, "system/AuditEvent.rs")
+	if got := r.do(access.Auditor, "GET", "/fhir/AuditEvent/"+id, ""); got.status != http.StatusOK {
+		t.Errorf("with the scope: %d", got.status)
+	}
+	r.tokens[access.Auditor], _ = pgtest.AddToken(t, r.db, pgtest.AddTenant(t, r.db, "south"), access.Auditor)
+	r.do(access.Auditor, "GET", "/fhir/AuditEvent/"+id, "").want(t, http.StatusNotFound, "not-found")
+	if got := r.do(access.Auditor, "GET", "/fhir/AuditEvent?patient:missing=false", ""); len(got.ids()) != 0 {
+		t.Errorf("of another tenant: %v", got.ids())
+	}
 }

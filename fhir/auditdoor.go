@@ -100,7 +100,7 @@ func (s *Server) RecordEvent(ctx context.Context, tx pgx.Tx, e access.Event) err
 	switch {
 	case err != nil:
 	case tx != nil:
-		err = pg.AsTenant(ctx, tx, e.Tenant, func() error { return s.writeEvents(ctx, tx, []recordedEvent{event}) })
+		err = pg.AsTenant(ctx, tx, e.Tenant, func() error { return putEvents(ctx, tx, []recordedEvent{event}) })
 	case queued:
 		if err = s.trail.reserve(ctx); err == nil {
 			s.trail.put(event)
@@ -213,5 +213,5 @@ func (s *Server) recordedNow(actor access.Actor, event func(id, at string) *Node
 		return recordedEvent{}, err
 	}
 	at := s.auditTime()
-	return recordedEvent{actor, id, at, event(id.String(), instant(at))}, nil
+	return recordedEvent{actor, id, at, event(id.String(), instant(at)).Bytes()}, nil
 }

@@ -29,6 +29,11 @@ func (s *Server) EraseAudit(ctx context.Context, actor access.Actor, patient, re
 	if !idPattern.MatchString(patient) || reason == "" {
 		return 0, fault.New(fault.Value, "give the id of a Patient, and a reason")
 	}
+	for n := 1; n > 0; { // what was just written is erased too
+		if n, err = s.Settle(ctx); err != nil {
+			return 0, err
+		}
+	}
 	for {
 		found, err := s.detailed(ctx, actor.Tenant, patient)
 		if err != nil || len(found) == 0 {

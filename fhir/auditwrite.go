@@ -31,7 +31,7 @@ type eventRows struct {
 
 func (w *eventRows) add(e recordedEvent, x *index) {
 	id := e.id.String()
-	w.ids, w.at, w.bodies = append(w.ids, id), append(w.at, e.at), append(w.bodies, e.node.Bytes())
+	w.ids, w.at, w.bodies = append(w.ids, id), append(w.at, e.at), append(w.bodies, e.body)
 	w.keys = append(w.keys, "{"+strings.Join(column(x.keys, uuid.UUID.String), ",")+"}")
 	w.dates = append(w.dates, ownedBy(id, x.dates)...)
 	w.texts = append(w.texts, ownedBy(id, x.texts)...)
@@ -52,13 +52,18 @@ func owners[R any](rows []owned[R]) []string {
 	return column(rows, func(o owned[R]) string { return o.id })
 }
 
-// writeEvents writes AuditEvents of one tenant, whose transaction it is, and has
-// them wait for their place in the log: a statement for each table, however many
+// writeEvents writes AuditEvents of one tenant, whose transaction it is, to where
+// they are found, and has them wait for their place in the log: a statement for each table, however many
 // events there are.
 func (s *Server) writeEvents(ctx context.Context, tx pgx.Tx, events []recordedEvent) error {
 	var w eventRows
 	for _, e := range events {
-		w.add(e, s.store.index(e.actor, e.node))
+		n, err := Parse(e.body, Limits{})
+		if err != nil { // it cannot be found, but the others can
+			s.log.Error("cannot index", "type", auditEventType, "id", e.id)
+			n = Object("resourceType", auditEventType, "id", e.id.String())
+		}
+		w.add(e, s.store.index(e.actor, n))
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(`

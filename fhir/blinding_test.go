@@ -245,7 +245,7 @@ func TestAnOriginalThatComesDuringTheHoldIsWithheld(t *testing.T) {
 	c.mustAct(access.Reader, id, "$reveal")
 	told := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype=unblinding&entity=Task/"+id+"&policy="+tokenOf(c.rest, access.Reader), "")
 	if len(told.ids()) != 1 || !strings.Contains(told.body, `"reference":"Patient/`) {
-		t.Errorf("unblinding is told %d times", len(told.ids()))
+		t.Errorf("unblinding is told %d times, of %q", len(told.ids()), c.events(c.tenant))
 	}
 	c.act(access.Reader, id, "$sign").want(t, http.StatusUnprocessableEntity, "business-rule") // there is one to compare with
 }

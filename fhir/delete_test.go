@@ -63,6 +63,7 @@ func TestADeleteIsAudited(t *testing.T) {
 	id := r.mustCreate("Patient", patientJSON("1"))
 	r.remove("/fhir/Patient/" + id)
 	r.remove("/fhir/Patient/" + id)
+	r.settle()
 	var body []byte
 	if err := r.db.Owner(t).QueryRow(context.Background(), `SELECT body FROM audit_event ORDER BY audit_id DESC LIMIT 1`).Scan(&body); err != nil {
 		t.Fatal(err)

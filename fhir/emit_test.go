@@ -116,6 +116,7 @@ func TestWhatIsEmittedKeepsFHIRAndOurProfiles(t *testing.T) {
 		`"focus":{"type":"ServiceRequest","identifier":{"system":"urn:placer","value":"9"}},"for":{"display":"x"},"authoredOn":"2099-01-01"}`)
 	c.tick()
 
+	c.settle()
 	e := newEmitted(t)
 	for _, sql := range []string{
 		`SELECT body FROM resource_history WHERE body IS NOT NULL AND type IN ('Task', 'DiagnosticReport', 'Observation', 'Provenance', 'Practitioner', 'Organization') ORDER BY type, id, version`,
@@ -174,15 +175,15 @@ func sentByEHR(body []byte) bool {
 	return strings.Contains(string(body), "us/core/StructureDefinition")
 }
 
-func (c *clinic) bodies(sql string) [][]byte {
-	c.t.Helper()
-	rows, err := c.db.Owner(c.t).Query(context.Background(), sql)
+func (r *rest) bodies(sql string) [][]byte {
+	r.t.Helper()
+	rows, err := r.db.Owner(r.t).Query(context.Background(), sql)
 	if err != nil {
-		c.t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	if err != nil {
-		c.t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	return all
 }

@@ -167,6 +167,7 @@ func TestAnExportIsStartedAskedAfterFetchedAndRemoved(t *testing.T) {
 // audited counts the AuditEvents whose query begins so.
 func (r *rest) audited(query string) (n int) {
 	r.t.Helper()
+	r.settle()
 	err := r.db.Owner(r.t).QueryRow(context.Background(), `
 		SELECT count(*)
 		FROM audit_event, jsonb_path_query(convert_from(body, 'UTF8')::jsonb, '$.entity[*].query') AS q

@@ -102,6 +102,7 @@ func TestEveryAuditEventIsValidAndEveryWriteHasOne(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
 	c.signed("1")
+	c.settle()
 	owner := c.db.Owner(t)
 	var writes, audited int
 	err := owner.QueryRow(context.Background(), `

@@ -33,7 +33,7 @@ func (s *Server) recordUnblinding(ctx context.Context, tx pgx.Tx, ch workflow.Ch
 	if ch.Event != "reveal" || ch.Case.Protocol != workflow.Blinded || s.trail == nil {
 		return nil
 	}
-	e := access.Event{Kind: access.Unblinding, Tenant: ch.Case.TenantID, Actor: ch.Actor, Case: "Task/" + ch.Case.CaseID.String()}
+	e := access.Event{Kind: access.Unblinding, Tenant: ch.Case.TenantID, Actor: ch.Actor, Case: "Task/" + ch.Case.TaskID}
 	if ch.Case.PatientID != nil {
 		e.Patient = "Patient/" + *ch.Case.PatientID
 	}

@@ -128,6 +128,7 @@ func TestWhatAnEarlierReleaseWritesOverIsIndexedAgainAndNotTrustedBefore(t *test
 // state is a digest of all that reindexing must leave as it is.
 func (r *rest) state(owner *pgx.Conn) map[string]string {
 	r.t.Helper()
+	r.settle()
 	state := map[string]string{}
 	for name, sql := range map[string]string{
 		"resources": `SELECT md5(string_agg(type || id || version || xid || indexed || keys::text || coalesce(convert_from(body, 'UTF8'), ''), ',' ORDER BY id)) FROM resource WHERE NOT deleted`,

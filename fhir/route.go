@@ -122,21 +122,37 @@ func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error
 		if r.by == nil {
 			return r.handle(c, access.Actor{})
 		}
+		ctx := pg.WithChecks(c.Request().Context())
+		c.SetRequest(c.Request().WithContext(ctx))
 		actor, err := identify(c)
-		if err == nil {
-			gate.Identified(c)
+		if err == nil && r.method == http.MethodPost && r.path == "/fhir" { // each entry of a batch answers for itself
+			err = pg.Checked(ctx, s.db)
 		}
+		known := err == nil
 		if err == nil && !slices.Contains(r.by, actor.Role) {
 			err = fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
 		}
 		if err == nil {
 			err = s.inScope(c, r, actor)
 		}
-		if err != nil {
-			s.refused(c, actor, err)
-			return err
+		refused := err != nil
+		if err == nil {
+			err = s.watch(c, actor, r.handle)
 		}
-		return s.watch(c, actor, r.handle)
+		// What had no transaction has asked nothing yet, and gave nothing of a tenant's.
+		if changed := pg.Checked(ctx, s.db); changed != nil {
+			actor, known = access.Actor{}, false
+			if err != nil {
+				err, refused = changed, true
+			}
+		}
+		if known {
+			gate.Identified(c)
+		}
+		if refused {
+			s.refused(c, actor, err)
+		}
+		return err
 	}
 }
 
@@ -149,7 +165,7 @@ func (s *Server) callerOf(c echo.Context) (access.Actor, error) {
 	if err != nil {
 		return access.Actor{}, err
 	}
-	return access.Identify(c.Request().Context(), s.db, token, access.ChoiceOf(c.Request()))
+	return s.tokens.Identify(c.Request().Context(), token, access.ChoiceOf(c.Request()))
 }
 
 // fail writes an error as an OperationOutcome. It is the only place that does.

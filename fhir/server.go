@@ -52,8 +52,9 @@ type Server struct {
 	maxBody       int64
 	turns         turns
 	patience      time.Duration // with a request; 0: without end
-	trail         *trail        // AuditEvents that wait to be written
-	refusals      *refusals     // how many of them are written of what was refused
+	tokens        *access.Tokens
+	trail         *trail    // AuditEvents that wait to be written
+	refusals      *refusals // how many of them are written of what was refused
 	version       string
 	built         time.Time
 	secondOpinion ValueSet
@@ -125,6 +126,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.store = &store{resources: s.resources, now: s.now, audit: s.audit}
 	s.trail, s.refusals = newTrail(s), newRefusals()
+	s.tokens = access.NewTokens(s.db)
 	return s, nil
 }
 

@@ -50,7 +50,7 @@ func newTrail(s *Server) *trail {
 
 // writeTrail writes events of one tenant.
 func (s *Server) writeTrail(ctx context.Context, tenant uuid.UUID, events []recordedEvent) error {
-	return s.db.Finish(ctx, tenant, func(tx pgx.Tx) error { return s.writeEvents(ctx, tx, events) })
+	return s.db.Finish(ctx, tenant, func(tx pgx.Tx) error { return putEvents(ctx, tx, events) })
 }
 
 // reserve takes a place for one event. When all are taken it writes what waits

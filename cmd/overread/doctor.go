@@ -284,7 +284,7 @@ func checkSequencer(ctx context.Context, p patient) (verdict, string, error) {
 	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0)
-			FROM audit_pending`).Scan(&waiting, &oldest)
+			FROM (SELECT recorded_at FROM audit_pending UNION ALL SELECT recorded_at FROM audit_inbox) AS waiting`).Scan(&waiting, &oldest)
 	})
 	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
 	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d AuditEvents wait, the oldest for %s", waiting, age), err

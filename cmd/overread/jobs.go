@@ -38,10 +38,21 @@ func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, sur
 		{name: "tokens", every: time.Minute, run: tokens.Purge},
 		{name: "launches", every: time.Minute, run: launch.Purge},
 		{name: "reindex", every: time.Minute, run: surface.Reindex},
-		{name: "audit-log", every: time.Second, run: func(ctx context.Context) (int, error) { return auditlog.Sequence(ctx, db) }},
+		{name: "audit-log", every: time.Second, run: func(ctx context.Context) (int, error) { return placeEvents(ctx, db, surface) }},
 		{name: "audit-checkpoint", every: time.Minute, run: sealer.Tick},
 		{name: "partitions", every: 24 * time.Hour, run: func(ctx context.Context) (int, error) { return makePartitions(ctx, db) }},
 	}
+}
+
+// placeEvents takes AuditEvents to where they are found, and gives them their
+// places in the log.
+func placeEvents(ctx context.Context, db *pg.DB, surface *fhir.Server) (int, error) {
+	settled, err := surface.Settle(ctx)
+	if err != nil {
+		return settled, err
+	}
+	placed, err := auditlog.Sequence(ctx, db)
+	return settled + placed, err
 }
 
 // makePartitions makes the partitions of the months to come.

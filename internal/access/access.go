@@ -74,45 +74,60 @@ func Suspended() error {
 // Choice.Of where the token is one for several tenants or its tenant is suspended.
 func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Actor, error) {
 	sum := sha256.Sum256([]byte(token))
-	var found []placeRow
-	err := db.System(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, t.scopes, coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
-			FROM token t
-			JOIN tenant n ON n.tenant_id = t.tenant_id
-			WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL
-			  AND NOT EXISTS (
-				SELECT FROM reader r
-				WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
-				  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
-			UNION ALL
-			SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes, '', n.state <> 'active'
-			FROM access_token t
-			JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
-			JOIN tenant n ON n.tenant_id = t.tenant_id
-			WHERE t.token_sha256 = @sum AND t.expires_at > now() AND c.revoked_at IS NULL`, pgx.NamedArgs{"sum": sum[:]})
-		if err != nil {
-			return err
-		}
-		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[placeRow])
-		return err
-	})
+	_, places, err := lookUp(ctx, db, sum[:])
 	if err != nil {
 		return Actor{}, err
 	}
-	if len(found) == 0 {
-		return Actor{}, fault.New(fault.Unauthenticated, "the bearer token is not known here, or no longer; get one from the token endpoint, or ask the operator (overread token add)")
+	return choice.Of(places)
+}
+
+// placesOfToken is what a token stands for at each tenant.
+const placesOfToken = `
+	SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, t.scopes, coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
+	FROM token t
+	JOIN tenant n ON n.tenant_id = t.tenant_id
+	WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL
+	  AND NOT EXISTS (
+		SELECT FROM reader r
+		WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
+		  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
+	UNION ALL
+	SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes, '', n.state <> 'active'
+	FROM access_token t
+	JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
+	JOIN tenant n ON n.tenant_id = t.tenant_id
+	WHERE t.token_sha256 = @sum AND t.expires_at > now() AND c.revoked_at IS NULL`
+
+// lookUp finds what a token stands for.
+func lookUp(ctx context.Context, db *pg.DB, sum []byte) (rows []placeRow, places []Place, err error) {
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		found, err := tx.Query(ctx, placesOfToken, pgx.NamedArgs{"sum": sum})
+		if err != nil {
+			return err
+		}
+		rows, err = collectPlaces(found)
+		return err
+	})
+	if err == nil && len(rows) == 0 {
+		err = unknownToken()
 	}
-	places := make([]Place, len(found))
-	for i, row := range found {
-		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Patient: row.Patient, Token: tokenURN(sum[:])}, TenantName: row.TenantName, Suspended: row.Suspended}
+	if err != nil {
+		return nil, nil, err
+	}
+	places = make([]Place, len(rows))
+	for i, row := range rows {
+		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Patient: row.Patient, Token: tokenURN(sum)}, TenantName: row.TenantName, Suspended: row.Suspended}
 		if row.Scopes != nil {
 			if places[i].Grant, err = ParseGrant(*row.Scopes); err != nil {
-				return Actor{}, err
+				return nil, nil, err
 			}
 		}
 	}
-	return choice.Of(places)
+	return rows, places, nil
+}
+
+func unknownToken() error {
+	return fault.New(fault.Unauthenticated, "the bearer token is not known here, or no longer; get one from the token endpoint, or ask the operator (overread token add)")
 }
 
 // placeRow is what a token stands for at one tenant.

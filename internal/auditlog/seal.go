@@ -63,7 +63,7 @@ func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
 	signed := false
 	err := s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		signed = false
-		mine, err := alone(ctx, tx, tenant)
+		mine, err := Alone(ctx, tx, tenant)
 		if err != nil || !mine {
 			return err
 		}

@@ -54,7 +54,7 @@ type place struct {
 }
 
 func sequenceTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (int, error) {
-	mine, err := alone(ctx, tx, tenant)
+	mine, err := Alone(ctx, tx, tenant)
 	if err != nil || !mine {
 		return 0, err
 	}
@@ -79,10 +79,10 @@ func sequenceTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (int, error) {
 	return len(places), appendTx(ctx, tx, tenant, size, places)
 }
 
-// alone takes the log of the tenant for this transaction, unless another has it,
+// Alone takes the log of the tenant for this transaction, unless another has it,
 // or it goes on elsewhere. That no two have the same place holds without it: it is
 // the primary key.
-func alone(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (mine bool, err error) {
+func Alone(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (mine bool, err error) {
 	err = tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('overread.audit ' || $1::uuid, 0))`, tenant).Scan(&mine)
 	if err != nil || !mine {
 		return false, err

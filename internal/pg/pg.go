@@ -149,7 +149,9 @@ var ErrSuspended = errors.New("the tenant is suspended")
 type footing struct {
 	role   string
 	tenant string
-	atWork bool // refuse a tenant that is suspended
+	atWork bool // refuse a tenant that is suspended, and a request that fails its Check
+
+	checked bool // the request's Check is asked, though nothing is done for a tenant
 }
 
 var allTenants = footing{role: "overread_system"}
@@ -206,24 +208,31 @@ const (
 // whoever let it in before.
 func step(ctx context.Context, tx pgx.Tx, f footing) error {
 	batch := &pgx.Batch{}
+	suspended := queueStep(batch, f)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("take role %s: %w", f.role, err)
+	}
+	if *suspended {
+		return ErrSuspended
+	}
+	return nil
+}
+
+// queueStep is step as a part of a batch. Afterwards it is known whether the tenant
+// is suspended.
+func queueStep(batch *pgx.Batch, f footing) (suspended *bool) {
+	suspended = new(bool)
 	batch.Queue(`
 		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
 		       set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
 		       set_config('idle_in_transaction_session_timeout', $5, true), set_config('jit', 'off', true),
 		       set_config('log_parameter_max_length_on_error', '0', true)`,
 		f.role, f.tenant, lockPatience, statementPatience, idlePatience)
-	suspended := false
 	if f.atWork {
 		batch.Queue(`SELECT EXISTS (SELECT FROM tenant WHERE tenant_id = overread_tenant() AND state <> 'active')`).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&suspended) })
+			QueryRow(func(row pgx.Row) error { return row.Scan(suspended) })
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("take role %s: %w", f.role, err)
-	}
-	if suspended {
-		return ErrSuspended
-	}
-	return nil
+	return suspended
 }
 
 const maxAttempts = 5
@@ -236,12 +245,7 @@ var ErrAgain = errors.New("another transaction was in the way each time")
 
 func (db *DB) run(ctx context.Context, options pgx.TxOptions, f footing, fn func(tx pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
-			if err := step(ctx, tx, f); err != nil {
-				return err
-			}
-			return fn(tx)
-		})
+		err := db.inTransaction(ctx, options, f, fn)
 		if err == nil || attempt == maxAttempts || !mayRetry(err) {
 			return err
 		}

@@ -37,6 +37,7 @@ var rows = map[string]string{
 	"receipt":            `INSERT INTO receipt (tenant_id, body_sha256) VALUES (@tenant, sha256(''))`,
 	"audit_event":        `INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body) VALUES (@tenant, @tenant, now(), '{}')`,
 	"audit_pending":      `INSERT INTO audit_pending (tenant_id, audit_id, recorded_at) VALUES (@tenant, @tenant, now())`,
+	"audit_inbox":        `INSERT INTO audit_inbox (tenant_id, batch_id, recorded_at, ids, times, bodies) VALUES (@tenant, @tenant, now(), ARRAY[@tenant::uuid], ARRAY[now()], ARRAY['{}'::bytea])`,
 	"audit_leaf":         `INSERT INTO audit_leaf (tenant_id, index, audit_id, recorded_at, leaf) VALUES (@tenant, 0, @tenant, now(), sha256(''))`,
 	"audit_hash":         `INSERT INTO audit_hash (tenant_id, hash_index, hash) VALUES (@tenant, 0, sha256(''))`,
 	"audit_checkpoint":   `INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note) VALUES (@tenant, 1, sha256(''), now(), '')`,
@@ -258,6 +259,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 	want := []string{
 		"audit_checkpoint.signed_at", "audit_checkpoint.size", "audit_checkpoint.tenant_id",
 		"audit_event.audit_id", "audit_event.indexed", "audit_event.recorded_at", "audit_event.tenant_id",
+		"audit_inbox.batch_id", "audit_inbox.recorded_at", "audit_inbox.tenant_id",
 		"audit_leaf.index", "audit_leaf.recorded_at", "audit_leaf.tenant_id",
 		"audit_pending.audit_id", "audit_pending.recorded_at", "audit_pending.tenant_id",
 		"break_glass.break_id", "break_glass.patient_id", "break_glass.person_id", "break_glass.tenant_id", "break_glass.till",

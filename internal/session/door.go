@@ -79,7 +79,7 @@ func (s *Store) Identify(r *http.Request) (access.Actor, error) {
 		if err != nil {
 			return access.Actor{}, err
 		}
-		return access.Identify(r.Context(), s.db, token, access.ChoiceOf(r))
+		return s.tokens.Identify(r.Context(), token, access.ChoiceOf(r))
 	}
 	found, err := s.OfRequest(r)
 	if errors.Is(err, ErrNone) {

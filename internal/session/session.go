@@ -59,6 +59,7 @@ type Config struct {
 // Store opens, finds and ends sessions.
 type Store struct {
 	db         *pg.DB
+	tokens     *access.Tokens
 	secure     bool
 	idle, life time.Duration
 	record     access.Recorder
@@ -66,7 +67,7 @@ type Store struct {
 
 // NewStore makes a Store.
 func NewStore(cfg Config) *Store {
-	s := &Store{db: cfg.DB, secure: isHTTPS(cfg.BaseURL), idle: cfg.Idle, life: cfg.Life, record: cfg.Record}
+	s := &Store{db: cfg.DB, tokens: access.NewTokens(cfg.DB), secure: isHTTPS(cfg.BaseURL), idle: cfg.Idle, life: cfg.Life, record: cfg.Record}
 	if s.idle <= 0 {
 		s.idle = 15 * time.Minute
 	}
