@@ -396,7 +396,11 @@ func TestAReaderWorksAtTwoHospitalsAndSeesNothingOfAThird(t *testing.T) {
 			t.Errorf("%s in another role: %d", who, got.status)
 		}
 		w.behind(`UPDATE reader SET active = false WHERE tenant_id = (SELECT tenant_id FROM tenant WHERE name = 'lakeside')`)
-		if got := ask("/fhir/Patient", access.TenantHeader, "lakeside"); got.status != http.StatusForbidden {
+		got := ask("/fhir/Patient", access.TenantHeader, "lakeside")
+		if got.status == http.StatusServiceUnavailable { // a token that was remembered: it was noticed within the request
+			got = ask("/fhir/Patient", access.TenantHeader, "lakeside")
+		}
+		if got.status != http.StatusForbidden {
 			t.Errorf("%s at lakeside, which has ended her credentials: %d", who, got.status)
 		}
 		if got := ask("/fhir/Patient"); got.status != http.StatusOK { // one is left
