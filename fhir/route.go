@@ -102,8 +102,8 @@ func (s *Server) recover(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// admit finds out who is calling and whether the route is theirs, and that
-// they can read what they would be answered.
+// admit looks at what concerns no caller: how long an answer may take, that it can
+// be read by whoever asks, and that PostgreSQL can read the address.
 func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if s.patience > 0 && !r.givesFiles() { // a download takes as long as it takes
@@ -122,38 +122,50 @@ func (s *Server) admit(r route, identify func(echo.Context) (access.Actor, error
 		if r.by == nil {
 			return r.handle(c, access.Actor{})
 		}
-		ctx := pg.WithChecks(c.Request().Context())
-		c.SetRequest(c.Request().WithContext(ctx))
-		actor, err := identify(c)
-		if err == nil && r.method == http.MethodPost && r.path == "/fhir" { // each entry of a batch answers for itself
-			err = pg.Checked(ctx, s.db)
-		}
-		known := err == nil
-		if err == nil && !slices.Contains(r.by, actor.Role) {
-			err = fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
-		}
-		if err == nil {
-			err = s.inScope(c, r, actor)
-		}
-		refused := err != nil
-		if err == nil {
-			err = s.watch(c, actor, r.handle)
-		}
-		// What had no transaction has asked nothing yet, and gave nothing of a tenant's.
-		if changed := pg.Checked(ctx, s.db); changed != nil {
-			actor, known = access.Actor{}, false
-			if err != nil {
-				err, refused = changed, true
-			}
-		}
-		if known {
-			gate.Identified(c)
-		}
-		if refused {
-			s.refused(c, actor, err)
-		}
-		return err
+		return s.letIn(c, r, identify)
 	}
+}
+
+// letIn finds out who is calling and lets them in, or records that it did not.
+// What a token was remembered to stand for is asked again in the first transaction
+// of the request, or at the end where there was none.
+func (s *Server) letIn(c echo.Context, r route, identify func(echo.Context) (access.Actor, error)) error {
+	ctx := pg.WithChecks(c.Request().Context())
+	c.SetRequest(c.Request().WithContext(ctx))
+	actor, err := identify(c)
+	if err == nil && r.method == http.MethodPost && r.path == "/fhir" { // each entry of a batch answers for itself
+		err = pg.Checked(ctx, s.db)
+	}
+	known := err == nil
+	if known {
+		err = s.allow(c, r, actor)
+	}
+	refused := err != nil
+	if !refused {
+		err = s.watch(c, actor, r.handle)
+	}
+	// What had no transaction has asked nothing yet, and gave nothing of a tenant's.
+	if changed := pg.Checked(ctx, s.db); changed != nil {
+		actor, known = access.Actor{}, false
+		if err != nil {
+			err, refused = changed, true
+		}
+	}
+	if known {
+		gate.Identified(c)
+	}
+	if refused {
+		s.refused(c, actor, err)
+	}
+	return err
+}
+
+// allow tells whether the route is for the actor's role and scopes.
+func (s *Server) allow(c echo.Context, r route, actor access.Actor) error {
+	if !slices.Contains(r.by, actor.Role) {
+		return fault.New(fault.Forbidden, "the role %s may not do this", actor.Role)
+	}
+	return s.inScope(c, r, actor)
 }
 
 // callerOf finds out whose token it is, or whose session.
