@@ -74,7 +74,11 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) (err e
 	}
 	defer logFile.Close()
 
-	o, err := assemble(&serveCmd{Outbound: thisMachine}, db, listener.Addr(), c.Log.logger(logFile))
+	key, checkpoints, err := c.auditKey()
+	if err != nil {
+		return badSetting("data", "%w", err)
+	}
+	o, err := assemble(&serveCmd{Outbound: thisMachine, AuditKey: key, AuditDir: checkpoints}, db, listener.Addr(), c.Log.logger(logFile))
 	if err != nil {
 		return err
 	}
@@ -93,7 +97,10 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, provider.server.Close()) }()
-	if err := c.tell(ctx, t, o, ehr); err != nil {
+	if err := o.seal(ctx); err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	if err := c.tell(ctx, t, o, url, ehr); err != nil {
 		return err
 	}
 	return o.serve(ctx, listener, 5*time.Second)
@@ -125,6 +132,9 @@ func (c *demoCmd) seeded() bool {
 func (c *demoCmd) forgetUnfinished(ctx context.Context, postgres *pg.Private) error {
 	if c.seeded() {
 		return nil
+	}
+	if err := c.forgetCheckpoints(); err != nil {
+		return err
 	}
 	if err := os.Remove(c.path("ehr.journal")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -31,6 +31,7 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 		}
 	}
 	d.tellStory(t)
+	d.proveAudit(t)
 	d.checkStates(t)
 	d.stop(t)
 
@@ -111,7 +112,7 @@ func startDemo(t *testing.T, data string) *demo {
 		t.Fatalf("the demo does not come up\n%s", d.out)
 	}
 	begin := strings.Index(d.out.String(), "BASE=")
-	end := strings.Index(d.out.String(), "Ctrl-C stops everything")
+	end := strings.Index(d.out.String(), "To prove the audit log")
 	d.script = d.out.String()[begin:end]
 	return d
 }
@@ -137,6 +138,23 @@ func (d *demo) tellStory(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("%s", out)
+	}
+}
+
+// proveAudit runs the printed lines about the audit log.
+func (d *demo) proveAudit(t *testing.T) {
+	t.Helper()
+	lines := regexp.MustCompile(`(?m)^(rm -f .*audit export|\S+ audit verify|sed .*audit verify).*$`).FindAllString(d.out.String(), -1)
+	for i, want := range []string{" AuditEvents of mercy written to ", "proved: the ", "is NOT what was signed"} {
+		if i >= len(lines) {
+			t.Fatalf("%d lines about the audit log are printed", len(lines))
+		}
+		sh := exec.CommandContext(t.Context(), "timeout", "60", "sh", "-c", lines[i])
+		sh.Env = append(os.Environ(), asProgram+"=1")
+		out, err := sh.CombinedOutput()
+		if !strings.Contains(string(out), want) || (err == nil) != (i < 2) {
+			t.Errorf("%s\n%s%v", lines[i], out, err)
+		}
 	}
 }
 

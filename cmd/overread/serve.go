@@ -81,6 +81,7 @@ type overread struct {
 	engine   *workflow.Engine   // the life of a case
 	courier  *workflow.Courier  // carries signed reports to the EHRs
 	surface  *fhir.Server       // what EHRs and readers speak to
+	sealer   *auditlog.Sealer   // signs the audit log
 	tokens   *oauth.Server      // gives systems their tokens
 	launch   *smart.Client      // lets clinicians in who come from an EHR
 	launched *web.Launched      // what they see
@@ -137,13 +138,12 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
 
-	sealer, err := c.sealer(db, log)
-	if err != nil {
+	if o.sealer, err = c.sealer(db, log); err != nil {
 		return nil, err
 	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
 	o.launch, o.launched = launches(o, guard, root)
-	o.jobs = append(jobTable(db, o.engine, o.courier, o.surface, o.tokens, o.launch, sealer), o.people.jobs()...)
+	o.jobs = append(jobTable(db, o.engine, o.courier, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
 	return o, nil
 }
 

@@ -31,7 +31,7 @@ type story struct {
 }
 
 // tell writes the story's files and prints what to open and what to try.
-func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string) error {
+func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, database, ehr string) error {
 	smp := samples["knee"]
 	who := person{"199001", "Juniper", "Vance", "female", "1997-04-09"}
 	first := order{ehr: ehr, number: "STORY-" + time.Now().UTC().Format("0102-150405.000"), hospital: "mercy",
@@ -61,6 +61,10 @@ func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, ehr string)
 	if err != nil {
 		return fmt.Errorf("the demo's client: %w", err)
 	}
+	proof, err := c.proofCommands(ctx, o, database)
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
 	t.printf(`
 Overread is running.
 
@@ -76,8 +80,11 @@ Overread is running.
 The story of one case. Copy these lines into another terminal, or run them all: sh %[9]s
 
 %[10]s
+To prove the audit log of mercy offline (signed each minute), and to see that a change of it is found:
+
+%[12]s
 Ctrl-C stops everything; the next run finds its data.
-`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"))
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof)
 	return nil
 }
 
