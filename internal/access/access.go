@@ -82,6 +82,8 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 }
 
 // placesOfToken is what a token stands for at each tenant.
+//
+//nolint:gosec // SQL, no secret
 const placesOfToken = `
 	SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, t.scopes, coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
 	FROM token t
