@@ -119,17 +119,8 @@ func (s *Server) endSession(c echo.Context, found *session.Session) error {
 	if err != nil {
 		return fault.New(fault.NotFound, "There is no such session of yours.")
 	}
-	ctx := c.Request().Context()
-	ended, err := s.Sessions.End(ctx, found.PersonID, id, session.Elsewhere)
-	if err != nil {
+	if _, err := s.Sessions.End(c.Request().Context(), found.PersonID, id, session.Elsewhere, s.from(c)); err != nil {
 		return err
-	}
-	if ended {
-		gone := *found
-		gone.ID = id
-		if err := s.tell(ctx, c, &gone, access.Logout); err != nil {
-			return err
-		}
 	}
 	return c.Redirect(http.StatusSeeOther, s.prefix+"/sessions")
 }

@@ -46,7 +46,6 @@ type Launched struct {
 	Chart       func(ctx context.Context, actor access.Actor, task string) (bedside.Chart, error)
 	Form        func(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error)
 	Acknowledge func(ctx context.Context, actor access.Actor, task string) error
-	Record      func(ctx context.Context, e access.Event) error
 	Log         *slog.Logger
 }
 
@@ -248,11 +247,8 @@ func (l *Launched) end(c echo.Context) error {
 	if err := l.proven(c, v); err != nil {
 		return l.refuse(c, v.shows.FrameOrigins, err)
 	}
-	ctx := c.Request().Context()
-	if _, err := l.Sessions.End(ctx, v.session.PersonID, v.id, session.Logout); err != nil {
-		return err
-	}
-	if err := l.Record(ctx, access.Event{Kind: access.Logout, Tenant: v.actor.Tenant, Actor: v.actor}); err != nil {
+	from := session.From{Address: c.RealIP(), RequestID: c.Response().Header().Get("X-Request-Id")}
+	if _, err := l.Sessions.End(c.Request().Context(), v.session.PersonID, v.id, session.Logout, from); err != nil {
 		return err
 	}
 	l.Sessions.ClearLaunchCookie(c.Response(), v.id)

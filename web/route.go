@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/pg"
@@ -192,20 +190,7 @@ func agentOf(r *http.Request) string {
 	return browser + system
 }
 
-// tell records an event at each tenant of a session.
-func (s *Server) tell(ctx context.Context, c echo.Context, found *session.Session, kind access.EventKind) error {
-	if s.Record == nil {
-		return nil
-	}
+func (s *Server) from(c echo.Context) session.From {
 	from := s.caller(c)
-	for _, p := range found.Tenants() {
-		if p.Suspended {
-			continue
-		}
-		err := s.Record(ctx, nil, access.Event{Kind: kind, Tenant: p.Tenant, Actor: p.Actor, Token: access.SessionURN(found.ID), Client: from.Address, RequestID: from.RequestID})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return session.From{Address: from.Address, RequestID: from.RequestID}
 }

@@ -83,7 +83,7 @@ func (s *Server) finish(c echo.Context, _ *session.Session) error {
 	}
 	// Whoever signs in again leaves the session that this browser had.
 	if had, err := s.Sessions.OfRequest(c.Request()); err == nil {
-		if _, err := s.Sessions.End(ctx, had.PersonID, had.ID, session.Logout); err != nil {
+		if _, err := s.Sessions.End(ctx, had.PersonID, had.ID, session.Logout, s.from(c)); err != nil {
 			return err
 		}
 	}
@@ -96,13 +96,10 @@ func (s *Server) finish(c echo.Context, _ *session.Session) error {
 // logout ends the session here, and leads to where the provider ends its own.
 func (s *Server) logout(c echo.Context, found *session.Session) error {
 	ctx := c.Request().Context()
-	if _, err := s.Sessions.End(ctx, found.PersonID, found.ID, session.Logout); err != nil {
+	if _, err := s.Sessions.End(ctx, found.PersonID, found.ID, session.Logout, s.from(c)); err != nil {
 		return err
 	}
 	s.Sessions.ClearCookie(c.Response())
-	if err := s.tell(ctx, c, found, access.Logout); err != nil {
-		return err
-	}
 	at := ""
 	if found.CameFrom == session.FromOIDC {
 		at = s.Login.LogoutAt(ctx, found.Issuer)

@@ -31,14 +31,13 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
-// Config is what a Server needs. Record, Now and Log may be left out.
+// Config is what a Server needs. Now and Log may be left out.
 type Config struct {
 	DB       *pg.DB
 	Sessions *session.Store
 	Root     string // where the pages are, as clients see it, without a slash at its end
 	Login    Login
 	Desk     Desk
-	Record   access.Recorder
 	Now      func() time.Time
 	Log      *slog.Logger
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/integrations/smart"
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/web"
@@ -52,7 +51,6 @@ func launches(o *overread, guard *outbound.Guard, root string) (*smart.Client, *
 		Chart:       o.surface.Chart,
 		Form:        o.surface.Form,
 		Acknowledge: o.surface.Acknowledge,
-		Record:      func(ctx context.Context, e access.Event) error { return o.surface.RecordEvent(ctx, nil, e) },
 		Log:         o.log,
 	}
 	if u, err := url.Parse(root); err == nil {

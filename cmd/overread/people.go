@@ -80,7 +80,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 	asked := func(from web.Caller) fhir.Asked { return fhir.Asked{RequestID: from.RequestID, Client: from.Address} }
 	var err error
 	p.pages, err = web.New(web.Config{
-		DB: db, Sessions: p.sessions, Root: root, Record: record, Now: time.Now, Log: log,
+		DB: db, Sessions: p.sessions, Root: root, Now: time.Now, Log: log,
 		Login: web.Login{
 			Providers: p.providers,
 			Begin:     p.login.Begin,

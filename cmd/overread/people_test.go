@@ -103,6 +103,21 @@ func (w *peopleWorld) behind(sql string, args ...any) {
 	}
 }
 
+// recorded is how many events of a kind a tenant's log has, with those that still
+// wait for their place in it.
+func (w *peopleWorld) recorded(kind access.EventKind, tenant string) (n int) {
+	w.t.Helper()
+	err := w.db.Owner(w.t).QueryRow(context.Background(), `
+		SELECT count(*)
+		FROM (SELECT tenant_id, body FROM audit_event UNION ALL SELECT tenant_id, unnest(bodies) FROM audit_inbox) e
+		JOIN tenant n ON n.tenant_id = e.tenant_id
+		WHERE n.name = $1 AND convert_from(e.body, 'UTF8') LIKE '%"' || $2 || '"%'`, tenant, string(kind)).Scan(&n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
 // visitor is a browser with its cookies.
 type visitor struct {
 	w      *peopleWorld
@@ -523,6 +538,97 @@ func TestWhatAClaimMeansIsReadAsItIsWritten(t *testing.T) {
 		got := fmt.Sprintf("%s %s %s", m.Value, m.Tenant, m.Role)
 		if (err == nil) != (want != "") || err == nil && got != want {
 			t.Errorf("%q: %q (%v)", text, got, err)
+		}
+	}
+}
+
+func TestAMeaningThatIsTakenAwayEndsWhatRestedOnIt(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	var issuer string
+	if err := w.db.Owner(t).QueryRow(t.Context(), `SELECT issuer FROM provider`).Scan(&issuer); err != nil {
+		t.Fatal(err)
+	}
+	set := func(roles ...string) string {
+		args := []string{"provider", "add", "house", issuer, "--client-id", "overread"}
+		for _, role := range roles {
+			args = append(args, "--role", role)
+		}
+		return w.must(args...)
+	}
+	told := func(tenant string) int { return w.recorded(access.ProviderSet, tenant) }
+	desk, reader := w.visitor(), w.visitor()
+	desk.signIn("kim")
+	reader.signIn("ito")
+	before := told("county")
+	if got := set("cn=readers,ou=x=mercy:reader", "cn=readers,ou=x=lakeside:reader", "desk=mercy:coordinator"); !strings.Contains(got, "sessions ended: 0") {
+		t.Errorf("nobody had a role at county: %s", got)
+	}
+	if told("county") != before+1 {
+		t.Error("county, where nothing means anything any more, is not told")
+	}
+	if desk.get("/home").at != "/home" || reader.get("/home").at != "/home" {
+		t.Error("who has what they had is signed out")
+	}
+	if got := set("cn=readers,ou=x=mercy:reader", "cn=readers,ou=x=lakeside:reader", "others=mercy:coordinator"); !strings.Contains(got, "sessions ended: 1") {
+		t.Errorf("the desk's role is gone: %s", got)
+	}
+	if at := desk.get("/home"); at.at == "/home" {
+		t.Error("a coordinator by what means nothing any more goes on")
+	}
+	if reader.get("/home").at != "/home" {
+		t.Error("the reader is signed out too")
+	}
+}
+
+func TestWhoIsEndedHasNoTokenLeft(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	token := w.must("token", "add", "mercy,lakeside", "reader", "--person", w.reader.String())
+	ask := func() int {
+		return w.visitor().get("/fhir/Patient", "Authorization", "Bearer "+token, access.TenantHeader, "mercy").status
+	}
+	if got := ask(); got != http.StatusOK {
+		t.Fatalf("before: %d", got)
+	}
+	var persons []personRow
+	if err := json.Unmarshal([]byte(w.must("person", "list", "--json")), &persons); err != nil || len(persons) != 1 {
+		t.Fatalf("%v (%v)", persons, err)
+	}
+	if got := w.must("person", "end", persons[0].PersonID.String()); !strings.Contains(got, "tokens: 2") {
+		t.Errorf("said: %s", got)
+	}
+	got := ask()
+	if got == http.StatusServiceUnavailable { // it was remembered, and noticed within the request
+		got = ask()
+	}
+	if got != http.StatusUnauthorized {
+		t.Errorf("the token of who was ended: %d", got)
+	}
+	for _, tenant := range []string{"mercy", "lakeside"} {
+		if n := w.recorded(access.KeysRevoked, tenant); n != 1 {
+			t.Errorf("%s is told %d times", tenant, n)
+		}
+	}
+}
+
+func TestWhoSignsInAgainLeavesASessionThatIsRecordedAsEnded(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	v := w.visitor()
+	v.signIn("ito")
+	choice := v.get("/login/house")
+	r, err := http.NewRequest(http.MethodPost, choice.at, strings.NewReader("subject=kim"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if got := v.do(r); !strings.Contains(got.text, "Kim at the desk") {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	for _, tenant := range []string{"mercy", "lakeside"} {
+		if n := w.recorded(access.Logout, tenant); n != 1 {
+			t.Errorf("%d logouts are recorded at %s", n, tenant)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +18,7 @@ import (
 type personCmd struct {
 	Add  personAddCmd  `cmd:"" help:"Say which reader somebody is who signs in by an identity provider."`
 	List personListCmd `cmd:"" help:"List the persons who have signed in, or may as readers."`
-	End  personEndCmd  `cmd:"" help:"End a person's access: their sessions end at once, and they do not come in again."`
+	End  personEndCmd  `cmd:"" help:"End a person's access: their sessions and, where they are a reader, all tokens of that reader end at once, and they do not come in again. A token of another role is nobody's by name: end it with overread token revoke."`
 }
 
 type personAddCmd struct {
@@ -174,30 +176,87 @@ func (c personEndCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var ended int64
+	var over ending
 	err = db.System(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE person SET ended_at = now() WHERE person_id = $1 AND ended_at IS NULL`, id)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("PERSON: %s is nobody whose access is in force (overread person list)", id)
-		}
-		tag, err = tx.Exec(ctx, `
-			UPDATE session
-			SET ended_at = now(), end_reason = 'operator'
-			WHERE person_id = $1 AND ended_at IS NULL`, id)
-		if err != nil {
-			return err
-		}
-		ended = tag.RowsAffected()
-		return tellPersonEnded(ctx, db, tx, id)
+		over, err = endPerson(ctx, db, tx, id)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	t.printf("ended: %s, sessions: %d\n", id, ended)
+	t.printf("ended: %s, sessions: %d, tokens: %d\n", id, over.sessions, over.tokens)
+	for _, other := range over.others {
+		t.printf("the same reader still signs in as %s; to end that too: overread person end %s\n", other, other)
+	}
 	return nil
+}
+
+// ending is what ended with a person.
+type ending struct {
+	sessions, tokens int64
+	others           []uuid.UUID // persons who are the same reader by another provider, and go on
+}
+
+// endPerson ends somebody, with their sessions and the tokens of the reader who
+// they are.
+func endPerson(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) (over ending, err error) {
+	var reader *uuid.UUID
+	err = tx.QueryRow(ctx, `
+		UPDATE person
+		SET ended_at = now()
+		WHERE person_id = $1 AND ended_at IS NULL
+		RETURNING reader_id`, id).Scan(&reader)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return over, fmt.Errorf("PERSON: %s is nobody whose access is in force (overread person list)", id)
+	}
+	if err != nil {
+		return over, err
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE session
+		SET ended_at = now(), end_reason = 'operator'
+		WHERE person_id = $1 AND ended_at IS NULL`, id)
+	if err != nil {
+		return over, err
+	}
+	over.sessions = tag.RowsAffected()
+	if err := tellPersonEnded(ctx, db, tx, id); err != nil || reader == nil {
+		return over, err
+	}
+	if over.tokens, err = revokeEverywhere(ctx, db, tx, *reader); err != nil {
+		return over, err
+	}
+	rows, err := tx.Query(ctx, `SELECT person_id FROM person WHERE reader_id = $1 AND ended_at IS NULL ORDER BY person_id`, reader)
+	if err != nil {
+		return over, err
+	}
+	over.others, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return over, err
+}
+
+// revokeEverywhere revokes the tokens of a reader at every tenant, and tells each
+// of these. It counts a token that is good at two of them twice.
+func revokeEverywhere(ctx context.Context, db *pg.DB, tx pgx.Tx, reader uuid.UUID) (revoked int64, err error) {
+	rows, err := tx.Query(ctx, `
+		UPDATE token
+		SET revoked_at = now()
+		WHERE actor_id = $1 AND revoked_at IS NULL
+		RETURNING tenant_id`, reader)
+	if err != nil {
+		return 0, err
+	}
+	at, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return 0, err
+	}
+	revoked = int64(len(at))
+	slices.SortFunc(at, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
+	for _, tenant := range slices.Compact(at) {
+		if err := record(ctx, db, tx, access.Event{Kind: access.KeysRevoked, Tenant: tenant, Object: reader.String()}); err != nil {
+			return revoked, err
+		}
+	}
+	return revoked, nil
 }
 
 // tellPersonEnded records it at each tenant where the person had a session, or is

@@ -18,7 +18,7 @@ import (
 )
 
 type providerCmd struct {
-	Add    providerAddCmd    `cmd:"" help:"Add an identity provider (OpenID Connect) by which people sign in, or change one."`
+	Add    providerAddCmd    `cmd:"" help:"Add an identity provider (OpenID Connect) by which people sign in, or change one: all that its claims mean is replaced, and who had a role by what is gone is signed out."`
 	List   providerListCmd   `cmd:"" help:"List the identity providers, and what their claims mean here."`
 	Remove providerRemoveCmd `cmd:"" help:"Remove an identity provider. Who signed in by it is signed out."`
 }
@@ -46,6 +46,7 @@ type providerRow struct {
 	Scopes     string    `json:"scopes"`
 	RolesClaim string    `json:"rolesClaim"`
 	Roles      []meaning `json:"roles" db:"-"`
+	Ended      int64     `json:"sessionsEnded,omitempty" db:"-"` // of who had a role that is meant no more
 }
 
 // meaning is what a value of the roles claim means.
@@ -103,7 +104,7 @@ func (c providerAddCmd) Run(ctx context.Context, t terminal) error {
 	if c.JSON {
 		return printJSON(t, row)
 	}
-	t.printf("provider %s added\nregister there: redirect URI WEB-URL/login/%s/callback, after logout WEB-URL/signed-out (overread serve --web-url)\nnext, for readers: overread person add %s SUBJECT --reader UUID\n", row.Name, row.Name, row.Name)
+	t.printf("provider %s added, sessions ended: %d\nregister there: redirect URI WEB-URL/login/%s/callback, after logout WEB-URL/signed-out (overread serve --web-url)\nnext, for readers: overread person add %s SUBJECT --reader UUID\n", row.Name, row.Ended, row.Name, row.Name)
 	return nil
 }
 
@@ -123,6 +124,12 @@ func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
 		row.Display = row.Name
 	}
 	err := db.System(ctx, func(tx pgx.Tx) error {
+		var claim string // of before; the lock keeps sign-ins away (integrations/oidc)
+		err := tx.QueryRow(ctx, `SELECT roles_claim FROM provider WHERE name = $1 FOR UPDATE`, row.Name).Scan(&claim)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		otherClaim := err == nil && claim != row.RolesClaim
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO provider (name, issuer, display, client_id, secret_file, scopes, roles_claim)
 			VALUES (@name, @issuer, @display, @client_id, @secret_file, @scopes, @roles_claim)
@@ -138,7 +145,7 @@ func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
 		if tag.RowsAffected() == 0 {
 			return fmt.Errorf("ISSUER: provider %s has another issuer; remove it first, or choose another name", row.Name)
 		}
-		return setMeanings(ctx, db, tx, row)
+		return setMeanings(ctx, db, tx, row, otherClaim)
 	})
 	if pg.Constraint(err) == "provider_issuer_key" {
 		return fmt.Errorf("ISSUER: %s is there already by another name (overread provider list)", row.Issuer)
@@ -146,11 +153,27 @@ func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
 	return err
 }
 
-func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM provider_role WHERE provider = $1`, row.Name); err != nil {
+// setMeanings replaces what the provider's claims mean, tells each tenant that had
+// or has a part in it, and ends the sessions that rest on what is gone. Which
+// values somebody's claims had is not kept, so all end that have such a role there.
+func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow, otherClaim bool) error {
+	type mapped struct {
+		TenantID   uuid.UUID
+		ClaimValue string
+		Role       access.Role
+	}
+	rows, err := tx.Query(ctx, `DELETE FROM provider_role WHERE provider = $1 RETURNING tenant_id, claim_value, role`, row.Name)
+	if err != nil {
 		return err
 	}
-	told := map[uuid.UUID]bool{}
+	gone, err := pgx.CollectRows(rows, pgx.RowToStructByName[mapped])
+	if err != nil {
+		return err
+	}
+	var tenants []uuid.UUID
+	for _, m := range gone {
+		tenants = append(tenants, m.TenantID)
+	}
 	for _, m := range row.Roles {
 		tenant, err := tenantID(ctx, tx, m.Tenant)
 		if err != nil {
@@ -164,10 +187,27 @@ func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow) er
 		if err != nil {
 			return err
 		}
-		if told[tenant] {
-			continue
+		tenants = append(tenants, tenant)
+		if is := (mapped{tenant, m.Value, m.Role}); !otherClaim {
+			gone = slices.DeleteFunc(gone, func(m mapped) bool { return m == is })
 		}
-		told[tenant] = true
+	}
+	for _, m := range gone {
+		tag, err := tx.Exec(ctx, `
+			UPDATE session s
+			SET ended_at = now(), end_reason = 'operator'
+			FROM person p, session_actor a
+			WHERE s.ended_at IS NULL AND s.came_from = 'oidc'
+			  AND p.person_id = s.person_id AND p.issuer = @issuer
+			  AND a.session_id = s.session_id AND a.tenant_id = @tenant AND a.role = @role`,
+			pgx.NamedArgs{"issuer": row.Issuer, "tenant": m.TenantID, "role": m.Role})
+		if err != nil {
+			return err
+		}
+		row.Ended += tag.RowsAffected()
+	}
+	slices.SortFunc(tenants, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
+	for _, tenant := range slices.Compact(tenants) {
 		if err := record(ctx, db, tx, access.Event{Kind: access.ProviderSet, Tenant: tenant, Object: row.Name}); err != nil {
 			return err
 		}

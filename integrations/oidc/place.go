@@ -17,7 +17,12 @@ var personal = map[access.Role]bool{access.Reader: true, access.Adjudicator: tru
 // places are what a person may be: what the operator has mapped the values of
 // their claim to. A claim that maps to nothing gives nothing, and so does a
 // personal role where the person is no reader that the tenant has credentialed.
+// What the claims mean does not change before the session is there: who changes it
+// ends the sessions that rest on what is gone (overread provider add).
 func places(ctx context.Context, tx pgx.Tx, p Provider, who *claims, person uuid.UUID, reader *uuid.UUID) ([]access.Actor, error) {
+	if _, err := tx.Exec(ctx, `SELECT FROM provider WHERE name = $1 FOR SHARE`, p.Name); err != nil {
+		return nil, fmt.Errorf("hold a provider: %w", err)
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT DISTINCT m.tenant_id, m.role, coalesce(r.display, '') AS display,
 		       coalesce(CASE m.role

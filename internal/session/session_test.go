@@ -184,17 +184,47 @@ func TestOnlyThePersonsOwnSessionsAreEnded(t *testing.T) {
 	h := newHouse(t, "https://overread.example/fhir")
 	one, two := h.open(t), h.open(t)
 	s := h.find(t, one)
-	if ended, err := h.store.End(t.Context(), uuid.New(), s.ID, session.Elsewhere); err != nil || ended {
+	if ended, err := h.store.End(t.Context(), uuid.New(), s.ID, session.Elsewhere, session.From{}); err != nil || ended {
 		t.Errorf("somebody else ended it (%v)", err)
 	}
 	if all, err := h.store.Of(t.Context(), s.PersonID); err != nil || len(all) != 2 {
 		t.Errorf("%d sessions (%v)", len(all), err)
 	}
-	if ended, err := h.store.End(t.Context(), s.PersonID, s.ID, session.Elsewhere); err != nil || !ended {
+	if ended, err := h.store.End(t.Context(), s.PersonID, s.ID, session.Elsewhere, session.From{}); err != nil || !ended {
 		t.Errorf("not ended (%v)", err)
 	}
 	h.wantNone(t, one, "the one that was ended")
 	h.find(t, two)
+}
+
+func TestASessionEndsWithItsRecordOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	var told []access.Event
+	var broken error
+	store := session.NewStore(session.Config{DB: h.db.DB, BaseURL: "https://overread.example/fhir", Record: func(_ context.Context, tx pgx.Tx, e access.Event) error {
+		if tx == nil {
+			t.Error("recorded in another transaction")
+		}
+		told = append(told, e)
+		return broken
+	}})
+	cookie := h.open(t)
+	s := h.find(t, cookie)
+	broken = errors.New("no room")
+	if _, err := store.End(t.Context(), s.PersonID, s.ID, session.Logout, session.From{}); !errors.Is(err, broken) {
+		t.Errorf("ended without its record (%v)", err)
+	}
+	h.find(t, cookie)
+	broken, told = nil, nil
+	for range 2 {
+		if _, err := store.End(t.Context(), s.PersonID, s.ID, session.Logout, session.From{Address: "192.0.2.7"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 2 || told[0].Kind != access.Logout || told[0].Client != "192.0.2.7" || told[0].Token != access.SessionURN(s.ID) || told[0].Tenant == told[1].Tenant {
+		t.Errorf("told: %+v", told)
+	}
 }
 
 func TestARequestOfASessionIsOfItsPlaceAndForgedOnesAreRefused(t *testing.T) {

@@ -191,21 +191,62 @@ func (s *Store) Renew(ctx context.Context, tx pgx.Tx, id uuid.UUID) (cookie stri
 	return cookie, nil
 }
 
-// End ends a session of a person's, and tells whether it was in force.
-func (s *Store) End(ctx context.Context, person, id uuid.UUID, why string) (ended bool, err error) {
+// From is the request that ends a session, for the audit.
+type From struct{ Address, RequestID string }
+
+// End ends a session of a person's, records it in the same transaction at each
+// tenant of the session, and tells whether it was in force.
+func (s *Store) End(ctx context.Context, person, id uuid.UUID, why string, from From) (ended bool, err error) {
 	err = s.db.System(ctx, func(tx pgx.Tx) error {
+		ended = false
 		tag, err := tx.Exec(ctx, `
 			UPDATE session
 			SET ended_at = now(), end_reason = @why
 			WHERE session_id = @id AND person_id = @person AND ended_at IS NULL`,
 			pgx.NamedArgs{"id": id, "person": person, "why": why})
-		ended = tag.RowsAffected() == 1
-		return err
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		ended = true
+		return s.tellEnd(ctx, tx, id, from)
 	})
 	if err != nil {
 		return false, fmt.Errorf("end a session: %w", err)
 	}
 	return ended, nil
+}
+
+// tellEnd records a logout at each tenant where the session had a place; what
+// stands still records nothing.
+func (s *Store) tellEnd(ctx context.Context, tx pgx.Tx, id uuid.UUID, from From) error {
+	rows, err := tx.Query(ctx, `
+		SELECT DISTINCT ON (a.tenant_id) a.tenant_id AS tenant, a.actor_id AS id, a.role, p.display
+		FROM session_actor a
+		JOIN session s ON s.session_id = a.session_id
+		JOIN person p ON p.person_id = s.person_id
+		JOIN tenant n ON n.tenant_id = a.tenant_id AND n.state = 'active'
+		WHERE a.session_id = $1
+		ORDER BY a.tenant_id, a.role`, id)
+	if err != nil {
+		return err
+	}
+	type place struct {
+		Tenant, ID uuid.UUID
+		Role       access.Role
+		Display    string
+	}
+	places, err := pgx.CollectRows(rows, pgx.RowToStructByName[place])
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		e := access.Event{Kind: access.Logout, Tenant: p.Tenant, Token: access.SessionURN(id), Client: from.Address, RequestID: from.RequestID,
+			Actor: access.Actor{Tenant: p.Tenant, ID: p.ID, Role: p.Role, Display: p.Display}}
+		if err := s.record(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Of are the sessions of a person that are in force, the last used first.
