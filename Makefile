@@ -19,8 +19,8 @@ TEST_FLAGS    ?=
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
 
-demo: build ## PostgreSQL, sample cases, server and stand-in EHR; Ctrl-C stops everything
-	@scripts/ensure postgresql
+demo: build ## PostgreSQL, sample cases, server, stand-in EHR and PACS; Ctrl-C stops everything
+	@scripts/ensure postgresql orthanc
 	bin/overread demo --data .overread/demo
 
 build: ## bin/overread
@@ -31,7 +31,7 @@ release: ## bin/release: built twice and compared, with SBOM (CycloneDX) and che
 
 # The go test runner's own lines come last: whoever reads the end sees the truth.
 test: lint ## vet, lint, all tests with the race detector
-	@scripts/ensure postgresql gcc curl pgbouncer
+	@scripts/ensure postgresql gcc curl pgbouncer orthanc
 	scripts/gotest $(TEST_FLAGS) ./...
 
 test-validator: ## the official HL7 validator judges what we publish and emit, offline
@@ -78,7 +78,7 @@ fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@scripts/fuzz $(FUZZ_TIME)
 
 crash: ## the stories under kill -9, CRASH_ROUNDS (20) times each
-	@scripts/ensure postgresql
+	@scripts/ensure postgresql orthanc
 	OVERREAD_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count 1 -timeout 60m -v -run Kill ./cmd/overread
 
 isolation: ## QUERIES (30000) requests of one tenant while another is empty, full, or writing

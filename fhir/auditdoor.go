@@ -74,6 +74,8 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.ProviderRemoved: {securityAlert, securityConfigured, "D", "provider"},
 	access.PersonSet:       {securityAlert, attributesChanged, "U", "person"},
 	access.PersonEnded:     {securityAlert, attributesChanged, "D", "person"},
+	access.PACSSet:         {securityAlert, networkConfigured, "U", "pacs"},
+	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
 }
 
 // RecordEvent is the access.Recorder of this server.

@@ -29,6 +29,7 @@ func (d *dossier) facts(codes ValueSet) workflow.Facts {
 	f := workflow.Facts{
 		Exam:               d.exam(codes),
 		OrderPatient:       d.patientKey,
+		Person:             d.person(),
 		OrderModality:      orderModality(d.order),
 		OrderBodySite:      conceptText(d.order.Get("bodySite")),
 		OrderLaterality:    laterality(d.order.Get("bodySite")),
@@ -54,7 +55,8 @@ func (d *dossier) studyFacts() *workflow.StudyFacts {
 	return &workflow.StudyFacts{
 		ID:            d.study.id(),
 		UID:           studyUID(n),
-		Accession:     accession(n),
+		Accession:     accession(n).Text("value"),
+		AccessionOf:   accession(n).Text("system"),
 		Patient:       d.studyPatient,
 		Modalities:    modalities(n),
 		BodySite:      bodySite(n),
@@ -98,13 +100,40 @@ func studyUID(study *Node) string {
 	return ""
 }
 
-func accession(study *Node) string {
+// accession is the Identifier that is the accession number (FHIR R4
+// imagingstudy.html#notes: of type ACSN).
+func accession(study *Node) *Node {
 	for _, id := range study.Each("identifier") {
 		if hasCode(id.Get("type"), v2Identifier, "ACSN") {
-			return id.Text("value")
+			return id
 		}
 	}
-	return ""
+	return nil
+}
+
+// person is who the patient is, to be compared with what the images say: the
+// Patient, and what the order calls it by.
+func (d *dossier) person() workflow.Person {
+	p := workflow.Person{BirthDate: d.patient.Text("birthDate"), Sex: d.patient.Text("gender")}
+	for _, id := range append(d.patient.Each("identifier"), d.subject().Each("identifier")...) {
+		if value := id.Text("value"); value != "" {
+			p.IDs = append(p.IDs, workflow.PersonID{System: id.Text("system"), Value: value})
+		}
+	}
+	for _, name := range d.patient.Each("name") {
+		var given []string
+		for _, g := range name.Each("given") {
+			given = append(given, g.Text())
+		}
+		one := workflow.PersonName{Family: name.Text("family"), Given: strings.Join(given, " ")}
+		if one == (workflow.PersonName{}) { // FHIR R4 datatypes.html#HumanName: the parts may be in the text alone
+			one.Family = name.Text("text")
+		}
+		if one != (workflow.PersonName{}) {
+			p.Names = append(p.Names, one)
+		}
+	}
+	return p
 }
 
 func modalities(study *Node) []string {

@@ -129,3 +129,38 @@ func TestNumbersOfACaseNeverChangeAndAreReadable(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestWhoThePatientIsIsReadFromThePatientAndTheOrder(t *testing.T) {
+	for name, c := range map[string]struct {
+		patient, order string
+		want           workflow.Person
+	}{
+		"whole": {`{"resourceType":"Patient","identifier":[{"system":"urn:mercy","value":"100"},{"value":"7"},{"system":"urn:x"}],
+			"name":[{"use":"official","family":"Lindgren","given":["Harriet","Ann"]},{"use":"maiden","family":"Ek"},{"use":"old","text":"Harriet Holm"}],
+			"gender":"female","birthDate":"1959-03"}`,
+			`{"resourceType":"ServiceRequest","subject":{"reference":"Patient/1"}}`,
+			workflow.Person{IDs: []workflow.PersonID{{System: "urn:mercy", Value: "100"}, {Value: "7"}},
+				Names:     []workflow.PersonName{{Family: "Lindgren", Given: "Harriet Ann"}, {Family: "Ek"}, {Family: "Harriet Holm"}},
+				BirthDate: "1959-03", Sex: "female"}},
+		"an identifier in the order alone": {`null`, `{"resourceType":"ServiceRequest","subject":{"identifier":{"system":"urn:mercy","value":"100"}}}`,
+			workflow.Person{IDs: []workflow.PersonID{{System: "urn:mercy", Value: "100"}}}},
+		"nothing": {`{"resourceType":"Patient","name":[{"use":"official"}]}`, `{"resourceType":"ServiceRequest"}`, workflow.Person{}},
+	} {
+		d := dossier{order: parsed(t, c.order)}
+		if c.patient != "null" {
+			d.patient = parsed(t, c.patient)
+		}
+		if diff := cmp.Diff(c.want, d.person()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestTheAccessionNumberIsTheIdentifierOfItsType(t *testing.T) {
+	study := parsed(t, `{"resourceType":"ImagingStudy","identifier":[{"system":"urn:dicom:uid","value":"urn:oid:2.25.1"},
+		{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"ACSN"}]},"system":"urn:ris","value":"A1"}]}`)
+	f := (&dossier{study: found{Node: study}}).studyFacts()
+	if f.UID != "2.25.1" || f.Accession != "A1" || f.AccessionOf != "urn:ris" {
+		t.Errorf("%+v", f)
+	}
+}

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -122,6 +123,12 @@ func taskOutput(c workflow.Case) []*Node {
 				"type", concept(csOutput, "finding", "What the intake checks found"),
 				"valueCodeableConcept", Object("coding", []*Node{coding(csFinding, f.Code, "")}, "text", text)))
 		}
+	}
+	if c.Exam.MoreImages() {
+		out = append(out, Object(
+			"type", concept(csOutput, "finding", "What the intake checks found"),
+			"valueCodeableConcept", Object("coding", []*Node{coding(csFinding, workflow.StudyLarger, "")},
+				"text", fmt.Sprintf("the PACS has %d images, the ImagingStudy says %d; send it anew", c.Exam.Images, c.Exam.ImagesSaid))))
 	}
 	if c.ReportNo > 0 && c.ReportID != nil {
 		out = append(out, Object(

@@ -71,6 +71,8 @@ type Exam struct {
 	Laterality      string     `json:"laterality,omitempty"`   // left, right, bilateral or ""
 	Subspecialty    string     `json:"subspecialty,omitempty"` // see matching.go
 	Jurisdiction    string     `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
+	Images          int        `json:"images,omitempty"`       // instances in the PACS when the order was found complete
+	ImagesSaid      int        `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
 	PatientAge      int        `json:"patientAge"`             // years at the time of the study; -1 when unknown
 	StudyStarted    *time.Time `json:"studyStarted,omitempty"`
 	OriginalReaders []string   `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
@@ -99,6 +101,10 @@ type Opinion struct {
 	Actionable     string   `json:"actionable,omitempty"`  // how soon somebody must act: none, non-critical, urgent, emergent
 	Conclusions    []Coding `json:"conclusions,omitempty"` // DiagnosticReport.conclusionCode
 }
+
+// MoreImages tells that the PACS has more images than the ImagingStudy says, which does not
+// keep the case but is worth knowing.
+func (e Exam) MoreImages() bool { return e.ImagesSaid > 0 && e.Images > e.ImagesSaid }
 
 // Coding is a code of a terminology with its text.
 type Coding struct {

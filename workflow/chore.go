@@ -36,6 +36,9 @@ func (e *Engine) runChecks(ctx context.Context, j job) (time.Time, error) {
 	if err != nil {
 		return done, err
 	}
+	if facts.PACS != nil && facts.PACS.Answer == "" {
+		return j.now.Add(pacsPatience), nil // the scout wakes it when the answer is here
+	}
 	return done, e.fireSystem(ctx, j, intakeEvent(found), Input{Facts: &facts, Findings: found})
 }
 
@@ -49,7 +52,10 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 		j.c.Waived = nil // what was set aside was said of another patient or study
 	}
 	if facts.Study != nil {
-		facts.Duplicates, err = duplicatesTx(ctx, j.tx, j.c, facts.Study.UID)
+		if facts.Duplicates, err = duplicatesTx(ctx, j.tx, j.c, facts.Study.UID); err != nil {
+			return Facts{}, nil, err
+		}
+		facts.PACS, err = pacsFactsTx(ctx, j.tx, j.c, facts)
 	}
 	return facts, EvalIntake(facts, j.c.Policy, j.c.Waived), err
 }

@@ -26,6 +26,10 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 			return nil
 		}
 		c.Exam = f.Exam
+		if s := f.seen(); s != nil {
+			c.Exam.Images, c.Exam.ImagesSaid = s.Instances, f.Study.promised()
+			t.detail["images"] = map[string]int{"inPACS": s.Instances, "said": f.Study.promised()}
+		}
 		if c.Exam.Subspecialty == "" {
 			c.Exam.Subspecialty = Subspecialty(c.Exam)
 		}

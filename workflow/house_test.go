@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"log/slog"
+	"math/big"
 	"testing"
 	"time"
 
@@ -95,7 +96,7 @@ func (h *house) open(spoil ...func(*Facts)) Case {
 	h.Helper()
 	n := uuid.NewString()
 	facts := wholeFacts()
-	facts.Study.UID = "2.25." + n
+	facts.Study.UID = newUID()
 	for _, fn := range spoil {
 		fn(&facts)
 	}
@@ -114,6 +115,12 @@ func (h *house) ready() Case {
 	c := h.open()
 	h.tick()
 	return h.find(c)
+}
+
+// newUID: DICOM PS3.5 section B.2.
+func newUID() string {
+	id := uuid.New()
+	return "2.25." + new(big.Int).SetBytes(id[:]).String()
 }
 
 func (h *house) tick() int {

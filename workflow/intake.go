@@ -47,7 +47,10 @@ type Facts struct {
 	OriginalReferenced bool
 	Original           *OriginalFacts // nil until it is here
 
-	Duplicates []string // Tasks of other cases on the same study; the engine fills this in
+	Person Person // who the order's patient is
+
+	Duplicates []string   // Tasks of other cases on the same study; the engine fills this in
+	PACS       *PACSFacts // what the tenant's PACS says of the study; nil where it has none; the engine fills this in
 }
 
 // StudyFacts is the ImagingStudy of the order.
@@ -55,6 +58,7 @@ type StudyFacts struct {
 	ID            string
 	UID           string // without "urn:oid:"
 	Accession     string
+	AccessionOf   string // the identifier system of the accession number
 	Patient       string
 	Modalities    []string
 	BodySite      string
@@ -220,21 +224,119 @@ var checks = []intakeCheck{
 			return "the ImagingStudy that the order refers to is not here; send it"
 		}},
 	{"study-unavailable", MissingImages, "ServiceRequest.supportingInfo", neverWaived,
-		"the images can be had",
+		"the images can be had; where the tenant has a PACS, that is asked instead",
 		func(f Facts, _ Policy) string {
-			if f.Study == nil || f.Study.Available && f.Study.Instances > 0 {
+			if f.Study == nil || f.PACS != nil || f.Study.Available && f.Study.Instances > 0 {
 				return ""
 			}
 			return "the ImagingStudy has no images that can be had; send it again with status available and its series"
 		}},
 	{"study-incomplete", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
-		"as many images as the ImagingStudy says",
+		"as many images as the ImagingStudy says; where the tenant has a PACS, that is asked instead",
 		func(f Facts, _ Policy) string {
-			if f.Study == nil || f.Study.Instances <= 0 || f.Study.Instances >= f.Study.InstancesSaid {
+			if f.Study == nil || f.PACS != nil || f.Study.Instances <= 0 || f.Study.Instances >= f.Study.InstancesSaid {
 				return ""
 			}
 			return fmt.Sprintf("%d of the %d instances of the ImagingStudy are here; send the rest", f.Study.Instances, f.Study.InstancesSaid)
 		}},
+
+	// What the PACS says (pacs.go), where the tenant has one.
+	{"pacs-patient-mismatch", Doubtful, "ServiceRequest.subject", resolvedInReview,
+		"the patient of the order is that of the images in the PACS",
+		func(f Facts, _ Policy) string {
+			s := f.seen()
+			if s == nil {
+				return ""
+			}
+			switch differences, same := f.Person.compare(s.Patient); {
+			case len(differences) > 0:
+				return "the images in the PACS are of somebody who differs from the order's patient in " + strings.Join(differences, ", ") + "; compare both, and correct the order or the PACS"
+			case !same:
+				return "neither an identifier nor name and birth date show that the images in the PACS are of the order's patient; compare both"
+			}
+			return ""
+		}},
+	{"pacs-modality-mismatch", Doubtful, "ServiceRequest.code", resolvedInReview,
+		"order and images in the PACS agree on the modality",
+		func(f Facts, _ Policy) string {
+			if s := f.seen(); s == nil || !noneMatches(f.wantedModalities(), s.Modalities, sameModality) {
+				return ""
+			}
+			return "the modality is not among those of the images in the PACS; refer to the right study or correct the order"
+		}},
+	{"pacs-body-part-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
+		"order and images in the PACS agree on the body part",
+		func(f Facts, _ Policy) string {
+			if s := f.seen(); s == nil || !noneMatches(f.wantedRegions(), s.regionsInPACS(), strings.EqualFold) {
+				return ""
+			}
+			return "the body site is not that of the images in the PACS; refer to the right study or correct the order"
+		}},
+	{"pacs-laterality-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
+		"order and images in the PACS agree on the side",
+		func(f Facts, _ Policy) string {
+			s := f.seen()
+			if s == nil || f.wantedSide() == "" || len(s.Sides) == 0 || slices.Contains(s.Sides, f.wantedSide()) || slices.Contains(s.Sides, "bilateral") {
+				return ""
+			}
+			return "the side is not that of the images in the PACS; refer to the right study or correct the order"
+		}},
+	{"pacs-study-ambiguous", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
+		"the PACS has one study of this accession number",
+		func(f Facts, _ Policy) string {
+			return f.whenPACS(PACSAmbiguous, "the PACS has several studies of this accession number; send the ImagingStudy with its Study Instance UID")
+		}},
+	{"pacs-unreachable", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"the PACS answers",
+		func(f Facts, _ Policy) string {
+			return f.whenPACS(PACSUnreachable, "the PACS does not answer; it is asked again")
+		}},
+	{"pacs-refused", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"the PACS lets the reading service ask",
+		func(f Facts, _ Policy) string {
+			return f.whenPACS(PACSRefused, "the PACS does not let the reading service ask; whoever runs the service must renew its credentials or rights")
+		}},
+	{"pacs-unreadable", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"the PACS answers as DICOMweb has it",
+		func(f Facts, _ Policy) string {
+			return f.whenPACS(PACSUnreadable, "the answer of the PACS cannot be understood; whoever runs the service must look at it")
+		}},
+	{"pacs-study-missing", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"the PACS has the study",
+		func(f Facts, _ Policy) string {
+			if s := f.seen(); s != nil && s.Instances == 0 {
+				return "the study in the PACS has no instances yet; send the images there"
+			}
+			if text := f.whenPACS(pacsUnnamed, "the ImagingStudy has neither a Study Instance UID nor an accession number by which the PACS could be asked; send it with one"); text != "" {
+				return text
+			}
+			return f.whenPACS(PACSAbsent, "the study is not in the PACS; send its images there")
+		}},
+	{"pacs-study-incomplete", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"as many images in the PACS as the ImagingStudy says",
+		func(f Facts, _ Policy) string {
+			s := f.seen()
+			if s == nil || s.Instances == 0 || s.Instances >= f.Study.promised() {
+				return ""
+			}
+			return fmt.Sprintf("%d of the %d instances of the ImagingStudy are in the PACS; send the rest there", s.Instances, f.Study.promised())
+		}},
+	{"pacs-study-growing", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
+		"images have ceased to arrive in the PACS, where it has more than the ImagingStudy says, or that does not say how many",
+		func(f Facts, _ Policy) string {
+			if s := f.seen(); s == nil || f.PACS.Steady || s.Instances <= f.Study.promised() {
+				return ""
+			}
+			return "images may still be arriving in the PACS; their number is looked at again"
+		}},
+}
+
+// whenPACS is the text where the PACS answered so.
+func (f Facts) whenPACS(answer PACSAnswer, text string) string {
+	if f.PACS == nil || f.PACS.Answer != answer {
+		return ""
+	}
+	return text
 }
 
 // EvalIntake runs the checks that nobody has waived. No findings: the order is

@@ -51,7 +51,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 			t.Errorf("%s is waived and still found: %v", code, left)
 		}
 	}
-	if len(checks) != 16 {
+	if len(checks) != 27 { // those of the PACS have theirs in pacs_test.go
 		t.Errorf("%d checks; each needs its row in this test", len(checks))
 	}
 }

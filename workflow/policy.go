@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,6 +20,7 @@ type Policy struct {
 	Calendar                Calendar     `json:"calendar"`
 	DuplicateWithinDays     int          `json:"duplicateWithinDays"` // 0: only open cases count as duplicates
 	ImagesGiveUpDays        int          `json:"imagesGiveUpDays"`
+	ImagesSteadyMinutes     int          `json:"imagesSteadyMinutes,omitzero"` // 0 for 5 (the release before knows it not, and reads policies strictly); so long the PACS must show the same number of images, where it has more than was said
 	OriginalReportWait      *Span        `json:"originalReportWait,omitempty"` // nil: as long as intake may take
 	QuestionRequired        bool         `json:"questionRequired"`
 	HistoryRequired         bool         `json:"historyRequired"`
@@ -149,6 +151,9 @@ func (p Policy) Validate() error {
 	if p.ImagesGiveUpDays < 1 {
 		wrong = append(wrong, "imagesGiveUpDays must be at least 1")
 	}
+	if p.ImagesSteadyMinutes < 0 {
+		wrong = append(wrong, "imagesSteadyMinutes must not be negative")
+	}
 	wrong = append(wrong, p.Calendar.faults()...)
 	if wrong != nil {
 		return fmt.Errorf("policy: %s", strings.Join(wrong, "; "))
@@ -171,6 +176,10 @@ func (c Clocks) For(priority string) Limits {
 	}
 	return c.Routine
 }
+
+// imagesSteady is how many minutes a study that has more images than was said must
+// have stayed the same.
+func (p Policy) imagesSteady() int { return cmp.Or(p.ImagesSteadyMinutes, 5) }
 
 // informationWait is how long a case waits for what it may go on without.
 func (p Policy) informationWait(priority string) Span {

@@ -17,5 +17,8 @@ func IntakeCodes() []Coding {
 	for _, c := range checks {
 		codes = append(codes, Coding{Code: c.code, Display: c.doc})
 	}
-	return codes
+	return append(codes, Coding{Code: StudyLarger, Display: "the PACS has more images than the ImagingStudy says"})
 }
+
+// StudyLarger is what a Task says besides its state where Exam.MoreImages.
+const StudyLarger = "pacs-study-larger"

@@ -47,6 +47,7 @@ func TestNoPatientDataInAnyLog(t *testing.T) {
 	base, log := serveLogged(t, database.URL, "--log-level", "debug")
 	w.settleIn(t, base)
 
+	w.askCanaryPACS(t)
 	w.liveCanaryCase(t)
 	w.gossip(t)
 	w.openInEmergency(t)
@@ -72,6 +73,8 @@ func TestNoPatientDataInAnyLog(t *testing.T) {
 		{"PostgreSQL's log", string(theirs), "INSERT INTO resource"},
 		{"PostgreSQL's log", string(theirs), "DETAIL:  Key"},
 		{"the doctor's words", doctor.String(), "deliveries leave the house"},
+		{"the server's log", log.text(), `"answer":"found"`},
+		{"the server's log", log.text(), `"answer":"unreachable"`},
 	} {
 		if !strings.Contains(c.text, c.proof) {
 			t.Errorf("%s has no %q: nothing was looked at", c.where, c.proof)
@@ -216,6 +219,28 @@ func rewritten(t *testing.T, n *fhir.Node, write func(text string) string) *fhir
 		t.Fatal(err)
 	}
 	return out
+}
+
+// askCanaryPACS has a PACS say that the images are of somebody else, and then
+// nothing at all.
+func (w *world) askCanaryPACS(t *testing.T) {
+	t.Helper()
+	w.has(t, startOrthanc(t, t.TempDir()))
+	o := w.canaryOrder(canary + "-pacs")
+	other := o
+	other.patient = person{canary + "-2", canary + "gone", canary + "other", "male", "1931-01-01"}
+	w.becomes(t, w.sends(t, o, other.images()...), workflow.IntakeReview, "pacs-patient-mismatch", "identifier, name")
+	if err := w.pacs.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(t, w.sends(t, w.canaryOrder(canary+"-pacs-down")), workflow.AwaitingImages, "pacs-unreachable", "")
+	out, _ := overreadOutput(t, "doctor", "--pacs", "--outbound-allow", "127.0.0.1", "--outbound-http", "--database-url", w.database.URL)
+	for _, line := range singing(out) {
+		t.Errorf("the doctor of the PACS: %s", line)
+	}
+	if _, err := overreadOutput(t, "pacs", "remove", "mercy", "archive", "--database-url", w.database.URL); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // liveCanaryCase has a marked order read, with marked opinions, and its report

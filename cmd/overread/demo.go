@@ -48,15 +48,21 @@ func (c *demoCmd) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer func() { err = errors.Join(err, ehr.stop()) }()
 
+	pacs, whyNot := c.startPACS(ctx)
+	defer func() { err = errors.Join(err, pacs.stop()) }()
+	if pacs == nil {
+		t.printf("No PACS, so the cases run without looking images up: %s\n", whyNot)
+	}
+
 	if _, err := pg.Migrate(ctx, postgres.URL(pg.PrivateDatabase)); err != nil {
 		return err
 	}
-	return c.serve(ctx, t, postgres.URL(pg.PrivateDatabase), ehr.base)
+	return c.serve(ctx, t, postgres.URL(pg.PrivateDatabase), ehr.base, pacs)
 }
 
 // serve is the server of the demo, on a migrated database and beside a
-// running EHR.
-func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) (err error) {
+// running EHR, and a PACS where there is one.
+func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string, pacs *demoPACS) (err error) {
 	db, err := pg.Open(ctx, url)
 	if err != nil {
 		return err
@@ -84,7 +90,7 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) (err e
 	}
 	if !c.seeded() {
 		t.printf("The first time: %d sample cases at two hospitals are made. This takes some seconds.\n", len(sampleCases))
-		if err := errors.Join(c.seed(ctx, o, url, ehr), analyze(ctx, url)); err != nil {
+		if err := errors.Join(c.seed(ctx, o, url, ehr, pacs), analyze(ctx, url)); err != nil {
 			return fmt.Errorf("sample cases: %w", err)
 		}
 	}
@@ -100,7 +106,10 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string) (err e
 	if err := o.seal(ctx); err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
-	if err := c.tell(ctx, t, o, url, ehr); err != nil {
+	if err := movePACS(ctx, db, pacs); err != nil {
+		return err
+	}
+	if err := c.tell(ctx, t, o, url, ehr, pacs); err != nil {
 		return err
 	}
 	return o.serve(ctx, listener, 5*time.Second)
@@ -137,6 +146,9 @@ func (c *demoCmd) forgetUnfinished(ctx context.Context, postgres *pg.Private) er
 		return err
 	}
 	if err := os.Remove(c.path("ehr.journal")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.RemoveAll(c.path("pacs")); err != nil {
 		return err
 	}
 	conn, err := pgx.Connect(ctx, postgres.URL("postgres"))

@@ -33,6 +33,7 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 	d.tellStory(t)
 	d.proveAudit(t)
 	d.checkStates(t)
+	d.checkPACS(t)
 	d.stop(t)
 
 	d = startDemo(t, data)
@@ -40,7 +41,44 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 		t.Error("the second start made the sample cases again")
 	}
 	d.tellStory(t)
+	d.checkPACS(t)
 	d.stop(t)
+}
+
+// checkPACS looks whether the story's case has gone through the PACS, which is
+// another process at another port each time. Where the kernel gives no namespace
+// the demo has none, and must say so.
+func (d *demo) checkPACS(t *testing.T) {
+	t.Helper()
+	if strings.Contains(d.out.String(), "no network namespace can be had here") {
+		t.Log("NO NAMESPACE: the demo runs without a PACS")
+		return
+	}
+	data := regexp.MustCompile(`STORY='(.*)/story'`).FindStringSubmatch(d.script)[1]
+	order := regexp.MustCompile(`STORY-[0-9.-]+`).FindString(d.script)
+	token, err := os.ReadFile(filepath.Join(data, "tokens", "mercy-coordinator"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client{base: regexp.MustCompile(`BASE=(\S+)`).FindStringSubmatch(d.script)[1], token: strings.TrimSpace(string(token))}
+	task, err := taskOf(t.Context(), c, order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := c.get(t.Context(), "Task/"+task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(data, "overread.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range n.Each("identifier") {
+		if regexp.MustCompile(`PACS asked.*case=` + id.Text("value") + ` .*answer=found`).Match(log) {
+			return
+		}
+	}
+	t.Errorf("the story's case was not found in the PACS\n%s", d.out)
 }
 
 // worldReadableDir is a folder that the user whom PostgreSQL runs as can enter.

@@ -16,6 +16,7 @@ import (
 type doctorCmd struct {
 	Database     databaseFlags `embed:""`
 	Destinations bool          `name:"destinations" env:"OVERREAD_DOCTOR_DESTINATIONS" help:"Also ask every destination for its /metadata."`
+	PACS         bool          `name:"pacs" env:"OVERREAD_DOCTOR_PACS" help:"Also ask every PACS about a study that there cannot be."`
 	Outbound     outboundFlags `embed:""`
 	JSON         bool          `name:"json" help:"Print JSON."`
 }
@@ -73,10 +74,14 @@ func (c doctorCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	if !c.Destinations {
-		guard = nil
+	var asked []networkCheck
+	if c.Destinations {
+		asked = append(asked, checkDestinations)
 	}
-	findings := examine(ctx, url, guard)
+	if c.PACS {
+		asked = append(asked, checkPACS)
+	}
+	findings := examine(ctx, url, guard, asked...)
 	if c.JSON {
 		err = printJSON(t, findings)
 	} else {
@@ -94,9 +99,11 @@ func (c doctorCmd) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
+// networkCheck asks others than the database: only where it is wanted.
+type networkCheck func(context.Context, *pgx.Conn, *outbound.Guard) []finding
+
 // examine runs every check; without a connection there is only one finding.
-// Destinations are asked where there is a guard.
-func examine(ctx context.Context, url string, guard *outbound.Guard) []finding {
+func examine(ctx context.Context, url string, guard *outbound.Guard, asked ...networkCheck) []finding {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
@@ -117,8 +124,8 @@ func examine(ctx context.Context, url string, guard *outbound.Guard) []finding {
 		}
 		findings = append(findings, f)
 	}
-	if guard != nil {
-		findings = append(findings, checkDestinations(ctx, conn, guard)...)
+	for _, ask := range asked {
+		findings = append(findings, ask(ctx, conn, guard)...)
 	}
 	return findings
 }

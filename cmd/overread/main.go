@@ -30,11 +30,13 @@ type verbs struct {
 	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
 	Issuer      issuerCmd      `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`
 	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
+	PACS        pacsCmd        `cmd:"" name:"pacs" help:"Where a tenant's images are looked up (DICOMweb)."`
 	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
 	Provider    providerCmd    `cmd:"" help:"Identity providers by which people sign in (OpenID Connect)."`
 	Person      personCmd      `cmd:"" help:"People who sign in: who they are among the readers."`
 	BreakGlass  emergencyCmd   `cmd:"" name:"break-glass" help:"Records that were opened in an emergency."`
 	Audit       auditCmd       `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`
+	KeepPACS    keepPACSCmd    `cmd:"" name:"keep-pacs" hidden:"" help:"Run the demo's PACS in a network of its own."`
 	StandInEHR  standInCmd     `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`
 }
 

@@ -53,6 +53,7 @@ const (
 	noStudy      = "the study is not sent"
 	halfStudy    = "half of the images are missing"
 	otherSide    = "the study is of the other side"
+	noUID        = "the study is known by its accession number alone"
 )
 
 // sampleCase is one case of the demo and how far it goes.

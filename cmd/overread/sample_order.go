@@ -56,6 +56,8 @@ const (
 	reportSystem = "https://hospital.example/reports"
 	examSystem   = "https://hospital.example/exams"
 	orgSystem    = "https://hospital.example/organizations"
+
+	accessionSystem = "https://hospital.example/accession"
 )
 
 // bundle is the order as one transaction: everything that the second reader
@@ -68,7 +70,7 @@ func (o order) bundle() *fhir.Node {
 		o.entry(o.firstReader(), npi+"|1000000509"),
 	}
 	if o.quirk != noStudy {
-		entries = append(entries, o.entry(o.study(), "urn:dicom:uid|urn:oid:"+o.studyUID()))
+		entries = append(entries, o.entry(o.study(), accessionSystem+"|"+o.accession()))
 	}
 	if o.quirk != noOriginal {
 		entries = append(entries, o.entry(o.original(), reportSystem+"|"+o.number))
@@ -143,31 +145,24 @@ func dicomUID(name string) string {
 
 func (o order) study() *fhir.Node {
 	e := o.sample.Exam
-	there := e.Instances
-	if o.quirk == halfStudy {
-		there /= 2
-	}
-	side := e.Laterality
-	if o.quirk == otherSide {
-		side = map[string]string{"left": "right", "right": "left"}[side]
-	}
 	series := fhir.Object("uid", dicomUID("series "+o.number), "number", 1,
 		"modality", fhir.Object("system", dcm, "code", e.Modality),
-		"numberOfInstances", there,
+		"numberOfInstances", o.there(),
 		"bodySite", coding(e.Site))
-	if side != "" {
+	if side := o.side(); side != "" {
 		series.Set("laterality", coding(sides[side]))
 	}
+	names := []*fhir.Node{typed("ACSN", accessionSystem, o.accession())}
+	if o.quirk != noUID {
+		names = append(names, fhir.Object("system", "urn:dicom:uid", "value", "urn:oid:"+o.studyUID()))
+	}
 	return fhir.Object("resourceType", "ImagingStudy", "id", "study-"+o.number,
-		"identifier", []*fhir.Node{
-			fhir.Object("system", "urn:dicom:uid", "value", "urn:oid:"+o.studyUID()),
-			typed("ACSN", "https://hospital.example/accession", "A"+o.number),
-		},
+		"identifier", names,
 		"status", "available",
 		"modality", []*fhir.Node{fhir.Object("system", dcm, "code", e.Modality)},
 		"subject", o.reference("Patient", o.patientID()),
 		"started", o.at.Add(-26*time.Hour).Format(time.RFC3339),
-		"numberOfSeries", 1, "numberOfInstances", e.Instances,
+		"numberOfSeries", 1, "numberOfInstances", o.said(),
 		"description", e.Display,
 		"series", []*fhir.Node{series})
 }

@@ -27,8 +27,9 @@ type seeder struct {
 	db      *pg.DB
 	url     string // of the database, as its owner
 	jobs    []job
-	ehr     string // base of the EHR
-	tokens  string // folder
+	ehr     string    // base of the EHR
+	pacs    *demoPACS // nil where there is none
+	tokens  string    // folder
 	tenants map[string]uuid.UUID
 	readers map[uuid.UUID]string // names of the radiologists
 	clients map[string]client    // by "hospital-who"
@@ -43,7 +44,7 @@ func newSeeder(db *pg.DB, base, ehr, tokens string) *seeder {
 }
 
 // seed makes tenants, readers, tokens and cases, and marks the folder as seeded.
-func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string) (err error) {
+func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string, pacs *demoPACS) (err error) {
 	listener, err := listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string) (err e
 	defer func() { err = errors.Join(err, server.Close()) }()
 
 	s := newSeeder(o.db, "http://"+listener.Addr().String()+"/fhir", ehr, c.path("tokens"))
-	s.url, s.jobs = url, o.jobs
+	s.url, s.jobs, s.pacs = url, o.jobs, pacs
 	for _, name := range slices.Sorted(maps.Keys(hospitals)) {
 		if err := s.addHospital(ctx, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -77,6 +78,12 @@ func (s *seeder) addHospital(ctx context.Context, name string) error {
 	err := addDestination(ctx, s.db, destinationRow{Tenant: name, Name: "ehr", BaseURL: s.ehr, Packaging: "transaction", Timeout: 10 * time.Second, InFlightMax: 2})
 	if err != nil {
 		return err
+	}
+	if s.pacs != nil {
+		err := addPACS(ctx, s.db, pacsRow{Tenant: name, Name: "archive", BaseURL: s.pacs.Base, CredentialFile: s.pacs.credential, Issuers: issuers, Timeout: 20 * time.Second})
+		if err != nil {
+			return err
+		}
 	}
 	for _, desk := range slices.Sorted(maps.Keys(desks)) {
 		if err := s.addToken(ctx, tokenRow{Tenant: name, Role: desks[desk], Display: hospitals[name].display + ", " + desk}, desk); err != nil {
@@ -176,7 +183,7 @@ func (s *seeder) orderOf(i int, row sampleCase) order {
 
 // order sends the order and returns the id of the case's Task.
 func (s *seeder) order(ctx context.Context, o order, placer client) (task string, err error) {
-	if err := o.keepAtEHR(ctx); err != nil {
+	if err := errors.Join(o.keepAtEHR(ctx), o.keepInPACS(ctx, s.pacs)); err != nil {
 		return "", err
 	}
 	if _, err := placer.send(ctx, http.MethodPost, "", o.bundle()); err != nil {
@@ -249,18 +256,22 @@ func (s *seeder) state(ctx context.Context, hospital, task string) (workflow.Sta
 
 // settle runs the jobs until they find nothing to do.
 func (s *seeder) settle(ctx context.Context) error {
-	for _, job := range s.jobs {
-		for job.kicked {
+	for {
+		all := 0
+		for _, job := range s.jobs {
+			if !job.kicked {
+				continue
+			}
 			worked, err := job.run(ctx)
 			if err != nil {
 				return fmt.Errorf("job %s: %w", job.name, err)
 			}
-			if worked == 0 {
-				break
-			}
+			all += worked
+		}
+		if all == 0 {
+			return nil
 		}
 	}
-	return nil
 }
 
 // offeredTo is the reader who has the case's offer, or has taken it.

@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/integrations/dicomweb"
 	"github.com/overread/overread/integrations/ehr"
 	"github.com/overread/overread/integrations/smart"
 	"github.com/overread/overread/internal/access"
@@ -80,6 +81,7 @@ type overread struct {
 	certs    *gate.Certificates // nil where this process speaks no TLS
 	engine   *workflow.Engine   // the life of a case
 	courier  *workflow.Courier  // carries signed reports to the EHRs
+	scout    *workflow.Scout    // looks studies up in the PACS
 	surface  *fhir.Server       // what EHRs and readers speak to
 	sealer   *auditlog.Sealer   // signs the audit log
 	tokens   *oauth.Server      // gives systems their tokens
@@ -142,8 +144,9 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
+	o.scout = workflow.NewScout(db, o.engine, dicomweb.New(version, guard, time.Now).Look, log)
 	o.launch, o.launched = launches(o, guard, root)
-	o.jobs = append(jobTable(db, o.engine, o.courier, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
+	o.jobs = append(jobTable(db, o.engine, o.courier, o.scout, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
 	return o, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,15 +29,16 @@ type story struct {
 	Base, EHR, Page string // URLs
 	Data            string // folder
 	Number          string // of the order
+	PACS            string // URL, "" where there is none
 }
 
 // tell writes the story's files and prints what to open and what to try.
-func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, database, ehr string) error {
+func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, database, ehr string, pacs *demoPACS) error {
 	smp := samples["knee"]
 	who := person{"199001", "Juniper", "Vance", "female", "1997-04-09"}
 	first := order{ehr: ehr, number: "STORY-" + time.Now().UTC().Format("0102-150405.000"), hospital: "mercy",
 		priority: "urgent", patient: who, sample: smp, at: time.Now()}
-	if err := first.keepAtEHR(ctx); err != nil {
+	if err := errors.Join(first.keepAtEHR(ctx), first.keepInPACS(ctx, pacs)); err != nil {
 		return err
 	}
 	for name, n := range map[string]*fhir.Node{
@@ -51,6 +53,11 @@ func (c *demoCmd) tell(ctx context.Context, t terminal, o *overread, database, e
 	}
 	var script bytes.Buffer
 	s := story{Base: o.baseURL, EHR: ehr, Page: strings.TrimSuffix(ehr, "fhir"), Data: c.Data, Number: first.number}
+	archive := "none: cases are not looked up"
+	if pacs != nil {
+		s.PACS = pacs.Base
+		archive = pacs.Base + "  (Orthanc with phantoms; user and password: " + pacs.credential + ")"
+	}
 	if err := storyTemplate.Execute(&script, s); err != nil {
 		return err
 	}
@@ -72,6 +79,7 @@ Overread is running.
   FHIR surface     %[1]s/metadata
   its index        %[1]s/docs  (every type, parameter and operation, with examples to copy; open it in a browser)
   stand-in EHR     %[2]s  (the reports that have arrived, as a person reads them; its buttons open Overread for a patient, by SMART App Launch)
+  PACS             %[13]s
   sample cases     %[3]d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
   tokens           %[4]s  (one file for each desk and reader)
   token by key     %[5]s client token %[1]s %[6]s --key %[7]s --scope "system/Task.rs system/Patient.r"
@@ -84,7 +92,7 @@ To prove the audit log of mercy offline (signed each minute), and to see that a 
 
 %[12]s
 Ctrl-C stops everything; the next run finds its data.
-`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof)
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof, archive)
 	return nil
 }
 

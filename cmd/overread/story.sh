@@ -9,7 +9,7 @@ state() { sed 's/^{"resourceType":"Task".*"businessStatus":{"coding":\[{[^}]*"co
 # 1. The EHR sends the order: one transaction with patient, study, first report and ServiceRequest.
 curl -sS -H "$PLACER" -H "$JSON" --data-binary @"$STORY/order.json" $BASE; echo
 
-# 2. It has opened a case, which the EHR follows as a Task. The intake checks make it ready.
+# 2. It has opened a case, which the EHR follows as a Task. The intake checks{{if .PACS}} look its images up in the PACS and{{end}} make it ready.
 ORDER=$(curl -sS -H "$PLACER" "$BASE/ServiceRequest?identifier={{.Number}}" | sed -n 's/.*"resourceType":"ServiceRequest","id":"\([^"]*\)".*/\1/p')
 TASK=$(curl -sS -H "$PLACER" "$BASE/Task?based-on=ServiceRequest/$ORDER" | sed -n 's/.*"resourceType":"Task","id":"\([^"]*\)".*/\1/p')
 FIRST=$(curl -sS -H "$PLACER" "$BASE/DiagnosticReport?identifier={{.Number}}" | sed -n 's/.*"resourceType":"DiagnosticReport","id":"\([^"]*\)".*/\1/p')

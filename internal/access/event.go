@@ -48,6 +48,8 @@ const (
 	ProviderRemoved EventKind = "provider-removed"
 	PersonSet       EventKind = "person-set" // who is which reader
 	PersonEnded     EventKind = "person-ended"
+	PACSSet         EventKind = "pacs-set"
+	PACSRemoved     EventKind = "pacs-removed"
 )
 
 // Event is one such event. Nothing in it is a secret or was sent by whoever was

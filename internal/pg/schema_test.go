@@ -24,6 +24,8 @@ var rows = map[string]string{
 	"tenant":             `INSERT INTO tenant (tenant_id, name, display) VALUES (@tenant, 't-' || @tenant::uuid, 'T')`,
 	"token":              `INSERT INTO token (tenant_id, token_sha256, actor_id, role, display) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'placer', 'EHR')`,
 	"destination":        `INSERT INTO destination (tenant_id, destination, base_url) VALUES (@tenant, 'ehr', 'https://ehr.example/fhir')`,
+	"pacs":               `INSERT INTO pacs (tenant_id, pacs, base_url) VALUES (@tenant, 'archive', 'https://pacs.example/dicom-web')`,
+	"pacs_look":          `INSERT INTO pacs_look (tenant_id, case_id, study_uid) VALUES (@tenant, @tenant, '2.25.1')`,
 	"reader":             `INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential) VALUES (@tenant, @tenant, 'p', 'Dr. R', '{}')`,
 	"resource":           `INSERT INTO resource (tenant_id, type, id, version, last_updated, body) VALUES (@tenant, 'Patient', 'p', 1, now(), '{}')`,
 	"resource_history":   `INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body) VALUES (@tenant, 'Patient', 'p', 1, now(), false, '{}')`,
@@ -244,7 +246,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
-		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'reader', 'agenda',
+		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'agenda',
 		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
@@ -267,6 +269,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
+		"pacs_look.case_id", "pacs_look.due_at", "pacs_look.epoch", "pacs_look.lease_until", "pacs_look.tenant_id",
 		"resource.deleted", "resource.indexed", "resource.indexed_version", "resource.tenant_id", "resource.version",
 	}
 	if diff := cmp.Diff(want, columns); diff != "" {
