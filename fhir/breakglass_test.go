@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,6 +15,7 @@ import (
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pgtest"
 	"github.com/overread/overread/internal/session"
+	"github.com/overread/overread/workflow"
 )
 
 // signedIn is a person at the clinic who has a session.
@@ -199,6 +201,7 @@ func TestWhoMayOpenARecordAndWhoMayNot(t *testing.T) {
 		"no reason":                     {as(access.Reader), id, "", fault.Value},
 		"a reason of blanks":            {as(access.Reader), id, strings.Repeat(" ", 40), fault.Value},
 		"a reason that says nothing":    {as(access.Reader), id, "urgent", fault.Value},
+		"a reason of dots":              {as(access.Reader), id, strings.Repeat(".", 40), fault.Value},
 		"a reason without end":          {as(access.Reader), id, strings.Repeat("long ", 300), fault.Value},
 		"a patient who is nobody":       {as(access.Reader), "nobody", emergency, fault.NotFound},
 		"a patient's id that is none":   {as(access.Reader), "../x", emergency, fault.NotFound},
@@ -225,6 +228,65 @@ func TestWhoHasOpenedTheRecordDoesNotGetTheCase(t *testing.T) {
 	c.wantUnveiled(task, true)
 	c.addColleague(access.Reader, "Dr Fresh Reader", everything)
 	c.mustAct(access.Reader, task, "$claim", "independent", true)
+}
+
+func TestNobodyOpensRecordsWithoutEndAndTheCoordinatorsSeeThemAll(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.order(chestXray(t, "often")...)
+	patient := strings.TrimPrefix(c.task(task).Text("for", "reference"), "Patient/")
+	reader, person := c.readers[access.Reader], uuid.New()
+	open := func(person uuid.UUID, reason string) error {
+		_, err := c.server.BreakGlass(t.Context(), reader, person, patient, reason, Asked{})
+		return err
+	}
+	for n := range 10 {
+		if err := open(person, emergency); err != nil {
+			t.Fatalf("%d: %v", n, err)
+		}
+	}
+	if err := open(person, emergency); !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "call the coordinator") {
+		t.Errorf("the eleventh within an hour: %v", err)
+	}
+	if err := open(uuid.New(), "somebody else has one to open"); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	c.behind(`UPDATE break_glass SET opened_at = opened_at - interval '1 hour'`)
+	if err := open(person, "an hour later there is one more"); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+
+	desk := access.Actor{Tenant: reader.Tenant, ID: uuid.New(), Role: access.Coordinator, Display: "Desk"}
+	var seen []uuid.UUID
+	w := workflow.EmergencyWindow{Most: 5}
+	for want := 12; want > 0; want -= 5 {
+		list, err := c.server.Emergencies(t.Context(), desk, w, Asked{})
+		if err != nil || len(list.Emergencies) != min(want, 5) || list.More != max(want-5, 0) {
+			t.Fatalf("of %d: %d and %d more (%v)", want, len(list.Emergencies), list.More, err)
+		}
+		for _, e := range list.Emergencies {
+			seen = append(seen, e.BreakID)
+		}
+		w.Before = seen[len(seen)-1]
+	}
+	slices.SortFunc(seen, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
+	if got := len(slices.Compact(seen)); got != 12 {
+		t.Errorf("%d of 12 are seen", got)
+	}
+	if list, err := c.server.Emergencies(t.Context(), desk, workflow.EmergencyWindow{Within: time.Minute}, Asked{}); err != nil || len(list.Emergencies) != 1 || list.More != 0 {
+		t.Errorf("of the last minute: %+v (%v)", list, err)
+	}
+	for role := range c.readers {
+		if _, err := c.server.Emergencies(t.Context(), c.readers[role], workflow.EmergencyWindow{}, Asked{}); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s sees them (%v)", role, err)
+		}
+	}
+	if err := c.server.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype=search-type&patient=Patient/"+patient, ""); len(got.ids()) < 4 || !strings.Contains(got.body, "Desk") {
+		t.Errorf("what the desk has looked at: %d %s", got.status, got.body)
+	}
 }
 
 func TestASessionWorksOnTheAPIAsATokenDoes(t *testing.T) {

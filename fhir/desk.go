@@ -47,6 +47,26 @@ func (s *Server) Worklist(ctx context.Context, actor access.Actor, most int, ask
 	})
 }
 
+// Emergencies are the records that were opened in an emergency at the tenant of a
+// coordinator's or director's place.
+func (s *Server) Emergencies(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, asked Asked) (workflow.EmergencyList, error) {
+	if actor.Role != access.Coordinator && actor.Role != access.Director || actor.Limited() || actor.Patient != "" {
+		return workflow.EmergencyList{}, fault.New(fault.Forbidden, "the role %s does not see which records were opened in an emergency", actor.Role)
+	}
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.EmergencyList, error) {
+		list, err := workflow.EmergenciesTx(ctx, tx, w)
+		if err != nil || len(list.Emergencies) == 0 {
+			return list, err
+		}
+		patients := column(list.Emergencies, func(e workflow.Emergency) string { return "Patient/" + e.PatientID })
+		slices.Sort(patients)
+		e := auditEntry{Interaction: "search-type", Query: "records opened in an emergency", Patients: slices.Compact(patients),
+			RequestID: asked.RequestID, Client: asked.Client}
+		e.Patients = e.Patients[:min(len(e.Patients), mostPatients)]
+		return list, s.audit(ctx, tx, actor, e)
+	})
+}
+
 // BreakGlass opens a patient's record for a person in an emergency
 // (workflow/breakglass.go): the row, what it unveils and the events are written
 // together. It refuses (NotFound) a patient who is not known at the tenant.

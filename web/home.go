@@ -1,13 +1,11 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
@@ -16,22 +14,13 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
-// Of each place so much is shown.
-const (
-	mostWork        = 25
-	mostEmergencies = 10
-)
+// mostWork is how much of each place is shown.
+const mostWork = 25
 
 // work is what there is to do at a place.
 type work struct {
 	Place access.Place
 	Items []workflow.WorkItem
-}
-
-// told are the records that were opened at a tenant.
-type told struct {
-	Place       access.Place
-	Emergencies []workflow.Emergency
 }
 
 // home shows who somebody is, and what there is to do at all their places, each
@@ -59,13 +48,11 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 			data.Work = append(data.Work, work{p, items})
 		}
 		if p.Role == access.Coordinator || p.Role == access.Director && !s.coordinates(found, p.TenantName) {
-			list, err := s.emergencies(ctx, p.Tenant)
+			list, err := s.Desk.Emergencies(ctx, p.Actor, workflow.EmergencyWindow{Within: recent, Most: mostEmergencies}, s.caller(c))
 			if err != nil {
 				return err
 			}
-			if len(list) > 0 {
-				data.Told = append(data.Told, told{p, list})
-			}
+			data.Told = append(data.Told, told{p, list})
 		}
 	}
 	for _, p := range data.Tenants {
@@ -79,14 +66,6 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 func (*Server) coordinates(found *session.Session, tenant string) bool {
 	_, is := found.At(tenant, access.Coordinator)
 	return is
-}
-
-func (s *Server) emergencies(ctx context.Context, tenant uuid.UUID) (list []workflow.Emergency, err error) {
-	err = s.DB.Tenant(ctx, tenant, func(tx pgx.Tx) error {
-		list, err = workflow.EmergenciesTx(ctx, tx, mostEmergencies)
-		return err
-	})
-	return list, err
 }
 
 // whoAmI tells a program in the browser who is signed in, and the token that its

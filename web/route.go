@@ -40,6 +40,7 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/sessions/end", true, s.endSession},
 		{http.MethodGet, "/break-glass", true, s.breakGlassForm},
 		{http.MethodPost, "/break-glass", true, s.breakGlass},
+		{http.MethodGet, "/emergencies", true, s.emergencies},
 		{http.MethodPost, "/logout", true, s.logout},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -67,7 +68,13 @@ func CheckEmergency(actor access.Actor, reason string) (string, error) {
 		return "", fault.New(fault.Forbidden, "the role %s opens no record in an emergency", actor.Role)
 	}
 	reason = strings.Join(strings.Fields(reason), " ")
-	if n := utf8.RuneCountInString(reason); n < leastReason || n > mostReason {
+	letters := 0 // dots say nothing
+	for _, r := range reason {
+		if unicode.IsLetter(r) {
+			letters++
+		}
+	}
+	if letters < leastReason || utf8.RuneCountInString(reason) > mostReason {
 		return "", fault.New(fault.Value, "say in %d to %d letters why the record is needed now", leastReason, mostReason)
 	}
 	return reason, nil
@@ -75,10 +82,14 @@ func CheckEmergency(actor access.Actor, reason string) (string, error) {
 
 // EmergencyTx opens the record of a patient who is known here, and notes what
 // that unveils: of the blinded cases of the patient that are not revealed yet,
-// all are withheld until now and none afterwards, whoever reads them.
+// all are withheld until now and none afterwards, whoever reads them. It refuses
+// (Throttled) a person who has opened many within the hour.
 func EmergencyTx(ctx context.Context, tx pgx.Tx, actor access.Actor, person uuid.UUID, patient, reason string) (Emergency, error) {
 	reason, err := CheckEmergency(actor, reason)
 	if err != nil {
+		return Emergency{}, err
+	}
+	if err := notTooManyTx(ctx, tx, person); err != nil {
 		return Emergency{}, err
 	}
 	id, err := uuid.NewV7()
@@ -115,19 +126,6 @@ func EmergencyTx(ctx context.Context, tx pgx.Tx, actor access.Actor, person uuid
 		return Emergency{}, fmt.Errorf("note what a record unveils: %w", err)
 	}
 	return e, nil
-}
-
-// EmergenciesTx are the records that were opened at the tenant, the last first.
-func EmergenciesTx(ctx context.Context, tx pgx.Tx, most int) ([]Emergency, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT break_id, person_id, actor_id, role, display, patient_id, reason, opened_at, till
-		FROM break_glass
-		ORDER BY opened_at DESC, break_id
-		LIMIT $1`, most)
-	if err != nil {
-		return nil, fmt.Errorf("records opened in an emergency: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[Emergency])
 }
 
 // openedByTx are those who had the record of the case's patient open while the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,7 +17,7 @@ type emergencyCmd struct {
 type emergencyListCmd struct {
 	Database databaseFlags `embed:""`
 	Tenant   string        `arg:"" help:"Short name of the tenant."`
-	Most     int           `name:"most" default:"100" help:"How many at most."`
+	Most     int           `name:"most" default:"0" help:"How many at most, the last ones; 0 for all. How many more there are is said on stderr."`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
@@ -31,22 +32,25 @@ func (c emergencyListCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(t, append([]workflow.Emergency{}, found...))
+	if found.More > 0 {
+		_, _ = fmt.Fprintf(t.stderr, "and %d more; to see all: --most 0\n", found.More)
 	}
-	for _, e := range found {
+	if c.JSON {
+		return printJSON(t, append([]workflow.Emergency{}, found.Emergencies...))
+	}
+	for _, e := range found.Emergencies {
 		t.printf("%s  %s, %s  Patient/%s  until %s  %s\n", e.OpenedAt.UTC().Format("2006-01-02 15:04:05Z"), e.Display, e.Role, e.PatientID, e.Till.UTC().Format("15:04Z"), e.Reason)
 	}
 	return nil
 }
 
-func emergencies(ctx context.Context, db *pg.DB, name string, most int) (found []workflow.Emergency, err error) {
+func emergencies(ctx context.Context, db *pg.DB, name string, most int) (found workflow.EmergencyList, err error) {
 	tenant, err := findTenant(ctx, db, name)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	err = db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
-		found, err = workflow.EmergenciesTx(ctx, tx, most)
+		found, err = workflow.EmergenciesTx(ctx, tx, workflow.EmergencyWindow{Most: most})
 		return err
 	})
 	return found, err
