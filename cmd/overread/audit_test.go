@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -89,11 +90,22 @@ func (w *world) seal(t *testing.T, key, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := 1; n > 0; {
-		if n, err = auditlog.Sequence(t.Context(), w.database.DB); err != nil {
-			t.Fatal(err)
-		}
+	surface, err := fhir.New(fhir.Config{DB: w.database.DB, BaseURL: commandLine})
+	if err != nil {
+		t.Fatal(err)
 	}
+	eventually(t, "every AuditEvent has its place", func() error { // of two who place them at once one leaves it to the other
+		n, err := placeEvents(t.Context(), w.database.DB, surface)
+		if err != nil {
+			return err
+		}
+		var waiting int
+		err = w.database.Owner(t).QueryRow(t.Context(), `SELECT (SELECT count(*) FROM audit_inbox) + (SELECT count(*) FROM audit_pending)`).Scan(&waiting)
+		if err == nil && n+waiting > 0 {
+			err = fmt.Errorf("%d placed, %d wait", n, waiting)
+		}
+		return err
+	})
 	sealer := &auditlog.Sealer{DB: w.database.DB, Signer: signer, Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	if _, err := sealer.Tick(t.Context()); err != nil {
 		t.Fatal(err)

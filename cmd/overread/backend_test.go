@@ -164,7 +164,7 @@ func TestAClientThatCannotWorkIsNotAdded(t *testing.T) {
 		"a private key":       {[]string{"north", "EHR", "--scope", "system/Task.r", "--jwks", key}, "--jwks: "},
 		"a URL that is none":  {[]string{"north", "EHR", "--scope", "system/Task.r", "--jwks-url", "https://a@ehr.example/jwks"}, "--jwks-url: "},
 		"letters out of turn": {[]string{"north", "EHR", "--scope", "system/Task.sr", "--jwks", good}, "--scope: "},
-		"a query":             {[]string{"north", "EHR", "--scope", "system/Task.rs?status=ready", "--jwks", good}, "--scope: "},
+		"a query":             {[]string{"north", "EHR", "--scope", "system/Task.rs?nonsense=ready", "--jwks", good}, "--scope: "},
 		"a reader":            {[]string{"north", "EHR", "--role", "reader", "--scope", "system/Task.r", "--jwks", good}, "--role"},
 		"an unknown tenant":   {[]string{"south", "EHR", "--scope", "system/Task.r", "--jwks", good}, "south"},
 	} {
