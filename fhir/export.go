@@ -296,8 +296,8 @@ func startExport(ctx context.Context, tx pgx.Tx, j exportJob) error {
 	return fault.New(fault.Throttled, "three exports are running: wait for one to end, or cancel it")
 }
 
-// exportOf is a job that the actor may know of: of their own, or of their role.
-// Whether any other exists is not told.
+// exportOf is a job that the actor has started. Whether any other exists is not
+// told: an export is its client's, also to be cancelled.
 func exportOf(ctx context.Context, tx pgx.Tx, actor access.Actor, id string) (exportJob, error) {
 	job, err := uuid.Parse(id)
 	if err != nil {
@@ -306,8 +306,8 @@ func exportOf(ctx context.Context, tx pgx.Tx, actor access.Actor, id string) (ex
 	rows, err := tx.Query(ctx, `
 		SELECT `+exportColumns+`
 		FROM export_job
-		WHERE job_id = @job AND state <> 'ended' AND expires_at > now() AND (actor_id = @actor OR actor_role = @role)`,
-		pgx.NamedArgs{"job": job, "actor": actor.ID, "role": actor.Role})
+		WHERE job_id = @job AND state <> 'ended' AND expires_at > now() AND actor_id = @actor`,
+		pgx.NamedArgs{"job": job, "actor": actor.ID})
 	if err != nil {
 		return exportJob{}, fmt.Errorf("read an export: %w", err)
 	}

@@ -121,6 +121,17 @@ func CheckGrant(g access.Grant) error {
 	return nil
 }
 
+// CheckNewGrant is CheckGrant for scopes that somebody is to have, and so refuses
+// types that are not here too. Who asks for a token may ask for more than there is.
+func CheckNewGrant(g access.Grant) error {
+	for _, area := range g.Areas() {
+		if area.Type != "*" && servedTypes()[area.Type] == nil {
+			return fmt.Errorf("%s/%s: there is no type %s here; /fhir/metadata lists those there are", area.Level, area.Type, area.Type)
+		}
+	}
+	return CheckGrant(g)
+}
+
 // limits tells whether the actor may see but some of a type.
 func limits(actor access.Actor, typ string) bool {
 	f := fenceOf(actor, access.Create, access.Read, access.Update, access.Delete, access.Search)

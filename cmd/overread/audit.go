@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/overread/overread/fhir"
@@ -176,7 +177,11 @@ func (c auditEraseCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	tenant, err := findTenant(ctx, db, c.Tenant)
+	var tenant uuid.UUID
+	err = db.System(ctx, func(tx pgx.Tx) error {
+		tenant, err = tenantToChange(ctx, tx, c.Tenant)
+		return err
+	})
 	if err != nil {
 		return err
 	}

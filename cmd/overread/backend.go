@@ -62,6 +62,9 @@ func (c clientAddCmd) Run(ctx context.Context, t terminal) error {
 	if err := addClient(ctx, db, &row); err != nil {
 		return err
 	}
+	if row.JWKSURL != nil {
+		t.tellNeeds(*row.JWKSURL)
+	}
 	if c.JSON {
 		return printJSON(t, row)
 	}
@@ -97,7 +100,7 @@ func (c clientAddCmd) keys(row *backendClient) error {
 func addClient(ctx context.Context, db *pg.DB, row *backendClient) error {
 	grant, err := access.ParseSystemGrant(row.Scopes)
 	if err == nil {
-		err = fhir.CheckGrant(grant)
+		err = fhir.CheckNewGrant(grant)
 	}
 	if err != nil {
 		return fmt.Errorf("--scope: %w", err)
@@ -107,7 +110,7 @@ func addClient(ctx context.Context, db *pg.DB, row *backendClient) error {
 		return err
 	}
 	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, row.Tenant)
+		tenant, err := tenantToChange(ctx, tx, row.Tenant)
 		if err != nil {
 			return err
 		}
@@ -188,7 +191,7 @@ func (c clientRevokeCmd) Run(ctx context.Context, t terminal) error {
 	defer db.Close()
 	var revoked bool
 	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, c.Tenant)
+		tenant, err := tenantToChange(ctx, tx, c.Tenant)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,7 @@ func (c destinationAddCmd) Run(ctx context.Context, t terminal) error {
 	if err := addDestination(ctx, db, c.destinationRow); err != nil {
 		return err
 	}
+	t.tellNeeds(c.BaseURL)
 	if c.JSON {
 		return printJSON(t, c.destinationRow)
 	}
@@ -65,7 +66,7 @@ func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
 		return fmt.Errorf("--in-flight-max: %d is not between 1 and 64", row.InFlightMax)
 	}
 	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, row.Tenant)
+		tenant, err := tenantToChange(ctx, tx, row.Tenant)
 		if err != nil {
 			return err
 		}

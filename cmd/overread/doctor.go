@@ -15,7 +15,7 @@ import (
 
 type doctorCmd struct {
 	Database     databaseFlags `embed:""`
-	Destinations bool          `name:"destinations" env:"OVERREAD_DOCTOR_DESTINATIONS" help:"Also ask every destination for its /metadata."`
+	Destinations bool          `name:"destinations" env:"OVERREAD_DOCTOR_DESTINATIONS" help:"Also ask every destination, key set, EHR and identity provider that is registered for what everybody may read there."`
 	PACS         bool          `name:"pacs" env:"OVERREAD_DOCTOR_PACS" help:"Also ask every PACS about a study that there cannot be."`
 	Outbound     outboundFlags `embed:""`
 	JSON         bool          `name:"json" help:"Print JSON."`
@@ -61,6 +61,7 @@ var checks = []struct {
 	{"audit log is signed", "give `overread serve` a key: overread audit key FILE, then --audit-key / OVERREAD_AUDIT_KEY; where it has one, see its log (job audit-checkpoint)", checkCheckpoints},
 	{"search index is this binary's", "keep `overread serve` running (job reindex): until it is done, searches may miss what is not indexed", checkIndex},
 	{"PostgreSQL logs no values", "as a superuser: ALTER ROLE (the login of the database URL) SET log_error_verbosity = 'terse', and SET log_parameter_max_length = 0; see docs/security.md", checkQueryLog},
+	{"auto_explain logs no plans", "as a superuser: ALTER ROLE (the login of the database URL) SET auto_explain.log_min_duration = -1; plans quote the values that were asked for", checkPlanLog},
 	{"no record was opened in an emergency lately", "look at who opened them and why, and talk with them: overread break-glass list TENANT", checkEmergencies},
 	{"deliveries leave the house", "see the destination's answers in delivery_attempt; after mending it, POST Task/{id}/$redeliver un-parks", checkDeliveries},
 }
@@ -228,35 +229,48 @@ func checkPartitions(ctx context.Context, p patient) (verdict, string, error) {
 	return ok, "history, audit and case events", err
 }
 
+// ofSuspended says how much waits because its tenants are suspended, which is no
+// illness. What was moved away does not wait at all: it stays as it is.
+func ofSuspended(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d more wait as their tenants are suspended", n)
+}
+
 func checkAgenda(ctx context.Context, p patient) (verdict, string, error) {
-	var due int
+	var due, still int
 	var oldest float64
 	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0)
-			FROM agenda
-			WHERE due_at <= now()`).Scan(&due, &oldest)
+			SELECT count(*) FILTER (WHERE t.state = 'active'), count(*) FILTER (WHERE t.state <> 'active'),
+			       coalesce(extract(epoch FROM now() - min(a.due_at) FILTER (WHERE t.state = 'active')), 0)
+			FROM agenda a
+			JOIN tenant t USING (tenant_id)
+			WHERE a.due_at <= now() AND t.state <> 'moved'`).Scan(&due, &still, &oldest)
 	})
 	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
-	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d due, the oldest for %s", due, age), err
+	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d due, the oldest for %s%s", due, age, ofSuspended(still)), err
 }
 
 func checkDeliveries(ctx context.Context, p patient) (verdict, string, error) {
-	var queued, parked int
+	var queued, parked, still int
 	var oldest float64
 	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'parked'),
-			       coalesce(extract(epoch FROM now() - min(queued_at) FILTER (WHERE state = 'queued')), 0)
-			FROM delivery
-			WHERE state IN ('queued', 'parked')`).Scan(&queued, &parked, &oldest)
+			SELECT count(*) FILTER (WHERE d.state = 'queued' AND t.state = 'active'), count(*) FILTER (WHERE d.state = 'parked' AND t.state = 'active'),
+			       count(*) FILTER (WHERE t.state <> 'active'),
+			       coalesce(extract(epoch FROM now() - min(d.queued_at) FILTER (WHERE d.state = 'queued' AND t.state = 'active')), 0)
+			FROM delivery d
+			JOIN tenant t USING (tenant_id)
+			WHERE d.state IN ('queued', 'parked') AND t.state <> 'moved'`).Scan(&queued, &parked, &still, &oldest)
 	})
 	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
 	v := graded(age, 10*time.Minute, 24*time.Hour)
 	if parked > 0 && v == ok {
 		v = warn
 	}
-	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked", queued, age, parked), err
+	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked%s", queued, age, parked, ofSuspended(still)), err
 }
 
 // checkQueryLog looks at whether PostgreSQL's own log may quote what it was
@@ -268,8 +282,7 @@ func checkQueryLog(ctx context.Context, p patient) (verdict, string, error) {
 		SELECT current_setting('log_error_verbosity'),
 		       current_setting('log_parameter_max_length') <> '0',
 		       current_setting('log_statement') <> 'none' OR current_setting('log_min_duration_statement') <> '-1'
-		           OR current_setting('log_min_duration_sample') <> '-1' OR current_setting('log_transaction_sample_rate') <> '0'
-		           OR current_setting('session_preload_libraries') || current_setting('shared_preload_libraries') LIKE '%auto_explain%',
+		           OR current_setting('log_min_duration_sample') <> '-1' OR current_setting('log_transaction_sample_rate') <> '0',
 		       current_setting('log_parameter_max_length_on_error') <> '0'`).Scan(&verbosity, &parameters, &statements, &onError)
 	switch {
 	case err != nil:
@@ -284,6 +297,24 @@ func checkQueryLog(ctx context.Context, p patient) (verdict, string, error) {
 	return ok, "errors are terse, parameters are left out", nil
 }
 
+// checkPlanLog asks for auto_explain's own setting: which libraries are loaded only
+// a member of pg_read_all_settings may know, and this tells as much.
+func checkPlanLog(ctx context.Context, p patient) (verdict, string, error) {
+	var over *string
+	err := p.conn.QueryRow(ctx, `SELECT current_setting('auto_explain.log_min_duration', true)`).Scan(&over)
+	switch {
+	case err != nil && pg.State(err) == "42501":
+		return warn, "auto_explain's settings cannot be seen: as a superuser, GRANT pg_read_all_settings TO " + p.conn.Config().User, nil
+	case err != nil:
+		return fail, "", err
+	case over == nil || *over == "":
+		return ok, "it is not loaded", nil
+	case *over != "-1":
+		return fail, "plans of statements are logged, with values in them, which are patient data", nil
+	}
+	return ok, "it is loaded, and off", nil
+}
+
 // checkSequencer looks for AuditEvents that wait for their place in the log.
 func checkSequencer(ctx context.Context, p patient) (verdict, string, error) {
 	var waiting int
@@ -291,7 +322,8 @@ func checkSequencer(ctx context.Context, p patient) (verdict, string, error) {
 	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0)
-			FROM (SELECT recorded_at FROM audit_pending UNION ALL SELECT recorded_at FROM audit_inbox) AS waiting`).Scan(&waiting, &oldest)
+			FROM (SELECT tenant_id, recorded_at FROM audit_pending UNION ALL SELECT tenant_id, recorded_at FROM audit_inbox) AS waiting
+			WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant WHERE state = 'moved')`).Scan(&waiting, &oldest)
 	})
 	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
 	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d AuditEvents wait, the oldest for %s", waiting, age), err
@@ -307,7 +339,10 @@ func checkCheckpoints(ctx context.Context, p patient) (verdict, string, error) {
 			WITH signed AS (
 				SELECT tenant_id, max(size) AS size, max(signed_at) AS signed_at FROM audit_checkpoint GROUP BY tenant_id
 			), log AS (
-				SELECT tenant_id, max(index) + 1 AS size FROM audit_leaf GROUP BY tenant_id
+				SELECT tenant_id, max(index) + 1 AS size
+				FROM audit_leaf
+				WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant WHERE state = 'moved')
+				GROUP BY tenant_id
 			)
 			SELECT count(*) FILTER (WHERE l.size > coalesce(s.size, 0)), count(*),
 			       coalesce(extract(epoch FROM now() - min((
@@ -328,17 +363,25 @@ func checkCheckpoints(ctx context.Context, p patient) (verdict, string, error) {
 
 // checkIndex counts what an earlier release has indexed and this one has not.
 func checkIndex(ctx context.Context, p patient) (verdict, string, error) {
-	var resources, events int
+	var resources, events, still int
 	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
-			SELECT (SELECT count(*) FROM resource WHERE `+fhir.ResourcesToIndex+`),
-			       (SELECT count(*) FROM audit_event WHERE `+fhir.EventsToIndex+`)`).Scan(&resources, &events)
+			WITH waits AS (
+				SELECT tenant_id, true AS resource FROM resource WHERE `+fhir.ResourcesToIndex+`
+				UNION ALL
+				SELECT tenant_id, false FROM audit_event WHERE `+fhir.EventsToIndex+`
+			)
+			SELECT count(*) FILTER (WHERE w.resource AND t.state = 'active'), count(*) FILTER (WHERE NOT w.resource AND t.state = 'active'),
+			       count(*) FILTER (WHERE t.state <> 'active')
+			FROM waits w
+			JOIN tenant t USING (tenant_id)
+			WHERE t.state <> 'moved'`).Scan(&resources, &events, &still)
 	})
 	v := ok
 	if resources+events > 0 {
 		v = warn
 	}
-	return v, fmt.Sprintf("%d resources and %d AuditEvents wait", resources, events), err
+	return v, fmt.Sprintf("%d resources and %d AuditEvents wait%s", resources, events, ofSuspended(still)), err
 }
 
 func graded(value, warnAbove, failAbove time.Duration) verdict {

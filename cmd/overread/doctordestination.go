@@ -13,16 +13,28 @@ import (
 	"github.com/overread/overread/internal/outbound"
 )
 
-// checkDestinations asks every destination for its CapabilityStatement; any
-// answer at all shows that it can be reached, as deliveries reach it.
+// checkDestinations asks whatever a tenant that is here has registered for what
+// everybody may read there; any answer at all shows that it can be reached, as the
+// server reaches it.
 func checkDestinations(ctx context.Context, conn *pgx.Conn, guard *outbound.Guard) []finding {
-	type target struct{ Tenant, Destination, BaseURL string }
+	type target struct{ Name, URL, Verb string }
 	var targets []target
 	err := inSystem(ctx, conn, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT t.name AS tenant, d.destination, d.base_url
-			FROM destination d JOIN tenant t USING (tenant_id)
-			ORDER BY 1, 2`)
+			WITH here AS (SELECT tenant_id, name FROM tenant WHERE state <> 'moved')
+			SELECT 'destination ' || t.name || '/' || d.destination AS name, d.base_url || '/metadata' AS url, 'destination add' AS verb
+			FROM destination d JOIN here t USING (tenant_id)
+			UNION ALL
+			SELECT 'key set of client ' || t.name || '/' || c.client_id, c.jwks_url, 'client add'
+			FROM client c JOIN here t USING (tenant_id)
+			WHERE c.jwks_url IS NOT NULL AND c.revoked_at IS NULL
+			UNION ALL
+			SELECT 'EHR of ' || t.name || ' ' || i.issuer, i.issuer || '/.well-known/smart-configuration', 'issuer add'
+			FROM ehr_issuer i JOIN here t USING (tenant_id)
+			UNION ALL
+			SELECT 'identity provider ' || p.name, rtrim(p.issuer, '/') || '/.well-known/openid-configuration', 'provider add'
+			FROM provider p
+			ORDER BY 1`)
 		if err != nil {
 			return err
 		}
@@ -35,11 +47,11 @@ func checkDestinations(ctx context.Context, conn *pgx.Conn, guard *outbound.Guar
 	var findings []finding
 	client := guard.Client(outbound.Limits{Timeout: 5 * time.Second, MaxBody: 16 << 20})
 	for _, d := range targets {
-		f := finding{Check: "destination " + d.Tenant + "/" + d.Destination, Verdict: ok}
-		status, err := reach(ctx, client, d.BaseURL+"/metadata")
-		f.Detail = fmt.Sprintf("%s answered %d", d.BaseURL, status)
+		f := finding{Check: d.Name, Verdict: ok}
+		status, err := reach(ctx, client, d.URL)
+		f.Detail = fmt.Sprintf("%s answered %d", d.URL, status)
 		if err != nil {
-			f.Verdict, f.Detail, f.Mend = fail, err.Error(), "start it, open the way to it, or correct it: overread destination add"
+			f.Verdict, f.Detail, f.Mend = fail, err.Error(), "start it, open the way to it, or correct it: overread "+d.Verb
 		}
 		findings = append(findings, f)
 	}

@@ -58,6 +58,7 @@ func (c issuerAddCmd) Run(ctx context.Context, t terminal) error {
 	if err := addIssuer(ctx, db, row); err != nil {
 		return err
 	}
+	t.tellNeeds(row.Issuer)
 	if c.JSON {
 		return printJSON(t, row)
 	}
@@ -115,7 +116,7 @@ func addIssuer(ctx context.Context, db *pg.DB, row issuerRow) error {
 		row.FrameOrigins = []string{}
 	}
 	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, row.Tenant)
+		tenant, err := tenantToChange(ctx, tx, row.Tenant)
 		if err != nil {
 			return err
 		}
@@ -193,7 +194,7 @@ func (c issuerRemoveCmd) Run(ctx context.Context, t terminal) error {
 	var ended int64
 	err = db.System(ctx, func(tx pgx.Tx) error {
 		var tenant uuid.UUID
-		if tenant, err = tenantID(ctx, tx, c.Tenant); err != nil {
+		if tenant, err = tenantToChange(ctx, tx, c.Tenant); err != nil {
 			return err
 		}
 		removed, err := tx.Exec(ctx, `DELETE FROM ehr_issuer WHERE tenant_id = $1 AND issuer = $2`, tenant, c.Issuer)

@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w (try: overread --help)", err)
 	}
 	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+		return plainly(err)
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"regexp"
 
 	"github.com/overread/overread/internal/outbound"
 )
@@ -36,8 +38,18 @@ func wellFormed(url string) error {
 		return err
 	}
 	_, err = g.Check(url)
-	if refusal := outbound.Refused(err); refusal != nil && refusal.Reason == outbound.BadForm {
+	refusal := outbound.Refused(err)
+	if refusal != nil && (refusal.Reason == outbound.BadForm || !webAddress.MatchString(url)) {
 		return errors.New(refusal.Text)
 	}
 	return nil
+}
+
+var webAddress = regexp.MustCompile(`(?i)^https?:`)
+
+// tellNeeds says which settings of serve a URL needs that was registered.
+func (t terminal) tellNeeds(url string) {
+	for _, need := range outbound.Needs(url) {
+		_, _ = fmt.Fprintf(t.stderr, "note: as serve is set by itself, %s is not reached: %s\n", url, need)
+	}
 }

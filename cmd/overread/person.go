@@ -79,7 +79,12 @@ func addPerson(ctx context.Context, db *pg.DB, provider string, row *personRow) 
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT tenant_id, display FROM reader WHERE reader_id = $1 ORDER BY tenant_id`, row.ReaderID)
+		rows, err := tx.Query(ctx, `
+			SELECT r.tenant_id, r.display
+			FROM reader r
+			JOIN tenant n ON n.tenant_id = r.tenant_id
+			WHERE r.reader_id = $1 AND n.state <> 'moved'
+			ORDER BY 1`, row.ReaderID)
 		if err != nil {
 			return err
 		}
@@ -92,7 +97,7 @@ func addPerson(ctx context.Context, db *pg.DB, provider string, row *personRow) 
 			return err
 		}
 		if len(at) == 0 {
-			return fmt.Errorf("--reader: %s is no reader of any tenant; add them with: overread reader add", row.ReaderID)
+			return fmt.Errorf("--reader: %s is no reader of any tenant that is here; add them with: overread reader add", row.ReaderID)
 		}
 		row.Display = at[0].Display
 		err = tx.QueryRow(ctx, `
@@ -263,15 +268,18 @@ func revokeEverywhere(ctx context.Context, db *pg.DB, tx pgx.Tx, reader uuid.UUI
 // a reader.
 func tellPersonEnded(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) error {
 	rows, err := tx.Query(ctx, `
-		SELECT a.tenant_id
-		FROM session_actor a
-		JOIN session s ON s.session_id = a.session_id
-		WHERE s.person_id = @id
-		UNION
-		SELECT r.tenant_id
-		FROM reader r
-		JOIN person p ON p.reader_id = r.reader_id
-		WHERE p.person_id = @id`, pgx.NamedArgs{"id": id})
+		SELECT n.tenant_id
+		FROM tenant n
+		WHERE n.state <> 'moved' AND n.tenant_id IN (
+			SELECT a.tenant_id
+			FROM session_actor a
+			JOIN session s ON s.session_id = a.session_id
+			WHERE s.person_id = @id
+			UNION
+			SELECT r.tenant_id
+			FROM reader r
+			JOIN person p ON p.reader_id = r.reader_id
+			WHERE p.person_id = @id)`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return err
 	}

@@ -101,6 +101,7 @@ func (c providerAddCmd) Run(ctx context.Context, t terminal) error {
 	if err := addProvider(ctx, db, &row); err != nil {
 		return err
 	}
+	t.tellNeeds(row.Issuer)
 	if c.JSON {
 		return printJSON(t, row)
 	}
@@ -175,7 +176,7 @@ func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow, ot
 		tenants = append(tenants, m.TenantID)
 	}
 	for _, m := range row.Roles {
-		tenant, err := tenantID(ctx, tx, m.Tenant)
+		tenant, err := tenantToChange(ctx, tx, m.Tenant)
 		if err != nil {
 			return fmt.Errorf("--role: %w", err)
 		}
@@ -293,7 +294,11 @@ func (c providerRemoveCmd) Run(ctx context.Context, t terminal) error {
 	var ended int64
 	err = db.System(ctx, func(tx pgx.Tx) error {
 		var tenants []uuid.UUID
-		err := tx.QueryRow(ctx, `SELECT coalesce(array_agg(DISTINCT tenant_id), '{}') FROM provider_role WHERE provider = $1`, c.Name).Scan(&tenants)
+		err := tx.QueryRow(ctx, `
+			SELECT coalesce(array_agg(DISTINCT m.tenant_id), '{}')
+			FROM provider_role m
+			JOIN tenant n ON n.tenant_id = m.tenant_id
+			WHERE m.provider = $1 AND n.state <> 'moved'`, c.Name).Scan(&tenants)
 		if err != nil {
 			return err
 		}

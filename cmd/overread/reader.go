@@ -93,6 +93,9 @@ func addReader(ctx context.Context, db *pg.DB, row *readerRow) error {
 		return err
 	}
 	return db.System(ctx, func(tx pgx.Tx) error {
+		if _, err := tenantToChange(ctx, tx, row.Tenant); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential)
 			VALUES (@tenant_id, @reader_id, @practitioner_id, @display, @credential)

@@ -39,7 +39,7 @@ func (c tenantSetCmd) Run(ctx context.Context, t terminal) error {
 	}
 	defer db.Close()
 	err = db.System(ctx, func(tx pgx.Tx) error {
-		id, err := tenantID(ctx, tx, c.Name)
+		id, err := tenantToChange(ctx, tx, c.Name)
 		if err != nil {
 			return err
 		}
@@ -143,6 +143,23 @@ func tenantID(ctx context.Context, tx pgx.Tx, name string) (uuid.UUID, error) {
 	err := tx.QueryRow(ctx, `SELECT tenant_id FROM tenant WHERE name = $1`, name).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return id, fmt.Errorf("tenant %q: there is none of this name; add it with: overread tenant create %s", name, name)
+	}
+	return id, err
+}
+
+// tenantToChange is tenantID for verbs that change something of the tenant. It
+// refuses one that was moved away: what is added here would be missing there, and
+// the records of it would never get a place in the audit log. The tenant does not
+// move until the transaction ends.
+func tenantToChange(ctx context.Context, tx pgx.Tx, name string) (uuid.UUID, error) {
+	id, err := tenantID(ctx, tx, name)
+	if err != nil {
+		return id, err
+	}
+	var moved bool
+	err = tx.QueryRow(ctx, `SELECT state = 'moved' FROM tenant WHERE tenant_id = $1 FOR SHARE`, id).Scan(&moved)
+	if err == nil && moved {
+		err = fmt.Errorf("tenant %s was moved away (overread tenant list), and nothing of it is changed here: do this on the server where it is now", name)
 	}
 	return id, err
 }

@@ -39,7 +39,7 @@ func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
 	defer db.Close()
 	var revoked int64
 	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, c.Tenant)
+		tenant, err := tenantToChange(ctx, tx, c.Tenant)
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (c tokenAddCmd) bounds(row *tokenRow) error {
 	}
 	grant, err := access.ParseGrant(strings.Join(c.Scope, " "))
 	if err == nil {
-		err = fhir.CheckGrant(grant)
+		err = fhir.CheckNewGrant(grant)
 	}
 	if err != nil {
 		return fmt.Errorf("--scope: %w", err)
@@ -190,7 +190,7 @@ func addToken(ctx context.Context, db *pg.DB, row *tokenRow) error {
 // addTokenAt makes the token good at one tenant.
 func addTokenAt(ctx context.Context, db *pg.DB, tx pgx.Tx, name, token string, row *tokenRow) error {
 	sum := sha256.Sum256([]byte(token))
-	tenant, err := tenantID(ctx, tx, name)
+	tenant, err := tenantToChange(ctx, tx, name)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,23 @@ func (g *Guard) Check(raw string) (*url.URL, error) {
 	return u, nil
 }
 
+// Needs says what an operator has to allow before a URL that has the form of one
+// is reached, as far as that can be said before DNS; nothing for most.
+func Needs(raw string) (settings []string) {
+	plain := &Guard{ports: DefaultPorts, http: true}
+	u, err := plain.Check(raw)
+	if refusal := Refused(err); refusal != nil && refusal.Reason != BadScheme {
+		settings = append(settings, refusal.Text)
+	}
+	if _, err := (&Guard{ports: DefaultPorts}).Check(raw); Refused(err) != nil && Refused(err).Reason == BadScheme {
+		settings = append(settings, Refused(err).Text)
+	}
+	if u != nil && ofTheHouse(u.Hostname()) {
+		settings = append(settings, u.Hostname()+" is no name of the public web; list it: --outbound-allow / OVERREAD_OUTBOUND_ALLOW")
+	}
+	return settings
+}
+
 // readHost returns the address where the host is one, and nothing where it is
 // a name as DNS knows them.
 func readHost(u *url.URL) (netip.Addr, error) {

@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,15 @@ func Describe(err error) string {
 			fmt.Sprintf("PostgreSQL %s, constraint %q, table %q, routine %s", p.Code, p.ConstraintName, p.TableName, p.Routine))
 	}
 	return text
+}
+
+// State is the code (SQLSTATE) of what PostgreSQL refused, "" where it is no such
+// error.
+func State(err error) string {
+	if p, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return p.Code
+	}
+	return ""
 }
 
 // refusals are what PostgreSQL refused, wherever in the tree of errors it is.

@@ -247,7 +247,7 @@ func (db *DB) run(ctx context.Context, options pgx.TxOptions, f footing, fn func
 	for attempt := 1; ; attempt++ {
 		err := db.inTransaction(ctx, options, f, fn)
 		if err == nil || attempt == maxAttempts || !mayRetry(err) {
-			return err
+			return explained(err)
 		}
 		pause := time.Duration(rand.Int64N(int64(attempt) * int64(20*time.Millisecond)))
 		select {
@@ -256,6 +256,16 @@ func (db *DB) run(ctx context.Context, options pgx.TxOptions, f footing, fn func
 		case <-time.After(pause):
 		}
 	}
+}
+
+// explained says what to set where a statement that was prepared is not known, or
+// is known already, on the connection that the transaction has: a pooler gave it
+// another one.
+func explained(err error) error {
+	if state := State(err); state == "26000" || state == "42P05" {
+		return fmt.Errorf("a pooler in transaction mode seems to stand before the database: set --database-pooler / OVERREAD_DATABASE_POOLER: %w", err)
+	}
+	return err
 }
 
 // mayRetry tells whether the whole transaction was undone for a reason that a

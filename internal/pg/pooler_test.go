@@ -14,6 +14,26 @@ import (
 	"github.com/overread/overread/internal/pgtest"
 )
 
+func TestAPoolerThatNobodyHasToldOfIsNamed(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db, err := pg.Open(ctx, pgtest.Pooler(t, pgtest.New(t).URL, 2))
+	for range 6 {
+		if err == nil {
+			err = db.System(ctx, func(tx pgx.Tx) error {
+				var n int
+				return tx.QueryRow(ctx, `SELECT count(*) FROM tenant`).Scan(&n)
+			})
+		}
+	}
+	if db != nil {
+		db.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "OVERREAD_DATABASE_POOLER") || !strings.Contains(pg.Describe(err), "OVERREAD_DATABASE_POOLER") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestBehindAPoolerNothingIsLeftOfATransaction(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
