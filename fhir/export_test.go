@@ -247,7 +247,7 @@ func TestAnExportThatCannotBeDoneIsRefused(t *testing.T) {
 	r.startExport(access.Placer, "/fhir/$export?_elements=id", "Prefer", "respond-async, handling=lenient")
 }
 
-func TestAnExportIsOfWhoStartedItAndTheirRole(t *testing.T) {
+func TestAnExportIsOfWhoStartedItAndOfNobodyElse(t *testing.T) {
 	t.Parallel()
 	r, _ := filled(t)
 	status := r.startExport(access.Placer, "/fhir/Patient/$export")
@@ -255,6 +255,7 @@ func TestAnExportIsOfWhoStartedItAndTheirRole(t *testing.T) {
 	own, others := r.tokens[access.Placer], map[string]string{}
 	others["another tenant"], _ = pgtest.AddToken(t, r.db, south, access.Placer)
 	others["another role"] = r.tokens[access.Auditor]
+	others["another of the same role"], _ = pgtest.AddToken(t, r.db, r.tenant, access.Placer)
 	r.work()
 	file := strings.TrimPrefix(r.manifest(access.Placer, status).Output[0].URL, r.url)
 	for who, token := range others {
@@ -268,9 +269,14 @@ func TestAnExportIsOfWhoStartedItAndTheirRole(t *testing.T) {
 			t.Errorf("%s cancels: %d", who, got.status)
 		}
 	}
-	r.tokens[access.Placer], _ = pgtest.AddToken(t, r.db, r.tenant, access.Placer)
-	if got := r.get(status); got.status != http.StatusOK {
-		t.Errorf("a colleague in the same role gets %d", got.status)
+	r.tokens[access.Placer] = r.tokens[r.with(access.Placer, "system/*.cruds")]
+	for _, path := range []string{status, file} {
+		if got := r.get(path); got.status != http.StatusNotFound {
+			t.Errorf("another client gets %d of %s", got.status, path)
+		}
+	}
+	if got := r.do(access.Placer, "DELETE", status, ""); got.status != http.StatusNotFound {
+		t.Errorf("another client cancels: %d", got.status)
 	}
 	for _, role := range []access.Role{access.Reader, access.Adjudicator, access.Supervisor} {
 		r.do(role, "GET", file, "").want(t, http.StatusForbidden, "forbidden")
