@@ -26,6 +26,7 @@ func checkPACS(ctx context.Context, conn *pgx.Conn, guard *outbound.Guard) []fin
 			       p.timeout_ms * interval '1 millisecond' AS timeout, false AS resting
 			FROM pacs p
 			JOIN tenant t USING (tenant_id)
+			WHERE t.state <> 'moved'
 			ORDER BY 1, 2`)
 		if err != nil {
 			return err

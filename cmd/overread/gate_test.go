@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pgtest"
 )
 
@@ -88,6 +90,39 @@ func TestTooManyRequestsAreRefusedAsFHIR(t *testing.T) {
 	}
 	if res, _ := asked(t, "GET", base+"/Patient", "Authorization", "Bearer guess", "X-Forwarded-For", "192.0.2.8"); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("another address behind the proxy: status %d", res.StatusCode)
+	}
+}
+
+// Whoever cannot prove to be a system is one of those who guess. A token that was
+// good before still works at their address.
+func TestAssertionsCannotBeGuessedInBulk(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	token, _ := pgtest.AddToken(t, db, pgtest.AddTenant(t, db, "mercy"), access.Placer)
+	base := serveInProcess(t, db.URL, "--auth-failure-rate", "3")
+	works := func() int {
+		res, _ := asked(t, "GET", base+"/Patient", "Authorization", "Bearer "+token)
+		return res.StatusCode
+	}
+	if got := works(); got != http.StatusOK {
+		t.Fatalf("a good token: status %d", got)
+	}
+	statuses := map[int]int{}
+	for range 5 {
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {"system/*.rs"}, "client_assertion": {"a.b.c"},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}
+		res, err := http.DefaultClient.PostForm(base+"/oauth/token", form) //nolint:noctx // a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		statuses[res.StatusCode]++
+	}
+	if statuses[http.StatusBadRequest] != 3 || statuses[http.StatusTooManyRequests] != 2 {
+		t.Errorf("statuses %v", statuses)
+	}
+	if got := works(); got != http.StatusOK {
+		t.Errorf("a token that was good before: status %d", got)
 	}
 }
 

@@ -75,6 +75,7 @@ func TestNothingOfATenantThatWasMovedIsChanged(t *testing.T) {
 		{"issuer", "add", "mercy", "https://other.example/fhir", "--client-id", "o"}, {"issuer", "remove", "mercy", "https://ehr.example/fhir"},
 		{"destination", "add", "mercy", "ehr", "https://ehr.example/fhir"}, {"tenant", "set", "mercy", "--no-update-create"},
 		{"provider", "add", "two", "https://two.example", "--client-id", "o", "--role", "x=mercy:admin"},
+		{"pacs", "add", "mercy", "main", "https://pacs.example/dicom-web"}, {"pacs", "remove", "mercy", "main"},
 		{"audit", "erase", "mercy", "--patient", "p", "--reason", "asked"},
 	} {
 		if _, _, err := operate(t, db, args...); err == nil || !strings.Contains(err.Error(), "tenant mercy was moved away") {
@@ -206,6 +207,7 @@ func TestWhatIsRegisteredIsLookedAtAtOnce(t *testing.T) {
 		{[]string{"issuer", "add", "mercy", "https://192.168.1.1/fhir", "--client-id", "o"}, "", "--outbound-allow"},
 		{[]string{"provider", "add", "idp", "file:///x", "--client-id", "o", "--role", "x=mercy:admin"}, "ISSUER: the URL must begin with https://", ""},
 		{[]string{"provider", "add", "idp", "HTTPS://idp.example", "--client-id", "o", "--role", "x=mercy:admin"}, "ISSUER: is no http:// or https:// URL", ""},
+		{[]string{"pacs", "add", "mercy", "main", "https://10.0.0.2/dicom-web"}, "", "--outbound-allow"},
 		{[]string{"provider", "add", "idp", "https://idp.internal", "--client-id", "o", "--role", "x=mercy:admin"}, "", "--outbound-allow"},
 	} {
 		_, noted, err := operate(t, db, c.args...)

@@ -45,6 +45,7 @@ func (c pacsAddCmd) Run(ctx context.Context, t terminal) error {
 	if err := addPACS(ctx, db, c.pacsRow); err != nil {
 		return err
 	}
+	t.tellNeeds(c.BaseURL)
 	if c.JSON {
 		return printJSON(t, c.pacsRow)
 	}
@@ -75,7 +76,7 @@ func addPACS(ctx context.Context, db *pg.DB, row pacsRow) error {
 		issuers = []byte(`{}`)
 	}
 	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, row.Tenant)
+		tenant, err := tenantToChange(ctx, tx, row.Tenant)
 		if err != nil {
 			return err
 		}
@@ -166,7 +167,7 @@ func (c pacsRemoveCmd) Run(ctx context.Context, t terminal) error {
 	}
 	defer db.Close()
 	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, c.Tenant)
+		tenant, err := tenantToChange(ctx, tx, c.Tenant)
 		if err != nil {
 			return err
 		}

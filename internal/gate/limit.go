@@ -63,7 +63,7 @@ func (l *Limiter) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		err := next(c)
 		switch {
-		case fault.Is(err, fault.Unauthenticated), c.Response().Committed && c.Response().Status == http.StatusUnauthorized:
+		case fault.Is(err, fault.Unauthenticated), c.Response().Committed && c.Response().Status == http.StatusUnauthorized, c.Get(unproven) != nil:
 			l.failures.take(address, l.now())
 			l.known.forget(client)
 		case client != "" && c.Get(identified) != nil:
@@ -78,6 +78,12 @@ const identified = "gate identified"
 // Identified says that the request's token, or its session, is somebody's. What
 // everybody may read proves nothing of a token that came along.
 func Identified(c echo.Context) { c.Set(identified, true) }
+
+const unproven = "gate unproven"
+
+// Unproven says that who asked could not prove who they are, where the answer's
+// status is not 401 (RFC 6749 section 5.2 has 400 invalid_client).
+func Unproven(c echo.Context) { c.Set(unproven, true) }
 
 // admit refuses an address that has failed too often, unless it comes with a
 // token that was good of late: whoever guesses tokens behind a hospital's one

@@ -76,9 +76,16 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// Endpoint answers a request, and says with which code of RFC 6749 section 5.2 it
+// was refused, "" where it was not.
+type Endpoint func(w http.ResponseWriter, r *http.Request) (refused string)
+
+// InvalidClient is the refusal of whoever could not prove to be the client.
+const InvalidClient = "invalid_client"
+
 // Handlers are the endpoints by their paths below the FHIR base. All take POST.
-func (s *Server) Handlers() map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
+func (s *Server) Handlers() map[string]Endpoint {
+	return map[string]Endpoint{
 		TokenPath:      s.endpoint(s.token),
 		IntrospectPath: s.endpoint(s.introspect),
 		RevokePath:     s.endpoint(s.revoke),
@@ -115,20 +122,20 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.code + ": " + r.reason }
 
-func invalidClient(reason string) error  { return &refusal{code: "invalid_client", reason: reason} }
+func invalidClient(reason string) error  { return &refusal{code: InvalidClient, reason: reason} }
 func invalidRequest(reason string) error { return &refusal{code: "invalid_request", reason: reason} }
 
 // refusals are the texts that a client may read, by code.
 var refusals = map[string]string{
-	"invalid_client":         "the client is not known, or its assertion is not good: see SMART App Launch 2.2 client-confidential-asymmetric; aud is the token endpoint, exp at most 5 minutes ahead, and each jti is taken once",
+	InvalidClient:            "the client is not known, or its assertion is not good: see SMART App Launch 2.2 client-confidential-asymmetric; aud is the token endpoint, exp at most 5 minutes ahead, and each jti is taken once",
 	"invalid_request":        "the request is a POST with the parameters once each in a form (application/x-www-form-urlencoded), and with no other authentication than the client assertion",
 	"invalid_scope":          "no such scopes are granted: " + access.ErrScope.Error() + ", and only those with which the client was added",
 	"unsupported_grant_type": "grant_type must be client_credentials",
 }
 
 // endpoint renders what a handler answers, or why it refuses.
-func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) Endpoint {
+	return func(w http.ResponseWriter, r *http.Request) (code string) {
 		var answer any
 		f, err := readForm(w, r)
 		if err == nil {
@@ -140,6 +147,7 @@ func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) htt
 		case errors.As(err, &refused):
 			s.log.Info("token request refused", "code", refused.code, "reason", refused.reason, "request_id", w.Header().Get("X-Request-Id"))
 			s.recordRefusal(r, refused)
+			code = refused.code
 			status, answer = http.StatusBadRequest, map[string]string{"error": refused.code, "error_description": cmp.Or(refused.tell, refusals[refused.code])}
 		case errors.Is(err, pg.ErrSuspended):
 			s.log.Info("token request refused", "code", "temporarily_unavailable", "reason", "suspended", "request_id", w.Header().Get("X-Request-Id"))
@@ -157,6 +165,7 @@ func (s *Server) endpoint(handle func(r *http.Request, f form) (any, error)) htt
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(status)
 		_, _ = w.Write(body)
+		return code
 	}
 }
 
