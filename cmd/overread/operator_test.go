@@ -149,11 +149,9 @@ func TestTheDoctorIsContentWithALoginThatIsNoSuperuser(t *testing.T) {
 	exec(`CREATE ROLE %s LOGIN CREATEROLE PASSWORD 'x'`, login)
 	t.Cleanup(func() {
 		exec(`ALTER DATABASE %s OWNER TO CURRENT_USER`, name)
-		exec(`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %s`, login)
 		exec(`DROP ROLE %s`, login)
 	})
 	exec(`GRANT overread_app, overread_system TO %s`, login)
-	exec(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO %s`, login)
 	exec(`ALTER DATABASE %s OWNER TO %s`, name, login)
 	u, err := url.Parse(db.URL)
 	if err != nil {
