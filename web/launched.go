@@ -47,6 +47,7 @@ type Launched struct {
 	Form        func(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error)
 	Acknowledge func(ctx context.Context, actor access.Actor, task string) error
 	Log         *slog.Logger
+	Pace        func(c echo.Context) error // refuses (Throttled) who begins too many launches; nil: nobody
 }
 
 // LaunchContext is what a launched session shows besides its patient.
@@ -73,6 +74,11 @@ func (l *Launched) Register(e *echo.Echo) {
 }
 
 func (l *Launched) begin(c echo.Context) error {
+	if l.Pace != nil {
+		if err := l.Pace(c); err != nil {
+			return l.refuse(c, nil, err)
+		}
+	}
 	to, cookie, framers, err := l.Begin(c.Request(), c.Param("tenant"), l.Sessions.Beginning(c.Request()))
 	if err != nil {
 		return l.refuse(c, framers, err)
@@ -153,8 +159,11 @@ func (l *Launched) refuse(c echo.Context, framers []string, err error) error {
 	}
 	noStore(c)
 	status := http.StatusForbidden
-	if f.Kind() == fault.Unavailable {
+	switch f.Kind() {
+	case fault.Unavailable:
 		status = http.StatusServiceUnavailable
+	case fault.Throttled:
+		status = http.StatusTooManyRequests
 	}
 	return l.page(c, status, framers, launchedView{Title: "Second opinions cannot be shown", Message: f.Issues[0].Text, Alarm: true})
 }

@@ -55,6 +55,16 @@ func (s *Server) Register(e *echo.Echo) {
 	}
 }
 
+// NotHere is the page about an address that is none, for browsers; what is asked
+// of the API, or by a program, is left to the API.
+func (s *Server) NotHere(c echo.Context) error {
+	r := c.Request()
+	if r.URL.Path == "/fhir" || strings.HasPrefix(r.URL.Path, "/fhir/") || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		return echo.ErrNotFound
+	}
+	return s.fail(c, fault.New(fault.NotFound, "There is no page at this address."))
+}
+
 // Mount adds a page of another part: for somebody who is signed in, or everybody.
 func (s *Server) Mount(e *echo.Echo, method, path string, in bool, handle func(c echo.Context, s *session.Session) error) {
 	e.Add(method, path, s.admit(route{method, path, in, handle}))
@@ -107,9 +117,9 @@ func (s *Server) toSignIn(c echo.Context) error {
 	if wantsJSON(c.Request()) {
 		return fault.New(fault.Unauthenticated, "sign in first")
 	}
-	q := url.Values{"return": {"/home"}}
-	if c.Request().Method == http.MethodGet {
-		q.Set("return", c.Request().URL.RequestURI())
+	q := url.Values{"return": {s.prefix + "/home"}}
+	if c.Request().Method == http.MethodGet { // the prefix was taken off on the way here
+		q.Set("return", s.prefix+c.Request().URL.RequestURI())
 	}
 	if _, err := c.Cookie(s.Sessions.CookieName()); err == nil {
 		q.Set("why", "ended")

@@ -17,9 +17,12 @@ func (*Server) styleSheet(c echo.Context, _ *session.Session) error {
 
 // notes are why somebody sees the sign-in page.
 var notes = map[string]string{
-	"ended": "You were signed out, because nothing happened for a while or because your time was over. Nothing of your work is lost.",
-	"idle":  "You were signed out, because nothing happened for a while. Nothing of your work is lost.",
+	"ended": "You were signed out, because nothing happened for a while or because your time was over. What you had sent is kept; what you had only typed is not.",
+	"idle":  "You were signed out, because nothing happened for a while. What you had sent is kept; what you had only typed is not.",
 }
+
+// stillIn is said where a page has closed itself and the session goes on.
+const stillIn = "This page was closed because nothing happened in it for a while. You are still signed in, as you have worked in another tab. What you had only typed here is not kept."
 
 // signIn lists the providers.
 func (s *Server) signIn(c echo.Context, _ *session.Session) error {
@@ -27,8 +30,18 @@ func (s *Server) signIn(c echo.Context, _ *session.Session) error {
 	if err != nil {
 		return err
 	}
+	why := c.QueryParam("why")
+	note, in := notes[why], false
+	if why == "idle" {
+		if in, err = s.Sessions.InForce(c.Request()); err != nil {
+			return err
+		}
+	}
+	if in {
+		note = stillIn
+	}
 	return s.reply(c, http.StatusOK, "signin", View{Title: "Sign in", Data: map[string]any{
-		"Providers": providers, "Return": c.QueryParam("return"), "Note": notes[c.QueryParam("why")],
+		"Providers": providers, "Return": c.QueryParam("return"), "Note": note, "In": in,
 	}})
 }
 
@@ -53,6 +66,9 @@ func (s *Server) setBrowser(c echo.Context, value string, life time.Duration) {
 const signInLife = 15 * time.Minute
 
 func (s *Server) begin(c echo.Context, _ *session.Session) error {
+	if err := s.Pace(c); err != nil {
+		return err
+	}
 	// A browser keeps its secret while it signs in, so that two tabs may.
 	browser := access.NewToken()
 	if had, err := c.Cookie(s.browserCookie()); err == nil && len(had.Value) == len(browser) {

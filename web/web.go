@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
@@ -31,13 +32,14 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
-// Config is what a Server needs. Now and Log may be left out.
+// Config is what a Server needs. Pace, Now and Log may be left out.
 type Config struct {
 	DB       *pg.DB
 	Sessions *session.Store
 	Root     string // where the pages are, as clients see it, without a slash at its end
 	Login    Login
 	Desk     Desk
+	Pace     func(c echo.Context) error // refuses (Throttled) who begins too many sign-ins; nil: nobody
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -84,6 +86,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{Config: cfg, prefix: strings.TrimRight(root.Path, "/")}
 	if s.Now == nil {
 		s.Now = time.Now
+	}
+	if s.Pace == nil {
+		s.Pace = func(echo.Context) error { return nil }
 	}
 	if s.Log == nil {
 		s.Log = slog.Default()

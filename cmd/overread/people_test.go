@@ -661,3 +661,54 @@ func TestWhoSignsInAgainLeavesASessionThatIsRecordedAsEnded(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAddressBeginsSoManySignInsAndNoMore(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	refused := 0
+	for range 140 {
+		v := w.visitor() // each without the cookie of the one before
+		v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		if got := v.get("/login/house"); got.status == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	var rows int
+	if err := w.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM login`).Scan(&rows); err != nil || rows != 140-refused || refused == 0 {
+		t.Errorf("%d refused, %d rows (%v)", refused, rows, err)
+	}
+}
+
+func TestAPageThatClosesItselfTellsTheTruth(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	v := w.visitor()
+	v.signIn("kim")
+	if got := v.get("/signin?why=idle"); !strings.Contains(got.text, "still signed in") || strings.Contains(got.text, "You were signed out") {
+		t.Errorf("the session is in force: %s", got.text)
+	}
+	w.behind(`UPDATE session SET seen_at = now() - interval '14 minutes'`)
+	v.get("/signin?why=idle")
+	var renewed bool
+	if err := w.db.Owner(t).QueryRow(t.Context(), `SELECT bool_or(seen_at > now() - interval '13 minutes') FROM session`).Scan(&renewed); err != nil || renewed {
+		t.Errorf("a page that closes itself keeps the session alive (%v)", err)
+	}
+	w.behind(`UPDATE session SET seen_at = now() - interval '16 minutes'`)
+	if got := v.get("/signin?why=idle"); strings.Contains(got.text, "still signed in") || !strings.Contains(got.text, "You were signed out") {
+		t.Errorf("the session has ended: %s", got.text)
+	}
+}
+
+func TestAnAddressThatIsNoneIsAPageForABrowser(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	v := w.visitor()
+	if got := v.get("/hoome", "Accept", "text/html,*/*;q=0.8"); got.status != http.StatusNotFound || !strings.Contains(got.text, "There is no page at this address") || got.header.Get("Content-Security-Policy") == "" {
+		t.Errorf("%d %s", got.status, got.text)
+	}
+	for path, accept := range map[string]string{"/hoome": "*/*", "/fhir/Patient/1/2/3/4/5/6": "text/html"} {
+		if got := v.get(path, "Accept", accept); got.status/100 != 4 || strings.Contains(got.text, "There is no page") {
+			t.Errorf("%s as %s: %d %s", path, accept, got.status, got.text)
+		}
+	}
+}

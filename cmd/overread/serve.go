@@ -170,7 +170,9 @@ func (o *overread) handler(kick func()) http.Handler {
 		e.POST("/fhir"+path, tokenEndpoint(handle))
 	}
 	if o.people.pages != nil {
+		o.people.pages.Pace, o.launched.Pace = limiter.Begin, limiter.Begin
 		o.people.pages.Register(e)
+		e.RouteNotFound("/*", o.people.pages.NotHere)
 		o.launched.Register(e)
 	}
 	return e

@@ -37,7 +37,7 @@ func (c *Client) Begin(ctx context.Context, name, browser, returnTo string) (str
 			INSERT INTO login (state_sha256, browser_sha256, provider, nonce, verifier, return_to, expires_at)
 			VALUES (@state, @browser, @provider, @nonce, @verifier, @return_to, now() + @life * interval '1 second')`,
 			pgx.NamedArgs{"state": stateSum[:], "browser": browserSum[:], "provider": p.Name, "nonce": nonce, "verifier": verifier,
-				"return_to": OwnPath(returnTo), "life": LoginLife.Seconds()})
+				"return_to": c.ownPath(returnTo), "life": LoginLife.Seconds()})
 		return err
 	})
 	if err != nil {
@@ -66,6 +66,20 @@ func OwnPath(path string) string {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Fragment != "" || !plain ||
 		!strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || len(path) > 512 {
 		return "/"
+	}
+	return path
+}
+
+// ownPath is such an address where our pages are; what is elsewhere on the same
+// host is another's.
+func (c *Client) ownPath(path string) string {
+	prefix := ""
+	if u, err := url.Parse(c.root); err == nil {
+		prefix = strings.TrimRight(u.Path, "/")
+	}
+	path = OwnPath(path)
+	if !strings.HasPrefix(path, prefix+"/") || prefix != "" && strings.Contains(path, "..") {
+		return prefix + "/"
 	}
 	return path
 }

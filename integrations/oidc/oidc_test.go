@@ -473,3 +473,24 @@ func TestTheDevelopmentProviderIsForThisMachineOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestBelowAPathABrowserIsLedNowhereElseOnTheHost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for at, cases := range map[string]map[string]string{
+		root:           {"/home": "/home", "https://evil.example/": "/", "": "/"},
+		root + "/over": {"/over/home?x=1": "/over/home?x=1", "/home": "/over/", "/overt/home": "/over/", "/over/../home": "/over/", "//evil.example": "/over/", "": "/over/"},
+	} {
+		login := oidc.New(oidc.Config{Log: slog.New(slog.DiscardHandler), DB: h.db.DB, Sessions: h.sessions, HTTP: outbound.Loopback().Client(oidc.Limits), Root: at})
+		for back, want := range cases {
+			h.behind(`DELETE FROM login`)
+			if _, err := login.Begin(t.Context(), "house", "a browser", back); err != nil {
+				t.Fatal(err)
+			}
+			var kept string
+			if err := h.db.Owner(t).QueryRow(t.Context(), `SELECT return_to FROM login`).Scan(&kept); err != nil || kept != want {
+				t.Errorf("%q at %s leads to %q, want %q (%v)", back, at, kept, want, err)
+			}
+		}
+	}
+}

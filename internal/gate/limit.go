@@ -36,6 +36,7 @@ var exempt = []string{"/healthz", "/readyz"}
 // Limiter refuses who asks too often: 429 with Retry-After.
 type Limiter struct {
 	clients, addresses, failures *buckets
+	logins                       *buckets // that an address begins
 	known                        *buckets // tokens that were good of late; never refused
 	now                          func() time.Time
 }
@@ -46,6 +47,7 @@ func NewLimiter(l Limits, now func() time.Time) *Limiter {
 		clients:   newBuckets(l.Client, int(math.Ceil(l.Client*burst)), remembered),
 		addresses: newBuckets(l.Address, int(math.Ceil(l.Address*burst)), remembered),
 		failures:  newBuckets(l.Failure/60, int(math.Ceil(l.Failure)), remembered),
+		logins:    newBuckets(loginsAMinute/60.0, loginsAMinute, remembered),
 		known:     newBuckets(math.MaxFloat64, 1, remembered),
 		now:       now,
 	}
@@ -71,6 +73,19 @@ func (l *Limiter) Middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return err
 	}
+}
+
+// loginsAMinute is how many sign-ins and launches one address may begin: enough
+// for a hospital behind one address when a shift begins.
+const loginsAMinute = 120
+
+// Begin refuses an address that begins too many sign-ins: each leaves a row, and
+// whoever begins one is not known yet.
+func (l *Limiter) Begin(c echo.Context) error {
+	if wait := l.logins.take(addressKey(c.RealIP()), l.now()); wait > 0 {
+		return tooMany(c, wait, "too many sign-ins begun from this address")
+	}
+	return nil
 }
 
 const identified = "gate identified"

@@ -1,9 +1,14 @@
 package session
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
+	"path"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
@@ -58,6 +63,30 @@ func (s *Store) OfRequest(r *http.Request) (*Session, error) {
 	return found, err
 }
 
+// InForce tells whether the session of a request is in force, and does not take
+// that for using it: a page that nobody looks at asks.
+func (s *Store) InForce(r *http.Request) (is bool, err error) {
+	sent := only(r, s.CookieName())
+	if sent == "" {
+		return false, nil
+	}
+	sum := sha256.Sum256([]byte(sent))
+	err = s.db.System(r.Context(), func(tx pgx.Tx) error {
+		return tx.QueryRow(r.Context(), `
+			SELECT EXISTS (
+				SELECT
+				FROM session s
+				JOIN person p ON p.person_id = s.person_id
+				WHERE s.cookie_sha256 = @sum AND s.ended_at IS NULL AND p.ended_at IS NULL AND s.came_from = 'oidc'
+				  AND s.ends_at > now() AND s.seen_at > now() - @idle * interval '1 second')`,
+			pgx.NamedArgs{"sum": sum[:], "idle": s.idle.Seconds()}).Scan(&is)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for a session: %w", err)
+	}
+	return is, nil
+}
+
 // forged refuses requests that a page of another site makes a browser send.
 var forged = http.NewCrossOriginProtection()
 
@@ -71,7 +100,7 @@ func SameSite(r *http.Request) error {
 }
 
 // Identify is the actor of a request: of its bearer token, else of its session.
-// With a session, what may change anything needs the session's CSRF token, and
+// With a session, what may change anything or starts work needs the session's CSRF token, and
 // must not come from another site.
 func (s *Store) Identify(r *http.Request) (access.Actor, error) {
 	if r.Header.Get("Authorization") != "" {
@@ -88,7 +117,7 @@ func (s *Store) Identify(r *http.Request) (access.Actor, error) {
 	if err != nil {
 		return access.Actor{}, err
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if changes(r) {
 		if err := SameSite(r); err != nil {
 			return access.Actor{}, err
 		}
@@ -97,4 +126,11 @@ func (s *Store) Identify(r *http.Request) (access.Actor, error) {
 		}
 	}
 	return access.ChoiceOf(r).Of(found.Places)
+}
+
+// changes tells whether a request may change anything, or starts work: a bulk
+// export does, which is a GET (FHIR Bulk Data Access 2.0), and a link on another
+// site makes a browser send that with its cookie.
+func changes(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead || path.Base(r.URL.Path) == "$export"
 }

@@ -227,6 +227,23 @@ func TestASessionEndsWithItsRecordOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestALinkStartsNoExport(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	cookie := h.openAs(t, []access.Actor{{Tenant: h.mercy, ID: h.reader, Role: access.Reader}})
+	for _, path := range []string{"/fhir/$export", "/fhir/%24export", "/fhir/Patient/$export/", "/fhir/Group/1/$export?_type=Patient"} {
+		r := httptest.NewRequest("GET", "https://overread.example"+path, nil)
+		r.AddCookie(&http.Cookie{Name: h.store.CookieName(), Value: cookie})
+		if _, err := h.store.Identify(r); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s without the session's token: %v", path, err)
+		}
+		r.Header.Set(session.CSRFHeader, h.find(t, cookie).CSRF())
+		if _, err := h.store.Identify(r); err != nil {
+			t.Errorf("%s with it: %v", path, err)
+		}
+	}
+}
+
 func TestARequestOfASessionIsOfItsPlaceAndForgedOnesAreRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "https://overread.example/fhir")
