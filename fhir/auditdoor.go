@@ -76,6 +76,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.PersonEnded:     {securityAlert, attributesChanged, "D", "person"},
 	access.PACSSet:         {securityAlert, networkConfigured, "U", "pacs"},
 	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
+	access.PolicySet:       {securityAlert, securityConfigured, "U", "policy-version"},
 }
 
 // RecordEvent is the access.Recorder of this server.

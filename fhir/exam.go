@@ -17,6 +17,11 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 		Jurisdiction: d.jurisdiction,
 		PatientAge:   -1,
 	}
+	for _, c := range d.order.Each("reasonCode", "coding") {
+		if c.Text("code") != "" {
+			e.Reasons = append(e.Reasons, c.Text("system")+"|"+c.Text("code"))
+		}
+	}
 	if c := d.examConcept(codes); c != nil {
 		e.Display = conceptText(c)
 		e.CodeSystem, e.Code = c.Text("coding", "system"), c.Text("coding", "code")

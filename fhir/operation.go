@@ -51,6 +51,7 @@ var operations = []operation{
 	{Name: "offer", Does: "Offers the case to one eligible reader, until the offer expires.", Takes: list(offeredTo)},
 	{Name: "withdraw-offer", Does: "Takes an offer back; the case returns to the pool."},
 	{Name: "rematch", Does: "Looks again for an eligible reader."},
+	{Name: "heed", Does: "Takes note of what was escalated; nobody further is told. Readers of what they were told, coordinators and directors of everything."},
 	{Name: "redeliver", Does: "Sends parked deliveries of the report again, after the EHR has been mended.", run: (*Server).redeliver},
 
 	// The reader: an independent reading first, the comparison after it.

@@ -50,7 +50,8 @@ var ownMarks = map[string]ownMark{
 	"Provenance": {made: func(_ context.Context, _ pgx.Tx, _ uuid.UUID, n *Node) (bool, error) {
 		return isRelease(n), nil
 	}},
-	"Practitioner": {desk: true, made: isReader},
+	"Communication": {made: isNotification},
+	"Practitioner":  {desk: true, made: isReader},
 	"Organization": {desk: true, made: func(_ context.Context, _ pgx.Tx, tenant uuid.UUID, n *Node) (bool, error) {
 		return n.Text("id") == serviceID(tenant), nil
 	}},

@@ -248,7 +248,7 @@ func signatures(src reportSources) []letter.Signature {
 func identifierLines(src reportSources) []letter.Line {
 	c := src.Case
 	lines := []letter.Line{
-		{Label: "Our number", Value: fillerNumber(c)},
+		{Label: "Our number", Value: c.Number()},
 		{Label: "Your order", Value: c.PlacerValue},
 	}
 	if c.StudyUID != nil {

@@ -18,7 +18,7 @@ import (
 // report once and queues exactly those bytes for the EHR.
 func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
-		s.publishTask, s.publishReport, s.publishOrder, s.recordUnblinding,
+		s.publishTask, s.publishReport, s.publishOrder, s.publishTold, s.recordUnblinding,
 	} {
 		if err := step(ctx, tx, ch); err != nil {
 			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)
@@ -63,6 +63,13 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 	}
 	if src.Due, err = workflow.DueTx(ctx, tx, c.CaseID); err != nil {
 		return err
+	}
+	if c.FinalAt != nil {
+		times, err := workflow.TimesTx(ctx, tx, c.CaseID, ch.At, false)
+		if err != nil {
+			return err
+		}
+		src.Times = &times
 	}
 	return s.putIfChanged(ctx, tx, ch.Actor, caseTask(d.task, c, src), d.task)
 }

@@ -119,7 +119,7 @@ func reportIdentifiers(c workflow.Case) []*Node {
 	return []*Node{
 		Object("use", "official", "system", sidReport, "value", c.CaseID.String()),
 		Object("type", Object("coding", []*Node{coding(v2Identifier, "FILL", "Filler Identifier")}),
-			"system", sidFiller, "value", fillerNumber(c)),
+			"system", sidFiller, "value", c.Number()),
 	}
 }
 

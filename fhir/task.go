@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,13 +11,14 @@ import (
 
 // taskSources is what a Task shows besides the case itself.
 type taskSources struct {
-	Patient   *Node      // Reference
-	Requester *Node      // Reference: who ordered
-	Encounter *Node      // Reference
-	Owner     *Node      // Reference: our Organization, from acceptance on the reader
-	Question  string     // of the order, in words: for a reader from whom the order is withheld
-	Due       *time.Time // when the report is due
-	Reason    string     // why the case ended or rests, for the placer
+	Patient   *Node           // Reference
+	Requester *Node           // Reference: who ordered
+	Encounter *Node           // Reference
+	Owner     *Node           // Reference: our Organization, from acceptance on the reader
+	Question  string          // of the order, in words: for a reader from whom the order is withheld
+	Due       *time.Time      // when the report is due
+	Times     *workflow.Times // of a case that is signed
+	Reason    string          // why the case ended or rests, for the placer
 	At        time.Time
 }
 
@@ -35,7 +37,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	}
 	info := c.State.Info()
 	identify(t, "", sidCase, c.CaseID.String())
-	identify(t, "FILL", sidFiller, fillerNumber(c))
+	identify(t, "FILL", sidFiller, c.Number())
 	t.Set("status", info.Task)
 	t.Set("statusReason", statusReason(t, c, src))
 	t.Set("businessStatus", concept(csCaseState, string(c.State), info.Display))
@@ -56,7 +58,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	}
 	t.Set("restriction", restriction(t, src.Due))
 	t.Set("executionPeriod", executionPeriod(c))
-	t.Set("output", taskOutput(c))
+	t.Set("output", taskOutput(c, src.Times))
 	return t
 }
 
@@ -109,8 +111,9 @@ func findingsReason(findings []workflow.Finding) *Node {
 	return Object("coding", []*Node{coding(csFinding, findings[0].Code, "")}, "text", strings.Join(texts, "; "))
 }
 
-// taskOutput lists what is to be mended, one entry each, and the report.
-func taskOutput(c workflow.Case) []*Node {
+// taskOutput lists what is to be mended, one entry each, the report, and how
+// long it took.
+func taskOutput(c workflow.Case, times *workflow.Times) []*Node {
 	var out []*Node
 	switch c.State {
 	case workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages:
@@ -135,7 +138,21 @@ func taskOutput(c workflow.Case) []*Node {
 			"type", concept(csOutput, "report", "Second-opinion report"),
 			"valueReference", refer("DiagnosticReport/"+*c.ReportID, "DiagnosticReport", "")))
 	}
+	if times != nil {
+		out = append(out, took("gross-time", "Gross time", times.Gross), took("net-time", "Net time", times.Net))
+		for _, party := range workflow.Parties {
+			if waited := times.Waited[party]; waited > 0 {
+				out = append(out, took("waited-for-"+string(party), "Waited for the "+string(party), waited))
+			}
+		}
+	}
 	return out
+}
+
+// took is a length of time as an output, in minutes.
+func took(code, display string, d time.Duration) *Node {
+	return Object("type", concept(csOutput, code, display),
+		"valueDuration", Object("value", Number(strconv.FormatInt(int64(d.Round(time.Minute)/time.Minute), 10)), "unit", "min", "system", "http://unitsofmeasure.org", "code", "min"))
 }
 
 // restriction says when the report is due, while it is; the rest of it is the
@@ -196,20 +213,4 @@ func setIfAbsent(n *Node, name string, v *Node) {
 	if n.Get(name) == nil && v != nil {
 		n.Set(name, v)
 	}
-}
-
-// fillerNumber is our order number as people print, dictate and type it: the
-// day the case was opened and 40 of the random bits of its id, in Crockford's
-// alphabet. It never changes and is never parsed.
-func fillerNumber(c workflow.Case) string {
-	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	var bits uint64
-	for _, b := range c.CaseID[11:] {
-		bits = bits<<8 | uint64(b)
-	}
-	var digits [8]byte
-	for i := range digits {
-		digits[len(digits)-1-i] = alphabet[bits>>(5*i)&31]
-	}
-	return "OR" + c.OpenedAt.UTC().Format("060102") + "-" + string(digits[:4]) + "-" + string(digits[4:])
 }

@@ -11,6 +11,7 @@ const (
 	sidReport      = Canonical + "/sid/report"          // DiagnosticReport: the case id, the same in every version
 	sidFiller      = Canonical + "/sid/filler"          // our order number, for people: printed, dictated, typed
 	sidCase        = Canonical + "/sid/case"            // Task: the case id
+	sidEscalation  = Canonical + "/sid/escalation"      // Communication: the escalation
 	sidObservation = Canonical + "/sid/observation"     // Observation: the case id and the slot
 	sidVersion     = Canonical + "/sid/version"         // a version of a resource kept here
 	sidRelease     = Canonical + "/sid/release"         // meta.tag of Provenance: the case id and the report's number

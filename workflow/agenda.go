@@ -19,6 +19,7 @@ type item struct {
 	Clock    ClockName // of a clock; "" for a chore
 	While    []State
 	PausedIn []State
+	Always   bool // also on hold, and never stands still
 	Doc      string
 	do       func(e *Engine, ctx context.Context, j job) (again time.Time, err error) // nil for a clock; zero: done
 }
@@ -32,6 +33,7 @@ const (
 	match              = "match"
 	matchAgain         = "match-again"
 	offerExpiry        = "offer-expiry"
+	escalateNext       = "escalate"
 )
 
 // agenda is the table of them all. It is a function because its rows fire
@@ -54,9 +56,13 @@ func agenda() []item {
 			Doc: "looks whether somebody has become eligible"},
 		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
 			Doc: "the reader has not answered: the next one is asked"},
+		{Kind: escalateNext, While: join(unsigned, in(OnHold, Final, Amending)), do: (*Engine).escalate,
+			Doc: "nobody has taken note of what was told: the next one in the chain is told"},
 		clock(ClockIntake, intake, nil, "from the order to its completeness"),
 		clock(ClockAssign, in(Ready, Unassignable, Offered), nil, "from completeness to a reader's acceptance"),
 		clock(ClockFinal, unsigned, waiting, "from completeness to the signature, less the pauses"),
+		{Kind: kindOf(ClockGross), Clock: ClockGross, While: join(unsigned, in(OnHold)), Always: true,
+			Doc: "from the order to the signature, whatever it waits for, on hold too; only where the policy has a limit; fires as the others"},
 		clock(ClockAdjudicate, in(Adjudication), nil, "from the grade to the adjudicator's signature"),
 		clock(ClockAcknowledge, in(Final, Amending), nil, "from the signature until the clinician has read it"),
 	}
@@ -73,13 +79,14 @@ type entry struct {
 	TenantID   uuid.UUID
 	CaseID     uuid.UUID
 	Kind       string
+	StartedAt  time.Time
 	DueAt      *time.Time // nil: never, until something changes
 	DeadlineAt *time.Time // clocks only: when 100 % is reached
 	Stage      int        // clocks: percent that spoke last; chores: attempts
 	RemainingS *float64   // seconds left when paused
 }
 
-const entryColumns = `tenant_id, case_id, kind, nullif(due_at, 'infinity') AS due_at, deadline_at, stage, remaining_s`
+const entryColumns = `tenant_id, case_id, kind, started_at, nullif(due_at, 'infinity') AS due_at, deadline_at, stage, remaining_s`
 
 // Whether a row that is already there stays as it is.
 const (
@@ -95,7 +102,15 @@ func (t *turn) plan(ctx context.Context, kind string, due time.Time, anew bool) 
 // startClock puts a clock on the agenda, with its limit for the case.
 func (t *turn) startClock(ctx context.Context, clock ClockName, anew bool) error {
 	cal, limit := t.c.Policy.Calendar, t.c.limit(clock)
+	if limit.Length == 0 {
+		return nil
+	}
 	deadline := cal.Add(t.now, limit)
+	if anew {
+		if err := endEscalations(ctx, t.tx, t.c.CaseID, clock, t.now); err != nil {
+			return err
+		}
+	}
 	return t.write(ctx, kindOf(clock), stageAt(cal, deadline, limit, stages[0]), &deadline, anew)
 }
 
@@ -132,14 +147,21 @@ func (e *Engine) settle(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) 
 		if state == OnHold {
 			state, paused = *c.ResumeState, true
 		}
-		paused = paused || slices.Contains(it.PausedIn, state)
+		paused = !it.Always && (paused || slices.Contains(it.PausedIn, state))
 		switch {
 		case !known || !slices.Contains(it.While, state):
 			err = deleteEntry(ctx, tx, row)
+			if err == nil && it.Clock != "" {
+				err = endEscalations(ctx, tx, c.CaseID, it.Clock, now)
+			}
 		case paused && row.RemainingS == nil && row.DueAt != nil:
 			err = updateEntry(ctx, tx, it.pause(c, row, now))
 		case !paused && row.RemainingS != nil:
-			err = updateEntry(ctx, tx, it.resume(c, row, now))
+			after := it.resume(c, row, now)
+			err = updateEntry(ctx, tx, after)
+			if err == nil && row.Kind == escalateNext {
+				err = putOffEscalations(ctx, tx, c.CaseID, *after.DueAt)
+			}
 		}
 		if err != nil {
 			return err

@@ -184,7 +184,12 @@ func TestOffersGoRoundUntilNobodyIsLeft(t *testing.T) {
 	}
 	h.skip(9 * time.Hour)
 	h.tick()
-	if c := h.stands(c, Unassignable); !strings.Contains(c.Findings[0].Text, "declined before (2)") || !strings.Contains(c.Findings[0].Text, "absent until") {
+	if c := h.stands(c, Offered); *c.OfferedTo != other.ID || c.OfferRound != 2 {
+		t.Error("who has let an offer expire is asked once more, since nobody else is left")
+	}
+	h.skip(9 * time.Hour)
+	h.tick()
+	if c := h.stands(c, Unassignable); !strings.Contains(c.Findings[0].Text, "declined before (1)") || !strings.Contains(c.Findings[0].Text, "let an offer expire (1)") || !strings.Contains(c.Findings[0].Text, "absent until") {
 		t.Error(c.Findings)
 	}
 	before := h.find(c).Version
@@ -358,15 +363,20 @@ func TestTwoEnginesTickingAtOnceDoEachRowOnce(t *testing.T) {
 	for range 40 {
 		cases = append(cases, h.open())
 	}
-	publish := Hooks{
-		Facts:   func(_ context.Context, _ pgx.Tx, c *Case) (Facts, error) { return *h.facts[c.PlacerValue], nil },
-		Publish: func(context.Context, pgx.Tx, Change) error { return nil },
-	}
-	var both sync.WaitGroup
+	var both, met sync.WaitGroup
 	worked := make([]int, 2)
+	met.Add(len(worked))
 	for i := range worked {
 		e := h.newEngine()
-		e.Use(publish)
+		arrive := sync.OnceFunc(met.Done)
+		e.Use(Hooks{
+			Facts: func(_ context.Context, _ pgx.Tx, c *Case) (Facts, error) {
+				arrive()
+				met.Wait() // each has a row in hand before either goes on
+				return *h.facts[c.PlacerValue], nil
+			},
+			Publish: func(context.Context, pgx.Tx, Change) error { return nil },
+		})
 		both.Go(func() {
 			var err error
 			if worked[i], err = e.Tick(context.Background()); err != nil {
@@ -450,7 +460,7 @@ func (h *house) spoken(c Case, clock string) (said []string) {
 		rows, err := tx.Query(ctx, `
 			SELECT event || ' ' || (detail->>'percent')
 			FROM case_event
-			WHERE case_id = $1 AND detail->>'clock' = $2
+			WHERE case_id = $1 AND event IN ('warn', 'breach') AND detail->>'clock' = $2
 			ORDER BY seq`, c.CaseID, clock)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func (s *Span) UnmarshalText(text []byte) error {
 	}{{"bd", true}, {"d", false}} {
 		if number, ok := strings.CutSuffix(in, unit.suffix); ok {
 			n, err := strconv.ParseFloat(number, 64)
-			if err != nil || n < 0 || n > 3660 {
+			if err != nil || n < 0 || n > 9999 {
 				return fmt.Errorf("span %q: want a number of days, as in 7d or 1bd", in)
 			}
 			*s = Span{Length: time.Duration(n * float64(day)), Business: unit.business}
@@ -77,39 +76,24 @@ type Date string
 // DateOf is the day of a moment, in the moment's own location.
 func DateOf(t time.Time) Date { return Date(t.Format(time.DateOnly)) }
 
-func (d Date) valid() bool {
-	_, err := time.Parse(time.DateOnly, string(d))
-	return err == nil
-}
-
 // Calendar is when a tenant works.
 type Calendar struct {
-	Zone     string   `json:"zone"`               // IANA, e.g. America/New_York
-	Weekend  []string `json:"weekend"`            // English names in lower case
-	Holidays []Date   `json:"holidays,omitempty"` // no business on these days
+	Zone     string    `json:"zone"`               // IANA, e.g. America/New_York
+	Weekend  []string  `json:"weekend"`            // English names in lower case
+	Holidays []Holiday `json:"holidays,omitempty"` // no business on these days
 }
 
-func (c Calendar) faults() (wrong []string) {
-	if _, err := time.LoadLocation(c.Zone); err != nil || c.Zone == "" {
-		wrong = append(wrong, "calendar.zone must be an IANA time zone such as America/New_York")
+// weekdays are the days of the week as policies and shifts say them.
+var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
+
+func (c Calendar) faults() (wrong PolicyErrors) {
+	if _, err := time.LoadLocation(c.Zone); err != nil || c.Zone == "" || c.Zone == "Local" {
+		wrong = append(wrong, PolicyFault{Path: "calendar.zone", Text: "must be an IANA time zone such as America/New_York"})
 	}
-	known := map[string]bool{}
-	for d := time.Sunday; d <= time.Saturday; d++ {
-		known[strings.ToLower(d.String())] = true
-	}
-	seen := map[string]bool{}
-	for _, d := range c.Weekend {
-		if !known[d] {
-			wrong = append(wrong, "calendar.weekend must hold days such as saturday")
-			break
+	for i, h := range c.Holidays {
+		if _, err := h.read(); err != nil {
+			wrong = append(wrong, PolicyFault{Path: element("calendar.holidays", i), Text: "is no date of the calendar"})
 		}
-		seen[d] = true
-	}
-	if len(seen) == 7 {
-		wrong = append(wrong, "calendar.weekend must leave a day to work")
-	}
-	if slices.ContainsFunc(c.Holidays, func(d Date) bool { return !d.valid() }) {
-		wrong = append(wrong, "calendar.holidays must hold dates such as 2026-12-25")
 	}
 	return wrong
 }
@@ -123,30 +107,35 @@ func (c Calendar) location() *time.Location {
 
 // IsBusinessDay tells whether the tenant works on the day of this moment.
 func (c Calendar) IsBusinessDay(t time.Time) bool {
-	t = t.In(c.location())
-	return !slices.Contains(c.Weekend, strings.ToLower(t.Weekday().String())) && !slices.Contains(c.Holidays, DateOf(t))
+	return c.workdays().business(civil(t.In(c.location())))
 }
 
 // Add returns the moment that lies a span after t, or before it when the span
-// is negative. A day has 24 hours of business time by the clock on the wall,
-// also when it is set forward or back on that day.
+// is negative. A business day has 24 hours by the clock on the wall, also when
+// that is set forward or back on it: what is due in one business day is due at
+// the same time of the day. An hour that the clock leaves out passes at once,
+// and while it shows an hour again business time stands still. So the moment is
+// never before t, and a later t or a longer span never gives an earlier one.
 func (c Calendar) Add(t time.Time, s Span) time.Time {
-	if !s.Business {
+	if !s.Business || s.Length == 0 {
 		return t.Add(s.Length).UTC()
 	}
-	loc := c.location()
-	date, clock := splitDay(t.In(loc))
+	loc, work := c.location(), c.workdays()
+	date, clock := wallClock(t.In(loc))
 	left := s.Length
 	for range maxDays {
-		if !c.IsBusinessDay(date) {
-			date, clock = nextDay(date, left), edge(left)
-			continue
+		to := clock + left
+		switch {
+		case !work.business(date):
+			date, clock = nextDate(date, left), edge(left)
+		case to < 0 || to > day:
+			left -= edge(-left) - clock // what this day still had
+			date, clock = nextDate(date, left), edge(left)
+		case s.Length < 0:
+			return earliest(t, moment(date, to, loc)).UTC()
+		default:
+			return latest(t, moment(date, to, loc)).UTC()
 		}
-		if to := clock + left; 0 <= to && to <= day {
-			return onDay(date, to).UTC()
-		}
-		left -= edge(-left) - clock // what this day still had
-		date, clock = nextDay(date, left), edge(left)
 	}
 	return date.UTC()
 }
@@ -160,12 +149,12 @@ func (c Calendar) Between(a, b time.Time, business bool) Span {
 	if b.Before(a) {
 		return Span{Length: -c.Between(b, a, true).Length, Business: true}
 	}
-	loc := c.location()
-	from, fromClock := splitDay(a.In(loc))
-	to, toClock := splitDay(b.In(loc))
+	loc, work := c.location(), c.workdays()
+	from, fromClock := wallClock(a.In(loc))
+	to, toClock := wallClock(b.In(loc))
 	var sum time.Duration
-	for d := from; !d.After(to); d = nextDay(d, 1) {
-		if !c.IsBusinessDay(d) {
+	for d := from; !d.After(to); d = nextDate(d, 1) {
+		if !work.business(d) {
 			continue
 		}
 		begin, end := time.Duration(0), day
@@ -182,32 +171,87 @@ func (c Calendar) Between(a, b time.Time, business bool) Span {
 
 const maxDays = 20000 // a calendar without any business day ends here
 
-// splitDay is the date of t, as its noon, and the clock on the wall at t. Not
-// as its midnight: where clocks are set forward at midnight (Chile, Egypt),
-// that date has none.
-func splitDay(t time.Time) (date time.Time, clock time.Duration) {
-	date = noon(t, 0)
-	clock = time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute +
-		time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
+// onTheWall is what the clock on the wall shows at t, as if it were UTC. Dates are
+// counted there: where clocks are set forward at midnight (Chile, Egypt) a date
+// has no midnight, and Samoa once left out a whole one.
+func onTheWall(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// civil is the date of t.
+func civil(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+}
+
+// wallClock is the date and the clock on the wall at t, except that it never
+// goes back: while it shows the hour before a change again, it is said to show
+// what it showed when it was set back.
+func wallClock(t time.Time) (date time.Time, clock time.Duration) {
+	shows := onTheWall(t)
+	start, back := setBack(t)
+	if back > 0 && t.Sub(start) < back {
+		shows = onTheWall(start).Add(back)
+	}
+	date = civil(shows)
+	clock = shows.Sub(date)
+	if clock == 0 && back > 0 && t.Sub(start) < back { // set back at midnight: still the day before
+		return date.AddDate(0, 0, -1), day
+	}
 	return date, clock
 }
 
-// noon of the date of t, or of so many days later.
-func noon(t time.Time, later int) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day()+later, 12, 0, 0, 0, t.Location())
-}
-
-func onDay(date time.Time, clock time.Duration) time.Time {
-	s := clock / time.Second
-	return time.Date(date.Year(), date.Month(), date.Day(), 0, 0, int(s), int(clock%time.Second), date.Location())
-}
-
-// nextDay is the date after or, for a negative direction, before.
-func nextDay(date time.Time, direction time.Duration) time.Time {
-	if direction < 0 {
-		return noon(date, -1)
+// setBack is the last change of the clock before t, and by how much it was set
+// back then; negative when it was set forward.
+func setBack(t time.Time) (start time.Time, back time.Duration) {
+	start, _ = t.ZoneBounds()
+	if start.IsZero() {
+		return start, 0
 	}
-	return noon(date, 1)
+	_, now := t.Zone()
+	_, before := start.Add(-1).Zone()
+	return start, time.Duration(before-now) * time.Second
+}
+
+// moment is when the clock on the wall first shows this on the date; where it
+// leaves that out, when it is set forward.
+func moment(date time.Time, clock time.Duration, loc *time.Location) time.Time {
+	want := date.Add(clock)
+	t := time.Date(want.Year(), want.Month(), want.Day(), want.Hour(), want.Minute(), want.Second(), want.Nanosecond(), loc)
+	start, end := t.ZoneBounds()
+	switch shows := onTheWall(t); {
+	case shows.Before(want):
+		return end
+	case shows.After(want):
+		return start
+	}
+	if start, back := setBack(t); back > 0 {
+		if first := t.Add(-back); first.Before(start) {
+			return first
+		}
+	}
+	return t
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// nextDate is the date after or, for a negative direction, before.
+func nextDate(date time.Time, direction time.Duration) time.Time {
+	if direction < 0 {
+		return date.AddDate(0, 0, -1)
+	}
+	return date.AddDate(0, 0, 1)
 }
 
 // edge is where a day is entered: at its begin, or going backwards at its end.

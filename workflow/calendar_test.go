@@ -1,8 +1,6 @@
 package workflow
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var newYork = Calendar{Zone: "America/New_York", Weekend: []string{"saturday", "sunday"}, Holidays: []Date{"2026-12-25"}}
+var newYork = Calendar{Zone: "America/New_York", Weekend: []string{"saturday", "sunday"}, Holidays: []Holiday{"2026-12-25"}}
 
 func TestBusinessTimeStandsStillOnWeekendsAndHolidays(t *testing.T) {
 	for _, test := range []struct{ from, span, want string }{
@@ -98,43 +96,6 @@ func TestASpanReadsWhatItWrites(t *testing.T) {
 		var s Span
 		if err := s.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is read as %s", text, s)
-		}
-	}
-}
-
-func TestAPolicyIsLaidOverTheDefaults(t *testing.T) {
-	got, err := ParsePolicy([]byte(`{"assignment": "offer", "clocks": {"stat": {"final": "90m"}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := DefaultPolicy()
-	want.Assignment = ByOffer
-	want.Clocks.Stat.Final = minutes(90)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	text, err := json.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := ParsePolicy(text)
-	if diff := cmp.Diff(got, again); diff != "" || err != nil {
-		t.Error(err, diff)
-	}
-}
-
-func TestAWrongPolicyNamesTheSetting(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"asignment": "offer"}`:                            "asignment",
-		`{"assignment": "lottery"}`:                         "assignment must be one of offer, pool",
-		`{"clocks": {"stat": {"final": "soon"}}}`:           "soon",
-		`{"clocks": {"stat": {"final": "0h"}}}`:             "clocks.stat.final must be more than nothing",
-		`{"calendar": {"zone": "Mars/Olympus"}}`:            "calendar.zone",
-		`{"calendar": {"zone": "UTC", "weekend": ["sat"]}}`: "calendar.weekend",
-		`{"imagesGiveUpDays": 0}`:                           "imagesGiveUpDays",
-	} {
-		if _, err := ParsePolicy([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want it to name %q", text, err, want)
 		}
 	}
 }

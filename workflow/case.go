@@ -31,6 +31,8 @@ type Case struct {
 	Protocol              Protocol
 	Comparable            *bool // nil until known; false: no original report to compare with
 	Policy                Policy
+	PolicyVersion         int    // of tenant_policy; 0: none, or before there were versions
+	PolicySHA256          []byte // of the version's text
 	Waived                []string
 	Findings              []Finding
 	ReaderID              *uuid.UUID
@@ -38,6 +40,8 @@ type Case struct {
 	SupervisorID          *uuid.UUID
 	OfferedTo             *uuid.UUID
 	Declined              []uuid.UUID
+	Lapsed                []uuid.UUID // who let an offer expire in this round
+	OfferRound            int         // of the policy's offerRounds, from 1
 	ReportID              *string
 	ReportNo              int
 	ReportStatus          *string
@@ -49,6 +53,22 @@ type Case struct {
 	RevealedAt            *time.Time
 	FinalAt               *time.Time
 	ClosedAt              *time.Time
+}
+
+// Number is our order number as people print, dictate and type it: the day the
+// case was opened and 40 of the random bits of its id, in Crockford's alphabet.
+// It never changes and is never parsed.
+func (c Case) Number() string {
+	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var bits uint64
+	for _, b := range c.CaseID[11:] {
+		bits = bits<<8 | uint64(b)
+	}
+	var digits [8]byte
+	for i := range digits {
+		digits[len(digits)-1-i] = alphabet[bits>>(5*i)&31]
+	}
+	return "OR" + c.OpenedAt.UTC().Format("060102") + "-" + string(digits[:4]) + "-" + string(digits[4:])
 }
 
 // Protocol says what the reader may see before the lock.
@@ -69,7 +89,10 @@ type Exam struct {
 	Modality        string     `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
 	BodySite        string     `json:"bodySite,omitempty"`
 	Laterality      string     `json:"laterality,omitempty"`   // left, right, bilateral or ""
-	Subspecialty    string     `json:"subspecialty,omitempty"` // see matching.go
+	Subspecialty    string     `json:"subspecialty,omitempty"` // see triage.go
+	Needs           []string   `json:"needs,omitempty"`        // what a reader must have besides
+	Triage          *Triage    `json:"triage,omitempty"`       // why; nil where the facts said the subspecialty themselves
+	Reasons         []string   `json:"reasons,omitempty"`      // of the request: system|code
 	Jurisdiction    string     `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
 	Images          int        `json:"images,omitempty"`       // instances in the PACS when the order was found complete
 	ImagesSaid      int        `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
@@ -153,11 +176,13 @@ type Input struct {
 	Amendment   *Amendment // sign, when amending
 
 	// Of the system's own events.
-	Facts      *Facts                 // intake: what the checks looked at
-	Findings   []Finding              // intake and matching: what they said
-	Candidates map[uuid.UUID][]string // find-nobody: why not, by reader
-	Clock      ClockName              // warn, breach
-	Percent    int                    // warn, breach: of the limit
+	Facts        *Facts                 // intake: what the checks looked at
+	Findings     []Finding              // intake and matching: what they said
+	Candidates   map[uuid.UUID][]string // find-nobody: why not, by reader
+	Clock        ClockName              // warn, breach, escalate
+	Percent      int                    // warn, breach, escalate: of the limit
+	ClockStarted *time.Time             // warn, breach
+	Next         *Told                  // escalate: the link to be told
 }
 
 // Change is one fired event, as the hooks and the caller see it.
@@ -169,4 +194,5 @@ type Change struct {
 	Input  Input
 	At     time.Time // the transaction's one now
 	Report *Report   // set when the event signed one
+	Told   []Told    // who was told by the event
 }

@@ -204,10 +204,16 @@ func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if j.c.Policy.Assignment == ByOffer {
-		need.Offered, need.Declined = true, j.c.Declined
+	if j.c.Policy.Assignment != ByOffer {
+		best, reasons := Choose(need, readers, j.now)
+		return best, reasons, nil
 	}
+	need.Offered, need.Declined, need.Lapsed = true, j.c.Declined, j.c.Lapsed
 	best, reasons := Choose(need, readers, j.now)
+	if best == nil && len(j.c.Lapsed) > 0 && j.c.OfferRound < j.c.Policy.OfferRounds {
+		need.Lapsed = nil // all have had their turn: another round
+		best, reasons = Choose(need, readers, j.now)
+	}
 	return best, reasons, nil
 }
 

@@ -1,6 +1,9 @@
 package workflow
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // ClockName names one of the clocks of a case: a row of its agenda, and a
 // column of the policy's limits.
@@ -12,13 +15,13 @@ const (
 	ClockOffer       ClockName = "offer"
 	ClockAssign      ClockName = "assign"
 	ClockFinal       ClockName = "final"
+	ClockGross       ClockName = "gross"
 	ClockAcknowledge ClockName = "acknowledge"
 	ClockAdjudicate  ClockName = "adjudicate"
 )
 
-var clockNames = []ClockName{ClockIntake, ClockOffer, ClockAssign, ClockFinal, ClockAcknowledge, ClockAdjudicate}
-
-// named returns the limit of a clock.
+// named returns the limit of a clock; one of no length is not set, and the
+// clock does not run.
 func (l Limits) named(clock ClockName) Span {
 	switch clock {
 	case ClockIntake:
@@ -29,6 +32,11 @@ func (l Limits) named(clock ClockName) Span {
 		return l.Assign
 	case ClockFinal:
 		return l.Final
+	case ClockGross:
+		if l.Gross == nil {
+			return Span{}
+		}
+		return *l.Gross
 	case ClockAcknowledge:
 		return l.Acknowledge
 	}
@@ -59,4 +67,19 @@ func stageAt(cal Calendar, deadline time.Time, limit Span, stage int) time.Time 
 // limit is the time limit of a clock for this case.
 func (c *Case) limit(clock ClockName) Span {
 	return c.Policy.Clocks.For(c.Priority).named(clock)
+}
+
+// clockWords is what a clock is of, for people.
+var clockWords = map[ClockName]string{
+	ClockIntake: "the intake", ClockOffer: "the offer", ClockAssign: "the assignment", ClockFinal: "the report",
+	ClockGross: "the whole order", ClockAcknowledge: "the acknowledgement", ClockAdjudicate: "the adjudication",
+}
+
+// Spoken says in a sentence what a clock says at a stage: nothing of the
+// patient.
+func Spoken(caseNumber string, clock ClockName, stage int) string {
+	if stage >= 100 {
+		return "Case " + caseNumber + ": the time limit of " + clockWords[clock] + " has passed."
+	}
+	return fmt.Sprintf("Case %s: %d %% of the time for %s have passed.", caseNumber, stage, clockWords[clock])
 }

@@ -31,7 +31,9 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 			t.detail["images"] = map[string]int{"inPACS": s.Instances, "said": f.Study.promised()}
 		}
 		if c.Exam.Subspecialty == "" {
-			c.Exam.Subspecialty = Subspecialty(c.Exam)
+			triage := DecideTriage(c.Policy.Triage, c.Exam, c.Priority)
+			c.Exam.Subspecialty, c.Exam.Needs, c.Exam.Triage = triage.Subspecialty, triage.Needs, &triage
+			t.detail["triage"] = triage
 		}
 		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") { // an id here, not an identifier of somebody to come
 			c.PatientID = &f.OrderPatient
@@ -117,6 +119,10 @@ var waitForReaders = Effect{"waitForReaders", "matching is tried again now and t
 var makeOffer = Effect{"makeOffer", "the case is offered to the reader until the offer expires",
 	func(ctx context.Context, t *turn) error {
 		t.c.OfferedTo, t.c.Findings = t.in.ReaderID, nil
+		if t.actor.Role == access.System && slices.Contains(t.c.Lapsed, *t.in.ReaderID) {
+			t.c.OfferRound, t.c.Lapsed = t.c.OfferRound+1, nil
+			t.detail["round"] = t.c.OfferRound
+		}
 		t.detail["reader"] = t.in.ReaderID
 		if err := noteOfferTx(ctx, t.tx, *t.in.ReaderID, t.now); err != nil {
 			return err
@@ -128,6 +134,15 @@ var noteDecline = Effect{"noteDecline", "the server does not offer it to that re
 	func(_ context.Context, t *turn) error {
 		t.detail["reader"] = t.c.OfferedTo
 		t.c.Declined = append(t.c.Declined, *t.c.OfferedTo)
+		return nil
+	}}
+
+var noteLapse = Effect{"noteLapse", "the server asks the others first, and then, in the next of the policy's offerRounds, that reader again",
+	func(_ context.Context, t *turn) error {
+		t.detail["reader"] = t.c.OfferedTo
+		if !slices.Contains(t.c.Lapsed, *t.c.OfferedTo) {
+			t.c.Lapsed = append(t.c.Lapsed, *t.c.OfferedTo)
+		}
 		return nil
 	}}
 

@@ -61,7 +61,7 @@ func (e *Engine) moment() time.Time { return e.now().UTC().Truncate(time.Microse
 // once. The intake checks run at the next tick. It returns a fault of kind
 // Conflict when the order's Task coordinates another case.
 func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Order) (c Case, opened bool, err error) {
-	policy, err := policyTx(ctx, tx)
+	current, err := policyTx(ctx, tx)
 	if err != nil {
 		return Case{}, false, err
 	}
@@ -70,11 +70,12 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		TenantID: actor.Tenant, CaseID: newID(), Version: 1, State: Received,
 		Priority: o.Priority, PlacerSystem: o.PlacerSystem, PlacerValue: o.PlacerValue,
 		ServiceRequestID: o.ServiceRequestID, ServiceRequestRef: o.ServiceRequestRef,
-		TaskID: o.TaskID, PatientID: o.PatientID,
-		Exam: Exam{PatientAge: -1}, Protocol: o.Protocol, Policy: policy, OpenedAt: now,
+		TaskID: o.TaskID, PatientID: o.PatientID, OfferRound: 1,
+		Exam: Exam{PatientAge: -1}, Protocol: o.Protocol,
+		Policy: current.policy, PolicyVersion: current.version, PolicySHA256: current.sha256, OpenedAt: now,
 	}
 	if c.Protocol == "" {
-		c.Protocol = policy.Protocol
+		c.Protocol = c.Policy.Protocol
 	}
 	if !slices.Contains(Priorities, c.Priority) {
 		c.Priority = "routine" // FHIR R4 ServiceRequest.priority: no value is routine
@@ -88,12 +89,14 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		c, err := CaseByPlacerTx(ctx, tx, o.PlacerSystem, o.PlacerValue)
 		return c, false, err
 	}
-	t := &turn{tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol}}
+	t := &turn{tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol, "policy": c.PolicyVersion}}
 	if err := t.plan(ctx, intakeChecks, now, restart); err != nil {
 		return Case{}, false, err
 	}
-	if err := t.startClock(ctx, ClockIntake, restart); err != nil {
-		return Case{}, false, err
+	for _, clock := range []ClockName{ClockIntake, ClockGross} {
+		if err := t.startClock(ctx, clock, restart); err != nil {
+			return Case{}, false, err
+		}
 	}
 	_, err = e.record(ctx, t, "")
 	return c, true, err
@@ -148,13 +151,19 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 		if err := e.settle(ctx, t.tx, t.c, t.now); err != nil {
 			return Change{}, err
 		}
+		if err := t.keepWaits(ctx); err != nil {
+			return Change{}, err
+		}
 	}
 	return e.record(ctx, t, before)
 }
 
 // record appends the event to the history and tells the outside.
 func (e *Engine) record(ctx context.Context, t *turn, before State) (Change, error) {
-	ch := Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Report: t.report}
+	ch := Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Report: t.report, Told: t.told}
+	if t.told != nil {
+		t.detail["told"] = addressees(t.told)
+	}
 	if err := insertEvent(ctx, t.tx, ch, t.detail); err != nil {
 		return Change{}, err
 	}
@@ -236,13 +245,4 @@ func (t *turn) note() {
 	if t.in.Amendment != nil {
 		t.detail["amendment"] = t.in.Amendment.Kind
 	}
-}
-
-// policyTx is the policy of the transaction's tenant.
-func policyTx(ctx context.Context, tx pgx.Tx) (Policy, error) {
-	var raw []byte
-	if err := tx.QueryRow(ctx, `SELECT policy FROM tenant WHERE tenant_id = overread_tenant()`).Scan(&raw); err != nil {
-		return Policy{}, fmt.Errorf("policy of the tenant: %w", err)
-	}
-	return ParsePolicy(raw)
 }

@@ -25,6 +25,7 @@ type turn struct {
 	now    time.Time
 	detail map[string]any // of the case_event; no patient data
 	report *Report        // when one is signed
+	told   []Told         // when somebody is told
 }
 
 // Guard refuses an event with a reason: a fault of kind Forbidden when the

@@ -2,10 +2,14 @@ package workflow
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
@@ -18,7 +22,7 @@ import (
 // constraints are never met; and the history leads to the state of the row.
 func TestRandomHistoriesKeepToTheTable(t *testing.T) {
 	t.Parallel()
-	houses := []*house{newHouse(t, `{"assignment": "offer"}`), newHouse(t, `{"assignment": "pool", "adjudicateOn": "minor"}`)}
+	houses := []*house{newHouse(t, `{"assignment": "offer"}`), newHouse(t, `{"assignment": "pool", "adjudicateOn": "minor", "contacts": {"coordinator": ["desk@north.example"]}}`)}
 	rapid.Check(t, func(rt *rapid.T) {
 		h := houses[rapid.IntRange(0, 1).Draw(rt, "house")]
 		c := h.open(func(f *Facts) {
@@ -43,6 +47,8 @@ func TestRandomHistoriesKeepToTheTable(t *testing.T) {
 		}
 		h.replays(c)
 		h.agendaFits(rt, h.find(c))
+		h.timesFit(rt, h.find(c))
+		h.escalationsFit(rt, h.find(c))
 	})
 }
 
@@ -176,5 +182,113 @@ func (h *house) agendaFits(rt *rapid.T, c Case) {
 			}
 		}
 		return err
+	})
+}
+
+// timesFit: who waited for whom follows from the history; the times add up; and
+// the final clock, which counts for itself, has what the net time leaves of its
+// limit, until it is breached: then the deadline that was missed stays.
+func (h *house) timesFit(rt *rapid.T, c Case) {
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		waits, err := WaitsTx(ctx, tx, c.CaseID)
+		if err != nil {
+			return err
+		}
+		if want := h.waitsByHistory(ctx, tx, c); !cmp.Equal(want, waits, cmpopts.EquateEmpty()) {
+			rt.Errorf("waits: %s", cmp.Diff(want, waits))
+		}
+		now := time.Now()
+		times := TimesOf(c, waits, now, false)
+		var all time.Duration
+		for _, waited := range times.Waited {
+			all += waited
+		}
+		if times.Net < 0 || times.Net > times.Gross || all > times.Gross {
+			rt.Errorf("times do not add up: %+v", times)
+		}
+		var deadline *time.Time
+		var left *float64
+		err = tx.QueryRow(ctx, `SELECT deadline_at, remaining_s FROM agenda WHERE case_id = $1 AND kind = 'clock-final' AND stage < 100`, c.CaseID).Scan(&deadline, &left)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		remains := deadline.Sub(now)
+		if left != nil {
+			remains = time.Duration(*left * float64(time.Second))
+		}
+		if off := c.limit(ClockFinal).Length - times.Net - remains; off.Abs() > 50*time.Millisecond {
+			rt.Errorf("the final clock has %s left and the net time is %s of %s: off by %s", remains, times.Net, c.limit(ClockFinal), off)
+		}
+		return err
+	})
+}
+
+// waitsByHistory are the waits of a case as its events tell them.
+func (h *house) waitsByHistory(ctx context.Context, tx pgx.Tx, c Case) (out []Wait) {
+	history, err := HistoryTx(ctx, tx, c.CaseID)
+	if err != nil {
+		h.Fatal(err)
+	}
+	var state State
+	for i, r := range history {
+		if r.ToState == state {
+			continue
+		}
+		if state = r.ToState; len(out) > 0 && out[len(out)-1].EndedAt == nil {
+			out[len(out)-1].EndedAt = &history[i].OccurredAt
+		}
+		var said struct{ Findings []Finding }
+		if err := json.Unmarshal(r.Detail, &said); err != nil {
+			h.Fatal(err)
+		}
+		then := Case{State: state, Findings: said.Findings}
+		if w, waiting := then.waitOf(); waiting {
+			w.WaitNo, w.BeganAt = len(out)+1, r.OccurredAt
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// escalationsFit: each chain was told in its order and without a gap, one of
+// its links at most waits for the next, nothing was told after somebody had
+// taken note or the clock had ended, and nothing stays open of a clock that has.
+func (h *house) escalationsFit(rt *rapid.T, c Case) {
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		var wrong []string
+		for what, sql := range map[string]string{
+			"two links of a chain wait for the next": `
+				SELECT clock FROM escalation WHERE case_id = $1 AND next_at IS NOT NULL
+				GROUP BY clock, clock_started_at, stage, rule HAVING count(*) > 1`,
+			"a later link was told before an earlier one, or after somebody had taken note": `
+				SELECT a.clock FROM escalation a JOIN escalation b USING (tenant_id, case_id, clock, clock_started_at, stage, rule)
+				WHERE case_id = $1 AND a.link < b.link AND (a.told_at > b.told_at OR a.heeded_at < b.told_at OR a.ended_at < b.told_at)`,
+			"it is open though its clock has ended": `
+				SELECT clock FROM escalation e WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL
+				AND NOT EXISTS (SELECT FROM agenda a WHERE a.case_id = e.case_id AND a.kind = 'clock-' || e.clock AND a.started_at = e.clock_started_at)`,
+			"it was told before its stage": `
+				SELECT clock FROM escalation e WHERE case_id = $1 AND NOT EXISTS (
+					SELECT FROM case_event v WHERE v.case_id = e.case_id AND v.event IN ('warn', 'breach') AND v.detail->>'clock' = e.clock
+					AND (v.detail->>'percent')::int = e.stage AND v.occurred_at <= e.told_at)`,
+			"the next link is due and not on the agenda": `
+				SELECT clock FROM escalation e WHERE case_id = $1 AND next_at IS NOT NULL AND heeded_at IS NULL AND ended_at IS NULL
+				AND NOT EXISTS (SELECT FROM agenda a WHERE a.case_id = e.case_id AND a.kind = 'escalate')`,
+		} {
+			rows, err := tx.Query(ctx, sql, c.CaseID)
+			if err != nil {
+				return err
+			}
+			clocks, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			for _, clock := range clocks {
+				wrong = append(wrong, clock+": "+what)
+			}
+		}
+		if wrong != nil {
+			rt.Errorf("%v", wrong)
+		}
+		return nil
 	})
 }

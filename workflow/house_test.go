@@ -2,8 +2,10 @@ package workflow
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,12 +173,23 @@ func (h *house) stands(c Case, want State) Case {
 	return got
 }
 
-// skip lets time pass for the agenda: what is due within d is due now.
+// skip lets time pass: everything that has happened, and that is to come, is so
+// much longer ago, or sooner.
 func (h *house) skip(d time.Duration) {
 	h.Helper()
-	h.exec(`
-		UPDATE agenda
-		SET due_at = due_at - make_interval(secs => $1), deadline_at = deadline_at - make_interval(secs => $1)`, d.Seconds())
+	var sql strings.Builder
+	for _, table := range []string{
+		"agenda due_at deadline_at started_at", "case_event occurred_at", "case_wait began_at ended_at",
+		"escalation clock_started_at told_at next_at heeded_at ended_at", "mail queued_at next_attempt_at lease_until",
+		"case_file opened_at complete_at accepted_at locked_at revealed_at final_at closed_at",
+	} {
+		names := strings.Fields(table)
+		for i, column := range names[1:] {
+			names[i+1] = fmt.Sprintf("%s = %s - interval '%f s'", column, column, d.Seconds())
+		}
+		fmt.Fprintf(&sql, "UPDATE %s SET %s;", names[0], strings.Join(names[1:], ", "))
+	}
+	h.exec(sql.String())
 }
 
 // comparing takes a case from the pool to Comparing.

@@ -26,7 +26,8 @@ type Need struct {
 	Exam               Exam
 	SameGroupForbidden bool
 	Offered            bool        // chosen by the server: shifts, absences and capacity count
-	Declined           []uuid.UUID // by whom the case was declined, or left to expire
+	Declined           []uuid.UUID // by whom the case was declined, or given back
+	Lapsed             []uuid.UUID // who let an offer of it expire, and have had their turn
 	Involved           []uuid.UUID // who has read the study before, or has another part in the case
 	Opened             []uuid.UUID // who had the patient's record open in an emergency meanwhile
 }
@@ -57,6 +58,9 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	no(need.Duty == ToSupervise && !r.MaySupervise, "not credentialed to supervise")
 	no(need.Duty != ToRead && r.needsCosign(), "needs a supervisor's signature")
 	no(exam.Subspecialty != General && exam.Subspecialty != "" && !slices.Contains(r.Subspecialties, exam.Subspecialty), "no privilege for %s", exam.Subspecialty)
+	for _, need := range exam.Needs {
+		no(!slices.Contains(r.Subspecialties, need), "no privilege for %s", need)
+	}
 	no(exam.Modality != "" && len(r.Modalities) > 0 && !slices.Contains(r.Modalities, exam.Modality), "no privilege for modality %s", exam.Modality)
 	no(exam.PatientAge >= 0 && !r.Ages.include(exam.PatientAge), "no privilege for the patient's age")
 	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
@@ -65,6 +69,7 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	no(slices.Contains(need.Involved, r.ID), "has had a part in a second opinion on this study")
 	no(slices.Contains(need.Opened, r.ID), "has opened the patient's record in an emergency, and so may have seen the first reading")
 	no(slices.Contains(need.Declined, r.ID), "declined before")
+	no(slices.Contains(need.Lapsed, r.ID), "let an offer expire")
 	if need.Offered {
 		no(r.Capacity > 0 && r.OpenCases >= r.Capacity, "has %d open cases, at most %d", r.OpenCases, r.Capacity)
 		away := r.away(at)
@@ -150,8 +155,9 @@ func meet(a, b []string) bool {
 // General is the subspecialty of exams that every reader may read.
 const General = "general"
 
-// subspecialties is the table that finds who reads what: by the modality, else
-// by the first word that stands in the body site or the name of the exam.
+// subspecialties is the table of who reads what: by the modality, else by the
+// first word that stands in the body site or the name of the exam. The rules of
+// triage that every tenant has are made from it.
 var subspecialties = []struct {
 	name       string
 	modalities []string
@@ -169,22 +175,6 @@ var subspecialties = []struct {
 	{"abdominal", nil, "abdomen", []string{"abdom", "liver", "pancrea", "bowel", "colon", "kidney", "renal", "spleen", "biliary", "gallbladder"}},
 	{"genitourinary", nil, "pelvis", []string{"pelvi", "prostat", "uter", "ovar", "bladder", "scrot"}},
 	{"musculoskeletal", nil, "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe"}},
-}
-
-// Subspecialty finds who should read an exam; General when nothing tells.
-func Subspecialty(e Exam) string {
-	for _, s := range subspecialties {
-		if slices.Contains(s.modalities, e.Modality) {
-			return s.name
-		}
-	}
-	text := strings.ToLower(e.BodySite + " " + e.Display)
-	for _, s := range subspecialties {
-		if containsAny(text, s.words) {
-			return s.name
-		}
-	}
-	return General
 }
 
 // bodyRegion is the coarse region of a body site, "" when nothing tells.

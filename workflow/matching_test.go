@@ -115,7 +115,7 @@ func TestTheSubspecialtyIsFoundFromTheExam(t *testing.T) {
 		{Exam{Modality: "CT", Display: "CT angiography of coronary arteries"}, "cardiac"},
 		{Exam{Modality: "OT"}, General},
 	} {
-		if got := Subspecialty(test.exam); got != test.want {
+		if got := DecideTriage(nil, test.exam, "routine"); got.Subspecialty != test.want {
 			t.Errorf("%+v: %s, want %s", test.exam, got, test.want)
 		}
 	}

@@ -1,19 +1,18 @@
 package workflow
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 )
 
-// Policy is how a tenant wants its cases to run: tenant.policy, laid over the
-// defaults. A case keeps the policy that was in force when it was opened.
+// Policy is how a tenant wants its cases to run: a version of tenant_policy,
+// laid over the defaults. A case keeps the one that was in force when it began.
+// What each setting means and may be is said in policyschema.go.
 type Policy struct {
 	Protocol                Protocol     `json:"protocol"`
 	Assignment              Assignment   `json:"assignment"`
+	OfferRounds             int          `json:"offerRounds"`
 	AdjudicateOn            AdjudicateOn `json:"adjudicateOn"`
 	ServiceRequestAuthority Authority    `json:"serviceRequestAuthority"`
 	Clocks                  Clocks       `json:"clocks"`
@@ -27,6 +26,9 @@ type Policy struct {
 	RequesterRequired       bool         `json:"requesterRequired"`
 	ConsentRequired         bool         `json:"consentRequired"`
 	SameGroupForbidden      bool         `json:"sameGroupForbidden"` // no reader of the original reader's group
+	Triage                  []TriageRule `json:"triage,omitempty"`
+	Escalations             []Escalation `json:"escalations"`
+	Contacts                Contacts     `json:"contacts"` // read from the version in force, for cases of every version
 }
 
 // Assignment says how a case finds its reader.
@@ -69,12 +71,13 @@ type Clocks struct {
 
 // Limits are the time limits of one priority.
 type Limits struct {
-	Intake      Span `json:"intake"`      // opened to complete
-	Offer       Span `json:"offer"`       // how long an offer stands
-	Assign      Span `json:"assign"`      // complete to accepted
-	Final       Span `json:"final"`       // complete to signed, less the pauses
-	Acknowledge Span `json:"acknowledge"` // signed to read by the clinician
-	Adjudicate  Span `json:"adjudicate"`  // graded to adjudicated
+	Intake      Span  `json:"intake"`          // opened to complete
+	Offer       Span  `json:"offer"`           // how long an offer stands
+	Assign      Span  `json:"assign"`          // complete to accepted
+	Final       Span  `json:"final"`           // complete to signed, less the pauses
+	Gross       *Span `json:"gross,omitempty"` // opened to signed, whatever it waited for; nil: no limit
+	Acknowledge Span  `json:"acknowledge"`     // signed to read by the clinician
+	Adjudicate  Span  `json:"adjudicate"`      // graded to adjudicated
 }
 
 // DefaultPolicy is the policy of a tenant that has said nothing.
@@ -82,6 +85,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Protocol:                Blinded,
 		Assignment:              FromPool,
+		OfferRounds:             2,
 		AdjudicateOn:            AdjudicateMajor,
 		ServiceRequestAuthority: PlacerSets,
 		Clocks: Clocks{
@@ -95,70 +99,63 @@ func DefaultPolicy() Policy {
 		ImagesGiveUpDays:    30,
 		QuestionRequired:    true,
 		HistoryRequired:     true,
+		Escalations:         defaultEscalations(),
 	}
 }
 
-// ParsePolicy reads tenant.policy: what it does not say is as in
-// DefaultPolicy. The error names the setting that is wrong.
-func ParsePolicy(raw []byte) (Policy, error) {
-	var p Policy
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return Policy{}, fmt.Errorf("policy: %w", err)
+// defaultEscalations are those of a tenant that has said nothing.
+func defaultEscalations() []Escalation {
+	wait := func(s Span) *Span { return &s }
+	pressing, others := []string{"stat", "asap"}, []string{"urgent", "routine"}
+	return []Escalation{
+		{Clock: ClockIntake, At: 100, Chain: []Link{{TellCoordinator, []Way{ByPage}, nil}}},
+		{Clock: ClockAssign, At: 75, Chain: []Link{{TellCoordinator, []Way{ByPage}, nil}}},
+		{Clock: ClockFinal, Priorities: pressing, At: 75, Chain: []Link{
+			{TellReader, []Way{ByPage, ByMail}, wait(minutes(10))}, {TellCoordinator, []Way{ByPage, ByMail}, wait(minutes(15))}, {TellDirector, []Way{ByPage, ByMail}, nil}}},
+		{Clock: ClockFinal, Priorities: others, At: 90, Chain: []Link{
+			{TellReader, []Way{ByPage, ByMail}, wait(hours(2))}, {TellCoordinator, []Way{ByPage}, nil}}},
+		{Clock: ClockFinal, At: 100, Chain: []Link{
+			{TellCoordinator, []Way{ByPage, ByMail}, wait(hours(1))}, {TellDirector, []Way{ByPage, ByMail}, nil}}},
+		{Clock: ClockAdjudicate, At: 75, Chain: []Link{
+			{TellReader, []Way{ByPage, ByMail}, wait(minutes(30))}, {TellCoordinator, []Way{ByPage}, nil}}},
+		{Clock: ClockAcknowledge, At: 100, Chain: []Link{
+			{TellCoordinator, []Way{ByPage, ByNotification}, wait(hours(4))}, {TellDirector, []Way{ByPage, ByMail}, nil}}},
 	}
-	return p, p.Validate()
+}
+
+// ParsePolicy is ReadPolicy for whoever wants nothing but the policy.
+func ParsePolicy(raw []byte) (Policy, error) {
+	d, err := ReadPolicy(raw)
+	return d.Policy, err
 }
 
 // UnmarshalJSON lays the JSON over the defaults, so that a policy kept with an
-// old case gains the settings that were added since.
+// old case gains the settings that were added since. It reads what was judged
+// when it was set (ReadPolicy), perhaps by a later release while this one still
+// runs; so it passes over settings that it does not know.
 func (p *Policy) UnmarshalJSON(raw []byte) error {
 	type plain Policy // without this method
 	laid := plain(DefaultPolicy())
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&laid); err != nil {
+	var said struct {
+		Escalations json.RawMessage `json:"escalations"`
+	}
+	if err := json.Unmarshal(raw, &said); err != nil {
+		return err
+	}
+	if said.Escalations != nil { // a list is said as a whole; its items are not laid over those of the default
+		laid.Escalations = nil
+	}
+	if err := json.Unmarshal(raw, &laid); err != nil {
 		return err
 	}
 	*p = Policy(laid)
 	return nil
 }
 
-// Validate returns an error that names every setting with a value it may not
-// have.
-func (p Policy) Validate() error {
-	var wrong []string
-	oneOf := func(name, value string, allowed ...string) {
-		if !slices.Contains(allowed, value) {
-			wrong = append(wrong, fmt.Sprintf("%s must be one of %s", name, strings.Join(allowed, ", ")))
-		}
-	}
-	oneOf("protocol", string(p.Protocol), string(Unblinded), string(Blinded))
-	oneOf("assignment", string(p.Assignment), string(ByOffer), string(FromPool))
-	oneOf("adjudicateOn", string(p.AdjudicateOn), string(AdjudicateMajor), string(AdjudicateMinor), string(AdjudicateNever))
-	oneOf("serviceRequestAuthority", string(p.ServiceRequestAuthority), string(PlacerSets), string(FillerSets))
-	for _, priority := range Priorities {
-		for _, clock := range clockNames {
-			if p.Clocks.For(priority).named(clock).Length <= 0 {
-				wrong = append(wrong, fmt.Sprintf("clocks.%s.%s must be more than nothing", priority, clock))
-			}
-		}
-	}
-	if p.OriginalReportWait != nil && p.OriginalReportWait.Length <= 0 {
-		wrong = append(wrong, "originalReportWait must be more than nothing")
-	}
-	if p.DuplicateWithinDays < 0 {
-		wrong = append(wrong, "duplicateWithinDays must not be negative")
-	}
-	if p.ImagesGiveUpDays < 1 {
-		wrong = append(wrong, "imagesGiveUpDays must be at least 1")
-	}
-	if p.ImagesSteadyMinutes < 0 {
-		wrong = append(wrong, "imagesSteadyMinutes must not be negative")
-	}
-	wrong = append(wrong, p.Calendar.faults()...)
-	if wrong != nil {
-		return fmt.Errorf("policy: %s", strings.Join(wrong, "; "))
-	}
-	return nil
+// faults is what is wrong with a policy that fits the schema: what the schema
+// cannot say.
+func (p Policy) faults() (wrong PolicyErrors) {
+	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.escalationFaults())
 }
 
 // Priorities are the codes of FHIR R4 request-priority, the most pressing first.

@@ -38,6 +38,7 @@ type Reader struct {
 	Locum          bool      `json:"locum,omitempty"`   // a supervisor must sign
 	MayAdjudicate  bool      `json:"mayAdjudicate,omitempty"`
 	MaySupervise   bool      `json:"maySupervise,omitempty"`
+	Mail           Address   `json:"mail,omitempty"` // where escalations go
 }
 
 // Ages is a range of years, both included; To 0 is without end.

@@ -19,8 +19,8 @@ import (
 const caseColumns = `
 	tenant_id, case_id, version, state, resume_state, priority, placer_system, placer_value, service_request_id,
 	service_request_ref, task_id, patient_id, study_id, study_uid, accession, original_report_id,
-	original_report_version, exam, protocol, comparable, policy, waived, findings, reader_id, adjudicator_id,
-	supervisor_id, offered_to, declined, report_id, report_no, report_status, error_proposed_by, opened_at,
+	original_report_version, exam, protocol, comparable, policy, policy_version, policy_sha256, waived, findings, reader_id, adjudicator_id,
+	supervisor_id, offered_to, declined, lapsed, offer_round, report_id, report_no, report_status, error_proposed_by, opened_at,
 	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at`
 
 // CaseByIDTx returns a case of the transaction's tenant; a fault of kind
@@ -108,15 +108,17 @@ func queryCase(ctx context.Context, tx pgx.Tx, where string, args ...any) (Case,
 func insertCase(ctx context.Context, tx pgx.Tx, c *Case) (inserted bool, err error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value,
-		                       service_request_id, service_request_ref, task_id, patient_id, exam, protocol, policy, opened_at)
+		                       service_request_id, service_request_ref, task_id, patient_id, exam, protocol,
+		                       policy, policy_version, policy_sha256, opened_at)
 		VALUES (@tenant_id, @case_id, @version, @state, @priority, @placer_system, @placer_value,
-		        @service_request_id, @service_request_ref, @task_id, @patient_id, @exam, @protocol, @policy, @opened_at)
+		        @service_request_id, @service_request_ref, @task_id, @patient_id, @exam, @protocol,
+		        @policy, @policy_version, @policy_sha256, @opened_at)
 		ON CONFLICT ON CONSTRAINT one_case_per_placer_order DO NOTHING`,
 		pgx.NamedArgs{
 			"tenant_id": c.TenantID, "case_id": c.CaseID, "version": c.Version, "state": c.State, "priority": c.Priority,
 			"placer_system": c.PlacerSystem, "placer_value": c.PlacerValue, "service_request_id": c.ServiceRequestID,
 			"service_request_ref": c.ServiceRequestRef, "task_id": c.TaskID, "patient_id": c.PatientID, "exam": c.Exam,
-			"protocol": c.Protocol, "policy": c.Policy, "opened_at": c.OpenedAt,
+			"protocol": c.Protocol, "policy": c.Policy, "policy_version": c.PolicyVersion, "policy_sha256": c.PolicySHA256, "opened_at": c.OpenedAt,
 		})
 	if err != nil {
 		return false, fmt.Errorf("insert case: %w", err)
@@ -134,7 +136,7 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 		    original_report_id = @original_report_id, original_report_version = @original_report_version,
 		    exam = @exam, comparable = @comparable, waived = @waived, findings = @findings,
 		    reader_id = @reader_id, adjudicator_id = @adjudicator_id, supervisor_id = @supervisor_id,
-		    offered_to = @offered_to, declined = @declined,
+		    offered_to = @offered_to, declined = @declined, lapsed = @lapsed, offer_round = @offer_round,
 		    report_id = @report_id, report_no = @report_no, report_status = @report_status,
 		    error_proposed_by = @error_proposed_by, complete_at = @complete_at, accepted_at = @accepted_at,
 		    locked_at = @locked_at, revealed_at = @revealed_at, final_at = @final_at, closed_at = @closed_at
@@ -145,7 +147,7 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 			"original_report_id": c.OriginalReportID, "original_report_version": c.OriginalReportVersion,
 			"exam": c.Exam, "comparable": c.Comparable, "waived": listed(c.Waived), "findings": listed(c.Findings),
 			"reader_id": c.ReaderID, "adjudicator_id": c.AdjudicatorID, "supervisor_id": c.SupervisorID,
-			"offered_to": c.OfferedTo, "declined": listed(c.Declined),
+			"offered_to": c.OfferedTo, "declined": listed(c.Declined), "lapsed": listed(c.Lapsed), "offer_round": c.OfferRound,
 			"report_id": c.ReportID, "report_no": c.ReportNo, "report_status": c.ReportStatus,
 			"error_proposed_by": c.ErrorProposedBy, "complete_at": c.CompleteAt, "accepted_at": c.AcceptedAt,
 			"locked_at": c.LockedAt, "revealed_at": c.RevealedAt, "final_at": c.FinalAt, "closed_at": c.ClosedAt,

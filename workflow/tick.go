@@ -127,7 +127,7 @@ func (e *Engine) speak(ctx context.Context, j job, clock ClockName) error {
 	if stage == 100 {
 		event = "breach"
 	}
-	if err := e.fireSystem(ctx, j, event, Input{Clock: clock, Percent: stage}); err != nil {
+	if err := e.fireSystem(ctx, j, event, Input{Clock: clock, Percent: stage, ClockStarted: &j.row.StartedAt}); err != nil {
 		return err
 	}
 	row := j.row

@@ -61,7 +61,7 @@ var Transitions = []Transition{
 	{From: in(Ready), Event: "claim", To: Accepted, By: by(role.Reader), Guards: check(independenceAttested, actorEligible), Effects: do(assignReader)},
 	{From: in(Offered), Event: "claim", To: Accepted, By: by(role.Reader), Guards: check(offeredToActor, independenceAttested, actorEligible), Effects: do(assignReader)},
 	{From: in(Offered), Event: "decline", To: Ready, By: by(role.Reader), Guards: check(offeredToActor), Effects: do(noteDecline, startAssignment)},
-	{From: in(Offered), Event: "expire-offer", To: Ready, By: by(role.System), Effects: do(noteDecline, startAssignment)},
+	{From: in(Offered), Event: "expire-offer", To: Ready, By: by(role.System), Effects: do(noteLapse, startAssignment)},
 	{From: in(Offered), Event: "withdraw-offer", To: Ready, By: by(role.Coordinator), Effects: do(startAssignment)},
 
 	// The read: independent until locked, then compared and graded.
@@ -102,8 +102,10 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "declare-error", To: Same, By: by(role.Director), Guards: check(reasonGiven, notProposedYet), Effects: do(proposeError)},
 
 	// The clock: a breach is an event, not a state.
-	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "warn", To: Same, By: by(role.System)},
-	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "breach", To: Same, By: by(role.System)},
+	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "warn", To: Same, By: by(role.System), Effects: do(tellFirst)},
+	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "breach", To: Same, By: by(role.System), Effects: do(tellFirst)},
+	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "escalate", To: Same, By: by(role.System), Effects: do(tellNext)},
+	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "heed", To: Same, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(escalationToHeed), Effects: do(heedEscalation)},
 }
 
 // The words of the table.

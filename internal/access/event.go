@@ -50,6 +50,7 @@ const (
 	PersonEnded     EventKind = "person-ended"
 	PACSSet         EventKind = "pacs-set"
 	PACSRemoved     EventKind = "pacs-removed"
+	PolicySet       EventKind = "policy-set"
 )
 
 // Event is one such event. Nothing in it is a secret or was sent by whoever was

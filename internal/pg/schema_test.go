@@ -27,6 +27,7 @@ var rows = map[string]string{
 	"pacs":               `INSERT INTO pacs (tenant_id, pacs, base_url) VALUES (@tenant, 'archive', 'https://pacs.example/dicom-web')`,
 	"pacs_look":          `INSERT INTO pacs_look (tenant_id, case_id, study_uid) VALUES (@tenant, @tenant, '2.25.1')`,
 	"reader":             `INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential) VALUES (@tenant, @tenant, 'p', 'Dr. R', '{}')`,
+	"tenant_policy":      `INSERT INTO tenant_policy (tenant_id, version, set_by, text, document, text_sha256) VALUES (@tenant, 1, 'me', '{}', '{}', sha256('{}'))`,
 	"resource":           `INSERT INTO resource (tenant_id, type, id, version, last_updated, body) VALUES (@tenant, 'Patient', 'p', 1, now(), '{}')`,
 	"resource_history":   `INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body) VALUES (@tenant, 'Patient', 'p', 1, now(), false, '{}')`,
 	"resource_date":      `INSERT INTO resource_date (tenant_id, type, id, param, low, high) VALUES (@tenant, 'Patient', 'p', 'birthdate', now(), now())`,
@@ -45,7 +46,11 @@ var rows = map[string]string{
 	"audit_checkpoint":   `INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note) VALUES (@tenant, 1, sha256(''), now(), '')`,
 	"case_file": `INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value, service_request_ref, task_id, protocol, policy, opened_at)
 	              VALUES (@tenant, @tenant, 1, 'received', 'routine', 's', 'v', 'ServiceRequest/1', '1', 'blinded', '{}', now())`,
-	"case_event":    `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
+	"case_event": `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
+	"case_wait":  `INSERT INTO case_wait (tenant_id, case_id, wait_no, party, reason, stops, began_at) VALUES (@tenant, @tenant, 1, 'placer', 'held', true, now())`,
+	"escalation": `INSERT INTO escalation (tenant_id, case_id, clock, clock_started_at, stage, rule, link, escalation_id, tell, ways, told_at)
+	               VALUES (@tenant, @tenant, 'final', now(), 100, 0, 0, @tenant, 'coordinator', '{page}', now())`,
+	"mail":          `INSERT INTO mail (tenant_id, mail_id, case_id, escalation_id, recipient) VALUES (@tenant, @tenant, @tenant, @tenant, 'desk@clinic.example')`,
 	"case_original": `INSERT INTO case_original (tenant_id, case_id, type, id) VALUES (@tenant, @tenant, 'DiagnosticReport', 'd')`,
 	"opinion":       `INSERT INTO opinion (tenant_id, case_id, opinion_no, reader_id, status, content, saved_at) VALUES (@tenant, @tenant, 1, @tenant, 'draft', '{}', now())`,
 	"grade":         `INSERT INTO grade (tenant_id, case_id, grade_no, graded_by, role, graded_at, level, content) VALUES (@tenant, @tenant, 1, @tenant, 'reader', now(), 'none', '{}')`,
@@ -92,7 +97,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 			t.Fatalf("%s: %v", table, err)
 		}
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass", "ehr_issuer"}
+	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -219,7 +224,7 @@ func TestWhatHasHappenedCannotBeChanged(t *testing.T) {
 	ctx := context.Background()
 	db := pgtest.New(t)
 	tenant := addRows(t, db.Owner(t))
-	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling"} {
+	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling", "tenant_policy"} {
 		for _, sql := range []string{
 			`UPDATE ` + table + ` SET tenant_id = tenant_id`,
 			`DELETE FROM ` + table,
@@ -246,7 +251,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
-		  AND c.relname NOT IN ('tenant', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'agenda',
+		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'agenda',
 		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
@@ -269,6 +274,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
+		"mail.attempts", "mail.epoch", "mail.lease_until", "mail.mail_id", "mail.next_attempt_at", "mail.queued_at", "mail.state", "mail.tenant_id",
 		"pacs_look.case_id", "pacs_look.due_at", "pacs_look.epoch", "pacs_look.lease_until", "pacs_look.tenant_id",
 		"resource.deleted", "resource.indexed", "resource.indexed_version", "resource.tenant_id", "resource.version",
 	}

@@ -14,6 +14,7 @@ var LeftOut = map[string]string{
 	"export_job":    "a bulk export lives a day and looks at a snapshot of this database's; the client asks for it again",
 	"export_file":   "as export_job",
 	"export_chunk":  "as export_job",
+	"mail":          "mail that waits is news of a day, and is sent from where it was queued",
 	"session_actor": "who is logged in logs in again: sessions are the installation's",
 	"ehr_launch":    "a launch takes ten minutes, and is begun again",
 	"launched":      "what a launched session shows goes with the session",

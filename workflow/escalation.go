@@ -1,0 +1,347 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// Escalation is a rule of the policy: when a clock has come so far, who is
+// told, and who next when nobody takes note.
+type Escalation struct {
+	Clock      ClockName `json:"clock"`
+	Priorities []string  `json:"priorities,omitempty"` // none: all
+	At         int       `json:"at"`                   // percent of the limit: one of stages
+	Chain      []Link    `json:"chain"`
+}
+
+// Link is one who is told.
+type Link struct {
+	Tell Addressee `json:"tell"`
+	By   []Way     `json:"by"`
+	Wait *Span     `json:"wait,omitempty"` // for somebody to take note, before the next is told; nil at the end of the chain
+}
+
+// Addressee is who is told.
+type Addressee string
+
+// The addressees. The reader is whoever has the case, or the offer, at the time;
+// where that is nobody, the next one is told at once.
+const (
+	TellReader      Addressee = "reader"
+	TellCoordinator Addressee = "coordinator"
+	TellDirector    Addressee = "director"
+)
+
+// Way is how somebody is told.
+type Way string
+
+// The ways.
+const (
+	ByPage         Way = "page"         // on their worklist (PagesTx)
+	ByNotification Way = "notification" // a Communication among the tenant's resources
+	ByMail         Way = "mail"         // with the number and the address of the case, nothing else
+)
+
+// Contacts are the addresses of those who are told by their role.
+type Contacts struct {
+	Coordinator []Address `json:"coordinator,omitempty"`
+	Director    []Address `json:"director,omitempty"`
+}
+
+// Address is one of mail.
+type Address string
+
+// mailPattern is the form of an Address, narrower than RFC 5321: no quotes.
+const mailPattern = `^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$`
+
+// Told is one link of a chain that was told: a row of escalation.
+type Told struct {
+	ID       uuid.UUID // also of the Communication
+	Clock    ClockName
+	Started  time.Time // of the clock
+	Stage    int
+	Rule     int // of Policy.Escalations
+	Link     int
+	Tell     Addressee
+	PersonID *uuid.UUID // of the reader
+	Ways     []Way
+	At       time.Time
+	NextAt   *time.Time
+}
+
+var mailForm = regexp.MustCompile(mailPattern)
+
+func addressees(told []Told) (list []Addressee) {
+	for _, one := range told {
+		list = append(list, one.Tell)
+	}
+	return list
+}
+
+func (p Policy) escalationFaults() (wrong PolicyErrors) {
+	for i, rule := range p.Escalations {
+		at := element("escalations", i)
+		for j, link := range rule.Chain {
+			last := j == len(rule.Chain)-1
+			switch path := element(at+".chain", j); {
+			case !last && link.Wait == nil:
+				wrong = append(wrong, PolicyFault{Path: path, Text: "must have wait: how long it waits for somebody to take note before the next one is told"})
+			case last && link.Wait != nil:
+				wrong = append(wrong, PolicyFault{Path: path + ".wait", Text: "is at the end of the chain, where nobody comes next"})
+			case j > 0 && link.Tell == rule.Chain[j-1].Tell && slices.Equal(link.By, rule.Chain[j-1].By):
+				wrong = append(wrong, PolicyFault{Path: path, Text: "is the same as the one before"})
+			}
+		}
+	}
+	return wrong
+}
+
+// responsible is the person who has the case as far as the clock is concerned.
+func (c *Case) responsible(clock ClockName) *uuid.UUID {
+	switch {
+	case clock == ClockAdjudicate || c.State == Adjudication:
+		return c.AdjudicatorID
+	case c.State == Offered:
+		return c.OfferedTo
+	case c.State == AwaitingCosign:
+		return c.SupervisorID
+	}
+	return c.ReaderID
+}
+
+// startEscalations tells the first link of each rule for a stage of a clock.
+func (t *turn) startEscalations(ctx context.Context, clock ClockName, stage int, started time.Time) error {
+	for i, rule := range t.c.Policy.Escalations {
+		if rule.Clock != clock || rule.At != stage || len(rule.Priorities) > 0 && !slices.Contains(rule.Priorities, t.c.Priority) {
+			continue
+		}
+		if err := t.tell(ctx, Told{Clock: clock, Started: started, Stage: stage, Rule: i}); err != nil {
+			return err
+		}
+	}
+	return t.planEscalation(ctx)
+}
+
+// tell tells a link of a chain, or the first one after it for which there is
+// somebody. What was told before is not told again.
+func (t *turn) tell(ctx context.Context, told Told) error {
+	chain := t.c.Policy.Escalations[told.Rule].Chain
+	for ; told.Link < len(chain); told.Link++ {
+		link := chain[told.Link]
+		told.Tell, told.Ways = link.Tell, link.By
+		if told.Tell == TellReader {
+			if told.PersonID = t.c.responsible(told.Clock); told.PersonID == nil {
+				continue
+			}
+		}
+		told.ID, told.At, told.NextAt = newID(), t.now, nil
+		if link.Wait != nil && told.Link < len(chain)-1 {
+			next := t.c.Policy.Calendar.Add(t.now, *link.Wait)
+			told.NextAt = &next
+		}
+		first, err := insertTold(ctx, t.tx, t.c, told)
+		if err != nil || !first {
+			return err
+		}
+		t.told = append(t.told, told)
+		return t.queueMail(ctx, told)
+	}
+	return nil
+}
+
+// insertTold notes that a link is told; first is false when it was before.
+func insertTold(ctx context.Context, tx pgx.Tx, c *Case, told Told) (first bool, err error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO escalation (tenant_id, case_id, clock, clock_started_at, stage, rule, link, escalation_id, tell, person_id, ways, told_at, next_at)
+		VALUES (@tenant, @case, @clock, @started, @stage, @rule, @link, @id, @tell, @person, @ways, @at, @next)
+		ON CONFLICT (tenant_id, case_id, clock, clock_started_at, stage, rule, link) DO NOTHING`,
+		pgx.NamedArgs{"tenant": c.TenantID, "case": c.CaseID, "clock": told.Clock, "started": told.Started, "stage": told.Stage, "rule": told.Rule,
+			"link": told.Link, "id": told.ID, "tell": told.Tell, "person": told.PersonID, "ways": told.Ways, "at": told.At, "next": told.NextAt})
+	if err != nil {
+		return false, fmt.Errorf("tell %s of %s: %w", told.Tell, told.Clock, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// planEscalation puts the next link that is due on the agenda.
+func (t *turn) planEscalation(ctx context.Context) error {
+	next, err := nextEscalation(ctx, t.tx, t.c.CaseID)
+	if err != nil || next == nil {
+		return err
+	}
+	return t.plan(ctx, escalateNext, *next, restart)
+}
+
+// nextEscalation is when the next link of any chain of the case is told.
+func nextEscalation(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (next *time.Time, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT min(next_at)
+		FROM escalation
+		WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL`, caseID).Scan(&next)
+	if err != nil {
+		return nil, fmt.Errorf("next escalation: %w", err)
+	}
+	return next, nil
+}
+
+// escalate tells the next link of each chain of which nobody has taken note.
+// What is due is decided by the clock by which the agenda row came due.
+func (e *Engine) escalate(ctx context.Context, j job) (time.Time, error) {
+	rows, err := j.tx.Query(ctx, `
+		UPDATE escalation
+		SET next_at = NULL
+		WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL AND next_at <= now()
+		RETURNING clock, clock_started_at AS started, stage, rule, link + 1 AS link`,
+		pgx.NamedArgs{"case": j.c.CaseID})
+	if err != nil {
+		return done, fmt.Errorf("due escalations: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[Told])
+	if err != nil {
+		return done, fmt.Errorf("due escalations: %w", err)
+	}
+	for _, next := range due {
+		if err := e.fireSystem(ctx, j, "escalate", Input{Clock: next.Clock, Percent: next.Stage, Next: &next}); err != nil {
+			return done, err
+		}
+	}
+	next, err := nextEscalation(ctx, j.tx, j.c.CaseID)
+	if err != nil || next == nil {
+		return done, err
+	}
+	return *next, nil
+}
+
+// endEscalations: a clock has ended, or starts anew, and with it whatever was
+// told of it.
+func endEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, clock ClockName, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE escalation
+		SET ended_at = @now, next_at = NULL
+		WHERE case_id = @case AND clock = @clock AND heeded_at IS NULL AND ended_at IS NULL`,
+		pgx.NamedArgs{"case": caseID, "clock": clock, "now": now})
+	if err != nil {
+		return fmt.Errorf("end escalations: %w", err)
+	}
+	return nil
+}
+
+// putOffEscalations moves what is to come by the time that the case has rested.
+func putOffEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, due time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE escalation
+		SET next_at = next_at + (@due - (SELECT min(next_at) FROM escalation WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL))
+		WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL AND next_at IS NOT NULL`,
+		pgx.NamedArgs{"case": caseID, "due": due})
+	if err != nil {
+		return fmt.Errorf("put off escalations: %w", err)
+	}
+	return nil
+}
+
+// Page is one line of the worklist of somebody who was told: what they are to
+// look after.
+type Page struct {
+	EscalationID uuid.UUID
+	CaseID       uuid.UUID
+	TaskID       string
+	OpenedAt     time.Time
+	State        State
+	Priority     string
+	Clock        ClockName
+	Stage        int
+	ToldAt       time.Time
+	DeadlineAt   *time.Time
+}
+
+// Number is the number of the page's case.
+func (p Page) Number() string { return (Case{CaseID: p.CaseID, OpenedAt: p.OpenedAt}).Number() }
+
+// PagesTx returns what stands on the actor's worklist because they were told:
+// as the reader of a case, or by their role. The most pressing comes first.
+// There is nothing of the patient in it.
+func PagesTx(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Page, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT e.escalation_id, e.case_id, c.task_id, c.opened_at, c.state, c.priority, e.clock, e.stage, e.told_at, a.deadline_at
+		FROM escalation e
+		JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
+		LEFT JOIN agenda a ON a.tenant_id = e.tenant_id AND a.case_id = e.case_id AND a.kind = 'clock-' || e.clock
+		WHERE e.heeded_at IS NULL AND e.ended_at IS NULL AND 'page' = ANY (e.ways)
+		  AND (e.tell = @role OR e.tell = 'reader' AND e.person_id = @person AND @reads)
+		ORDER BY a.deadline_at NULLS LAST, e.told_at, e.escalation_id`,
+		pgx.NamedArgs{"role": pagedAs(actor), "person": actor.ID, "reads": reads(actor.Role)})
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Page])
+}
+
+// pagedAs is the addressee that the actor's role is, "" for none.
+func pagedAs(actor access.Actor) Addressee {
+	switch actor.Role {
+	case access.Coordinator:
+		return TellCoordinator
+	case access.Director:
+		return TellDirector
+	}
+	return ""
+}
+
+func reads(role access.Role) bool {
+	return role == access.Reader || role == access.Adjudicator || role == access.Supervisor
+}
+
+var escalationToHeed = Guard{"escalationToHeed", "somebody was told and nobody has taken note yet: a reader only of what they were told themselves",
+	func(ctx context.Context, t *turn) error {
+		open, mine := 0, 0
+		err := t.tx.QueryRow(ctx, `
+			SELECT count(*), count(*) FILTER (WHERE tell = 'reader' AND person_id = $2)
+			FROM escalation
+			WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL`, t.c.CaseID, t.actor.ID).Scan(&open, &mine)
+		switch {
+		case err != nil:
+			return fmt.Errorf("open escalations: %w", err)
+		case open == 0:
+			return refuse("nothing is escalated of which note could be taken")
+		case reads(t.actor.Role) && mine == 0:
+			return forbid("what is escalated was told to somebody else")
+		}
+		return nil
+	}}
+
+var heedEscalation = Effect{"heedEscalation", "note is taken of what was told: nobody further is told. A reader takes note of the chains in which they were told, coordinators and directors of all",
+	func(ctx context.Context, t *turn) error {
+		_, err := t.tx.Exec(ctx, `
+			UPDATE escalation e
+			SET heeded_at = @now, heeded_by = @actor, next_at = NULL
+			WHERE e.case_id = @case AND e.heeded_at IS NULL AND e.ended_at IS NULL
+			  AND (NOT @own OR EXISTS (
+				SELECT FROM escalation mine
+				WHERE mine.tenant_id = e.tenant_id AND mine.case_id = e.case_id AND mine.clock = e.clock
+				  AND mine.clock_started_at = e.clock_started_at AND mine.stage = e.stage AND mine.rule = e.rule
+				  AND mine.tell = 'reader' AND mine.person_id = @actor))`,
+			pgx.NamedArgs{"case": t.c.CaseID, "now": t.now, "actor": t.actor.ID, "own": reads(t.actor.Role)})
+		if err != nil {
+			return fmt.Errorf("heed escalations: %w", err)
+		}
+		return nil
+	}}
+
+var tellFirst = Effect{"tellFirst", "who is to be told at this stage by the policy's escalations is told",
+	func(ctx context.Context, t *turn) error {
+		if t.in.ClockStarted == nil {
+			return nil
+		}
+		return t.startEscalations(ctx, t.in.Clock, t.in.Percent, *t.in.ClockStarted)
+	}}
+
+var tellNext = Effect{"tellNext", "nobody has taken note in time: the next one in the chain is told",
+	func(ctx context.Context, t *turn) error { return t.tell(ctx, *t.in.Next) }}

@@ -1,0 +1,247 @@
+package workflow
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// PolicySchemaURL names the schema of policies.
+const PolicySchemaURL = "https://overread.org/schema/policy.json"
+
+// setting says of one setting of a policy what it means and what it may be, as
+// far as its Go type does not.
+type setting struct {
+	doc   string
+	oneOf []string
+	codes []int // as oneOf, of a number
+	least int   // of a number; of a list, how many
+	most  int   // as least; 0: no limit
+	must  bool  // an object without it is refused
+}
+
+// settings is the table of them all, by Go type and JSON name. With the types
+// it is the schema, which judges every policy (policyfile.go) and is published
+// as it is; so the schema cannot say anything else than what is done.
+var settings = map[string]setting{
+	"Policy.protocol":                {doc: "What the reader may see before the lock: under blinded, nothing of the original report.", oneOf: texts(Unblinded, Blinded)},
+	"Policy.assignment":              {doc: "How a case finds its reader: offered to the best one and then the next, or claimed from the pool.", oneOf: texts(ByOffer, FromPool)},
+	"Policy.offerRounds":             {doc: "How often the eligible readers are asked, one after the other, when they let offers expire; who declines is not asked again.", least: 1, most: 10},
+	"Policy.adjudicateOn":            {doc: "The least discrepancy that demands a third reader.", oneOf: texts(AdjudicateMajor, AdjudicateMinor, AdjudicateNever)},
+	"Policy.serviceRequestAuthority": {doc: "Who sets ServiceRequest.status: filler only where our copy is the authoritative one.", oneOf: texts(PlacerSets, FillerSets)},
+	"Policy.clocks":                  {doc: "The time limits, by priority (FHIR request-priority)."},
+	"Policy.calendar":                {doc: "When the tenant works: business days (1bd) are counted by it."},
+	"Policy.duplicateWithinDays":     {doc: "A second order for a study that was reported within so many days is a possible duplicate; 0: only while the first is open.", most: 3660},
+	"Policy.imagesGiveUpDays":        {doc: "A case whose images have not come in so many days fails.", least: 1, most: 3660},
+	"Policy.imagesSteadyMinutes":     {doc: "So many minutes the PACS must show the same number of images, where it has more than was said; 5 where this is left out or 0.", most: 1440},
+	"Policy.originalReportWait":      {doc: "How long a case waits for the original report and the history; as long as intake may take where this is left out."},
+	"Policy.questionRequired":        {doc: "An order must say what is asked."},
+	"Policy.historyRequired":         {doc: "An order must give the clinical history."},
+	"Policy.requesterRequired":       {doc: "An order must say who asks."},
+	"Policy.consentRequired":         {doc: "An order must refer to a Consent that permits the second opinion."},
+	"Policy.sameGroupForbidden":      {doc: "No reader of the original reader's group."},
+	"Policy.triage":                  {doc: "Who should read what. Tried in this order, before the rules that every tenant has; the first whose conditions hold decides."},
+	"Policy.escalations":             {doc: "Who is told when a clock has come so far, and who next when nobody takes note. A policy that has any has all its own."},
+	"Policy.contacts":                {doc: "Addresses of mail of those who are told by their role. Those of the version in force are used, also for cases that keep an older one."},
+
+	"TriageRule.when": {doc: "The conditions, which must all hold; what is left out holds for all.", must: true},
+	"TriageRule.then": {doc: "What is decided.", must: true},
+
+	"TriageWhen.modality": {doc: "DICOM codes of modalities.", least: 1},
+	"TriageWhen.code":     {doc: "Codes of the exam, system|code or the code alone.", least: 1},
+	"TriageWhen.bodySite": {doc: "Words of which one stands in the body site or the name of the exam.", least: 1},
+	"TriageWhen.age":      {doc: "The patient's age at the study, in full years. Where it is unknown the condition does not hold."},
+	"TriageWhen.reason":   {doc: "Codes of the reasons of the request, system|code or the code alone.", least: 1},
+	"TriageWhen.priority": {doc: "Priorities of the order.", oneOf: Priorities, least: 1},
+
+	"TriageThen.subspecialty": {doc: "Who should read it: a subspecialty of the readers' credentials, or general, which all may.", must: true},
+	"TriageThen.needs":        {doc: "What a reader must have among their subspecialties besides.", least: 1},
+
+	"Ages.from": {doc: "From this age on."},
+	"Ages.to":   {doc: "Up to this age, which is included; 0: without end."},
+
+	"Escalation.clock":      {doc: "Of which clock.", oneOf: texts(ClockIntake, ClockAssign, ClockFinal, ClockGross, ClockAdjudicate, ClockAcknowledge), must: true},
+	"Escalation.priorities": {doc: "For cases of these priorities; all where it is left out.", oneOf: Priorities, least: 1},
+	"Escalation.at":         {doc: "At so many percent of the clock's limit; 100 is the breach.", codes: stages, must: true},
+	"Escalation.chain":      {doc: "Who is told, one after the other until somebody takes note.", least: 1, most: 8, must: true},
+
+	"Link.tell": {doc: "Who: the reader is whoever has the case or the offer then; where that is nobody, the next one is told at once.", oneOf: texts(TellReader, TellCoordinator, TellDirector), must: true},
+	"Link.by":   {doc: "How: on the worklist (page), by a FHIR Communication among the tenant's resources (notification), by mail.", oneOf: texts(ByPage, ByNotification, ByMail), least: 1, must: true},
+	"Link.wait": {doc: "How long it waits for somebody to take note before the next one is told; not at the end of the chain."},
+
+	"Contacts.coordinator": {doc: "Of the coordinators."},
+	"Contacts.director":    {doc: "Of the medical directors."},
+
+	"Clocks.stat":    {doc: "Limits of orders that are stat."},
+	"Clocks.asap":    {doc: "Limits of orders that are asap."},
+	"Clocks.urgent":  {doc: "Limits of orders that are urgent."},
+	"Clocks.routine": {doc: "Limits of all other orders."},
+
+	"Limits.intake":      {doc: "From the order to its completeness."},
+	"Limits.offer":       {doc: "How long an offer to a reader stands."},
+	"Limits.assign":      {doc: "From completeness to a reader's acceptance."},
+	"Limits.final":       {doc: "From completeness to the signature, less the pauses: the net time."},
+	"Limits.gross":       {doc: "From the order to the signature, whatever it waited for: the gross time. Without it there is no limit."},
+	"Limits.acknowledge": {doc: "From the signature until the clinician has read it."},
+	"Limits.adjudicate":  {doc: "From the grade to the adjudicator's signature."},
+
+	"Calendar.zone":     {doc: "The time zone, by its IANA name, such as America/New_York."},
+	"Calendar.weekend":  {doc: "The days of the week without business.", oneOf: weekdays, most: 6},
+	"Calendar.holidays": {doc: "The dates without business."},
+}
+
+// forms are the types that a policy writes as text, and how.
+var forms = []struct {
+	of      reflect.Type
+	pattern string // RE2 and ECMA 262 agree on it
+	nothing string // pattern of what may not be said, though it has the form
+	want    string
+}{
+	{reflect.TypeFor[Span](), `^([0-9]{1,4}(\.[0-9]+)?(bd|d)|([0-9]{1,6}(\.[0-9]{1,6})?[hms])+)$`, `^[0.bdhms]*$`, "a length of time such as 90m, 72h, 7d or 1bd (business day), and more than nothing"},
+	{reflect.TypeFor[Address](), mailPattern, "", "an address of mail"},
+	{reflect.TypeFor[Privilege](), `^[a-z][a-z0-9-]{0,62}$`, "", "a subspecialty such as neuro or head-neck: small letters, digits and hyphens"},
+	{reflect.TypeFor[Word](), `^[^A-Z]{2,100}$`, "", "a word in small letters, two at least"},
+	{reflect.TypeFor[Holiday](), holidayPattern, "", `2026-12-25, 12-25 (each year), easter-2 (days from Easter Sunday) or "last monday of may"; with " observed" behind it (of a Saturday on Friday, of a Sunday on Monday) or " moved" (of a weekend on the next business day)`},
+}
+
+func texts[T ~string](list ...T) (out []string) {
+	for _, w := range list {
+		out = append(out, string(w))
+	}
+	return out
+}
+
+// policySchema is the schema, compiled, and as its published text.
+var policySchema = sync.OnceValues(func() (*jsonschema.Schema, []byte) {
+	schema := schemaOf(reflect.TypeFor[Policy](), setting{}, defaultTree())
+	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	schema["$id"] = PolicySchemaURL
+	schema["title"] = "Policy of a tenant of Overread"
+	schema["description"] = "How a tenant wants its cases to run. What is left out has its default."
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(schema); err != nil {
+		panic("workflow: schema of policies: " + err.Error())
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text.Bytes()))
+	if err != nil {
+		panic("workflow: schema of policies: " + err.Error())
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource(PolicySchemaURL, doc); err != nil {
+		panic("workflow: schema of policies: " + err.Error())
+	}
+	return compiler.MustCompile(PolicySchemaURL), text.Bytes()
+})
+
+// PolicySchema is the JSON Schema (draft 2020-12) of policies.
+func PolicySchema() []byte {
+	_, text := policySchema()
+	return bytes.Clone(text)
+}
+
+// schemaOf describes a Go type. preset is its default, nil where there is none.
+func schemaOf(t reflect.Type, s setting, preset any) map[string]any {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	schema := map[string]any{}
+	if s.doc != "" {
+		schema["description"] = s.doc
+	}
+	if preset != nil && t.Kind() != reflect.Struct {
+		schema["default"] = preset
+	}
+	for _, f := range forms {
+		if f.of == t {
+			schema["type"], schema["pattern"] = "string", f.pattern
+			schema["description"] = strings.TrimSpace(s.doc + " Written as " + f.want + ".")
+			if f.nothing != "" {
+				schema["not"] = map[string]any{"pattern": f.nothing}
+			}
+			if preset != nil {
+				schema["default"] = preset
+			}
+			return schema
+		}
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		objectSchema(schema, t, preset)
+	case reflect.Slice:
+		schema["type"], schema["items"] = "array", schemaOf(t.Elem(), setting{oneOf: s.oneOf}, nil)
+		if t.Elem().Kind() == reflect.String {
+			schema["uniqueItems"] = true
+		}
+		bound(schema, "minItems", "maxItems", s)
+	case reflect.String:
+		schema["type"] = "string"
+		if s.oneOf != nil {
+			schema["enum"] = s.oneOf
+		} else {
+			schema["minLength"] = 1
+		}
+	case reflect.Int:
+		schema["type"] = "integer"
+		if s.codes != nil {
+			schema["enum"] = s.codes
+			break
+		}
+		schema["minimum"] = 0
+		bound(schema, "minimum", "maximum", s)
+	case reflect.Bool:
+		schema["type"] = "boolean"
+	default:
+		panic("workflow: a policy holds no " + t.String())
+	}
+	return schema
+}
+
+func bound(schema map[string]any, least, most string, s setting) {
+	if s.least > 0 {
+		schema[least] = s.least
+	}
+	if s.most > 0 {
+		schema[most] = s.most
+	}
+}
+
+func objectSchema(schema map[string]any, t reflect.Type, preset any) {
+	presets, _ := preset.(map[string]any)
+	properties := map[string]any{}
+	var required []string
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		s, known := settings[t.Name()+"."+name]
+		if !known {
+			panic(fmt.Sprintf("workflow: the table of settings lacks %s.%s", t.Name(), name))
+		}
+		properties[name] = schemaOf(field.Type, s, presets[name])
+		if s.must {
+			required = append(required, name)
+		}
+	}
+	schema["type"], schema["properties"], schema["additionalProperties"] = "object", properties, false
+	if required != nil {
+		schema["required"] = required
+	}
+}
+
+// defaultTree is DefaultPolicy as JSON.
+func defaultTree() (tree map[string]any) {
+	raw, err := json.Marshal(DefaultPolicy())
+	if err == nil {
+		err = json.Unmarshal(raw, &tree)
+	}
+	if err != nil {
+		panic("workflow: the default policy is no JSON: " + err.Error())
+	}
+	return tree
+}

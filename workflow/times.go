@@ -1,0 +1,62 @@
+package workflow
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Times is how long a case has taken, until its signature or, before that,
+// until now. Each is a length of time of one kind: by the clock, or of business
+// days in the tenant's calendar.
+type Times struct {
+	Gross  time.Duration           // from the order to the signature
+	Net    time.Duration           // from completeness to the signature, less what stops the final clock
+	Waited map[Party]time.Duration // from the order on, by whom it waited for
+}
+
+// TimesOf counts the times of a case, in business time or by the clock.
+func TimesOf(c Case, waits []Wait, now time.Time, business bool) Times {
+	end := now
+	for _, at := range []*time.Time{c.FinalAt, c.ClosedAt} { // a case that ended unsigned has no FinalAt
+		if at != nil && at.Before(end) {
+			end = *at
+		}
+	}
+	between := func(a, b time.Time) time.Duration {
+		if !b.After(a) {
+			return 0
+		}
+		return c.Policy.Calendar.Between(a, b, business).Length
+	}
+	t := Times{Gross: between(c.OpenedAt, end), Waited: map[Party]time.Duration{}}
+	if c.CompleteAt != nil {
+		t.Net = between(*c.CompleteAt, end)
+	}
+	for _, w := range waits {
+		until := end
+		if w.EndedAt != nil {
+			until = earliest(end, *w.EndedAt)
+		}
+		t.Waited[w.Party] += between(w.BeganAt, until)
+		if w.Stops && c.CompleteAt != nil {
+			t.Net -= between(latest(w.BeganAt, *c.CompleteAt), until)
+		}
+	}
+	return t
+}
+
+// TimesTx is TimesOf for a case of the transaction's tenant.
+func TimesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, now time.Time, business bool) (Times, error) {
+	c, err := CaseByIDTx(ctx, tx, caseID)
+	if err != nil {
+		return Times{}, err
+	}
+	waits, err := WaitsTx(ctx, tx, caseID)
+	if err != nil {
+		return Times{}, err
+	}
+	return TimesOf(c, waits, now, business), nil
+}

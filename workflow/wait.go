@@ -1,0 +1,114 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Party is for whom a case waits.
+type Party string
+
+// The parties. The system is what lies between the other two: an archive that
+// does not answer, for one.
+const (
+	WaitsForPlacer Party = "placer"
+	WaitsForFiller Party = "filler"
+	WaitsForSystem Party = "system"
+)
+
+// Parties are all of them, as they are told.
+var Parties = []Party{WaitsForPlacer, WaitsForFiller, WaitsForSystem}
+
+// waits is the table of the states in which a case waits, and for whom. The
+// reason is the code of the first finding; where there is none, Reason.
+var waits = []struct {
+	State  State
+	Party  Party
+	Stops  bool // the final clock stands still (agenda.go says the same)
+	Reason string
+}{
+	{IntakeReview, WaitsForFiller, false, "doubt"},
+	{AwaitingInformation, WaitsForPlacer, true, "information-missing"},
+	{AwaitingImages, WaitsForPlacer, true, "images-missing"},
+	{Unassignable, WaitsForFiller, false, "nobody-eligible"},
+	{OnHold, WaitsForPlacer, true, "held"},
+}
+
+// notThePlacers are the findings that are not of the placer's making, though
+// the case waits where it waits for the placer.
+var notThePlacers = map[string]Party{
+	"pacs-unreachable": WaitsForSystem,
+	"pacs-unreadable":  WaitsForSystem,
+	"pacs-refused":     WaitsForFiller, // whoever runs the service must renew its rights there
+}
+
+// Wait is one time that a case waited: a row of case_wait.
+type Wait struct {
+	WaitNo  int
+	Party   Party
+	Reason  string
+	Stops   bool
+	BeganAt time.Time
+	EndedAt *time.Time // nil: it still waits
+}
+
+// waitOf is for whom the case waits in its state; ok is false where it does not.
+func (c *Case) waitOf() (w Wait, ok bool) {
+	for _, row := range waits {
+		if row.State != c.State {
+			continue
+		}
+		w = Wait{Party: row.Party, Reason: row.Reason, Stops: row.Stops}
+		if len(c.Findings) > 0 && c.State != OnHold {
+			w.Reason = c.Findings[0].Code
+		}
+		if party, not := notThePlacers[w.Reason]; not {
+			w.Party = party
+		}
+		return w, true
+	}
+	return Wait{}, false
+}
+
+// keepWaits ends the wait of the state that the case has left, and begins that
+// of the one that it has entered.
+func (t *turn) keepWaits(ctx context.Context) error {
+	_, err := t.tx.Exec(ctx, `
+		UPDATE case_wait
+		SET ended_at = @now
+		WHERE case_id = @case AND ended_at IS NULL`, pgx.NamedArgs{"case": t.c.CaseID, "now": t.now})
+	if err != nil {
+		return fmt.Errorf("end wait: %w", err)
+	}
+	w, waiting := t.c.waitOf()
+	if !waiting {
+		return nil
+	}
+	_, err = t.tx.Exec(ctx, `
+		INSERT INTO case_wait (tenant_id, case_id, wait_no, party, reason, stops, began_at)
+		SELECT @tenant, @case, coalesce(max(wait_no), 0) + 1, @party, @reason, @stops, @now
+		FROM case_wait
+		WHERE case_id = @case`,
+		pgx.NamedArgs{"tenant": t.c.TenantID, "case": t.c.CaseID, "party": w.Party, "reason": w.Reason, "stops": w.Stops, "now": t.now})
+	if err != nil {
+		return fmt.Errorf("begin wait: %w", err)
+	}
+	return nil
+}
+
+// WaitsTx returns when and for whom a case waited, the first time first.
+func WaitsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Wait, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT wait_no, party, reason, stops, began_at, ended_at
+		FROM case_wait
+		WHERE case_id = $1
+		ORDER BY wait_no`, caseID)
+	if err != nil {
+		return nil, fmt.Errorf("waits: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Wait])
+}
