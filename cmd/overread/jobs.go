@@ -29,9 +29,10 @@ type job struct {
 }
 
 // jobTable is everything that runs by the clock.
-func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, scout *workflow.Scout, surface *fhir.Server, tokens *oauth.Server, launch *smart.Client, sealer *auditlog.Sealer) []job {
+func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, postman *workflow.Postman, scout *workflow.Scout, surface *fhir.Server, tokens *oauth.Server, launch *smart.Client, sealer *auditlog.Sealer) []job {
 	return []job{
 		{name: "agenda", every: time.Second, kicked: true, run: engine.Tick},
+		{name: "mail", every: time.Second, kicked: true, run: postman.Tick},
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
 		{name: "pacs", every: time.Second, kicked: true, run: scout.Tick},
 		{name: "export", every: time.Second, kicked: true, run: surface.ExportTick},

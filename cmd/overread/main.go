@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of calendars, also where the machine has none
 
 	"github.com/alecthomas/kong"
 )
@@ -26,6 +27,7 @@ type verbs struct {
 	Doctor      doctorCmd      `cmd:"" help:"Check the database and what leans on it, and say how to mend what is wrong."`
 	Version     versionCmd     `cmd:"" help:"Print the version of this binary and of the schema that it wants."`
 	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
+	Policy      policyCmd      `cmd:"" help:"How a tenant wants its cases to run."`
 	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
 	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
 	Issuer      issuerCmd      `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`

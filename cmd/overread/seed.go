@@ -70,12 +70,16 @@ func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string, pacs *
 
 // addHospital makes a tenant with its desks, its readers and its EHR.
 func (s *seeder) addHospital(ctx context.Context, name string) error {
-	row := tenantRow{Name: name, Display: hospitals[name].display, EHRBase: s.ehr, Policy: []byte(hospitals[name].policy)}
+	policy, err := workflow.ReadPolicy([]byte(hospitals[name].policy))
+	if err != nil {
+		return err
+	}
+	row := tenantRow{Name: name, Display: hospitals[name].display, EHRBase: s.ehr, Policy: policy}
 	if err := addTenant(ctx, s.db, &row); err != nil {
 		return err
 	}
 	s.tenants[name] = row.TenantID
-	err := addDestination(ctx, s.db, destinationRow{Tenant: name, Name: "ehr", BaseURL: s.ehr, Packaging: "transaction", Timeout: 10 * time.Second, InFlightMax: 2})
+	err = addDestination(ctx, s.db, destinationRow{Tenant: name, Name: "ehr", BaseURL: s.ehr, Packaging: "transaction", Timeout: 10 * time.Second, InFlightMax: 2})
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type serveCmd struct {
 	Gate            gateFlags     `embed:""`
 	Outbound        outboundFlags `embed:""`
 	People          peopleFlags   `embed:""`
+	Mail            mailFlags     `embed:""`
 	AuditKey        string        `name:"audit-key" env:"OVERREAD_AUDIT_KEY" type:"path" placeholder:"FILE" help:"The key that signs a checkpoint of the audit log each minute (overread audit key FILE). Without it the log is kept and not signed."`
 	AuditDir        string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"A directory that keeps the checkpoints outside the database, a file for each tenant, only ever added to."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
@@ -144,9 +145,13 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
+	postman, err := c.Mail.postman(db, o.baseURL, log)
+	if err != nil {
+		return nil, err
+	}
 	o.scout = workflow.NewScout(db, o.engine, dicomweb.New(version, guard, time.Now).Look, log)
 	o.launch, o.launched = launches(o, guard, root)
-	o.jobs = append(jobTable(db, o.engine, o.courier, o.scout, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
+	o.jobs = append(jobTable(db, o.engine, o.courier, postman, o.scout, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
 	return o, nil
 }
 
@@ -166,6 +171,9 @@ func (o *overread) handler(kick func()) http.Handler {
 	e.Use(kickAfterWrite(kick))
 	o.surface.Register(e)
 	e.Use(limiter.Middleware) // within what renders its errors
+	e.GET("/schema/policy.json", func(c echo.Context) error {
+		return c.Blob(http.StatusOK, "application/schema+json", workflow.PolicySchema())
+	})
 	for path, handle := range o.tokens.Handlers() {
 		e.POST("/fhir"+path, tokenEndpoint(handle))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
@@ -59,25 +58,25 @@ type tenantCreateCmd struct {
 	Name       string        `arg:"" help:"Short name: small letters, digits and hyphens."`
 	Display    string        `name:"display" help:"Name for people; the short name when it is left out."`
 	EHRBase    string        `name:"ehr-base" placeholder:"URL" help:"The base of the tenant's own FHIR server: absolute references below it are the EHR's."`
-	PolicyFile string        `name:"policy-file" type:"existingfile" placeholder:"FILE" help:"The tenant's policy as JSON (docs/architecture.md); what it leaves out has its default."`
+	PolicyFile string        `name:"policy-file" type:"existingfile" placeholder:"FILE" help:"The tenant's policy as JSON or YAML (docs/policy.md); what it leaves out has its default."`
 	Update     bool          `name:"update-create" default:"true" negatable:"" help:"A PUT to an id that is not here yet creates it."`
 	JSON       bool          `name:"json" help:"Print JSON."`
 }
 
 // tenantRow is a tenant, as it is added and as `--json` prints it.
 type tenantRow struct {
-	TenantID uuid.UUID `json:"tenantId"`
-	Name     string    `json:"name"`
-	Display  string    `json:"display"`
-	EHRBase  string    `json:"ehrBase,omitempty"`
-	Policy   []byte    `json:"-"`
-	OwnIDs   bool      `json:"ownIds,omitempty"` // a PUT to an unknown id is refused
+	TenantID uuid.UUID               `json:"tenantId"`
+	Name     string                  `json:"name"`
+	Display  string                  `json:"display"`
+	EHRBase  string                  `json:"ehrBase,omitempty"`
+	Policy   workflow.PolicyDocument `json:"-"`
+	OwnIDs   bool                    `json:"ownIds,omitempty"` // a PUT to an unknown id is refused
 }
 
 func (c tenantCreateCmd) Run(ctx context.Context, t terminal) error {
 	policy, err := readPolicy(c.PolicyFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("--policy-file: %s: %w", c.PolicyFile, err)
 	}
 	row := tenantRow{Name: c.Name, Display: c.Display, EHRBase: strings.TrimRight(c.EHRBase, "/"), Policy: policy, OwnIDs: !c.Update}
 	db, err := c.Database.open(ctx)
@@ -113,20 +112,25 @@ func addTenant(ctx context.Context, db *pg.DB, row *tenantRow) error {
 	if row.Display == "" {
 		row.Display = row.Name
 	}
-	if len(row.Policy) == 0 {
-		row.Policy = []byte("{}")
-	}
 	var err error
+	if row.Policy.Text == nil {
+		if row.Policy, err = readPolicy(""); err != nil {
+			return err
+		}
+	}
 	if row.TenantID, err = uuid.NewV7(); err != nil {
 		return err
 	}
 	err = db.System(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO tenant (tenant_id, name, display, ehr_base, policy, update_create)
-			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @policy, @update_create)`,
+			INSERT INTO tenant (tenant_id, name, display, ehr_base, update_create)
+			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @update_create)`,
 			pgx.NamedArgs{"update_create": !row.OwnIDs,
-				"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase, "policy": string(row.Policy)})
+				"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase})
 		if err != nil {
+			return err
+		}
+		if _, _, err := workflow.SetPolicyTx(ctx, tx, row.TenantID, row.Policy, operatorName(), "with the tenant"); err != nil {
 			return err
 		}
 		return record(ctx, db, tx, access.Event{Kind: access.TenantAdded, Tenant: row.TenantID, Object: row.Name})
@@ -171,19 +175,4 @@ func findTenant(ctx context.Context, db *pg.DB, name string) (id uuid.UUID, err 
 		return err
 	})
 	return id, err
-}
-
-// readPolicy reads and checks a policy file; "" is the default policy.
-func readPolicy(file string) ([]byte, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("--policy-file: %w", err)
-	}
-	if _, err := workflow.ParsePolicy(text); err != nil {
-		return nil, fmt.Errorf("--policy-file: %s: %w", file, err)
-	}
-	return text, nil
 }
