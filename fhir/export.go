@@ -24,7 +24,7 @@ import (
 const bulkData = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 
 // exporters are the roles that see everything of the tenant. Who reads blindly
-// is none of them.
+// is none of them, in whatever role they come.
 var exporters = []access.Role{access.Placer, access.Coordinator, access.Auditor, access.Director}
 
 // exportServices are the rows of the table of services.
@@ -92,6 +92,9 @@ func (s *Server) export(c echo.Context, actor access.Actor, in *Node) error {
 	}
 	if actor.Patient != "" {
 		return fault.New(fault.Forbidden, "this token is bound to one patient, and exports nothing: ask for %s/$everything", actor.Patient)
+	}
+	if hidesOriginals(actor) {
+		return fault.New(fault.Forbidden, "an export has what is withheld from readers, and whoever reads here is one in every role: let somebody else start it")
 	}
 	job, err := s.readExport(c, actor, in)
 	if err != nil {

@@ -249,15 +249,17 @@ func (f *fence) admitsBody(body []byte) bool {
 
 // mayShow tells whether a version may be shown to who has just written it.
 func mayShow(actor access.Actor, r Stored) bool {
-	return actor.May(r.Type, access.Read) && (r.Body == nil || fenceOf(actor, access.Read).admitsBody(r.Body))
+	return !redacts(actor, r.Type) && actor.May(r.Type, access.Read) && (r.Body == nil || fenceOf(actor, access.Read).admitsBody(r.Body))
 }
 
-// inside are those of these references ("Patient/1") that the fence lets the
-// actor know of; all of them where there is none.
+// inside are those of these references ("Patient/1") that the fence, and what
+// is withheld from whoever reads here and comes in another role, let the actor know
+// of; all of them where there is neither.
 func inside(ctx context.Context, tx pgx.Tx, actor access.Actor, references []string, any ...access.Permission) (map[string]bool, error) {
 	found := map[string]bool{}
 	f := fenceOf(actor, any...)
-	if f == nil || len(references) == 0 {
+	veiled := hidesOriginals(actor) && !readsHere(actor) // who comes as a reader is asked about Tasks only
+	if f == nil && !veiled || len(references) == 0 {
 		for _, ref := range references {
 			found[ref] = true
 		}
@@ -265,6 +267,9 @@ func inside(ctx context.Context, tx pgx.Tx, actor access.Actor, references []str
 	}
 	types, ids := splitReferences(references)
 	b := &sqlBuilder{args: pgx.NamedArgs{"types": types, "ids": ids}}
+	if veiled {
+		b.unblinded(actor)
+	}
 	b.fence(f, "")
 	rows, err := tx.Query(ctx, `
 		SELECT r.type || '/' || r.id
@@ -281,10 +286,34 @@ func inside(ctx context.Context, tx pgx.Tx, actor access.Actor, references []str
 	return found, err
 }
 
+// unveiled tells whether blinding leaves what is to be changed to the actor. A study
+// is not for readers to change: they do not have it whole.
+func (c *change) unveiled(ctx context.Context, tx pgx.Tx, actor access.Actor) (shown bool, err error) {
+	if redacts(actor, c.row.name) {
+		return false, fault.New(fault.Forbidden, "who has read a study is not for readers, so whoever reads here changes no %s, in no role", c.row.name)
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT `+notHidden+`
+		FROM (VALUES (@tenant::uuid, @type::text COLLATE "C", @id::text COLLATE "C")) AS r (tenant_id, type, id)`,
+		viewArgs(actor, pgx.NamedArgs{"tenant": actor.Tenant, "type": c.row.name, "id": c.id})).Scan(&shown)
+	if err != nil {
+		return false, fmt.Errorf("what a reader may change: %w", err)
+	}
+	return shown, nil
+}
+
 // fenced lets a change see what the fence lets its actor see: there is what is
 // there, or nothing. What it sees and may not change is refused.
 func (c *change) fenced(ctx context.Context, tx pgx.Tx, actor access.Actor, there Stored) (Stored, error) {
-	if there.Version == 0 || !limits(actor, c.row.name) {
+	if there.Version == 0 {
+		return there, nil
+	}
+	if hidesOriginals(actor) && !readsHere(actor) {
+		if shown, err := c.unveiled(ctx, tx, actor); err != nil || !shown {
+			return Stored{}, err
+		}
+	}
+	if !limits(actor, c.row.name) {
 		return there, nil
 	}
 	name := []string{c.name()}

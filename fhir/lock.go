@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -117,7 +118,7 @@ func (c *change) stillMatches() bool {
 }
 
 // mayCreateByPut: a tenant may want ids of ours only. FHIR R4 http.html#upsert.
-// Under a fence there are no others: a client's own id could be one that it must
+// Under a fence, and for whoever reads here, there are no others: a client's own id could be one that it must
 // not know to be taken.
 func (s *Server) mayCreateByPut(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) error {
 	if c.condition != nil && c.sent.Text("id") == "" {
@@ -125,7 +126,7 @@ func (s *Server) mayCreateByPut(ctx context.Context, tx pgx.Tx, actor access.Act
 	}
 	var may bool
 	err := tx.QueryRow(ctx, `SELECT update_create FROM tenant`).Scan(&may) // row-level security leaves the one tenant
-	may = may && !limits(actor, c.row.name)
+	may = may && !limits(actor, c.row.name) && actor.Reader == uuid.Nil
 	if err == nil && !may {
 		err = fault.New(fault.MethodNotAllowed, "there is no such resource, and an update does not make one here: create it by POST %s", c.row.name)
 	}

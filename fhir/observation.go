@@ -99,7 +99,10 @@ func agreement(src reportSources) *Node {
 	code := agreementCodes[src.Report.Level]
 	o.Set("valueCodeableConcept", concept(code.System, code.Code, code.Display))
 	if src.Report.Difference != "" {
-		o.Set("note", []*Node{Object("text", src.Report.Difference)})
+		o.Append("note", Object("text", src.Report.Difference))
+	}
+	if seen := unveiling(src); seen != "" {
+		o.Append("note", Object("text", seen))
 	}
 	var components []*Node
 	if display, ok := managementCodes[src.Report.Management]; ok {

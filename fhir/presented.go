@@ -75,7 +75,7 @@ func letterOf(src reportSources) letter.Letter {
 			l.Sections = append(l.Sections, s)
 		}
 	}
-	l.SealedAt = sealedAt(src)
+	l.SealedAt, l.Unveiled = sealedAt(src), src.Unveiled
 	return l
 }
 

@@ -31,6 +31,7 @@ func qualityServices() []service {
 
 var qualityTells = []parameter{
 	{Name: "original", Type: "Reference", Doc: "The report of the first reading, where it is known."},
+	{Name: "independent", Type: "boolean", Doc: "Of a blinded case whose opinion is sealed: whether its reader had not opened the patient's record in an emergency before. What is false counts in no statistic of independent readings."},
 	{Name: "reading", Many: true, Doc: "Who took part in the second opinion.", Parts: []parameter{
 		{Name: "role", Type: "code", Min: 1, Codes: []string{"reader", "adjudicator", "supervisor"}, Doc: "As what."},
 		{Name: "who", Type: "Reference", Min: 1, Doc: "The Practitioner."},
@@ -75,6 +76,15 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, noCase()
 		}
+		if hidesOriginals(actor) && file.OriginalReportID != nil { // a grade of another case tells of the original of one's own
+			if _, err := s.store.Visible(ctx, tx, actor, "DiagnosticReport", *file.OriginalReportID); err != nil {
+				return nil, noCase()
+			}
+		}
+		unveiled, err := workflow.UnveiledTx(ctx, tx, file)
+		if err != nil {
+			return nil, err
+		}
 		grades, err := workflow.GradesTx(ctx, tx, file.CaseID)
 		if err != nil {
 			return nil, err
@@ -85,7 +95,7 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		event := access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Case: "Task/" + id, Patient: casePatient(file),
 			Client: clientAddress(c), RequestID: requestID(ctx)}
-		return qualityOf(file, grades, people), s.RecordEvent(ctx, tx, event)
+		return qualityOf(file, unveiled, grades, people), s.RecordEvent(ctx, tx, event)
 	})
 	if err != nil {
 		return err
@@ -111,10 +121,13 @@ func practitioners(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]*Node, error) 
 	return people, err
 }
 
-func qualityOf(c workflow.Case, grades []workflow.GivenGrade, people map[uuid.UUID]*Node) *Node {
+func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, people map[uuid.UUID]*Node) *Node {
 	var rows []*Node
 	if c.OriginalReportID != nil {
 		rows = append(rows, Object("name", "original", "valueReference", Object("reference", "DiagnosticReport/"+*c.OriginalReportID)))
+	}
+	if c.Protocol == workflow.Blinded && c.LockedAt != nil {
+		rows = append(rows, Object("name", "independent", "valueBoolean", !unveiled))
 	}
 	for _, who := range []struct {
 		role string

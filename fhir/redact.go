@@ -9,7 +9,8 @@ import (
 
 // Readers need the study itself, so it cannot be withheld as its report is. They
 // get it without who has read it first and what they noted, under every protocol
-// and at any time: whoever may know it finds it in the report.
+// and at any time, in whatever role they come: whoever may know it finds it in the
+// report.
 
 // redactions are, by type, the elements that are not for readers, and the search
 // parameters that would reveal them.
@@ -23,11 +24,16 @@ var redactions = map[string]struct {
 	},
 }
 
+// redacts tells whether the actor gets resources of the type without some of it.
+func redacts(actor access.Actor, typ string) bool {
+	_, ok := redactions[typ]
+	return ok && hidesOriginals(actor)
+}
+
 // redacted is the resource as the actor may have it. What was taken out of is
 // tagged.
 func redacted(actor access.Actor, r Stored) (Stored, error) {
-	rule, ok := redactions[r.Type]
-	if !ok || !hidesOriginals(actor) || r.Body == nil {
+	if !redacts(actor, r.Type) || r.Body == nil {
 		return r, nil
 	}
 	if slices.Contains(actor.Opened, patientIn(r)) { // in an emergency nothing is
@@ -38,7 +44,7 @@ func redacted(actor access.Actor, r Stored) (Stored, error) {
 		return Stored{}, err
 	}
 	whole := string(n.Bytes())
-	for _, path := range rule.elements {
+	for _, path := range redactions[r.Type].elements {
 		last := len(path) - 1
 		for _, parent := range n.Each(path[:last]...) {
 			parent.Remove(path[last])
@@ -127,5 +133,5 @@ func (s *Server) mayUse(actor access.Actor, row *resourceType, key string) error
 	if !hidesOriginals(actor) || !slices.Contains(redactions[row.name].params, key) {
 		return nil
 	}
-	return fault.New(fault.Forbidden, "who has read a study is not for readers: %s cannot be searched by %s in the role %s", row.name, key, actor.Role)
+	return fault.New(fault.Forbidden, "who has read a study is not for readers, in whatever role: %s cannot be searched by %s", row.name, key)
 }

@@ -18,6 +18,8 @@ type reportSources struct {
 	Report  workflow.Report   // the version to render
 	History []workflow.Report // the versions before it, oldest first
 
+	Unveiled bool // the reader had seen the original, in an emergency, before their opinion was sealed
+
 	Order     *Node // Reference to the ServiceRequest of the second opinion
 	Subject   *Node // Reference
 	Encounter *Node // Reference, nil when the order had none

@@ -35,11 +35,23 @@ func shownSections(src reportSources) []shownSection {
 	return shown
 }
 
+// unveiling says that the readings are not independent of each other, where the
+// reader had seen the first one in an emergency; "" where they had not.
+func unveiling(src reportSources) string {
+	if !src.Unveiled || sealedAt(src).IsZero() {
+		return ""
+	}
+	return "The reader had seen the original report in an emergency before sealing the opinion: it is no independent reading."
+}
+
 // difference says how the two readings relate and, where they differ, in what.
 func difference(src reportSources) string {
 	text := agreementCodes[src.Report.Level].Display + "."
 	if src.Report.Difference != "" && src.Report.Level != workflow.LevelNoComparison {
 		text += "\n" + src.Report.Difference
+	}
+	if seen := unveiling(src); seen != "" {
+		text += "\n" + seen
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -32,25 +33,43 @@ func (b *sqlBuilder) arg(value any) string {
 	return "@" + name
 }
 
-// hidesOriginals tells whether blinding concerns the actor: everybody who
-// reads. Who adjudicates or supervises may have a token for each role, and has
-// nothing to decide before the reveal.
+// hidesOriginals tells whether blinding concerns the actor: everybody who reads,
+// and in any other role whoever is a reader of the tenant too.
 func hidesOriginals(actor access.Actor) bool {
+	return readsHere(actor) || actor.Reader != uuid.Nil
+}
+
+// readsHere tells whether the actor comes as one who reads: from them all
+// originals are withheld. Who adjudicates or supervises may have a token for each
+// role, and has nothing to decide before the reveal.
+func readsHere(actor access.Actor) bool {
 	return actor.Role == access.Reader || actor.Role == access.Adjudicator || actor.Role == access.Supervisor
 }
 
+// viewerOf is the actor as cases name them.
+func viewerOf(actor access.Actor) uuid.UUID {
+	if actor.Reader != uuid.Nil {
+		return actor.Reader
+	}
+	return actor.ID
+}
+
 // notHidden leaves out the original reports of blinded cases that are not
-// revealed yet, with all that belongs to them. A case that ended unread hides
+// revealed yet, with all that belongs to them: of all cases for whoever comes as a
+// reader (reads), and of their own cases (read by them, or offered to them) for
+// whoever comes in another role. A case that ended unread hides
 // nothing. Who has seen the original in another case goes on seeing it: its
-// reader, and (decides) whoever adjudicates and supervises; matching keeps them
-// off the new case. What another case came to run on is there for its reader. Nor
-// is anything hidden of a patient whose record the actor has opened in an emergency.
+// reader, and (decides) whoever adjudicates and supervises, but for the case that
+// they read themselves; matching keeps them off the new case. What another case
+// came to run on is there for its reader. Nor is anything hidden of a patient whose
+// record the actor has opened in an emergency.
 const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
 			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
 			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL
 			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+			  AND (@reads OR c.reader_id = @viewer OR c.offered_to = @viewer)
 			  AND (c.patient_id = ANY (@opened)) IS NOT TRUE
 			  AND NOT EXISTS (
 				SELECT FROM case_file own
@@ -60,6 +79,7 @@ const notHidden = `NOT EXISTS (
 				SELECT FROM case_original other
 				JOIN case_file seen ON seen.tenant_id = other.tenant_id AND seen.case_id = other.case_id
 				WHERE other.tenant_id = o.tenant_id AND other.type = o.type AND other.id = o.id
+				  AND c.reader_id IS DISTINCT FROM @viewer AND c.offered_to IS DISTINCT FROM @viewer
 				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR @decides)))`
 
 // viewArgs adds to the arguments of a statement those of notHidden.
@@ -68,7 +88,7 @@ func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
 	for _, patient := range actor.Opened {
 		opened = append(opened, strings.TrimPrefix(patient, "Patient/"))
 	}
-	args["viewer"], args["decides"], args["opened"] = actor.ID, actor.Role != access.Reader, opened
+	args["viewer"], args["reads"], args["decides"], args["opened"] = viewerOf(actor), readsHere(actor), actor.Role != access.Reader, opened
 	return args
 }
 

@@ -19,6 +19,9 @@ func (s *Server) reportSources(ctx context.Context, tx pgx.Tx, c workflow.Case) 
 	if src.Service, err = s.service(ctx, tx, c.TenantID); err != nil {
 		return src, err
 	}
+	if src.Unveiled, err = workflow.UnveiledTx(ctx, tx, c); err != nil {
+		return src, err
+	}
 	src.names = map[uuid.UUID]string{}
 	for _, p := range []struct {
 		id *uuid.UUID

@@ -105,9 +105,10 @@ func (s *Server) endSession(c echo.Context, found *session.Session) error {
 }
 
 // clinicalPlaces are where the person may open a record in an emergency, one for
-// each tenant.
+// each tenant: as who reads there, if they do.
 func clinicalPlaces(found *session.Session) (places []access.Place, any bool) {
-	for _, p := range found.Places {
+	reads := func(p access.Place) bool { return p.ID == p.Reader }
+	for _, p := range append(slices.DeleteFunc(slices.Clone(found.Places), func(p access.Place) bool { return !reads(p) }), found.Places...) {
 		if workflow.MayOpen(p.Actor) && !p.Suspended && !slices.ContainsFunc(places, func(o access.Place) bool { return o.Tenant == p.Tenant }) {
 			places = append(places, p)
 		}

@@ -96,12 +96,16 @@ func EmergencyTx(ctx context.Context, tx pgx.Tx, actor access.Actor, person uuid
 	if err != nil {
 		return Emergency{}, err
 	}
-	e := Emergency{BreakID: id, PersonID: person, ActorID: actor.ID, Role: actor.Role, Display: actor.Display, PatientID: patient, Reason: reason}
+	who := actor.ID // a reader is one in every role: it is their own cases that they see through
+	if actor.Reader != uuid.Nil {
+		who = actor.Reader
+	}
+	e := Emergency{BreakID: id, PersonID: person, ActorID: who, Role: actor.Role, Display: actor.Display, PatientID: patient, Reason: reason}
 	err = tx.QueryRow(ctx, `
 		INSERT INTO break_glass (tenant_id, break_id, person_id, actor_id, role, display, patient_id, reason, till)
 		VALUES (@tenant, @id, @person, @actor, @role, @display, @patient, @reason, now() + @lasts * interval '1 second')
 		RETURNING opened_at, till`,
-		pgx.NamedArgs{"tenant": actor.Tenant, "id": id, "person": person, "actor": actor.ID, "role": actor.Role, "display": actor.Display,
+		pgx.NamedArgs{"tenant": actor.Tenant, "id": id, "person": person, "actor": who, "role": actor.Role, "display": actor.Display,
 			"patient": patient, "reason": reason, "lasts": EmergencyLasts.Seconds()}).
 		Scan(&e.OpenedAt, &e.Till)
 	if err != nil {
@@ -118,7 +122,7 @@ func EmergencyTx(ctx context.Context, tx pgx.Tx, actor access.Actor, person uuid
 		FROM seen s
 		JOIN case_file c ON c.tenant_id = s.tenant_id AND c.case_id = s.case_id
 		ORDER BY s.case_id`,
-		pgx.NamedArgs{"actor": actor.ID, "id": id, "patient": patient, "open": join(beforeAcceptance, beforeReveal, in(OnHold))})
+		pgx.NamedArgs{"actor": who, "id": id, "patient": patient, "open": join(beforeAcceptance, beforeReveal, in(OnHold))})
 	if err != nil {
 		return Emergency{}, fmt.Errorf("note what a record unveils: %w", err)
 	}
@@ -126,6 +130,23 @@ func EmergencyTx(ctx context.Context, tx pgx.Tx, actor access.Actor, person uuid
 		return Emergency{}, fmt.Errorf("note what a record unveils: %w", err)
 	}
 	return e, nil
+}
+
+// UnveiledTx tells whether the case's reader had seen what blinding withholds, in an
+// emergency, before their opinion was sealed: then it is no independent reading.
+func UnveiledTx(ctx context.Context, tx pgx.Tx, c Case) (seen bool, err error) {
+	if c.Protocol != Blinded || c.ReaderID == nil {
+		return false, nil
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM case_unveiling
+			WHERE case_id = @case AND actor_id = @reader AND before_lock)`,
+		pgx.NamedArgs{"case": c.CaseID, "reader": *c.ReaderID}).Scan(&seen)
+	if err != nil {
+		return false, fmt.Errorf("whether a case was unveiled: %w", err)
+	}
+	return seen, nil
 }
 
 // openedByTx are those who had the record of the case's patient open while the

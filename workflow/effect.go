@@ -180,6 +180,13 @@ var saveDraft = Effect{"saveDraft", "the draft is saved",
 var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and the time are recorded, and it never changes again",
 	func(ctx context.Context, t *turn) error {
 		t.c.LockedAt = &t.now
+		seen, err := UnveiledTx(ctx, t.tx, *t.c)
+		if err != nil {
+			return err
+		}
+		if seen { // for whoever counts independent readings
+			t.detail["unveiled"] = true
+		}
 		return t.seal(ctx, "locked")
 	}}
 

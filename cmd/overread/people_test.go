@@ -71,6 +71,7 @@ func startPeople(t *testing.T) *peopleWorld {
 		[]devidp.Person{
 			{Subject: "ito", Name: "Ito", Groups: []string{"cn=readers,ou=x"}},
 			{Subject: "kim", Name: "Kim at the desk", Groups: []string{"desk"}},
+			{Subject: "both", Name: "Both", Groups: []string{"cn=readers,ou=x", "desk"}},
 			{Subject: "doe", Name: "Doe"},
 		}, time.Now)
 	if err != nil {
@@ -422,6 +423,29 @@ func TestAReaderWorksAtTwoHospitalsAndSeesNothingOfAThird(t *testing.T) {
 			t.Errorf("%s with one hospital left: %d", who, got.status)
 		}
 		w.behind(`UPDATE reader SET active = true`)
+	}
+}
+
+// Who reads at a hospital and coordinates there opens a record as its reader: so
+// the cases that they read know it.
+func TestWhoReadsAndCoordinatesOpensARecordAsTheReader(t *testing.T) {
+	t.Parallel()
+	w := startPeople(t)
+	w.must("person", "add", "house", "both", "--reader", w.reader.String())
+	v := w.visitor()
+	v.signIn("both")
+	form := v.get("/break-glass")
+	fields := url.Values{"csrf": {form.csrf()}, "tenant": {"mercy"}, "patient": {w.patients["mercy"]}, "reason": {"The surgeon stands at the table"}}
+	if got := v.post("/break-glass", fields); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	var actor uuid.UUID
+	var role string
+	if err := w.db.Owner(t).QueryRow(t.Context(), `SELECT actor_id, role FROM break_glass`).Scan(&actor, &role); err != nil {
+		t.Fatal(err)
+	}
+	if actor != w.reader || role != "reader" {
+		t.Errorf("opened by %s %s, want reader %s", role, actor, w.reader)
 	}
 }
 

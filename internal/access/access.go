@@ -39,6 +39,7 @@ const (
 type Actor struct {
 	Tenant  uuid.UUID
 	ID      uuid.UUID // of the person or system; a reader's is their reader_id; uuid.Nil for the system
+	Reader  uuid.UUID // who the person is among the tenant's readers, whatever role they come in; uuid.Nil: no reader
 	Role    Role
 	Display string
 	Grant   Grant  // what the scopes of the token allow; nil: all that the role may
@@ -85,16 +86,18 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 //
 //nolint:gosec // SQL, no secret
 const placesOfToken = `
-	SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, t.role, t.display, t.scopes, coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
+	SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, coalesce(me.reader_id, '00000000-0000-0000-0000-000000000000') AS reader_id, t.role, t.display, t.scopes,
+	       coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
 	FROM token t
 	JOIN tenant n ON n.tenant_id = t.tenant_id
+	LEFT JOIN reader me ON me.tenant_id = t.tenant_id AND me.reader_id = t.actor_id
 	WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL
 	  AND NOT EXISTS (
 		SELECT FROM reader r
 		WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
 		  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
 	UNION ALL
-	SELECT c.tenant_id, n.name, c.client_id, c.role, c.name, t.scopes, '', n.state <> 'active'
+	SELECT c.tenant_id, n.name, c.client_id, '00000000-0000-0000-0000-000000000000', c.role, c.name, t.scopes, '', n.state <> 'active'
 	FROM access_token t
 	JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
 	JOIN tenant n ON n.tenant_id = t.tenant_id
@@ -118,7 +121,7 @@ func lookUp(ctx context.Context, db *pg.DB, sum []byte) (rows []placeRow, places
 	}
 	places = make([]Place, len(rows))
 	for i, row := range rows {
-		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Role: row.Role, Display: row.Display, Patient: row.Patient, Token: tokenURN(sum)}, TenantName: row.TenantName, Suspended: row.Suspended}
+		places[i] = Place{Actor: Actor{Tenant: row.TenantID, ID: row.ActorID, Reader: row.ReaderID, Role: row.Role, Display: row.Display, Patient: row.Patient, Token: tokenURN(sum)}, TenantName: row.TenantName, Suspended: row.Suspended}
 		if row.Scopes != nil {
 			if places[i].Grant, err = ParseGrant(*row.Scopes); err != nil {
 				return nil, nil, err
@@ -137,6 +140,7 @@ type placeRow struct {
 	TenantID   uuid.UUID
 	TenantName string
 	ActorID    uuid.UUID
+	ReaderID   uuid.UUID
 	Role       Role
 	Display    string
 	Scopes     *string

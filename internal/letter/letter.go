@@ -37,6 +37,7 @@ type Letter struct {
 	History    []Version // every signed version, the oldest first, this one last
 	Signatures []Signature
 	SealedAt   time.Time // when the opinion was sealed, before the original was shown; zero: not blinded
+	Unveiled   bool      // but its reader had seen the original in an emergency before
 
 	Identifiers []Line
 	Zone        *time.Location // of the times shown; nil: UTC

@@ -237,3 +237,13 @@ func BenchmarkPDF(b *testing.B) {
 		}
 	}
 }
+
+func TestALetterDoesNotClaimAnIndependenceThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	l := major()
+	l.Unveiled = true
+	page := string(l.HTML())
+	if strings.Contains(page, "before the original report was shown") || !strings.Contains(page, "had seen the original report in an emergency before sealing the opinion on 23 November 2026, 15:20 UTC") {
+		t.Error(page)
+	}
+}

@@ -168,6 +168,9 @@ func (l Letter) sealed() string {
 	if l.SealedAt.IsZero() {
 		return ""
 	}
+	if l.Unveiled {
+		return "The reader had seen the original report in an emergency before sealing the opinion on " + l.moment(l.SealedAt) + ": it is no independent reading."
+	}
 	text := "The reader's own opinion was sealed on " + l.moment(l.SealedAt)
 	if len(filled(l.Original)) > 0 {
 		text += ", before the original report was shown"

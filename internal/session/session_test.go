@@ -250,7 +250,7 @@ func TestARequestOfASessionIsOfItsPlaceAndForgedOnesAreRefused(t *testing.T) {
 	many := h.open(t)
 	one := h.openAs(t, []access.Actor{{Tenant: h.mercy, ID: h.reader, Role: access.Reader}})
 	csrf := h.find(t, one).CSRF()
-	mercy := access.Actor{Tenant: h.mercy, ID: h.reader, Role: access.Reader, Display: "Dr. Ito", Opened: []string{}}
+	mercy := access.Actor{Tenant: h.mercy, ID: h.reader, Reader: h.reader, Role: access.Reader, Display: "Dr. Ito", Opened: []string{}}
 	for name, c := range map[string]struct {
 		method, cookie string
 		header         map[string]string
@@ -373,5 +373,34 @@ func TestSessionsThatNobodyUsesAreEndedOnceAndRecorded(t *testing.T) {
 	var left int
 	if err := h.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM session`).Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d sessions are kept (%v)", left, err)
+	}
+}
+
+// Blinding is of the person: a reader is one in every role of theirs, where they read.
+func TestAReaderIsOneInEveryRoleAtTheirTenants(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	desk := uuid.New()
+	for name, c := range map[string]struct {
+		actors []access.Actor
+		linked bool // the operator has said that the person is the reader
+		want   uuid.UUID
+	}{
+		"with the role of a reader as well": {[]access.Actor{{Tenant: h.mercy, ID: h.reader, Role: access.Reader}, {Tenant: h.mercy, ID: desk, Role: access.Coordinator}}, false, h.reader},
+		"at the desk alone, and known":      {[]access.Actor{{Tenant: h.mercy, ID: desk, Role: access.Coordinator}}, true, h.reader},
+		"at the desk, and no reader":        {[]access.Actor{{Tenant: h.mercy, ID: desk, Role: access.Coordinator}}, false, uuid.Nil},
+	} {
+		cookie := h.openAs(t, c.actors)
+		var reader *uuid.UUID
+		if c.linked {
+			reader = &h.reader
+		}
+		if _, err := h.db.Owner(t).Exec(t.Context(), `UPDATE person SET reader_id = $1`, reader); err != nil {
+			t.Fatal(err)
+		}
+		place, ok := h.find(t, cookie).At("mercy", access.Coordinator)
+		if !ok || place.Reader != c.want || place.ID != desk {
+			t.Errorf("%s: %+v", name, place)
+		}
 	}
 }

@@ -123,10 +123,12 @@ func (s *Store) Find(ctx context.Context, cookie string) (*Session, error) {
 
 // places are what a session's person may be, of what they were when it was
 // opened. A personal role rests on credentials: the reader must be active at the
-// tenant, and for adjudicating and supervising have that privilege.
+// tenant, and for adjudicating and supervising have that privilege. Who is a reader
+// there is one in every role, since what is withheld from a reader is not theirs to
+// see in another one.
 func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT a.tenant_id, n.name AS tenant_name, n.display AS tenant_display, n.state <> 'active' AS suspended, a.actor_id, a.role, coalesce(a.patient, '') AS patient, a.scopes,
+		SELECT a.tenant_id, n.name AS tenant_name, n.display AS tenant_display, n.state <> 'active' AS suspended, a.actor_id, me.reader_id, a.role, coalesce(a.patient, '') AS patient, a.scopes,
 		       ARRAY(SELECT DISTINCT 'Patient/' || g.patient_id
 		             FROM break_glass g
 		             WHERE g.tenant_id = a.tenant_id AND g.person_id = @person AND g.till > now()
@@ -134,6 +136,11 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 		FROM session_actor a
 		JOIN tenant n ON n.tenant_id = a.tenant_id
 		LEFT JOIN reader r ON r.tenant_id = a.tenant_id AND r.reader_id = a.actor_id AND r.active
+		LEFT JOIN reader me ON me.tenant_id = a.tenant_id AND me.reader_id = coalesce(
+			(SELECT p.actor_id
+			 FROM session_actor p
+			 WHERE p.session_id = a.session_id AND p.tenant_id = a.tenant_id AND p.role IN ('reader', 'adjudicator', 'supervisor')
+			 LIMIT 1), @reader)
 		WHERE a.session_id = @session
 		  AND CASE a.role
 			WHEN 'reader' THEN r.active
@@ -142,7 +149,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 			ELSE true
 		  END
 		ORDER BY n.name, a.role`,
-		pgx.NamedArgs{"session": s.ID, "person": s.PersonID})
+		pgx.NamedArgs{"session": s.ID, "person": s.PersonID, "reader": s.ReaderID})
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +158,7 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 		TenantName, TenantDisplay string
 		Suspended                 bool
 		ActorID                   uuid.UUID
+		ReaderID                  *uuid.UUID
 		Role                      access.Role
 		Patient                   string
 		Scopes                    *string
@@ -163,6 +171,9 @@ func places(ctx context.Context, tx pgx.Tx, s *Session) ([]access.Place, error) 
 	all := make([]access.Place, len(found))
 	for i, r := range found {
 		a := access.Actor{Tenant: r.TenantID, ID: r.ActorID, Role: r.Role, Display: s.Display, Patient: r.Patient, Opened: r.Opened, Token: access.SessionURN(s.ID)}
+		if r.ReaderID != nil {
+			a.Reader = *r.ReaderID
+		}
 		if r.Scopes != nil {
 			if a.Grant, err = access.ParseGrant(*r.Scopes); err != nil {
 				return nil, err
