@@ -34,6 +34,7 @@ type Checkpoint struct {
 	Size   int64
 	Root   tlog.Hash
 	At     time.Time // to the second
+	Key    uint32    // the hash of the key that signed it; 0 where that was not asked
 }
 
 // Sign is the checkpoint as a signed note: C2SP tlog-checkpoint, with the time as
@@ -46,13 +47,9 @@ func (c Checkpoint) text() string {
 	return fmt.Sprintf("%s\n%d\n%s\ntime %s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), c.At.UTC().Format(time.RFC3339))
 }
 
-// OpenCheckpoint reads a signed note, of which the signature is checked.
-func OpenCheckpoint(text []byte, key note.Verifier) (Checkpoint, error) {
-	n, err := note.Open(text, note.VerifierList(key))
-	if err != nil {
-		return Checkpoint{}, fmt.Errorf("its signature is not one of this key: %w", err)
-	}
-	lines := strings.Split(n.Text, "\n")
+// parseCheckpoint reads the text of a note.
+func parseCheckpoint(text string) (Checkpoint, error) {
+	lines := strings.Split(text, "\n")
 	if len(lines) != 5 {
 		return Checkpoint{}, errors.New("it is no checkpoint")
 	}
@@ -62,31 +59,49 @@ func OpenCheckpoint(text []byte, key note.Verifier) (Checkpoint, error) {
 	root, rootErr := base64.StdEncoding.DecodeString(lines[2])
 	copy(c.Root[:], root)
 	c.At, timeErr = time.Parse("time "+time.RFC3339, lines[3])
-	if errors.Join(sizeErr, rootErr, timeErr) != nil || c.Size < 1 || c.text() != n.Text {
+	if errors.Join(sizeErr, rootErr, timeErr) != nil || c.Size < 1 || c.text() != text {
 		return Checkpoint{}, errors.New("it is no checkpoint")
 	}
 	return c, nil
 }
 
+// OpenCheckpoint reads a signed note, whose signature must be of one of the keys.
+func OpenCheckpoint(text []byte, keys ...note.Verifier) (Checkpoint, error) {
+	n, err := note.Open(text, note.VerifierList(keys...))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("its signature is of no key that was given: %w", err)
+	}
+	c, err := parseCheckpoint(n.Text)
+	c.Key = n.Sigs[0].Hash
+	return c, err
+}
+
 // ReadCheckpoints reads a file of signed checkpoints, each followed by an empty
-// line. They must all be of one log and of the key, and grow.
-func ReadCheckpoints(r io.Reader, key note.Verifier) ([]Checkpoint, error) {
+// line. They must all be of one log, of the keys, and grow. A key that another has
+// followed does not come back: who still has it signs nothing more.
+func ReadCheckpoints(r io.Reader, keys ...note.Verifier) ([]Checkpoint, error) {
 	var all []Checkpoint
+	followed := map[uint32]bool{}
 	lines := bufio.NewScanner(r)
 	for {
 		text, more := nextNote(lines)
 		if text == "" && !more {
 			break
 		}
-		c, err := OpenCheckpoint([]byte(text), key)
+		c, err := OpenCheckpoint([]byte(text), keys...)
+		n := len(all)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("checkpoint %d of the file: %w", len(all)+1, err)
-		case len(all) == 0:
+			return nil, fmt.Errorf("checkpoint %d of the file: %w", n+1, err)
+		case n == 0:
 		case c.Origin != all[0].Origin:
-			return nil, fmt.Errorf("checkpoint %d of the file is of another log", len(all)+1)
-		case c.Size <= all[len(all)-1].Size || c.At.Before(all[len(all)-1].At):
-			return nil, fmt.Errorf("checkpoint %d of the file (size %d) is not after the one before it", len(all)+1, c.Size)
+			return nil, fmt.Errorf("checkpoint %d of the file is of another log", n+1)
+		case c.Size <= all[n-1].Size || c.At.Before(all[n-1].At):
+			return nil, fmt.Errorf("checkpoint %d of the file (size %d) is not after the one before it", n+1, c.Size)
+		case followed[c.Key]:
+			return nil, fmt.Errorf("checkpoint %d of the file (size %d) is of a key that another key has followed before", n+1, c.Size)
+		case c.Key != all[n-1].Key:
+			followed[all[n-1].Key] = true
 		}
 		all = append(all, c)
 	}

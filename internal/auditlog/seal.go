@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +26,9 @@ type Sealer struct {
 	Dir    string      // a file for each log, only ever added to; "": none are kept outside
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	mu     sync.Mutex
+	signed map[uuid.UUID]Checkpoint // the last one of each log that this process has seen
 }
 
 // Tick signs a checkpoint of each log that has grown since its last one, and
@@ -50,60 +53,104 @@ func (s *Sealer) Tick(ctx context.Context) (int, error) {
 			sealErr = s.copyOut(ctx, tenant)
 		}
 		if sealErr != nil { // the logs of the others are sealed all the same
+			var forked *ForkedError
+			if errors.As(sealErr, &forked) { // said each minute, however long it lasts
+				s.Log.Error("audit log is not signed", "tenant", tenant, "error", sealErr.Error())
+			}
 			err = errors.Join(err, fmt.Errorf("checkpoint of the audit log of %s: %w", tenant, sealErr))
 		}
 	}
 	return 0, err
 }
 
-// seal signs a checkpoint if the log has grown. What was signed before must be a
-// part of what is signed now.
+// remembered is the last checkpoint of a log that this process has seen.
+func (s *Sealer) remembered(tenant uuid.UUID) Checkpoint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signed[tenant]
+}
+
+func (s *Sealer) remember(tenant uuid.UUID, c Checkpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.signed == nil {
+		s.signed = map[uuid.UUID]Checkpoint{}
+	}
+	if c.Size > s.signed[tenant].Size {
+		s.signed[tenant] = c
+	}
+}
+
+// seal signs a checkpoint if the log has grown. What was signed before, as the
+// database, the file outside and this process know it, must be a part of what is
+// signed now.
 func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
+	// Both are read before the transaction begins, which so sees at least as much.
+	known, outside := s.remembered(tenant), Checkpoint{}
+	if s.Dir != "" {
+		var err error
+		if outside, err = lastOutside(s.Dir, tenant); err != nil {
+			return err
+		}
+	}
 	var c Checkpoint
 	signed := false
 	err := s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
-		signed = false
+		c, signed = Checkpoint{}, false
 		mine, err := Alone(ctx, tx, tenant)
 		if err != nil || !mine {
 			return err
 		}
 		last, err := lastTx(ctx, tx, tenant)
+		if err == nil {
+			err = holdsTx(ctx, tx, tenant, last, keptInDatabase)
+		}
+		if err == nil && (outside.Size != last.Size || outside.Root != last.Root) {
+			err = holdsTx(ctx, tx, tenant, outside, keptOutside)
+		}
+		if err == nil && (known.Size != last.Size || known.Root != last.Root) {
+			err = holdsTx(ctx, tx, tenant, known, keptInMemory)
+		}
 		if err != nil {
 			return err
 		}
 		size, err := sizeTx(ctx, tx, tenant)
 		if err != nil || size == last.Size {
+			c = last
 			return err
 		}
-		tree := hashes{ctx: ctx, tx: tx, tenant: tenant, known: map[int64]tlog.Hash{}}
-		if last.Size > 0 {
-			before, err := tlog.TreeHash(last.Size, tree)
-			if err != nil {
-				return err
-			}
-			if size < last.Size || before != last.Root {
-				return fmt.Errorf("the log is not what was signed at size %d: nothing more is signed; see overread audit verify", last.Size)
-			}
-		}
-		c = Checkpoint{Origin: Origin(tenant), Size: size, At: s.Now().UTC().Truncate(time.Second)}
-		if c.Root, err = tlog.TreeHash(size, tree); err != nil {
-			return err
-		}
-		text, err := c.Sign(s.Signer)
-		if err != nil {
+		if c, err = s.signTx(ctx, tx, tenant, size); err != nil {
 			return err
 		}
 		signed = true
-		_, err = tx.Exec(ctx, `
-			INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note)
-			VALUES (@tenant, @size, @root, @at, @note)`,
-			pgx.NamedArgs{"tenant": tenant, "size": c.Size, "root": c.Root[:], "at": c.At, "note": string(text)})
-		return err
+		return nil
 	})
-	if err == nil && signed {
+	if err != nil {
+		return err
+	}
+	s.remember(tenant, c)
+	if signed {
 		s.Log.Info("audit checkpoint", "tenant", tenant, "size", c.Size, "root", c.Root.String())
 	}
-	return err
+	return nil
+}
+
+// signTx signs a checkpoint of the whole log.
+func (s *Sealer) signTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, size int64) (Checkpoint, error) {
+	c := Checkpoint{Origin: Origin(tenant), Size: size, At: s.Now().UTC().Truncate(time.Second)}
+	var err error
+	if c.Root, err = tlog.TreeHash(size, hashes{ctx: ctx, tx: tx, tenant: tenant, known: map[int64]tlog.Hash{}}); err != nil {
+		return c, err
+	}
+	text, err := c.Sign(s.Signer)
+	if err != nil {
+		return c, err
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note)
+		VALUES (@tenant, @size, @root, @at, @note)`,
+		pgx.NamedArgs{"tenant": tenant, "size": c.Size, "root": c.Root[:], "at": c.At, "note": string(text)})
+	return c, err
 }
 
 // lastTx is the last checkpoint of a log; its size is 0 where there is none.
@@ -124,7 +171,9 @@ func lastTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Checkpoint, error
 }
 
 // CheckpointFile is the name of a log's file in a directory of checkpoints.
-func CheckpointFile(tenant uuid.UUID) string { return tenant.String() + ".checkpoints" }
+func CheckpointFile(tenant uuid.UUID) string { return tenant.String() + checkpointSuffix }
+
+const checkpointSuffix = ".checkpoints"
 
 // copyOut adds to the log's file the checkpoints that it lacks. Two replicas may
 // share the directory: the file is locked meanwhile.
@@ -137,7 +186,10 @@ func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
-	have, err := lastInFile(file)
+	have, end, err := tailOf(file)
+	if err == nil { // what a dying process left of another note
+		err = cutAt(file, end)
+	}
 	if err != nil {
 		return err
 	}
@@ -147,11 +199,14 @@ func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
 			SELECT note
 			FROM audit_checkpoint
 			WHERE tenant_id = $1 AND size > $2
-			ORDER BY size`, tenant, have)
+			ORDER BY size`, tenant, have.Size)
 		if err != nil {
 			return err
 		}
 		notes, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		if err == nil && len(notes) > 0 { // they must go on from what the file has
+			err = holdsTx(ctx, tx, tenant, have, keptOutside)
+		}
 		return err
 	})
 	if err != nil || len(notes) == 0 {
@@ -168,24 +223,11 @@ func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
 	return file.Sync()
 }
 
-// tailSize is enough for the last checkpoint of a file.
-const tailSize = 4096
-
-// lastInFile is the size that the file's last whole checkpoint says. What a dying
-// process left of another one is cut off.
-func lastInFile(file *os.File) (int64, error) {
+// cutAt cuts a file off.
+func cutAt(file *os.File, end int64) error {
 	info, err := file.Stat()
-	if err != nil {
-		return 0, err
+	if err != nil || info.Size() <= end {
+		return err
 	}
-	from := max(0, info.Size()-tailSize)
-	tail, err := io.ReadAll(io.NewSectionReader(file, from, tailSize))
-	if err != nil {
-		return 0, err
-	}
-	size, whole := lastWhole(string(tail))
-	if whole < len(tail) {
-		err = file.Truncate(from + int64(whole))
-	}
-	return size, err
+	return file.Truncate(end)
 }

@@ -3,6 +3,7 @@ package auditlog_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -328,5 +329,72 @@ func TestALogThatWasChangedIsNotSignedAnyMore(t *testing.T) {
 	}
 	if got := l.checkpoints(); len(got) != 1 {
 		t.Errorf("%d checkpoints", len(got))
+	}
+}
+
+// The database's owner takes the end of the log away, with the checkpoints over it;
+// a restore from a backup does the same. Only what is kept elsewhere tells.
+func TestALogThatLostItsEndIsNotSignedAnyMore(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(l *log){
+		"this process remembers": func(l *log) { l.sealer.Dir = "" },
+		"the file outside has it": func(l *log) {
+			l.sealer = &auditlog.Sealer{DB: l.sealer.DB, Signer: l.sealer.Signer, Dir: l.sealer.Dir, Now: time.Now, Log: l.sealer.Log}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := startLog(t)
+			dir := l.sealer.Dir
+			for _, n := range []int{70, 13} {
+				l.add(n)
+				l.sequence()
+				l.seal()
+			}
+			if last, err := auditlog.Outside(t.Context(), l.db.DB, l.tenant, dir); err != nil || last.Size != 83 {
+				t.Fatalf("%+v %v", last, err)
+			}
+			for _, sql := range []string{
+				`DELETE FROM audit_leaf WHERE index > 70`, `DELETE FROM audit_checkpoint WHERE size > 71`, `DELETE FROM audit_hash WHERE hash_index >= 138`,
+			} {
+				if _, err := l.db.Owner(t).Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			forget(l)
+			for range 3 { // shorter than what was signed, and then longer
+				if _, err := l.sealer.Tick(t.Context()); err == nil || !strings.Contains(err.Error(), "not what was signed at size 83") {
+					t.Errorf("%v", err)
+				}
+				l.add(10)
+				l.sequence()
+			}
+			var forked *auditlog.ForkedError
+			last, err := auditlog.Outside(t.Context(), l.db.DB, l.tenant, dir)
+			if !errors.As(err, &forked) || last.Size != 83 {
+				t.Errorf("%+v %v", last, err)
+			}
+			var signed int
+			if err := l.db.Owner(t).QueryRow(t.Context(), `SELECT coalesce(max(size), 0) FROM audit_checkpoint`).Scan(&signed); err != nil || signed > 71 {
+				t.Errorf("%d signed: %v", signed, err)
+			}
+			l.sealer.Dir = dir
+			if got := l.checkpoints(); got[len(got)-1].Size != 83 {
+				t.Errorf("the file ends at %d", got[len(got)-1].Size)
+			}
+			// It is said to be a restore: the file is put aside, and a new one begins.
+			aside, err := auditlog.SetAside(dir, l.tenant, last, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(aside); err != nil {
+				t.Error(err)
+			}
+			l.sealer = &auditlog.Sealer{DB: l.sealer.DB, Signer: l.sealer.Signer, Dir: dir, Now: time.Now, Log: l.sealer.Log}
+			l.seal()
+			if got := l.checkpoints(); got[len(got)-1].Size != 101 {
+				t.Errorf("the new file ends at %d", got[len(got)-1].Size)
+			}
+		})
 	}
 }
