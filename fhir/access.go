@@ -2,6 +2,8 @@ package fhir
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -44,6 +46,9 @@ func (s *Server) watch(c echo.Context, actor access.Actor, handle handler) error
 		if e, noted := c.Get("access").(auditEntry); noted && err == nil {
 			err = s.audit(c.Request().Context(), s.tx, actor, s.accessOf(c, e))
 		}
+		if f := (*fault.Error)(nil); errors.As(err, &f) { // all else is tried again, or fails the Bundle
+			s.refused(c, actor, err) // beside the transaction, which is undone
+		}
 		return err
 	}
 	if err := s.trail.reserve(c.Request().Context()); err != nil {
@@ -64,8 +69,11 @@ func (s *Server) watch(c echo.Context, actor access.Actor, handle handler) error
 		used = true
 		s.trail.put(event)
 	}
-	if fault.Is(err, fault.Forbidden) {
-		s.refused(c, actor, err)
+	if err != nil {
+		if event, ok := s.failedAccess(c, actor, err); ok {
+			used = true
+			s.trail.put(event)
+		}
 	}
 	return err
 }
@@ -177,66 +185,104 @@ func patientsAsked(path string, asked url.Values) []string {
 	return patients
 }
 
-// refusals bounds how many events are written of what was refused: nobody fills
-// the disk by knocking at the door.
+// refusals bounds how many events are written of what was refused or failed:
+// nobody fills the disk by knocking at the door, and nobody hides another's knocks
+// among their own.
 type refusals struct {
 	mu     sync.Mutex
-	doors  map[uuid.UUID]*rate.Limiter
-	untold map[uuid.UUID]int
+	each   rate.Limit
+	doors  map[knocker]*rate.Limiter
+	untold map[knocker]int
 }
 
-// Of each tenant, and of whom is not let in at all, so many refusals are recorded
-// at once, and then one each second.
+// knocker is whose refusals are counted together: an actor at a tenant. Those who
+// are not let in are one.
+type knocker struct{ tenant, actor uuid.UUID }
+
+// Of each knocker so many refusals are recorded at once, and then one each second.
 const refusalBurst = 60
 
 func newRefusals() *refusals {
-	return &refusals{doors: map[uuid.UUID]*rate.Limiter{}, untold: map[uuid.UUID]int{}}
+	return &refusals{each: 1, doors: map[knocker]*rate.Limiter{}, untold: map[knocker]int{}}
 }
 
 // admit tells whether this one is recorded, and how many before it were not.
-func (r *refusals) admit(tenant uuid.UUID) (untold int, ok bool) {
+func (r *refusals) admit(tenant, actor uuid.UUID) (untold int, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	door := r.doors[tenant]
+	who := knocker{tenant, actor}
+	door := r.doors[who]
 	if door == nil {
-		door = rate.NewLimiter(1, refusalBurst)
-		r.doors[tenant] = door
+		door = rate.NewLimiter(r.each, refusalBurst)
+		r.doors[who] = door
 	}
 	if !door.Allow() {
-		r.untold[tenant]++
+		r.untold[who]++
 		return 0, false
 	}
-	untold = r.untold[tenant]
-	delete(r.untold, tenant)
+	untold = r.untold[who]
+	delete(r.untold, who)
 	return untold, true
 }
 
-// refused records that somebody was not let in (then there is no actor), or may
-// not do what they asked for.
+// refused records that somebody was not let in (then there is no actor), or was not
+// given what they asked for.
 func (s *Server) refused(c echo.Context, actor access.Actor, why error) {
-	if !fault.Is(why, fault.Forbidden) && !fault.Is(why, fault.Unauthenticated) {
-		return
-	}
-	untold, ok := s.refusals.admit(actor.Tenant)
+	event, ok := s.failedAccess(c, actor, why)
 	if !ok {
 		return
 	}
-	e := auditEntry{Interaction: s.interactionOf(c), Refused: "403 forbidden", Query: asText(c, nil)}
-	if actor.Role == "" {
-		// What somebody unknown writes into an address is theirs, not to be kept.
-		actor.Tenant = auditlog.Installation
-		e.Refused, e.Query = "401 not authenticated", c.Request().Method+" "+c.Path()
-	}
-	e.Refused += moreLike(untold)
-	event, err := s.recorded(actor, s.accessOf(c, e))
-	if err == nil {
-		err = s.trail.reserve(c.Request().Context())
-	}
-	if err != nil {
-		s.log.Error("a refusal could not be recorded", "request_id", e.RequestID)
+	if err := s.trail.reserve(c.Request().Context()); err != nil {
+		s.log.Error("a refusal could not be recorded", "request_id", servedIn(c.Request().Context()).requestID)
 		return
 	}
 	s.trail.put(event)
+}
+
+// failedAccess is the record of what was asked for and not done, unless there were
+// too many. A body is not told, and of what would have changed something no
+// parameters: their successes tell neither.
+func (s *Server) failedAccess(c echo.Context, actor access.Actor, why error) (recordedEvent, bool) {
+	denied := fault.Is(why, fault.Forbidden) || fault.Is(why, fault.Unauthenticated)
+	known := actor.Role != ""
+	if known && fault.Is(why, fault.Unauthenticated) || !known && !denied {
+		return recordedEvent{}, false // letIn tells of the former, as of a stranger
+	}
+	untold, ok := s.refusals.admit(actor.Tenant, actor.ID)
+	if !ok {
+		return recordedEvent{}, false
+	}
+	e := auditEntry{Interaction: s.interactionOf(c), Refused: statusText(why), Query: asText(c, nil)}
+	switch method, path := c.Request().Method, c.Request().URL.EscapedPath(); {
+	case !known:
+		// What somebody unknown writes into an address is theirs, not to be kept.
+		actor.Tenant = auditlog.Installation
+		e.Refused, e.Query = "401 not authenticated", method+" "+c.Path()
+	case method == http.MethodGet, method == http.MethodHead:
+		if below, ok := strings.CutPrefix(path, "/fhir/"); ok {
+			e.Patients = patientsAsked(below, c.Request().URL.Query())
+		}
+	default:
+		e.Query = method + " " + path
+	}
+	e.Refused += moreLike(untold)
+	event, err := s.recorded(actor, s.accessOf(c, e))
+	if err != nil {
+		s.log.Error("a refusal could not be recorded", "request_id", servedIn(c.Request().Context()).requestID)
+	}
+	return event, err == nil
+}
+
+// statusText is how an AuditEvent tells an error: its status and the code of its
+// issue, and none of its words.
+func statusText(why error) string {
+	var f *fault.Error
+	if errors.As(why, &f) && len(f.Issues) > 0 {
+		if row, ok := kinds[f.Issues[0].Kind]; ok {
+			return fmt.Sprintf("%d %s", row.status, row.code)
+		}
+	}
+	return "500 exception"
 }
 
 // interactionOf is the code of what the route is, where the audit has it.
@@ -249,6 +295,9 @@ func (s *Server) interactionOf(c echo.Context) string {
 		if _, told := auditKinds[i.code]; told && i.method == method && i.path == c.Path() {
 			return i.code
 		}
+	}
+	if strings.Contains(c.Path(), "$") {
+		return "operation"
 	}
 	return refusedAccess
 }

@@ -140,7 +140,6 @@ func TestARefusalIsRecordedAndNobodyFillsTheDiskWithThem(t *testing.T) {
 	r := startREST(t)
 	id := r.mustCreate("Patient", patientJSON("1"))
 	r.do(access.Auditor, "PUT", "/fhir/Patient/"+id, patientJSON("2"))
-	r.get("/fhir/Patient/none") // what is not there is no refusal
 	got := r.events(r.tenant)
 	want := "update 4  PUT /fhir/Patient/" + id
 	if len(got) != 2 || got[1] != want {
@@ -153,8 +152,67 @@ func TestARefusalIsRecordedAndNobodyFillsTheDiskWithThem(t *testing.T) {
 	if n := len(stranger); n < refusalBurst || n > refusalBurst+30 || stranger[0] != "read 4  GET /fhir/:type/:id" {
 		t.Errorf("%d are recorded: %q", n, stranger[0])
 	}
-	if untold := r.server.refusals.untold[uuid.Nil]; untold+len(stranger) < refusalBurst+200 {
+	if untold := r.server.refusals.untold[knocker{}]; untold+len(stranger) < refusalBurst+200 {
 		t.Logf("%d of them are counted, %d recorded", untold, len(stranger))
+	}
+}
+
+// Whoever tries ids leaves a trace, with what they asked for and without what they sent.
+func TestWhatWasAskedForAndNotGivenIsRecorded(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	id := r.mustCreate("Patient", patientJSON("1"))
+	r.mustCreate("Patient", patientJSON("2"))
+	gone := r.mustCreate("Patient", patientJSON("3"))
+	if got := r.do(access.Placer, "DELETE", "/fhir/Patient/"+gone, ""); got.status >= 300 {
+		t.Fatal(got.status, got.body)
+	}
+	made := len(r.events(r.tenant))
+	reads := `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"Patient/none"}}]}`
+	cases := []struct {
+		method, path, body, header, value string
+		status                            int
+		want                              []string
+	}{
+		{"GET", "/fhir/Patient/none", "", "", "", 404, []string{"read 4  GET /fhir/Patient/none"}},
+		{"GET", "/fhir/Patient/" + gone, "", "", "", 410, []string{"read 4  GET /fhir/Patient/" + gone}},
+		{"GET", "/fhir/Patient/" + id + "/_history/7", "", "", "", 404, []string{"vread 4  GET /fhir/Patient/" + id + "/_history/7"}},
+		{"GET", "/fhir/Patient/none/_history", "", "", "", 404, []string{"history-instance 4  GET /fhir/Patient/none/_history Patient/none"}},
+		{"GET", "/fhir/Task?patient=" + id + "&nonsense=1", "", "", "", 400, []string{"search-type 4  GET /fhir/Task?patient=" + id + "&nonsense=1 Patient/" + id}},
+		{"POST", "/fhir/Patient/_search", "nonsense=secret", "Content-Type", "application/x-www-form-urlencoded", 400, []string{"search-type 4  POST /fhir/Patient/_search"}},
+		{"GET", "/fhir/Task/none/$everything", "", "", "", 404, []string{"operation 4  GET /fhir/Task/none/$everything"}},
+		{"PUT", "/fhir/Patient/" + id, `{"resourceType":"Patient","id":"` + id + `","gender":"secret"}`, "", "", 400, []string{"update 4  PUT /fhir/Patient/" + id}},
+		{"PUT", "/fhir/Patient/" + id, `{"resourceType":"Patient","id":"` + id + `"}`, "If-Match", `W/"9"`, 412, []string{"update 4  PUT /fhir/Patient/" + id}},
+		{"DELETE", "/fhir/Patient?birthdate=gt1900", "", "", "", 412, []string{"delete 4  DELETE /fhir/Patient"}},
+		{"POST", "/fhir", reads, "", "", 404, []string{"read 4  GET /fhir/Patient/none", "refused 4  POST /fhir"}},
+	}
+	var want []string
+	for _, c := range cases {
+		header := []string{}
+		if c.header != "" {
+			header = []string{c.header, c.value}
+		}
+		if got := r.do(access.Placer, c.method, c.path, c.body, header...); got.status != c.status {
+			t.Errorf("%s %s: %d, want %d: %s", c.method, c.path, got.status, c.status, got.body)
+		}
+		want = append(want, c.want...)
+	}
+	if diff := cmp.Diff(want, r.events(r.tenant)[made:]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// One who asks much for what is not theirs hides nobody else's refusal.
+func TestTheRefusalsOfOneHideNobodyElses(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	for range refusalBurst + 50 {
+		r.do(access.Placer, "GET", "/fhir/Patient/none", "")
+	}
+	r.do(access.Coordinator, "GET", "/fhir/Patient/another", "")
+	got := r.events(r.tenant)
+	if len(got) < refusalBurst || len(got) > refusalBurst+30 || got[len(got)-1] != "read 4  GET /fhir/Patient/another" {
+		t.Errorf("%d are recorded, the last is %q", len(got), got[len(got)-1])
 	}
 }
 

@@ -243,6 +243,7 @@ func auditUser(actor access.Actor, does *Node) *Node {
 		"type", Object("coding", types),
 		"role", []*Node{Object("text", string(actor.Role))},
 		"who", actorReference(actor),
+		"name", actor.Display,
 		"requestor", true,
 	)
 	if actor.Token != "" {

@@ -77,6 +77,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.PACSSet:         {securityAlert, networkConfigured, "U", "pacs"},
 	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
 	access.PolicySet:       {securityAlert, securityConfigured, "U", "policy-version"},
+	access.LogRestored:     {securityAlert, securityConfigured, "E", "checkpoint"},
 }
 
 // RecordEvent is the access.Recorder of this server.
@@ -93,7 +94,7 @@ func (s *Server) RecordEvent(ctx context.Context, tx pgx.Tx, e access.Event) err
 	}
 	queued := tx == nil && (e.Why != "" || e.Kind == access.TokenIntrospected)
 	if queued && e.Why != "" {
-		untold, ok := s.refusals.admit(e.Tenant)
+		untold, ok := s.refusals.admit(e.Tenant, e.Actor.ID)
 		if !ok {
 			return nil
 		}

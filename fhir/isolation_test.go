@@ -116,8 +116,8 @@ func (w *isolation) start(db *pgtest.Database) *isolated {
 		w.t.Fatal(err)
 	}
 	s.server.keepTrail(w.t)
-	s.server.patience = 0                                           // a slow machine is no difference
-	s.server.refusals.doors[w.north] = rate.NewLimiter(rate.Inf, 1) // its bound goes by the clock of the machine
+	s.server.patience = 0             // a slow machine is no difference
+	s.server.refusals.each = rate.Inf // its bound goes by the clock of the machine
 	engine.Use(workflow.Hooks{Facts: s.server.Facts, Publish: s.server.Publish})
 	s.server.Register(s.web)
 	return s

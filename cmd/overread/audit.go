@@ -20,10 +20,11 @@ import (
 )
 
 type auditCmd struct {
-	Key    auditKeyCmd    `cmd:"" help:"Make the key that signs checkpoints of the audit log."`
-	Export auditExportCmd `cmd:"" help:"Write a tenant's audit log to a file, up to its last checkpoint."`
-	Verify auditVerifyCmd `cmd:"" help:"Prove from an export, the checkpoints and the public key that nothing was changed. Needs no database."`
-	Erase  auditEraseCmd  `cmd:"" help:"Erase a patient's details from a tenant's AuditEvents; the log still proves them."`
+	Key      auditKeyCmd      `cmd:"" help:"Make the key that signs checkpoints of the audit log."`
+	Export   auditExportCmd   `cmd:"" help:"Write a tenant's audit log to a file, up to its last checkpoint."`
+	Verify   auditVerifyCmd   `cmd:"" help:"Prove from an export, the checkpoints and the public key that nothing was changed. Needs no database."`
+	Restored auditRestoredCmd `cmd:"" help:"Say that the database was restored from a backup, and that its audit log lacks what was signed since. Stop every overread serve before."`
+	Erase    auditEraseCmd    `cmd:"" help:"Erase a patient's details from a tenant's AuditEvents; the log still proves them."`
 }
 
 // installation is the tenant argument for the log of what belongs to no tenant.
@@ -70,7 +71,14 @@ func signerOf(file string) (note.Signer, error) {
 	if file == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(file)
+	info, err := os.Stat(file)
+	if err == nil && info.Mode().Perm()&0o037 != 0 {
+		return nil, badSetting("audit-key", "%s has mode %04o: others than its owner and group may read or change it; chmod 600 it, and make a new key if somebody has", file, info.Mode().Perm())
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(file)
+	}
 	if err != nil {
 		return nil, badSetting("audit-key", "%w", err)
 	}
@@ -120,46 +128,44 @@ func (c auditExportCmd) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-type auditVerifyCmd struct {
-	Export string `name:"export" required:"" type:"existingfile" placeholder:"FILE" help:"What overread audit export wrote."`
-	Notes  string `name:"checkpoints" required:"" type:"existingfile" placeholder:"FILE" help:"The checkpoints: best those of OVERREAD_AUDIT_CHECKPOINTS, kept where nobody of the database can write."`
-	Key    string `name:"key" required:"" placeholder:"KEY" help:"The public key, or a file that holds it."`
-	Newer  bool   `name:"allow-newer" help:"The export may have events after the last checkpoint; nothing is proved of them."`
+type auditRestoredCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant; - for the log of whom was not let in."`
+	Dir      string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" required:"" type:"existingdir" placeholder:"DIR" help:"The directory of checkpoints, as serve has it."`
+	Reason   string        `name:"reason" required:"" help:"Why it was restored, from which backup. It is kept in the log for ever: name no patient."`
 }
 
-func (c auditVerifyCmd) Run(t terminal) error {
-	key := c.Key
-	if text, err := os.ReadFile(key); err == nil {
-		key = string(text)
-	}
-	verifier, err := note.NewVerifier(strings.TrimSpace(key))
-	if err != nil {
-		return errors.New("--key: this is no public key; overread audit key writes one to FILE.pub")
-	}
-	notes, err := os.Open(c.Notes)
+// Run records what was lost before it puts the file aside that proves it.
+func (c auditRestoredCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer notes.Close()
-	checkpoints, err := auditlog.ReadCheckpoints(notes, verifier)
-	if err != nil {
-		return fmt.Errorf("--checkpoints: %w", err)
-	}
-	export, err := os.Open(c.Export)
+	defer db.Close()
+	tenant, err := auditTenant(ctx, db, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer export.Close()
-	proof, err := auditlog.Verify(export, checkpoints, c.Newer)
+	last, err := auditlog.Outside(ctx, db, tenant, c.Dir)
+	var forked *auditlog.ForkedError
+	switch {
+	case err == nil:
+		return fmt.Errorf("the audit log of %s begins with all that was signed: nothing was lost, and nothing is put aside", c.Tenant)
+	case !errors.As(err, &forked):
+		return err
+	}
+	err = db.Finish(ctx, tenant, func(tx pgx.Tx) error {
+		return record(ctx, db, tx, access.Event{Kind: access.LogRestored, Tenant: tenant, Object: auditlog.LostMark(last), Reason: c.Reason})
+	})
 	if err != nil {
-		return fmt.Errorf("the export is NOT what was signed: %w", err)
+		return err
 	}
-	t.printf("proved: the %d AuditEvents of %s are those that were signed, in their order, none changed, removed or added\n", proof.Size, proof.Origin)
-	t.printf("by %d checkpoints, the last of %s\n", proof.Checkpoints, proof.Last.Format(time.RFC3339))
-	t.printf("of %d of them the details were erased, each named by an erasure in the log\n", proof.Erased)
-	if proof.Newer > 0 {
-		t.printf("not proved: %d events after the last checkpoint\n", proof.Newer)
+	aside, err := auditlog.SetAside(c.Dir, tenant, last, time.Now())
+	if err != nil {
+		return err
 	}
+	t.printf("recorded; the checkpoints of before are now in %s: keep them, they prove what was lost\n", aside)
+	t.printf("start overread serve: it begins a new file; give both to overread audit verify\n")
 	return nil
 }
 
@@ -190,6 +196,9 @@ func (c auditEraseCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	n, err := surface.EraseAudit(ctx, access.OperatorActor(tenant, operatorName()), strings.TrimPrefix(c.Patient, "Patient/"), c.Reason)
+	if err == nil && n == 0 {
+		return fmt.Errorf("no AuditEvent of %s with details names Patient/%s: nothing is erased; is the id right?", c.Tenant, strings.TrimPrefix(c.Patient, "Patient/"))
+	}
 	if err == nil {
 		t.printf("the details of %d AuditEvents are erased; exports and backups that were made before still have them\n", n)
 	}

@@ -18,6 +18,7 @@ type doctorCmd struct {
 	Destinations bool          `name:"destinations" env:"OVERREAD_DOCTOR_DESTINATIONS" help:"Also ask every destination, key set, EHR and identity provider that is registered for what everybody may read there."`
 	PACS         bool          `name:"pacs" env:"OVERREAD_DOCTOR_PACS" help:"Also ask every PACS about a study that there cannot be."`
 	Outbound     outboundFlags `embed:""`
+	AuditDir     string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"The directory of checkpoints, as serve has it: the audit log must go on from what is kept there."`
 	JSON         bool          `name:"json" help:"Print JSON."`
 }
 
@@ -83,6 +84,9 @@ func (c doctorCmd) Run(ctx context.Context, t terminal) error {
 		asked = append(asked, checkPACS)
 	}
 	findings := examine(ctx, url, guard, asked...)
+	if c.AuditDir != "" {
+		findings = append(findings, checkOutside(ctx, c.Database, c.AuditDir))
+	}
 	if c.JSON {
 		err = printJSON(t, findings)
 	} else {
@@ -327,38 +331,6 @@ func checkSequencer(ctx context.Context, p patient) (verdict, string, error) {
 	})
 	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
 	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d AuditEvents wait, the oldest for %s", waiting, age), err
-}
-
-// checkCheckpoints looks how long ago the oldest event was recorded that no
-// checkpoint covers.
-func checkCheckpoints(ctx context.Context, p patient) (verdict, string, error) {
-	var unsigned, logs int
-	var oldest, last float64
-	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			WITH signed AS (
-				SELECT tenant_id, max(size) AS size, max(signed_at) AS signed_at FROM audit_checkpoint GROUP BY tenant_id
-			), log AS (
-				SELECT tenant_id, max(index) + 1 AS size
-				FROM audit_leaf
-				WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant WHERE state = 'moved')
-				GROUP BY tenant_id
-			)
-			SELECT count(*) FILTER (WHERE l.size > coalesce(s.size, 0)), count(*),
-			       coalesce(extract(epoch FROM now() - min((
-			           SELECT recorded_at FROM audit_leaf f WHERE f.tenant_id = l.tenant_id AND f.index = coalesce(s.size, 0)))), 0),
-			       coalesce(extract(epoch FROM now() - max(s.signed_at)), 0)
-			FROM log l
-			LEFT JOIN signed s USING (tenant_id)`).Scan(&unsigned, &logs, &oldest, &last)
-	})
-	age := func(seconds float64) time.Duration {
-		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	}
-	v := ok
-	if age(oldest) > 5*time.Minute {
-		v = warn
-	}
-	return v, fmt.Sprintf("%d of %d logs have events that no checkpoint covers, the oldest for %s; the last checkpoint is %s old", unsigned, logs, age(oldest), age(last)), err
 }
 
 // checkIndex counts what an earlier release has indexed and this one has not.

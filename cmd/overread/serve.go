@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -315,6 +316,9 @@ func (c *serveCmd) sealer(db *pg.DB, log *slog.Logger) (*auditlog.Sealer, error)
 	if c.AuditDir != "" {
 		if signer == nil {
 			return nil, badSetting("audit-checkpoints", "is given without --audit-key / OVERREAD_AUDIT_KEY, so nothing would be signed")
+		}
+		if _, err := os.Stat(c.AuditDir); errors.Is(err, fs.ErrNotExist) {
+			log.Warn("the directory of audit checkpoints is not there and is made: if it should be a volume of its own, that is not mounted", "dir", c.AuditDir)
 		}
 		if err := os.MkdirAll(c.AuditDir, 0o755); err != nil {
 			return nil, badSetting("audit-checkpoints", "%w", err)

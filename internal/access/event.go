@@ -51,6 +51,7 @@ const (
 	PACSSet         EventKind = "pacs-set"
 	PACSRemoved     EventKind = "pacs-removed"
 	PolicySet       EventKind = "policy-set"
+	LogRestored     EventKind = "audit-log-restored" // the database was restored, and its audit log lacks what was signed
 )
 
 // Event is one such event. Nothing in it is a secret or was sent by whoever was

@@ -77,11 +77,9 @@ func OpenCheckpoint(text []byte, keys ...note.Verifier) (Checkpoint, error) {
 }
 
 // ReadCheckpoints reads a file of signed checkpoints, each followed by an empty
-// line. They must all be of one log, of the keys, and grow. A key that another has
-// followed does not come back: who still has it signs nothing more.
+// line. They must all be of one log, of the keys, and grow.
 func ReadCheckpoints(r io.Reader, keys ...note.Verifier) ([]Checkpoint, error) {
 	var all []Checkpoint
-	followed := map[uint32]bool{}
 	lines := bufio.NewScanner(r)
 	for {
 		text, more := nextNote(lines)
@@ -98,10 +96,6 @@ func ReadCheckpoints(r io.Reader, keys ...note.Verifier) ([]Checkpoint, error) {
 			return nil, fmt.Errorf("checkpoint %d of the file is of another log", n+1)
 		case c.Size <= all[n-1].Size || c.At.Before(all[n-1].At):
 			return nil, fmt.Errorf("checkpoint %d of the file (size %d) is not after the one before it", n+1, c.Size)
-		case followed[c.Key]:
-			return nil, fmt.Errorf("checkpoint %d of the file (size %d) is of a key that another key has followed before", n+1, c.Size)
-		case c.Key != all[n-1].Key:
-			followed[all[n-1].Key] = true
 		}
 		all = append(all, c)
 	}
@@ -109,6 +103,15 @@ func ReadCheckpoints(r io.Reader, keys ...note.Verifier) ([]Checkpoint, error) {
 		return nil, errors.New("there is no checkpoint in the file")
 	}
 	return all, lines.Err()
+}
+
+// keyOf is the hash of the key that a note says it is signed with, unproved.
+func keyOf(text string) uint32 {
+	var unverified *note.UnverifiedNoteError
+	if _, err := note.Open([]byte(text), note.VerifierList()); errors.As(err, &unverified) && len(unverified.Note.UnverifiedSigs) > 0 {
+		return unverified.Note.UnverifiedSigs[0].Hash
+	}
+	return 0
 }
 
 // nextNote is the text of the next note: up to the empty line after its

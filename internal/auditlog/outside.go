@@ -1,13 +1,16 @@
 package auditlog
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -129,6 +132,40 @@ func LogsIn(dir string) ([]uuid.UUID, error) {
 // LostMark names a checkpoint in the AuditEvent that says that what it signed was
 // lost in a restore.
 func LostMark(c Checkpoint) string { return fmt.Sprintf("%d %s", c.Size, c.Root) }
+
+// RestoredCode is the subtype of an event that tells what a restore lost, and
+// LostSystem that of the identifiers in it, each a LostMark.
+const (
+	RestoredCode = "audit-log-restored"
+	LostSystem   = "https://overread.org/fhir/sid/checkpoint"
+)
+
+// lostMarks are the checkpoints of which an event says that they were lost, nil for
+// every other event.
+func lostMarks(event []byte) []string {
+	if !bytes.Contains(event, []byte(`"`+RestoredCode+`"`)) {
+		return nil
+	}
+	type coding struct{ System, Code string }
+	var e struct {
+		Subtype []coding
+		Entity  []struct {
+			What struct {
+				Identifier struct{ System, Value string }
+			}
+		}
+	}
+	if json.Unmarshal(event, &e) != nil || !slices.Contains(e.Subtype, coding{EraseSystem, RestoredCode}) {
+		return nil
+	}
+	var marks []string
+	for _, entity := range e.Entity {
+		if entity.What.Identifier.System == LostSystem {
+			marks = append(marks, entity.What.Identifier.Value)
+		}
+	}
+	return marks
+}
 
 // SetAside gives the file of a log that was restored another name, which it
 // returns: the file proves what was lost, and a new one begins. The note that it

@@ -94,6 +94,7 @@ func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
 		}
 	}
 	var c Checkpoint
+	var lastKey uint32
 	signed := false
 	err := s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
 		c, signed = Checkpoint{}, false
@@ -102,6 +103,7 @@ func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
 			return err
 		}
 		last, err := lastTx(ctx, tx, tenant)
+		lastKey = last.Key
 		if err == nil {
 			err = holdsTx(ctx, tx, tenant, last, keptInDatabase)
 		}
@@ -129,6 +131,10 @@ func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
 		return err
 	}
 	s.remember(tenant, c)
+	if lastKey != 0 && lastKey != s.Signer.KeyHash() && (signed || known.Size == 0) {
+		s.Log.Warn("the last checkpoint of the audit log was signed with another key: whoever proves it needs both public keys; docs/audit.md, \"Another key\"",
+			"tenant", tenant, "size", c.Size, "last_key", fmt.Sprintf("%08x", lastKey), "key", fmt.Sprintf("%08x", s.Signer.KeyHash()))
+	}
 	if signed {
 		s.Log.Info("audit checkpoint", "tenant", tenant, "size", c.Size, "root", c.Root.String())
 	}
@@ -157,16 +163,18 @@ func (s *Sealer) signTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, size i
 func lastTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Checkpoint, error) {
 	var c Checkpoint
 	var root []byte
+	var text string
 	err := tx.QueryRow(ctx, `
-		SELECT size, root
+		SELECT size, root, note
 		FROM audit_checkpoint
 		WHERE tenant_id = $1
 		ORDER BY size DESC
-		LIMIT 1`, tenant).Scan(&c.Size, &root)
+		LIMIT 1`, tenant).Scan(&c.Size, &root, &text)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, nil
 	}
 	copy(c.Root[:], root)
+	c.Key = keyOf(text)
 	return c, err
 }
 

@@ -18,6 +18,23 @@ type Proof struct {
 	Last        time.Time // of the last checkpoint
 	Erased      int64     // events without their details, each named by an erasure
 	Newer       int64     // events after the last checkpoint, of which nothing is proved
+	Lost        []Lost    // what restores of the database lost
+	Keys        []KeyChange
+}
+
+// Lost is what was signed and is not in the log, which says that it was lost in a
+// restore of the database.
+type Lost struct {
+	Kept   int64      // events that the log still has, as far as checkpoints tell
+	Signed Checkpoint // the last one before the restore
+	Told   int64      // index of the event that says so
+}
+
+// KeyChange says that a checkpoint is of another key than the one before it.
+type KeyChange struct {
+	Size int64
+	At   time.Time
+	Key  uint32 // its hash, as note signatures have it
 }
 
 // Broken says where an export is not what the checkpoints say.
@@ -37,8 +54,14 @@ func (b *Broken) Error() string {
 // removed, inserted, reordered or cut off. It returns a *Broken where it is not.
 // Events after the last checkpoint are wrong unless newer allows them. It holds
 // one line, the roots of subtrees, and the ids of erased events.
-func Verify(export io.Reader, checkpoints []Checkpoint, newer bool) (Proof, error) {
-	v := verifier{checkpoints: checkpoints, newer: newer, erased: map[string]int64{}}
+//
+// Files of before are those that were put aside after a restore (SetAside). The log
+// must be as they say too, or have an event that says that the rest was lost.
+func Verify(export io.Reader, checkpoints []Checkpoint, newer bool, before ...[]Checkpoint) (Proof, error) {
+	v := verifier{checkpoints: checkpoints, newer: newer, erased: map[string]int64{}, told: map[string]int64{}}
+	for _, file := range before {
+		v.before = append(v.before, &aside{checkpoints: file})
+	}
 	lines := bufio.NewReaderSize(export, 1<<20)
 	header, err := lines.ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -71,6 +94,8 @@ type verifier struct {
 	newer       bool
 	tree        peaks
 	erased      map[string]int64 // events without salt, by id, that no erasure has named yet
+	before      []*aside
+	told        map[string]int64 // LostMarks, and the index of the event that has them
 	proof       Proof
 }
 
@@ -101,6 +126,9 @@ func (v *verifier) take(line []byte) error {
 		v.note(r)
 	}
 	v.tree.add(leaf)
+	for _, file := range v.before {
+		file.compare(&v.tree)
+	}
 	if v.next < len(v.checkpoints) && v.checkpoints[v.next].Size == v.tree.size {
 		return v.check()
 	}
@@ -124,6 +152,9 @@ func (v *verifier) note(r Record) {
 	for _, id := range erasures(r.Event) {
 		delete(v.erased, id)
 	}
+	for _, mark := range lostMarks(r.Event) {
+		v.told[mark] = r.Index
+	}
 }
 
 // check compares the root with the checkpoint of this size.
@@ -145,6 +176,14 @@ func (v *verifier) end() error {
 	if v.next < len(v.checkpoints) {
 		return &Broken{v.tree.size, v.tree.size, fmt.Sprintf("the export ends here, and a checkpoint says that there were %d events", v.checkpoints[len(v.checkpoints)-1].Size)}
 	}
+	if err := v.lost(); err != nil {
+		return err
+	}
+	for i, c := range v.checkpoints[1:] {
+		if c.Key != v.checkpoints[i].Key {
+			v.proof.Keys = append(v.proof.Keys, KeyChange{c.Size, c.At, c.Key})
+		}
+	}
 	first := int64(-1)
 	for _, index := range v.erased {
 		if first < 0 || index < first {
@@ -153,6 +192,39 @@ func (v *verifier) end() error {
 	}
 	if first >= 0 {
 		return &Broken{first, first, "its details are gone, and no erasure in the log names it (one of the last minute is not sealed yet: then export again)"}
+	}
+	return nil
+}
+
+// aside is a file of checkpoints that was put aside after a restore.
+type aside struct {
+	checkpoints []Checkpoint
+	next        int
+	kept        int64 // the log is as its checkpoint of this size says
+}
+
+func (a *aside) compare(tree *peaks) {
+	if a.next == len(a.checkpoints) || a.checkpoints[a.next].Size != tree.size {
+		return
+	}
+	if a.checkpoints[a.next].Root == tree.root() {
+		a.kept = tree.size
+	}
+	a.next++
+}
+
+// lost asks the log about each file that says more than the log has.
+func (v *verifier) lost() error {
+	for _, file := range v.before {
+		last := file.checkpoints[len(file.checkpoints)-1]
+		if file.kept == last.Size {
+			continue
+		}
+		index, told := v.told[LostMark(last)]
+		if !told || last.Origin != v.proof.Origin || index < file.kept {
+			return &Broken{file.kept, max(file.kept, v.tree.size-1), fmt.Sprintf("%d events were signed before, and no event of the log says that they were lost in a restore", last.Size)}
+		}
+		v.proof.Lost = append(v.proof.Lost, Lost{file.kept, last, index})
 	}
 	return nil
 }
