@@ -39,8 +39,8 @@ func (c auditVerifyCmd) Run(t terminal) error {
 	if err != nil {
 		return fmt.Errorf("the export is NOT what was signed: %w", err)
 	}
-	if age := time.Since(proof.Last).Round(time.Second); c.Recent > 0 && age > c.Recent {
-		return fmt.Errorf("the last checkpoint is of %s, %s ago: what was recorded since is not proved, and may have been cut off", proof.Last.Format(time.RFC3339), age)
+	if age := time.Since(proof.Last); c.Recent > 0 && age > c.Recent {
+		return fmt.Errorf("the last checkpoint is of %s, %s ago: what was recorded since is not proved, and may have been cut off", proof.Last.Format(time.RFC3339), age.Round(time.Second))
 	}
 	printProof(t, proof)
 	return nil
