@@ -392,6 +392,21 @@ func TestMailThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
 	}
 }
 
+func TestNoMailLeavesForATenantThatIsSuspended(t *testing.T) {
+	t.Parallel()
+	h, _ := escalating(t)
+	h.skip(51 * time.Hour)
+	h.tick()
+	sent := 0
+	p := NewPostman(h.db.DB, func(context.Context, Mail) MailVerdict { sent++; return MailVerdict{Sent: true} }, slog.New(slog.DiscardHandler))
+	for i, state := range []string{"suspended", "active"} {
+		h.exec(`UPDATE tenant SET state = $1`, state)
+		if _, err := p.Tick(t.Context()); err != nil || sent != i {
+			t.Errorf("%s: %d mails, %v", state, sent, err)
+		}
+	}
+}
+
 func TestWithoutAMailServerMailWaitsForADay(t *testing.T) {
 	t.Parallel()
 	h, _ := escalating(t)

@@ -140,6 +140,7 @@ func (p *Postman) claim(ctx context.Context) (m Mail, ok bool, err error) {
 				SELECT tenant_id, mail_id
 				FROM mail
 				WHERE state = 'queued' AND next_attempt_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+				  AND `+pg.AtWork+`
 				ORDER BY next_attempt_at
 				LIMIT 1
 				FOR UPDATE SKIP LOCKED)
