@@ -115,6 +115,32 @@ func TestAReaderDoesNotFindTheOriginalOfTheirCaseInAnyRole(t *testing.T) {
 	}
 }
 
+// Who is offered a case has not decided yet to read it, and may.
+func TestWhomACaseIsOfferedToDoesNotFindItsOriginalAtTheDesk(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.order(chestXray(t, "offered")...)
+	c.tick()
+	reader := c.readers[access.Reader]
+	desk := c.hat(reader, access.Coordinator)
+	original := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport").ids()[0]
+	if c.reads(desk, original) == nil {
+		t.Error("hidden while the case is nobody's")
+	}
+	if got := c.do(access.Coordinator, "POST", "/fhir/Task/"+task+"/$offer", Object("resourceType", "Parameters", "parameter", []*Node{
+		Object("name", "reader", "valueReference", Object("reference", "Practitioner/"+reader.ID.String()))}).jsonText()); got.status != http.StatusOK {
+		t.Fatal(got.status, got.body)
+	}
+	for _, who := range []access.Role{access.Reader, desk} {
+		if c.reads(who, original) != nil {
+			t.Errorf("the %s sees it", who)
+		}
+	}
+	if c.reads(access.Coordinator, original) == nil {
+		t.Error("hidden from the coordinator who does not read")
+	}
+}
+
 // What is withheld is not changed either, nor exported, nor found out by its grade.
 func TestWhatIsWithheldFromAReaderInAnotherRoleIsNotChangedOrExported(t *testing.T) {
 	t.Parallel()
