@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -54,6 +55,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.BreakGlass:        {securityAlert, coding(dicom, "110127", "Emergency Override Started"), "E", ""},
 	access.Unblinding:        {patientRecord, nil, "E", ""},
 	access.QualityOpened:     {patientRecord, nil, "R", ""},
+	access.ReportDelivered:   {dicomExport, nil, "R", "destination"},
 
 	access.TenantAdded:     {securityAlert, securityConfigured, "C", "tenant"},
 	access.TenantChanged:   {securityAlert, securityConfigured, "U", "tenant"},
@@ -194,6 +196,10 @@ func doorEntities(e access.Event) []*Node {
 	if e.Scopes != "" {
 		entities = append(entities, Object("type", entityType("2", "System Object"), "role", entityRole("15", "Security Granularity Definition"),
 			"detail", []*Node{Object("type", "scope", "valueString", e.Scopes)}))
+	}
+	if e.Report != "" {
+		entities = append(entities, Object("what", Object("reference", e.Report), "type", entityType("2", "System Object"), "role", entityRole("3", "Report"),
+			"detail", []*Node{Object("type", "report-no", "valueString", strconv.Itoa(e.ReportNo))}))
 	}
 	if e.Case != "" {
 		entities = append(entities, Object("what", Object("reference", e.Case), "type", entityType("2", "System Object"), "role", entityRole("20", "Job")))

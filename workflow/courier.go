@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
 )
@@ -19,10 +21,11 @@ import (
 // between leaves a lease that runs out; the next one sends the same bytes
 // again, which the destination applies to the same effect.
 type Courier struct {
-	db   *pg.DB
-	send func(context.Context, Parcel) Receipt
-	now  func() time.Time
-	log  *slog.Logger
+	db    *pg.DB
+	send  func(context.Context, Parcel) Receipt
+	ended func(context.Context, pgx.Tx, Parcel, Receipt) error
+	now   func() time.Time
+	log   *slog.Logger
 }
 
 // How a courier works.
@@ -37,8 +40,13 @@ const (
 // is called without a transaction, from many goroutines, with a context that
 // ends at the destination's timeout.
 func NewCourier(db *pg.DB, send func(context.Context, Parcel) Receipt, now func() time.Time, log *slog.Logger) *Courier {
-	return &Courier{db: db, send: send, now: now, log: log}
+	return &Courier{db: db, send: send, now: now, log: log,
+		ended: func(context.Context, pgx.Tx, Parcel, Receipt) error { return nil }}
 }
+
+// Use has a function called in the transaction that records that a delivery was
+// taken or refused for good, as the tenant. Once, before anything is sent.
+func (c *Courier) Use(ended func(context.Context, pgx.Tx, Parcel, Receipt) error) { c.ended = ended }
 
 // Run delivers until the context ends, looking for new deliveries all the time.
 func (c *Courier) Run(ctx context.Context) {
@@ -101,7 +109,7 @@ func (c *Courier) carry(ctx context.Context, p Parcel) error {
 	}
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
-	err := record(recording, c.db, p, r, took)
+	err := c.record(recording, p, r, took)
 	if fault.Is(err, fault.Conflict) {
 		r.Reason, err = "fenced: "+r.Reason, nil // the other courier's outcome counts
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/fault"
-	"github.com/overread/overread/internal/pg"
 )
 
 // Verdict is what becomes of a delivery after an attempt.
@@ -35,14 +34,19 @@ type Receipt struct {
 // record writes down what came of an attempt. It returns a fault of kind
 // Conflict, and changes nothing, when the lease ran out and another courier
 // has the delivery by now: that one's outcome counts.
-func record(ctx context.Context, db *pg.DB, p Parcel, r Receipt, took time.Duration) error {
-	return db.Finish(ctx, p.TenantID, func(tx pgx.Tx) error {
+func (c *Courier) record(ctx context.Context, p Parcel, r Receipt, took time.Duration) error {
+	return c.db.Finish(ctx, p.TenantID, func(tx pgx.Tx) error {
 		// The destination before the delivery: the order in which claim locks them.
 		if err := recordHealthTx(ctx, tx, p, r); err != nil {
 			return err
 		}
 		if err := recordOutcomeTx(ctx, tx, p, r); err != nil {
 			return err
+		}
+		if r.Verdict == Delivered || r.Verdict == Parked {
+			if err := c.ended(ctx, tx, p, r); err != nil {
+				return err
+			}
 		}
 		return recordAttemptTx(ctx, tx, p, r, took)
 	})

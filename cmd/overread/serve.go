@@ -151,6 +151,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.scout = workflow.NewScout(db, o.engine, dicomweb.New(version, guard, time.Now).Look, log)
+	o.courier.Use(o.surface.RecordDelivery)
 	o.launch, o.launched = launches(o, guard, root)
 	o.jobs = append(jobTable(db, o.engine, o.courier, postman, o.scout, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
 	return o, nil

@@ -29,6 +29,8 @@ const (
 	Unblinding        EventKind = "unblinding"     // somebody is shown what blinding hid from them
 	QualityOpened     EventKind = "quality-opened" // somebody is shown how readings were graded
 
+	ReportDelivered EventKind = "report-delivered" // a report has left the house; with Why, the destination has refused it for good
+
 	TenantAdded     EventKind = "tenant-added"
 	TenantChanged   EventKind = "tenant-changed"
 	TenantSuspended EventKind = "tenant-suspended"
@@ -65,6 +67,8 @@ type Event struct {
 	Scopes    string    // of a token or client, after its role
 	Patient   string    // "Patient/1"
 	Case      string    // "Task/1"
+	Report    string    // "DiagnosticReport/1" that left the house
+	ReportNo  int       // which signed version of it
 	Why       string    // why it was refused; "" where it was done
 	Reason    string    // what whoever did it gave as their reason; never a patient's name
 	Client    string    // IP address that it came from
