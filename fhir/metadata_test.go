@@ -145,6 +145,9 @@ func (r *rest) oneOf(t *testing.T, typ string, said map[string]bool) string {
 		}
 		return r.mustCreate(typ, exampleOf(typ).body)
 	}
+	if typ == auditEventType {
+		r.mustCreate("Patient", patientJSON("audited")) // tells of itself
+	}
 	ids := r.do(access.Auditor, "GET", "/fhir/"+typ, "").ids()
 	if len(ids) == 0 {
 		return ""

@@ -123,10 +123,13 @@ func (r *rest) scopesOf(t *testing.T, row *Node) {
 		said[i.Text("code")] = true
 	}
 	id := r.oneOf(t, typ, said)
+	if id == "" {
+		t.Fatalf("there is no %s to try its interactions with", typ)
+	}
 	tried := 0
 	for _, code := range codesOfTypes {
 		for _, a := range attemptsOf(code, typ, id) {
-			if !said[code] || id == "" {
+			if !said[code] {
 				continue
 			}
 			tried++
@@ -162,8 +165,76 @@ func (r *rest) scopesOf(t *testing.T, row *Node) {
 			}
 		}
 	}
-	if tried < 2 && id != "" {
+	if tried < 2 {
 		t.Errorf("only %d attempts", tried)
+	}
+}
+
+// The matrix again, with a scope that is restricted to what the one resource that
+// is there is not: to each interaction that the CapabilityStatement tells of, it is
+// answered as one that never was.
+func TestWhatARestrictedScopeLeavesOutIsAbsentToEveryInteraction(t *testing.T) {
+	t.Parallel()
+	r := startREST(t)
+	for _, row := range r.do("", "GET", "/fhir/metadata", "").node.Each("rest", "resource") {
+		if !r.server.resources[row.Text("type")].kept() {
+			continue // CheckGrant refuses such scopes
+		}
+		t.Run(row.Text("type"), func(t *testing.T) {
+			t.Parallel()
+			c := *r
+			c.t, c.tokens = t, maps.Clone(r.tokens)
+			c.restrictionsOf(t, row)
+		})
+	}
+}
+
+// matchesNothing are values, by the kind of a search parameter, that nothing has.
+var matchesNothing = map[string]string{"token": "urn:none|none", "string": "nosuchtext", "reference": "Patient/none", "date": "1801-01-01", "uri": "urn:none"}
+
+func (r *rest) restrictionsOf(t *testing.T, row *Node) {
+	typ, query := row.Text("type"), ""
+	for _, p := range row.Each("searchParam") {
+		if value := matchesNothing[p.Text("type")]; query == "" && value != "" && !strings.HasPrefix(p.Text("name"), "_") {
+			query = p.Text("name") + "=" + value
+		}
+	}
+	if query == "" {
+		t.Fatalf("no search parameter of %s is one to restrict by", typ)
+	}
+	said := map[string]bool{}
+	for _, i := range row.Each("interaction") {
+		said[i.Text("code")] = true
+	}
+	const absent = "01890000-0000-7000-8000-000000000000"
+	id := r.oneOf(t, typ, said)
+	tried := 0
+	for _, code := range codesOfTypes {
+		there, never := attemptsOf(code, typ, id), attemptsOf(code, typ, absent)
+		for i, a := range there {
+			if !said[code] {
+				continue
+			}
+			tried++
+			who := r.with(r.allowed(a), "system/"+typ+".cruds?"+query)
+			got := r.do(who, a.method, "/fhir/"+a.path, a.body, a.header...)
+			want := r.do(who, a.method, "/fhir/"+never[i].path, never[i].body, a.header...)
+			if got.status != want.status || strings.ReplaceAll(got.body, id, absent) != want.body && !strings.Contains(got.body, `"searchset"`) && !strings.Contains(got.body, `"history"`) {
+				t.Errorf("%s %s: %d %s\nand of one that never was: %d %s", a.method, a.path, got.status, got.body, want.status, want.body)
+			}
+			if strings.Contains(got.body, `"resource":`) || strings.Contains(got.body, `"total":1`) {
+				t.Errorf("%s %s shows it: %s", a.method, a.path, got.body)
+			}
+			if writing[a.method] != "" && !strings.HasSuffix(a.path, "/_search") && a.method != "DELETE" && got.status < 400 {
+				t.Errorf("%s %s writes what the restriction leaves out: %d", a.method, a.path, got.status)
+			}
+		}
+	}
+	if tried < 2 {
+		t.Errorf("only %d attempts", tried)
+	}
+	if got := r.do(r.allowed(attempt{path: typ}), "GET", "/fhir/"+typ+"/"+id, ""); got.status != http.StatusOK || said["create"] && got.header.Get("ETag") != `W/"1"` {
+		t.Errorf("afterwards: %d %s", got.status, got.body)
 	}
 }
 

@@ -3,9 +3,11 @@ package workflow
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 )
@@ -167,14 +169,14 @@ var subspecialties = []struct {
 	{"breast", []string{"MG"}, "breast", []string{"breast", "mamm"}},
 	{"nuclear", []string{"NM", "PT"}, "", nil},
 	{"cardiac", nil, "heart", []string{"cardiac", "heart", "coronar"}},
-	{"vascular", []string{"XA"}, "vessels", []string{"angio", "aorta", "carotid", "vascular"}},
-	{"neuro", nil, "head", []string{"head", "brain", "skull", "neuro", "pituitary", "orbit", "cranial"}},
-	{"neuro", nil, "spine", []string{"spine", "spinal", "vertebra", "cervical", "lumbar", "sacral"}},
-	{"head-neck", nil, "neck", []string{"neck", "sinus", "thyroid", "temporal bone", "larynx", "face"}},
+	{"vascular", []string{"XA"}, "vessels", []string{"angio", "aorta", "carotid", "vascular", "cardiovascular"}},
+	{"neuro", nil, "head", []string{"head", "brain", "skull", "neuro", "pituitary", "orbit", "cranial", "intracranial"}},
+	{"neuro", nil, "spine", []string{"spine", "spinal", "vertebra", "cervical", "lumbar", "sacral", "lumbosacral", "thoracolumbar"}},
+	{"head-neck", nil, "neck", []string{"neck", "sinus", "thyroid", "parathyroid", "temporal bone", "larynx", "face"}},
 	{"chest", nil, "chest", []string{"chest", "thorax", "thoracic", "lung", "pulmonary", "rib"}},
-	{"abdominal", nil, "abdomen", []string{"abdom", "liver", "pancrea", "bowel", "colon", "kidney", "renal", "spleen", "biliary", "gallbladder"}},
+	{"abdominal", nil, "abdomen", []string{"abdom", "abd", "liver", "pancrea", "bowel", "colon", "kidney", "renal", "adrenal", "spleen", "biliary", "hepatobiliary", "gallbladder"}},
 	{"genitourinary", nil, "pelvis", []string{"pelvi", "prostat", "uter", "ovar", "bladder", "scrot"}},
-	{"musculoskeletal", nil, "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe"}},
+	{"musculoskeletal", nil, "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "forefoot", "midfoot", "hindfoot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe"}},
 }
 
 // bodyRegion is the coarse region of a body site, "" when nothing tells.
@@ -188,6 +190,29 @@ func bodyRegion(site string) string {
 	return ""
 }
 
+// containsAny tells whether one of the words begins a word of the text, which is in
+// small letters: there is no rib in "attribute", and no uterus in "computed". One of
+// three letters is the whole word, or its plural: there is no hip in "hippocampus".
 func containsAny(text string, words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	between := func(r rune) bool { return !unicode.IsLetter(r) }
+	found := strings.FieldsFunc(text, between)
+	for i, word := range found {
+		if dicomWord.MatchString(word) {
+			found[i] = strings.TrimSpace(dicomParts.ReplaceAllString(word, " $0"))
+		}
+	}
+	text = " " + strings.Join(found, " ") + " "
+	return slices.ContainsFunc(words, func(w string) bool {
+		if len(w) > 3 {
+			return strings.Contains(text, " "+w)
+		}
+		return strings.Contains(text, " "+w+" ") || strings.Contains(text, " "+w+"s ")
+	})
 }
+
+// dicomWord is a part of the body as DICOM writes it, CHESTABDPELVIS or LSPINE
+// (PS3.16 annex L), which is several words.
+var (
+	dicomWord  = regexp.MustCompile(`^[ctls]?(head|neck|chest|abdomen|abd|pelvis|pelv|spine)+$`)
+	dicomParts = regexp.MustCompile(`head|neck|chest|abdomen|abd|pelv|spine`)
+)

@@ -114,9 +114,29 @@ func TestTheSubspecialtyIsFoundFromTheExam(t *testing.T) {
 		{Exam{Modality: "MR", BodySite: "Knee"}, "musculoskeletal"},
 		{Exam{Modality: "CT", Display: "CT angiography of coronary arteries"}, "cardiac"},
 		{Exam{Modality: "OT"}, General},
+		{Exam{Modality: "OT", Display: "Attribute of a tribal ribbon"}, General},
+		{Exam{Modality: "CT", Display: "Computed tomography, hippocampus"}, General},
+		{Exam{Modality: "DX", Display: "Ribs left"}, "chest"},
+		{Exam{Modality: "DX", Display: "Hips-both"}, "musculoskeletal"},
+		{Exam{Modality: "MR", Display: "Cholangiography"}, General},
+		{Exam{Modality: "CT", Display: "Adrenals"}, "abdominal"},
+		{Exam{Modality: "US", Display: "Uterine artery"}, "genitourinary"},
+		{Exam{Modality: "CT", Display: "CT Temporal-bone left"}, "head-neck"},
+		{Exam{Modality: "DX", BodySite: "LSPINE"}, "neuro"},
 	} {
 		if got := DecideTriage(nil, test.exam, "routine"); got.Subspecialty != test.want {
 			t.Errorf("%+v: %s, want %s", test.exam, got, test.want)
+		}
+	}
+}
+
+func TestTheRegionsOfTheBodyAreFoundByWholeWords(t *testing.T) {
+	for site, want := range map[string][]string{
+		"attribute": nil, "Rib": {"chest"}, "Structure of hippocampus": nil, "CHESTABDPELVIS": {"chest", "abdomen", "pelvis"}, "ABDOMENPELVIS": {"abdomen", "pelvis"},
+		"NECKCHESTABDOMEN": {"neck", "chest", "abdomen"}, "TSPINE": {"spine"}, "HEADNECK": {"head", "neck"}, "Gallbladder": {"abdomen"}, "Urinary bladder": {"pelvis"}, "WHOLEBODY": nil,
+	} {
+		if diff := cmp.Diff(want, bodyRegions(site)); diff != "" {
+			t.Errorf("%s: %s", site, diff)
 		}
 	}
 }

@@ -172,7 +172,7 @@ func bodyRegions(site string) []string {
 func (s StudyInPACS) regionsInPACS() []string {
 	var regions []string
 	for _, part := range s.BodyParts {
-		regions = append(regions, bodyRegions(strings.Replace(strings.ToLower(part), "chestabd", "chest abdom", 1))...)
+		regions = append(regions, bodyRegions(part)...)
 	}
 	return regions
 }
