@@ -194,7 +194,7 @@ func bodyRegion(site string) string {
 // small letters: there is no rib in "attribute", and no uterus in "computed". One of
 // three letters is the whole word, or its plural: there is no hip in "hippocampus".
 func containsAny(text string, words []string) bool {
-	between := func(r rune) bool { return !unicode.IsLetter(r) }
+	between := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 	found := strings.FieldsFunc(text, between)
 	for i, word := range found {
 		if dicomWord.MatchString(word) {
@@ -203,7 +203,7 @@ func containsAny(text string, words []string) bool {
 	}
 	text = " " + strings.Join(found, " ") + " "
 	return slices.ContainsFunc(words, func(w string) bool {
-		if len(w) > 3 {
+		if w = strings.Join(strings.FieldsFunc(w, between), " "); len(w) > 3 {
 			return strings.Contains(text, " "+w)
 		}
 		return strings.Contains(text, " "+w+" ") || strings.Contains(text, " "+w+"s ")

@@ -54,7 +54,7 @@ var settings = map[string]setting{
 
 	"TriageWhen.modality": {doc: "DICOM codes of modalities.", least: 1},
 	"TriageWhen.code":     {doc: "Codes of the exam, system|code or the code alone.", least: 1},
-	"TriageWhen.bodySite": {doc: "Words of which one stands in the body site or the name of the exam.", least: 1},
+	"TriageWhen.bodySite": {doc: "Words of which one stands in the body site or the name of the exam, or begins a word there; one of three letters is the whole word, or its plural.", least: 1},
 	"TriageWhen.age":      {doc: "The patient's age at the study, in full years. Where it is unknown the condition does not hold."},
 	"TriageWhen.reason":   {doc: "Codes of the reasons of the request, system|code or the code alone.", least: 1},
 	"TriageWhen.priority": {doc: "Priorities of the order.", oneOf: Priorities, least: 1},

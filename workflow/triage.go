@@ -33,7 +33,7 @@ type TriageThen struct {
 // Privilege is a subspecialty as readers' credentials have it.
 type Privilege string
 
-// Word is part of a name, in small letters.
+// Word is a word of a name or how one begins, in small letters: see containsAny.
 type Word string
 
 // Triage is what the rules have decided, and why.
@@ -64,7 +64,7 @@ func (w TriageWhen) holds(e Exam, priority string) bool {
 	name := strings.ToLower(e.BodySite + " " + e.Display)
 	return oneOf(w.Modality, func(m string) bool { return strings.EqualFold(m, e.Modality) }) &&
 		oneOf(w.Code, func(c string) bool { return means(c, e.CodeSystem+"|"+e.Code) }) &&
-		oneOf(w.BodySite, func(word Word) bool { return strings.Contains(name, string(word)) }) &&
+		oneOf(w.BodySite, func(word Word) bool { return containsAny(name, []string{string(word)}) }) &&
 		(w.Age == nil || e.PatientAge >= 0 && w.Age.include(e.PatientAge)) &&
 		oneOf(w.Reason, func(r string) bool {
 			return slices.ContainsFunc(e.Reasons, func(said string) bool { return means(r, said) })
@@ -130,7 +130,7 @@ func (a *Ages) String() string {
 func (w TriageWhen) covers(o TriageWhen) bool {
 	return coversList(w.Modality, o.Modality, strings.EqualFold) &&
 		coversList(w.Code, o.Code, func(a, b string) bool { return a == b || means(a, b) }) &&
-		coversList(w.BodySite, o.BodySite, func(a, b Word) bool { return strings.Contains(string(b), string(a)) }) &&
+		coversList(w.BodySite, o.BodySite, func(a, b Word) bool { return containsAny(string(b), []string{string(a)}) }) &&
 		coversAges(w.Age, o.Age) &&
 		coversList(w.Reason, o.Reason, func(a, b string) bool { return a == b || means(a, b) }) &&
 		coversList(w.Priority, o.Priority, func(a, b string) bool { return a == b })

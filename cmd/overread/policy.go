@@ -118,6 +118,9 @@ func (c policySetCmd) Run(ctx context.Context, t terminal) error {
 	}
 	defer db.Close()
 	err = ofTenant(ctx, db, c.Tenant, func(tx pgx.Tx, tenant uuid.UUID) (err error) {
+		if _, err := tenantToChange(ctx, tx, c.Tenant); err != nil {
+			return err
+		}
 		if before, err = policyNow(ctx, tx, tenant); err != nil {
 			return err
 		}
