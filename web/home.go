@@ -17,6 +17,13 @@ import (
 // mostWork is how much of each place is shown.
 const mostWork = 25
 
+// elsewhere says where the work of a role is that has no part in the life of a case.
+var elsewhere = map[access.Role]string{
+	access.Auditor: "As auditor you have no worklist. What was done is read by the API (AuditEvent), and proven with overread audit verify.",
+	access.Quality: "For quality there is no worklist. How readings were graded is read case by case by the API (Task/ID/$quality); each opening is recorded.",
+	access.Admin:   "As admin you have no worklist. Practitioners, organizations, locations and endpoints are kept by the API; providers, persons and tokens at the command line of the server.",
+}
+
 // work is what there is to do at a place.
 type work struct {
 	Place access.Place
@@ -28,17 +35,23 @@ type work struct {
 func (s *Server) home(c echo.Context, found *session.Session) error {
 	ctx := c.Request().Context()
 	data := struct {
-		Work    []work
-		Told    []told
-		Tenants []access.Place
-		Places  []access.Place
-		Open    []access.Place // where a record is open in an emergency now
-		Now     time.Time
-		HasWork bool
+		Work      []work
+		Told      []told
+		Tenants   []access.Place
+		Places    []access.Place
+		Open      []access.Place // where a record is open in an emergency now
+		Now       time.Time
+		Worker    bool     // one of their roles has a worklist
+		Elsewhere []string // where the work of their other roles is
 	}{Tenants: found.Tenants(), Places: found.Places, Now: s.Now()}
 	for _, p := range found.Places {
 		if p.Suspended { // it stands still, for people too
 			continue
+		}
+		if words, ok := elsewhere[p.Role]; !ok {
+			data.Worker = true
+		} else if !slices.Contains(data.Elsewhere, words) {
+			data.Elsewhere = append(data.Elsewhere, words)
 		}
 		items, err := s.Desk.Worklist(ctx, p.Actor, mostWork, s.caller(c))
 		if err != nil {

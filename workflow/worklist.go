@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,7 @@ type WorkItem struct {
 	Order     string     // the placer's number
 	OpenedAt  time.Time  // when the order came
 	Due       *time.Time // the nearest of its deadlines
+	Pool      bool       `db:"-"` // it is nobody's, and the actor may claim it
 }
 
 // worklists say what is a role's to do. @me is the actor.
@@ -37,13 +39,63 @@ var worklists = map[access.Role]struct {
 	access.Director:    {in(Adjudication, AwaitingCosign, Unassignable), `true`},
 }
 
+// mostLooked is how many cases of the pool are looked at, the most pressing first.
+const mostLooked = 50
+
 // WorklistTx is what an actor has to do at the transaction's tenant, the most
-// pressing first; nothing for roles that have no part in the life of a case.
+// pressing first; nothing for roles that have no part in the life of a case. A
+// reader gets the cases in the pool after their own: those that they may claim.
 func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([]WorkItem, error) {
 	list, ok := worklists[actor.Role]
 	if !ok {
 		return nil, nil
 	}
+	items, err := workItems(ctx, tx, list.states, list.whose, actor, most)
+	if err != nil || actor.Role != access.Reader || len(items) >= most {
+		return items, err
+	}
+	pool, err := claimable(ctx, tx, actor, most-len(items))
+	return append(items, pool...), err
+}
+
+// claimable are the cases in the pool for which a reader is eligible.
+func claimable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (pool []WorkItem, err error) {
+	reader, err := ReaderByIDTx(ctx, tx, actor.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var now time.Time
+	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return nil, fmt.Errorf("worklist: %w", err)
+	}
+	ready, err := workItems(ctx, tx, in(Ready), `true`, actor, mostLooked)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range ready {
+		c, err := CaseByIDTx(ctx, tx, item.CaseID)
+		if err != nil {
+			return nil, err
+		}
+		need, err := needTx(ctx, tx, &c, ToRead)
+		if err != nil {
+			return nil, err
+		}
+		if len(Eligible(need, reader, now)) > 0 {
+			continue
+		}
+		item.Pool = true
+		if pool = append(pool, item); len(pool) == most {
+			break
+		}
+	}
+	return pool, nil
+}
+
+func workItems(ctx context.Context, tx pgx.Tx, states []State, whose string, actor access.Actor, most int) ([]WorkItem, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
 		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality,
@@ -51,10 +103,10 @@ func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([
 		        FROM agenda a
 		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.due_at < 'infinity') AS due
 		FROM case_file c
-		WHERE c.state = ANY (@states) AND `+list.whose+`
+		WHERE c.state = ANY (@states) AND `+whose+`
 		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], c.priority), due NULLS LAST, c.opened_at
 		LIMIT @most`,
-		pgx.NamedArgs{"states": list.states, "me": actor.ID, "most": most})
+		pgx.NamedArgs{"states": states, "me": actor.ID, "most": most})
 	if err != nil {
 		return nil, fmt.Errorf("worklist: %w", err)
 	}
