@@ -230,6 +230,35 @@ func TestWhoHasOpenedTheRecordDoesNotGetTheCase(t *testing.T) {
 	c.mustAct(access.Reader, task, "$claim", "independent", true)
 }
 
+func TestInAnEmergencyAPatientIsMeantByNumber(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.order(chestXray(t, "ORDER-4711")...)
+	reader := c.readers[access.Reader]
+	patient := strings.TrimPrefix(c.task(task).Text("for", "reference"), "Patient/")
+	add := func(value string) {
+		t.Helper()
+		if got := c.do(access.Coordinator, "POST", "/fhir/Patient", `{"resourceType":"Patient","identifier":[{"system":"urn:oid:1.2.3","value":"`+value+`"}]}`); got.status != http.StatusCreated {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	mrn := c.get("/fhir/Patient/"+patient).node.Each("identifier", "value")[0].Text()
+	add("twice")
+	add("twice")
+	for name, row := range map[string]struct {
+		text string
+		want fault.Kind
+	}{
+		"the id": {patient, ""}, "the MRN": {mrn, ""}, "the order": {"ORDER-4711", ""},
+		"two of them": {"twice", fault.Value}, "nobody": {"nobody", fault.NotFound}, "a pattern": {"|", fault.NotFound}, "all": {mrn + ",twice", fault.NotFound},
+	} {
+		e, err := c.server.BreakGlass(t.Context(), reader, uuid.New(), row.text, emergency, Asked{})
+		if row.want == "" && (err != nil || e.PatientID != patient) || row.want != "" && !fault.Is(err, row.want) {
+			t.Errorf("%s: %q (%v)", name, e.PatientID, err)
+		}
+	}
+}
+
 func TestNobodyOpensRecordsWithoutEndAndTheCoordinatorsSeeThemAll(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)

@@ -69,15 +69,17 @@ func (s *Server) Emergencies(ctx context.Context, actor access.Actor, w workflow
 
 // BreakGlass opens a patient's record for a person in an emergency
 // (workflow/breakglass.go): the row, what it unveils and the events are written
-// together. It refuses (NotFound) a patient who is not known at the tenant.
+// together. The patient is meant by id, identifier or order number; it refuses
+// (NotFound) one who is not known at the tenant.
 func (s *Server) BreakGlass(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, asked Asked) (workflow.Emergency, error) {
+	if _, err := workflow.CheckEmergency(actor, reason); err != nil {
+		return workflow.Emergency{}, err
+	}
+	patient, err := s.patientMeant(ctx, actor, patient)
+	if err != nil {
+		return workflow.Emergency{}, err
+	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.Emergency, error) {
-		if _, err := workflow.CheckEmergency(actor, reason); err != nil {
-			return workflow.Emergency{}, err
-		}
-		if idPattern.FindString(patient) != patient || patient == "" || actor.Patient != "" && actor.Patient != "Patient/"+patient {
-			return workflow.Emergency{}, noSuchPatient()
-		}
 		there, err := s.store.Get(ctx, tx, "Patient", patient)
 		if fault.Is(err, fault.NotFound) || err == nil && there.Deleted {
 			return workflow.Emergency{}, noSuchPatient()
@@ -94,7 +96,7 @@ func (s *Server) BreakGlass(ctx context.Context, actor access.Actor, person uuid
 }
 
 func noSuchPatient() error {
-	return fault.New(fault.NotFound, "this tenant knows no patient of this id; it is the id of the Patient resource here")
+	return fault.New(fault.NotFound, "this hospital knows no patient by this; it is the id of the Patient resource here, an identifier of the patient, or the number of an order")
 }
 
 // tellEmergency records it, and each case that its reader thereby sees through

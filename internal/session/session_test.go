@@ -232,7 +232,7 @@ func TestALinkStartsNoExport(t *testing.T) {
 	h := newHouse(t, "https://overread.example/fhir")
 	cookie := h.openAs(t, []access.Actor{{Tenant: h.mercy, ID: h.reader, Role: access.Reader}})
 	for _, path := range []string{"/fhir/$export", "/fhir/%24export", "/fhir/Patient/$export/", "/fhir/Group/1/$export?_type=Patient"} {
-		r := httptest.NewRequest("GET", "https://overread.example"+path, nil)
+		r := httptest.NewRequest(http.MethodGet, "https://overread.example"+path, nil)
 		r.AddCookie(&http.Cookie{Name: h.store.CookieName(), Value: cookie})
 		if _, err := h.store.Identify(r); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("%s without the session's token: %v", path, err)
