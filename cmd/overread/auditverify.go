@@ -70,7 +70,7 @@ func publicKeys(given []string) ([]note.Verifier, error) {
 		if file, err := os.ReadFile(text); err == nil {
 			text = string(file)
 		}
-		for _, line := range strings.Fields(text) {
+		for line := range strings.FieldsSeq(text) {
 			key, err := note.NewVerifier(line)
 			if err != nil {
 				return nil, errors.New("--key: this is no public key; overread audit key writes one to FILE.pub")

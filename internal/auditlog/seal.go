@@ -53,8 +53,7 @@ func (s *Sealer) Tick(ctx context.Context) (int, error) {
 			sealErr = s.copyOut(ctx, tenant)
 		}
 		if sealErr != nil { // the logs of the others are sealed all the same
-			var forked *ForkedError
-			if errors.As(sealErr, &forked) { // said each minute, however long it lasts
+			if _, forked := errors.AsType[*ForkedError](sealErr); forked { // said each minute, however long it lasts
 				s.Log.Error("audit log is not signed", "tenant", tenant, "error", sealErr.Error())
 			}
 			err = errors.Join(err, fmt.Errorf("checkpoint of the audit log of %s: %w", tenant, sealErr))
