@@ -111,7 +111,7 @@ func TestAssertionsCannotBeGuessedInBulk(t *testing.T) {
 	for range 5 {
 		form := url.Values{"grant_type": {"client_credentials"}, "scope": {"system/*.rs"}, "client_assertion": {"a.b.c"},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}
-		res, err := http.DefaultClient.PostForm(base+"/oauth/token", form) //nolint:noctx // a test
+		res, err := http.DefaultClient.PostForm(base+"/oauth/token", form)
 		if err != nil {
 			t.Fatal(err)
 		}
