@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -92,6 +93,7 @@ func TestATenantMovesToAnotherServer(t *testing.T) {
 	}
 	w.live(t, begun[0].order, begun[0].task, tale.chapters[7])
 
+	notes = carryNotes(t, notes, w.tenants["mercy"])
 	w.seal(t, key, notes) // into the same file of checkpoints
 	export := filepath.Join(dir, "log.ndjson")
 	cmd("audit", "export", "mercy", "--out", export)
@@ -108,6 +110,21 @@ func TestATenantMovesToAnotherServer(t *testing.T) {
 			t.Errorf("%s is recorded %d times", what, n)
 		}
 	}
+}
+
+// carryNotes brings the checkpoints of a tenant into the directory of another server.
+func carryNotes(t *testing.T, from string, tenant uuid.UUID) (to string) {
+	t.Helper()
+	to = t.TempDir()
+	name := tenant.String() + ".checkpoints"
+	text, err := os.ReadFile(filepath.Join(from, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, name), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // mustBeSuspended asks as those who are known, and as somebody who is not.
