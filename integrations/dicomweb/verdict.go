@@ -2,13 +2,9 @@ package dicomweb
 
 import (
 	"cmp"
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/overread/overread/internal/outbound"
@@ -65,49 +61,17 @@ func (c *Client) judge(res *http.Response) error {
 	t.status = res.StatusCode
 	switch res.StatusCode {
 	case http.StatusTooManyRequests:
-		t.wait = cmp.Or(c.retryAfter(res.Header), waitUntold)
+		t.wait = cmp.Or(outbound.RetryAfter(res.Header, c.now(), waitMax), waitUntold)
 	case http.StatusServiceUnavailable:
-		t.wait = c.retryAfter(res.Header)
+		t.wait = outbound.RetryAfter(res.Header, c.now(), waitMax)
 	}
 	return &t
 }
 
-// retryAfter reads Retry-After, RFC 9110 section 10.2.3: seconds, or a date.
-func (c *Client) retryAfter(h http.Header) time.Duration {
-	text := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, waitMax)
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	return min(max(at.Sub(c.now()), 0), waitMax)
-}
-
 // unanswered is the trouble when no whole answer came.
 func unanswered(err error) error {
-	t := &trouble{answer: workflow.PACSUnreachable, reason: "connection-cut"}
-	var (
-		timeout net.Error
-		dial    *net.OpError
-		dns     *net.DNSError
-		cert    *tls.CertificateVerificationError
-		record  tls.RecordHeaderError
-	)
-	switch {
-	case errors.Is(err, outbound.ErrTooLarge):
-		t.answer, t.reason = workflow.PACSUnreadable, "answer-too-large"
-	case outbound.Refused(err) != nil:
-		t.reason = "address-not-allowed" // see internal/outbound; --outbound-allow
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		t.reason = "timeout"
-	case errors.As(err, &dns):
-		t.reason = "name-not-found"
-	case errors.As(err, &cert), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		t.reason = "tls-failed"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		t.reason = "unreachable"
+	if errors.Is(err, outbound.ErrTooLarge) {
+		return &trouble{answer: workflow.PACSUnreadable, reason: "answer-too-large"}
 	}
-	return t
+	return &trouble{answer: workflow.PACSUnreachable, reason: outbound.Unanswered(err)}
 }

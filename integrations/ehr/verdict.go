@@ -2,12 +2,7 @@ package ehr
 
 import (
 	"cmp"
-	"context"
-	"crypto/tls"
-	"errors"
-	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/overread/overread/internal/outbound"
@@ -84,56 +79,15 @@ func (c *Client) judge(p workflow.Parcel, res *http.Response, body []byte) workf
 			r.Verdict, r.Reason, r.Sick = classes[2].verdict, classes[2].reason, classes[2].sick
 		}
 	case res.StatusCode == http.StatusTooManyRequests:
-		r.Wait = cmp.Or(c.retryAfter(res.Header), waitUntold)
+		r.Wait = cmp.Or(outbound.RetryAfter(res.Header, c.now(), waitMax), waitUntold)
 	case res.StatusCode == http.StatusServiceUnavailable:
-		r.Wait = c.retryAfter(res.Header)
+		r.Wait = outbound.RetryAfter(res.Header, c.now(), waitMax)
 	}
 	return r
-}
-
-// retryAfter reads Retry-After (RFC 9110 section 10.2.3): seconds, or a date,
-// which is taken against the EHR's own clock if it tells it.
-func (c *Client) retryAfter(h http.Header) time.Duration {
-	text := h.Get("Retry-After")
-	if text == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, waitMax)
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	clock := c.now()
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		clock = date
-	}
-	return min(max(at.Sub(clock), 0), waitMax)
 }
 
 // unanswered is the receipt when no whole answer came. The EHR may have
 // applied the request all the same.
 func unanswered(err error) workflow.Receipt {
-	r := workflow.Receipt{Verdict: workflow.Retry, Reason: "connection-cut", Sick: true}
-	var (
-		timeout net.Error
-		dial    *net.OpError
-		dns     *net.DNSError
-		cert    *tls.CertificateVerificationError
-		record  tls.RecordHeaderError
-	)
-	switch {
-	case outbound.Refused(err) != nil:
-		r.Reason = "address-not-allowed" // see internal/outbound; --outbound-allow
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		r.Reason = "timeout"
-	case errors.As(err, &dns):
-		r.Reason = "name-not-found"
-	case errors.As(err, &cert), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		r.Reason = "tls-failed"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		r.Reason = "unreachable"
-	}
-	return r
+	return workflow.Receipt{Verdict: workflow.Retry, Reason: outbound.Unanswered(err), Sick: true}
 }
