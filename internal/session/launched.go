@@ -2,9 +2,7 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -43,26 +41,7 @@ func (s *Store) OpenLaunched(ctx context.Context, tx pgx.Tx, person uuid.UUID, b
 	if actor.Patient == "" || actor.Limited() {
 		return id, "", errors.New("a launched session is bound to a patient, and by nothing else")
 	}
-	if id, err = uuid.NewV7(); err != nil {
-		return id, "", err
-	}
-	cookie = access.NewToken()
-	sum := sha256.Sum256([]byte(cookie))
-	_, err = tx.Exec(ctx, `
-		INSERT INTO session (session_id, cookie_sha256, person_id, came_from, browser, ends_at)
-		VALUES (@id, @sum, @person, 'launch', @browser, now() + @life * interval '1 second')`,
-		pgx.NamedArgs{"id": id, "sum": sum[:], "person": person, "browser": browser, "life": min(life, s.life).Seconds()})
-	if err != nil {
-		return id, "", fmt.Errorf("open a launched session: %w", err)
-	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO session_actor (tenant_id, session_id, actor_id, role, patient)
-		VALUES (@tenant, @session, @actor, @role, @patient)`,
-		pgx.NamedArgs{"tenant": actor.Tenant, "session": id, "actor": actor.ID, "role": actor.Role, "patient": actor.Patient})
-	if err != nil {
-		return id, "", fmt.Errorf("open a launched session at a tenant: %w", err)
-	}
-	return id, cookie, nil
+	return s.open(ctx, tx, person, FromLaunch, browser, []access.Actor{actor}, min(life, s.life))
 }
 
 // SetLaunchCookie gives the browser the cookie of a launched session, and takes

@@ -49,6 +49,10 @@ func (s *Store) Known(ctx context.Context, tx pgx.Tx, p Person) (id uuid.UUID, r
 // System, and returns its id and its cookie. The actors of a launch may be bounded
 // by scopes and to a patient.
 func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom, browser string, actors []access.Actor) (id uuid.UUID, cookie string, err error) {
+	return s.open(ctx, tx, person, cameFrom, browser, actors, s.life)
+}
+
+func (s *Store) open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom, browser string, actors []access.Actor, life time.Duration) (id uuid.UUID, cookie string, err error) {
 	if id, err = uuid.NewV7(); err != nil {
 		return id, "", err
 	}
@@ -57,7 +61,7 @@ func (s *Store) Open(ctx context.Context, tx pgx.Tx, person uuid.UUID, cameFrom,
 	_, err = tx.Exec(ctx, `
 		INSERT INTO session (session_id, cookie_sha256, person_id, came_from, browser, ends_at)
 		VALUES (@id, @sum, @person, @from, @browser, now() + @life * interval '1 second')`,
-		pgx.NamedArgs{"id": id, "sum": sum[:], "person": person, "from": cameFrom, "browser": browser, "life": s.life.Seconds()})
+		pgx.NamedArgs{"id": id, "sum": sum[:], "person": person, "from": cameFrom, "browser": browser, "life": life.Seconds()})
 	if err != nil {
 		return id, "", fmt.Errorf("open a session: %w", err)
 	}
