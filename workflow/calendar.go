@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -98,11 +99,24 @@ func (c Calendar) faults() (wrong PolicyErrors) {
 	return wrong
 }
 
-func (c Calendar) location() *time.Location {
-	if loc, err := time.LoadLocation(c.Zone); err == nil {
-		return loc
+// location is UTC where the zone is none: such a policy was refused long before.
+func (c Calendar) location() *time.Location { return zone(c.Zone) }
+
+// zones keeps each time zone that was asked for: to read one takes longer than a
+// hundred questions whether a reader is at work.
+var zones sync.Map
+
+// zone is a time zone by its IANA name, and UTC where there is none of that name.
+func zone(name string) *time.Location {
+	if loc, ok := zones.Load(name); ok {
+		return loc.(*time.Location)
 	}
-	return time.UTC // Validate has refused the policy long before
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return time.UTC
+	}
+	zones.Store(name, loc)
+	return loc
 }
 
 // IsBusinessDay tells whether the tenant works on the day of this moment.

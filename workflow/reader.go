@@ -96,12 +96,7 @@ func (r Reader) licence(jurisdiction string, on Date) string {
 }
 
 // local is a moment in the reader's time zone.
-func (r Reader) local(at time.Time) time.Time {
-	if loc, err := time.LoadLocation(r.Zone); err == nil {
-		return at.In(loc)
-	}
-	return at.UTC()
-}
+func (r Reader) local(at time.Time) time.Time { return at.In(zone(r.Zone)) }
 
 // away says why the reader is not at work, "" when at work.
 func (r Reader) away(at time.Time) string {

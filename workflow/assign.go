@@ -1,0 +1,208 @@
+package workflow
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Waiting is a case of the pool that waits for a reader.
+type Waiting struct {
+	CaseID   uuid.UUID
+	Need     Need // Offered, so that shifts, absences and capacity count
+	Priority string
+	Due      time.Time // of its final clock; zero where there is none
+}
+
+// Desk is a reader with what they have to do already.
+type Desk struct {
+	Reader
+	Offers int // that they have not answered yet; they take capacity too
+	Given  int // cases that they were given of late, for fairness
+}
+
+// AssignWeights say what a choice costs, in points: a point is a minute by
+// which a routine case is late.
+type AssignWeights struct {
+	Late       map[string]int64 // by priority, a minute after the due time
+	Wait       map[string]int64 // by priority, an hour until it is read
+	Fit        int64            // each place of the subspecialty behind the reader's first
+	Load       int64            // each case that the reader has before this one
+	Fair       int64            // each case that the reader was given of late
+	Pace       time.Duration    // how long a reading takes
+	MostOffers int              // to one reader at once
+}
+
+// DefaultAssignWeights are those of a tenant that has said nothing. A minute of a
+// case that is late outweighs everything but itself; what is in time is shared by
+// fit, then by load, then by who had less of late.
+func DefaultAssignWeights() AssignWeights {
+	return AssignWeights{
+		Late: map[string]int64{"stat": 40, "asap": 10, "urgent": 4, "routine": 1},
+		Wait: map[string]int64{"stat": 120, "asap": 20, "urgent": 4, "routine": 1},
+		Fit:  20, Load: 10, Fair: 1, Pace: 20 * time.Minute, MostOffers: 3,
+	}
+}
+
+// Pair is one case and who shall read it.
+type Pair struct {
+	CaseID   uuid.UUID
+	ReaderID uuid.UUID
+	Done     time.Time // when it should be read, by the reader's queue and shifts
+	Points   int64
+}
+
+// AssignPlan is what is best for the whole pool.
+type AssignPlan struct {
+	Assigned []Pair
+	Nobody   map[uuid.UUID]map[uuid.UUID][]string // cases for which nobody is eligible: why, by reader
+	NoRoom   []uuid.UUID                          // cases whose eligible readers get all that they can take
+}
+
+// Points is what the plan costs.
+func (p AssignPlan) Points() (sum int64) {
+	for _, a := range p.Assigned {
+		sum += a.Points
+	}
+	return sum
+}
+
+// Assign finds readers for a whole pool at once: as many cases as can be, the
+// most pressing first, and of all the ways to do that the one of least cost. It
+// never pairs a case with a reader whom Eligible refuses, and gives no reader
+// more than the capacity leaves. The same pool gives the same plan, in whatever
+// order it is given.
+//
+// Each reader has slots: the next place in their queue, the one after it, and so
+// on. A slot says when its case would be read, so that a pair of case and slot
+// has a cost, and the plan is an assignment problem (docs/decisions/0012).
+func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignPlan {
+	pool, desks = slices.Clone(pool), slices.Clone(desks)
+	slices.SortFunc(pool, func(a, b Waiting) int { return cmp.Compare(a.CaseID.String(), b.CaseID.String()) })
+	slices.SortFunc(desks, func(a, b Desk) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	slots := slotsOf(desks, at, w)
+
+	plan := AssignPlan{Nobody: map[uuid.UUID]map[uuid.UUID][]string{}}
+	arcs := make([][]arc, len(pool))
+	most := int64(1)
+	for i, c := range pool {
+		may := 0
+		for _, d := range desks {
+			if len(d.why(c, at)) > 0 {
+				continue
+			}
+			may++
+			for _, s := range slots[d.ID] {
+				points := w.points(c, d, s, at)
+				arcs[i] = append(arcs[i], arc{s.column, points})
+				most = max(most, points)
+			}
+		}
+		if may == 0 {
+			plan.Nobody[c.CaseID] = whyNobody(c, desks, at)
+		}
+	}
+	columns := slotsIn(slots)
+	chosen := solve(arcs, len(columns), w.leftOut(pool, at, most))
+	for i, c := range pool {
+		switch j := chosen[i]; {
+		case j >= 0:
+			s := columns[j]
+			d := desks[s.desk]
+			plan.Assigned = append(plan.Assigned, Pair{c.CaseID, d.ID, s.done, w.points(c, d, s, at)})
+		case plan.Nobody[c.CaseID] == nil:
+			plan.NoRoom = append(plan.NoRoom, c.CaseID)
+		}
+	}
+	return plan
+}
+
+// slot is a place in a reader's queue.
+type slot struct {
+	column int
+	desk   int
+	place  int       // of those that are free, from 0
+	done   time.Time // when what stands there has been read
+}
+
+// slotsOf are the free places of each reader.
+func slotsOf(desks []Desk, at time.Time, w AssignWeights) map[uuid.UUID][]slot {
+	slots, n := map[uuid.UUID][]slot{}, 0
+	for i, d := range desks {
+		free := w.MostOffers
+		if d.Capacity > 0 {
+			free = min(free, d.Capacity-d.OpenCases-d.Offers)
+		}
+		for place := range max(free, 0) {
+			before := d.OpenCases + d.Offers + place
+			done := d.worked(at, time.Duration(before+1)*w.Pace)
+			slots[d.ID] = append(slots[d.ID], slot{n, i, place, done})
+			n++
+		}
+	}
+	return slots
+}
+
+// slotsIn are the slots by their column.
+func slotsIn(slots map[uuid.UUID][]slot) []slot {
+	var all []slot
+	for _, list := range slots {
+		all = append(all, list...)
+	}
+	slices.SortFunc(all, func(a, b slot) int { return cmp.Compare(a.column, b.column) })
+	return all
+}
+
+// points is what it costs to give a case to a slot.
+func (w AssignWeights) points(c Waiting, d Desk, s slot, at time.Time) int64 {
+	before := int64(d.OpenCases + d.Offers + s.place)
+	fit := int64(max(slices.Index(d.Subspecialties, c.Need.Exam.Subspecialty), 0)) // general work fits everybody
+	return w.times(c, s.done, at) + w.Fit*fit + w.Load*before + w.Fair*int64(d.Given+s.place)
+}
+
+// times is what it costs that a case is read at that time.
+func (w AssignWeights) times(c Waiting, done, at time.Time) int64 {
+	points := w.Wait[c.Priority] * int64(done.Sub(at)/time.Minute) / 60
+	if late := done.Sub(c.Due); !c.Due.IsZero() && late > 0 {
+		points += w.Late[c.Priority] * int64(math.Ceil(late.Minutes()))
+	}
+	return points
+}
+
+// leftOut is what it costs to leave each case in the pool. It is more than any
+// other choice for the whole pool can save, and the more the more pressing the
+// case is. Costs that hang on the cases alone never leave out two to take one:
+// the sets of cases that can be taken together are a matroid (Edmonds and
+// Fulkerson 1965), and of a matroid each best set is a largest one.
+func (w AssignWeights) leftOut(pool []Waiting, at time.Time, most int64) []int64 {
+	costs := make([]int64, len(pool))
+	for i, c := range pool {
+		costs[i] = w.times(c, at.Add(day), at)
+		most = max(most, costs[i])
+	}
+	for i, c := range pool {
+		pressing := len(Priorities) - slices.Index(Priorities, c.Priority)
+		if slices.Index(Priorities, c.Priority) < 0 {
+			pressing = 1
+		}
+		costs[i] += int64(pressing) * 2 * most * int64(len(pool)+1)
+	}
+	return costs
+}
+
+// why the reader may not have the case.
+func (d Desk) why(c Waiting, at time.Time) []string {
+	d.OpenCases += d.Offers
+	return Eligible(c.Need, d.Reader, at)
+}
+
+func whyNobody(c Waiting, desks []Desk, at time.Time) map[uuid.UUID][]string {
+	reasons := map[uuid.UUID][]string{}
+	for _, d := range desks {
+		reasons[d.ID] = d.why(c, at)
+	}
+	return reasons
+}
