@@ -107,7 +107,7 @@ func (t *turn) startClock(ctx context.Context, clock ClockName, anew bool) error
 	}
 	deadline := cal.Add(t.now, limit)
 	if anew {
-		if err := endEscalations(ctx, t.tx, t.c.CaseID, clock, t.now); err != nil {
+		if err := t.ledger.endEscalations(ctx, t.c.CaseID, clock, t.now); err != nil {
 			return err
 		}
 	}
@@ -115,16 +115,20 @@ func (t *turn) startClock(ctx context.Context, clock ClockName, anew bool) error
 }
 
 func (t *turn) write(ctx context.Context, kind string, due time.Time, deadline *time.Time, anew bool) error {
-	_, err := t.tx.Exec(ctx, `
+	return t.ledger.write(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kind, StartedAt: t.now, DueAt: &due, DeadlineAt: deadline}, anew)
+}
+
+func writeEntry(ctx context.Context, tx pgx.Tx, row entry, anew bool) error {
+	_, err := tx.Exec(ctx, `
 		INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at, deadline_at)
 		VALUES (@tenant_id, @case_id, @kind, @due, @now, @deadline)
 		ON CONFLICT (tenant_id, case_id, kind) DO UPDATE
 		SET due_at = EXCLUDED.due_at, started_at = EXCLUDED.started_at, deadline_at = EXCLUDED.deadline_at,
 		    stage = 0, remaining_s = NULL
 		WHERE @anew`,
-		pgx.NamedArgs{"tenant_id": t.c.TenantID, "case_id": t.c.CaseID, "kind": kind, "due": due, "now": t.now, "deadline": deadline, "anew": anew})
+		pgx.NamedArgs{"tenant_id": row.TenantID, "case_id": row.CaseID, "kind": row.Kind, "due": row.DueAt, "now": row.StartedAt, "deadline": row.DeadlineAt, "anew": anew})
 	if err != nil {
-		return fmt.Errorf("plan %s: %w", kind, err)
+		return fmt.Errorf("plan %s: %w", row.Kind, err)
 	}
 	return nil
 }
@@ -132,14 +136,10 @@ func (t *turn) write(ctx context.Context, kind string, due time.Time, deadline *
 // settle makes the agenda of a case fit its new state: rows that have no place
 // in it go, those that stand still in it pause, the others run. The caller
 // holds the case.
-func (e *Engine) settle(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) error {
-	rows, err := tx.Query(ctx, `SELECT `+entryColumns+` FROM agenda WHERE case_id = $1`, c.CaseID)
+func (e *Engine) settle(ctx context.Context, l ledger, c *Case, now time.Time) error {
+	entries, err := l.entries(ctx, c.CaseID)
 	if err != nil {
-		return fmt.Errorf("agenda: %w", err)
-	}
-	entries, err := pgx.CollectRows(rows, pgx.RowToStructByName[entry])
-	if err != nil {
-		return fmt.Errorf("agenda: %w", err)
+		return err
 	}
 	for _, row := range entries {
 		it, known := e.item(row.Kind)
@@ -150,17 +150,17 @@ func (e *Engine) settle(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) 
 		paused = !it.Always && (paused || slices.Contains(it.PausedIn, state))
 		switch {
 		case !known || !slices.Contains(it.While, state):
-			err = deleteEntry(ctx, tx, row)
+			err = l.deleteEntry(ctx, row)
 			if err == nil && it.Clock != "" {
-				err = endEscalations(ctx, tx, c.CaseID, it.Clock, now)
+				err = l.endEscalations(ctx, c.CaseID, it.Clock, now)
 			}
 		case paused && row.RemainingS == nil && row.DueAt != nil:
-			err = updateEntry(ctx, tx, it.pause(c, row, now))
+			err = l.updateEntry(ctx, it.pause(c, row, now))
 		case !paused && row.RemainingS != nil:
 			after := it.resume(c, row, now)
-			err = updateEntry(ctx, tx, after)
+			err = l.updateEntry(ctx, after)
 			if err == nil && row.Kind == escalateNext {
-				err = putOffEscalations(ctx, tx, c.CaseID, *after.DueAt)
+				err = l.putOffEscalations(ctx, c.CaseID, *after.DueAt)
 			}
 		}
 		if err != nil {
@@ -205,6 +205,18 @@ func (e *Engine) item(kind string) (item, bool) {
 		return item{}, false
 	}
 	return e.agenda[i], true
+}
+
+func entriesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]entry, error) {
+	rows, err := tx.Query(ctx, `SELECT `+entryColumns+` FROM agenda WHERE case_id = $1`, caseID)
+	if err != nil {
+		return nil, fmt.Errorf("agenda: %w", err)
+	}
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByName[entry])
+	if err != nil {
+		return nil, fmt.Errorf("agenda: %w", err)
+	}
+	return entries, nil
 }
 
 func updateEntry(ctx context.Context, tx pgx.Tx, row entry) error {

@@ -17,17 +17,18 @@ import (
 // job is one agenda row at work, in its claiming transaction, with its case
 // locked.
 type job struct {
-	tx  pgx.Tx
-	c   *Case
-	row entry
-	now time.Time
+	ledger ledger
+	tx     pgx.Tx // for the hooks only
+	c      *Case
+	row    entry
+	now    time.Time
 }
 
 var done time.Time // what a chore returns that need not come again
 
 // fireSystem fires an event of the server's own.
 func (e *Engine) fireSystem(ctx context.Context, j job, ev Event, in Input) error {
-	_, err := e.fire(ctx, &turn{tx: j.tx, actor: access.SystemActor(j.c.TenantID), c: j.c, event: ev, in: in, now: j.now, detail: map[string]any{}})
+	_, err := e.fire(ctx, &turn{ledger: j.ledger, tx: j.tx, actor: access.SystemActor(j.c.TenantID), c: j.c, event: ev, in: in, now: j.now, detail: map[string]any{}})
 	return err
 }
 
@@ -52,10 +53,10 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 		j.c.Waived = nil // what was set aside was said of another patient or study
 	}
 	if facts.Study != nil {
-		if facts.Duplicates, err = duplicatesTx(ctx, j.tx, j.c, facts.Study.UID); err != nil {
+		if facts.Duplicates, err = j.ledger.duplicates(ctx, j.c, facts.Study.UID); err != nil {
 			return Facts{}, nil, err
 		}
-		facts.PACS, err = pacsFactsTx(ctx, j.tx, j.c, facts)
+		facts.PACS, err = j.ledger.pacs(ctx, j.c, facts)
 	}
 	return facts, EvalIntake(facts, j.c.Policy, j.c.Waived), err
 }
@@ -110,7 +111,7 @@ func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, cas
 		if c.TenantID != tenant {
 			return fmt.Errorf("recheck: case %s is not of tenant %s", id, tenant)
 		}
-		if err := e.reconsider(ctx, job{tx: tx, c: &c, now: e.moment()}); err != nil {
+		if err := e.reconsider(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: e.moment()}); err != nil {
 			return err
 		}
 	}
@@ -196,11 +197,11 @@ func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
 // candidate is the best reader for the case. Where the readers choose
 // themselves, it is enough that one of them may.
 func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, error) {
-	readers, err := ReadersTx(ctx, j.tx)
+	readers, err := j.ledger.readers(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	need, err := needTx(ctx, j.tx, j.c, ToRead)
+	need, err := j.ledger.need(ctx, j.c, ToRead)
 	if err != nil {
 		return nil, nil, err
 	}

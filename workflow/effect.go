@@ -124,7 +124,7 @@ var makeOffer = Effect{"makeOffer", "the case is offered to the reader until the
 			t.detail["round"] = t.c.OfferRound
 		}
 		t.detail["reader"] = t.in.ReaderID
-		if err := noteOfferTx(ctx, t.tx, *t.in.ReaderID, t.now); err != nil {
+		if err := t.ledger.noteOffer(ctx, *t.in.ReaderID, t.now); err != nil {
 			return err
 		}
 		return t.plan(ctx, offerExpiry, t.c.Policy.Calendar.Add(t.now, t.c.limit(ClockOffer)), restart)
@@ -167,20 +167,20 @@ var unassignReader = Effect{"unassignReader", "the case is nobody's; what was lo
 	}}
 
 var openDraft = Effect{"openDraft", "an empty draft",
-	func(ctx context.Context, t *turn) error { return saveDraftTx(ctx, t.tx, t.c, Opinion{}, t.now) }}
+	func(ctx context.Context, t *turn) error { return t.ledger.saveDraft(ctx, t.c, Opinion{}, t.now) }}
 
 var saveDraft = Effect{"saveDraft", "the draft is saved",
 	func(ctx context.Context, t *turn) error {
 		if t.in.Opinion == nil {
 			return nil
 		}
-		return saveDraftTx(ctx, t.tx, t.c, *t.in.Opinion, t.now)
+		return t.ledger.saveDraft(ctx, t.c, *t.in.Opinion, t.now)
 	}}
 
 var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and the time are recorded, and it never changes again",
 	func(ctx context.Context, t *turn) error {
 		t.c.LockedAt = &t.now
-		seen, err := UnveiledTx(ctx, t.tx, *t.c)
+		seen, err := t.ledger.unveiled(ctx, t.c)
 		if err != nil {
 			return err
 		}
@@ -290,7 +290,7 @@ var proposeError = Effect{"proposeError", "the actor is the first of the two dir
 
 // seal closes the draft.
 func (t *turn) seal(ctx context.Context, status string) error {
-	sum, err := sealDraftTx(ctx, t.tx, t.c.CaseID, status, t.now)
+	sum, err := t.ledger.sealDraft(ctx, t.c.CaseID, status, t.now)
 	if err == nil {
 		t.detail["sha256"] = sum
 	}
@@ -301,7 +301,7 @@ func (t *turn) seal(ctx context.Context, status string) error {
 func (t *turn) sealNew(ctx context.Context, o Opinion) error {
 	author := *t.c // the draft belongs to who writes it
 	author.ReaderID = &t.actor.ID
-	if err := saveDraftTx(ctx, t.tx, &author, o, t.now); err != nil {
+	if err := t.ledger.saveDraft(ctx, &author, o, t.now); err != nil {
 		return err
 	}
 	return t.seal(ctx, "locked")

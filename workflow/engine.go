@@ -89,17 +89,22 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		c, err := CaseByPlacerTx(ctx, tx, o.PlacerSystem, o.PlacerValue)
 		return c, false, err
 	}
-	t := &turn{tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol, "policy": c.PolicyVersion}}
-	if err := t.plan(ctx, intakeChecks, now, restart); err != nil {
-		return Case{}, false, err
+	t := &turn{ledger: sqlLedger{tx}, tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol, "policy": c.PolicyVersion}}
+	return c, true, e.begin(ctx, t)
+}
+
+// begin is the first event of a case.
+func (e *Engine) begin(ctx context.Context, t *turn) error {
+	if err := t.plan(ctx, intakeChecks, t.now, restart); err != nil {
+		return err
 	}
 	for _, clock := range []ClockName{ClockIntake, ClockGross} {
 		if err := t.startClock(ctx, clock, restart); err != nil {
-			return Case{}, false, err
+			return err
 		}
 	}
-	_, err = e.record(ctx, t, "")
-	return c, true, err
+	_, err := e.record(ctx, t, "")
+	return err
 }
 
 // Fire is FireTx in a transaction of its own.
@@ -121,7 +126,7 @@ func (e *Engine) FireTx(ctx context.Context, tx pgx.Tx, actor access.Actor, case
 	if err != nil {
 		return Change{}, err
 	}
-	return e.fire(ctx, &turn{tx: tx, actor: actor, c: &c, event: ev, in: in, now: e.moment(), detail: map[string]any{}})
+	return e.fire(ctx, &turn{ledger: sqlLedger{tx}, tx: tx, actor: actor, c: &c, event: ev, in: in, now: e.moment(), detail: map[string]any{}})
 }
 
 // fire runs the one row of the table that fits. The caller holds the case.
@@ -144,11 +149,11 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 	before := t.c.State
 	t.c.enter(row.To)
 	t.c.Version++
-	if err := updateCase(ctx, t.tx, t.c); err != nil {
+	if err := t.ledger.updateCase(ctx, t.c); err != nil {
 		return Change{}, err
 	}
 	if t.c.State != before {
-		if err := e.settle(ctx, t.tx, t.c, t.now); err != nil {
+		if err := e.settle(ctx, t.ledger, t.c, t.now); err != nil {
 			return Change{}, err
 		}
 		if err := t.keepWaits(ctx); err != nil {
@@ -164,7 +169,7 @@ func (e *Engine) record(ctx context.Context, t *turn, before State) (Change, err
 	if t.told != nil {
 		t.detail["told"] = addressees(t.told)
 	}
-	if err := insertEvent(ctx, t.tx, ch, t.detail); err != nil {
+	if err := t.ledger.insertEvent(ctx, ch, t.detail); err != nil {
 		return Change{}, err
 	}
 	if err := e.hooks.Publish(ctx, t.tx, ch); err != nil {

@@ -147,12 +147,12 @@ func (t *turn) tell(ctx context.Context, told Told) error {
 			next := t.c.Policy.Calendar.Add(t.now, *link.Wait)
 			told.NextAt = &next
 		}
-		first, err := insertTold(ctx, t.tx, t.c, told)
+		first, err := t.ledger.insertTold(ctx, t.c, told)
 		if err != nil || !first {
 			return err
 		}
 		t.told = append(t.told, told)
-		return t.queueMail(ctx, told)
+		return t.ledger.queueMail(ctx, t.c, told)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func insertTold(ctx context.Context, tx pgx.Tx, c *Case, told Told) (first bool,
 
 // planEscalation puts the next link that is due on the agenda.
 func (t *turn) planEscalation(ctx context.Context) error {
-	next, err := nextEscalation(ctx, t.tx, t.c.CaseID)
+	next, err := t.ledger.nextEscalation(ctx, t.c.CaseID)
 	if err != nil || next == nil {
 		return err
 	}
@@ -195,29 +195,38 @@ func nextEscalation(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (next *tim
 // escalate tells the next link of each chain of which nobody has taken note.
 // What is due is decided by the clock by which the agenda row came due.
 func (e *Engine) escalate(ctx context.Context, j job) (time.Time, error) {
-	rows, err := j.tx.Query(ctx, `
-		UPDATE escalation
-		SET next_at = NULL
-		WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL AND next_at <= now()
-		RETURNING clock, clock_started_at AS started, stage, rule, link + 1 AS link`,
-		pgx.NamedArgs{"case": j.c.CaseID})
+	due, err := j.ledger.dueEscalations(ctx, j.c.CaseID)
 	if err != nil {
-		return done, fmt.Errorf("due escalations: %w", err)
-	}
-	due, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[Told])
-	if err != nil {
-		return done, fmt.Errorf("due escalations: %w", err)
+		return done, err
 	}
 	for _, next := range due {
 		if err := e.fireSystem(ctx, j, "escalate", Input{Clock: next.Clock, Percent: next.Stage, Next: &next}); err != nil {
 			return done, err
 		}
 	}
-	next, err := nextEscalation(ctx, j.tx, j.c.CaseID)
+	next, err := j.ledger.nextEscalation(ctx, j.c.CaseID)
 	if err != nil || next == nil {
 		return done, err
 	}
 	return *next, nil
+}
+
+// dueEscalations are the links whose time has come; none comes a second time.
+func dueEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Told, error) {
+	rows, err := tx.Query(ctx, `
+		UPDATE escalation
+		SET next_at = NULL
+		WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL AND next_at <= now()
+		RETURNING clock, clock_started_at AS started, stage, rule, link + 1 AS link`,
+		pgx.NamedArgs{"case": caseID})
+	if err != nil {
+		return nil, fmt.Errorf("due escalations: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[Told])
+	if err != nil {
+		return nil, fmt.Errorf("due escalations: %w", err)
+	}
+	return due, nil
 }
 
 // endEscalations: a clock has ended, or starts anew, and with it whatever was
@@ -301,14 +310,10 @@ func reads(role access.Role) bool {
 
 var escalationToHeed = Guard{"escalationToHeed", "somebody was told and nobody has taken note yet: a reader only of what they were told themselves",
 	func(ctx context.Context, t *turn) error {
-		open, mine := 0, 0
-		err := t.tx.QueryRow(ctx, `
-			SELECT count(*), count(*) FILTER (WHERE tell = 'reader' AND person_id = $2)
-			FROM escalation
-			WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL`, t.c.CaseID, t.actor.ID).Scan(&open, &mine)
+		open, mine, err := t.ledger.openEscalations(ctx, t.c.CaseID, t.actor.ID)
 		switch {
 		case err != nil:
-			return fmt.Errorf("open escalations: %w", err)
+			return err
 		case open == 0:
 			return refuse("nothing is escalated of which note could be taken")
 		case reads(t.actor.Role) && mine == 0:
@@ -319,21 +324,40 @@ var escalationToHeed = Guard{"escalationToHeed", "somebody was told and nobody h
 
 var heedEscalation = Effect{"heedEscalation", "note is taken of what was told: nobody further is told. A reader takes note of the chains in which they were told, coordinators and directors of all",
 	func(ctx context.Context, t *turn) error {
-		_, err := t.tx.Exec(ctx, `
-			UPDATE escalation e
-			SET heeded_at = @now, heeded_by = @actor, next_at = NULL
-			WHERE e.case_id = @case AND e.heeded_at IS NULL AND e.ended_at IS NULL
-			  AND (NOT @own OR EXISTS (
-				SELECT FROM escalation mine
-				WHERE mine.tenant_id = e.tenant_id AND mine.case_id = e.case_id AND mine.clock = e.clock
-				  AND mine.clock_started_at = e.clock_started_at AND mine.stage = e.stage AND mine.rule = e.rule
-				  AND mine.tell = 'reader' AND mine.person_id = @actor))`,
-			pgx.NamedArgs{"case": t.c.CaseID, "now": t.now, "actor": t.actor.ID, "own": reads(t.actor.Role)})
-		if err != nil {
-			return fmt.Errorf("heed escalations: %w", err)
-		}
-		return nil
+		return t.ledger.heedEscalations(ctx, t.c.CaseID, t.actor.ID, reads(t.actor.Role), t.now)
 	}}
+
+// openEscalations is how many links nobody has taken note of, and how many of them
+// were told to this person.
+func openEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID) (open, mine int, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE tell = 'reader' AND person_id = $2)
+		FROM escalation
+		WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL`, caseID, person).Scan(&open, &mine)
+	if err != nil {
+		return 0, 0, fmt.Errorf("open escalations: %w", err)
+	}
+	return open, mine, nil
+}
+
+// heedEscalations notes that a person has taken note of every chain, or only of
+// those in which they were told as the reader.
+func heedEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE escalation e
+		SET heeded_at = @now, heeded_by = @actor, next_at = NULL
+		WHERE e.case_id = @case AND e.heeded_at IS NULL AND e.ended_at IS NULL
+		  AND (NOT @own OR EXISTS (
+			SELECT FROM escalation mine
+			WHERE mine.tenant_id = e.tenant_id AND mine.case_id = e.case_id AND mine.clock = e.clock
+			  AND mine.clock_started_at = e.clock_started_at AND mine.stage = e.stage AND mine.rule = e.rule
+			  AND mine.tell = 'reader' AND mine.person_id = @actor))`,
+		pgx.NamedArgs{"case": caseID, "now": now, "actor": person, "own": onlyOwn})
+	if err != nil {
+		return fmt.Errorf("heed escalations: %w", err)
+	}
+	return nil
+}
 
 var tellFirst = Effect{"tellFirst", "who is to be told at this stage by the policy's escalations is told",
 	func(ctx context.Context, t *turn) error {

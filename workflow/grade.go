@@ -30,19 +30,29 @@ func (t *turn) recordGrade(ctx context.Context) (GivenGrade, error) {
 	if t.c.AdjudicatorID != nil && *t.c.AdjudicatorID == t.actor.ID {
 		g.Role = "adjudicator"
 	}
-	err := t.tx.QueryRow(ctx, `
+	no, err := t.ledger.insertGrade(ctx, t.c.CaseID, g)
+	if err != nil {
+		return g, err
+	}
+	g.GradeNo = no
+	t.detail["gradeNo"] = g.GradeNo
+	return g, nil
+}
+
+// insertGradeTx records a grade as the case's next.
+func insertGradeTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, g GivenGrade) (no int, err error) {
+	err = tx.QueryRow(ctx, `
 		INSERT INTO grade (tenant_id, case_id, grade_no, graded_by, role, graded_at, level, content)
 		SELECT overread_tenant(), @case_id, coalesce(max(grade_no), 0) + 1, @graded_by, @role, @graded_at, @level, @content
 		FROM grade
 		WHERE case_id = @case_id
 		RETURNING grade_no`,
-		pgx.NamedArgs{"case_id": t.c.CaseID, "graded_by": g.GradedBy, "role": g.Role, "graded_at": g.GradedAt, "level": g.Level, "content": g.Content}).
-		Scan(&g.GradeNo)
+		pgx.NamedArgs{"case_id": caseID, "graded_by": g.GradedBy, "role": g.Role, "graded_at": g.GradedAt, "level": g.Level, "content": g.Content}).
+		Scan(&no)
 	if err != nil {
-		return g, fmt.Errorf("insert grade: %w", err)
+		return 0, fmt.Errorf("insert grade: %w", err)
 	}
-	t.detail["gradeNo"] = g.GradeNo
-	return g, nil
+	return no, nil
 }
 
 // GradesTx returns every grade of a case, the first one first; the last is in

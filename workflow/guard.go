@@ -17,7 +17,8 @@ import (
 // turn is one firing in progress: what choices and guards look at, and effects
 // change. Nothing of it outlives the transaction.
 type turn struct {
-	tx     pgx.Tx
+	ledger ledger
+	tx     pgx.Tx // for the hooks only
 	actor  access.Actor
 	c      *Case
 	event  Event
@@ -113,7 +114,7 @@ var isReaderOrCoordinator = orCoordinator("isReaderOrCoordinator", "the actor is
 
 var stillIndependent = Guard{"stillIndependent", "the reader has not turned out to be the original reader, whose report came late",
 	func(ctx context.Context, t *turn) error {
-		r, err := ReaderByIDTx(ctx, t.tx, t.actor.ID)
+		r, err := t.ledger.reader(ctx, t.actor.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return forbid("you are no longer credentialed for this tenant; release the case")
 		}
@@ -125,7 +126,7 @@ var stillIndependent = Guard{"stillIndependent", "the reader has not turned out 
 
 var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed today: a licence may have expired since the case was taken",
 	func(ctx context.Context, t *turn) error {
-		r, err := ReaderByIDTx(ctx, t.tx, t.actor.ID)
+		r, err := t.ledger.reader(ctx, t.actor.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return forbid("you are no longer credentialed for this tenant; the coordinator can release the case")
 		}
@@ -150,7 +151,7 @@ var opinionComplete = Guard{"opinionComplete", "the opinion, given now or drafte
 	func(ctx context.Context, t *turn) error {
 		opinion := t.in.Opinion
 		if opinion == nil {
-			draft, err := draftTx(ctx, t.tx, t.c.CaseID)
+			draft, err := t.ledger.draft(ctx, t.c.CaseID)
 			if err != nil {
 				return err
 			}
@@ -189,7 +190,7 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, unless ther
 		if !t.c.comparable() {
 			return nil
 		}
-		grade, err := lastGradeTx(ctx, t.tx, t.c.CaseID)
+		grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
 		if err == nil && grade.GradedBy != *t.c.ReaderID {
 			err = errNoGrade // it is of the reader before
 		}
@@ -219,12 +220,12 @@ var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise
 
 var isSignatory = Guard{"isSignatory", "the actor signed the report in force, or is a supervisor and who signed is no longer a reader here",
 	func(ctx context.Context, t *turn) error {
-		report, err := lastReportTx(ctx, t.tx, t.c.CaseID)
+		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
 			return err
 		}
 		if t.actor.Role == access.Supervisor && report.SignedBy != t.actor.ID {
-			if _, err := ReaderByIDTx(ctx, t.tx, report.SignedBy); errors.Is(err, pgx.ErrNoRows) {
+			if _, err := t.ledger.reader(ctx, report.SignedBy); errors.Is(err, pgx.ErrNoRows) {
 				return t.eligible(ctx, t.actor.ID, ToSupervise)
 			}
 		}
@@ -279,7 +280,7 @@ var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of
 
 var readerNeedsCosign = &Choice{"readerNeedsCosign", "the reader is a trainee or a locum",
 	func(ctx context.Context, t *turn) (bool, error) {
-		r, err := ReaderByIDTx(ctx, t.tx, *t.c.ReaderID)
+		r, err := t.ledger.reader(ctx, *t.c.ReaderID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return true, nil // no longer credentialed here: not without a supervisor
 		}
@@ -315,14 +316,14 @@ func (t *turn) actorIs(who *uuid.UUID, otherwise string) error {
 // eligible refuses a reader who may not have this part in the case, with every
 // reason.
 func (t *turn) eligible(ctx context.Context, reader uuid.UUID, duty Duty) error {
-	r, err := ReaderByIDTx(ctx, t.tx, reader)
+	r, err := t.ledger.reader(ctx, reader)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return forbid("no active reader of this tenant has that id")
 	}
 	if err != nil {
 		return err
 	}
-	need, err := needTx(ctx, t.tx, t.c, duty)
+	need, err := t.ledger.need(ctx, t.c, duty)
 	if err != nil {
 		return err
 	}

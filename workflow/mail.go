@@ -36,12 +36,12 @@ type MailVerdict struct {
 }
 
 // queueMail queues the mails of a link that was told, one for each address.
-func (t *turn) queueMail(ctx context.Context, told Told) error {
+func queueMail(ctx context.Context, tx pgx.Tx, c *Case, told Told) error {
 	for _, way := range told.Ways {
 		if way != ByMail {
 			continue
 		}
-		to, err := t.addresses(ctx, told)
+		to, err := addresses(ctx, tx, told)
 		if err != nil {
 			return err
 		}
@@ -49,11 +49,11 @@ func (t *turn) queueMail(ctx context.Context, told Told) error {
 			if !mailForm.MatchString(string(address)) {
 				continue // of a credential, which nobody has judged: a clock speaks all the same
 			}
-			_, err := t.tx.Exec(ctx, `
+			_, err := tx.Exec(ctx, `
 				INSERT INTO mail (tenant_id, mail_id, case_id, escalation_id, recipient)
 				VALUES (@tenant, @mail, @case, @escalation, @recipient)
 				ON CONFLICT ON CONSTRAINT one_mail_each DO NOTHING`,
-				pgx.NamedArgs{"tenant": t.c.TenantID, "mail": newID(), "case": t.c.CaseID, "escalation": told.ID, "recipient": address})
+				pgx.NamedArgs{"tenant": c.TenantID, "mail": newID(), "case": c.CaseID, "escalation": told.ID, "recipient": address})
 			if err != nil {
 				return fmt.Errorf("queue mail: %w", err)
 			}
@@ -64,15 +64,15 @@ func (t *turn) queueMail(ctx context.Context, told Told) error {
 
 // addresses are where a link is mailed to: those of the policy that is in
 // force now, since people change while a case keeps its policy.
-func (t *turn) addresses(ctx context.Context, told Told) ([]Address, error) {
+func addresses(ctx context.Context, tx pgx.Tx, told Told) ([]Address, error) {
 	if told.Tell == TellReader {
-		r, err := ReaderByIDTx(ctx, t.tx, *told.PersonID)
+		r, err := ReaderByIDTx(ctx, tx, *told.PersonID)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && r.Mail == "" {
 			return nil, nil
 		}
 		return []Address{r.Mail}, err
 	}
-	current, err := policyTx(ctx, t.tx)
+	current, err := policyTx(ctx, tx)
 	if err != nil {
 		return nil, err
 	}

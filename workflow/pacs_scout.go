@@ -143,7 +143,7 @@ func (s *Scout) record(ctx context.Context, e errand, best Sighting, all []Sight
 		if c.State == Received {
 			err = wakeChecksTx(ctx, tx, c)
 		} else {
-			err = s.engine.reconsider(ctx, job{tx: tx, c: &c, now: s.engine.moment()})
+			err = s.engine.reconsider(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: s.engine.moment()})
 		}
 		if err != nil {
 			return err

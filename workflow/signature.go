@@ -19,7 +19,7 @@ var reportStatus = map[string]string{
 
 var signReport = Effect{"signReport", "the report is written down word for word from the sealed opinion and the grade in force, before anything is rendered from it",
 	func(ctx context.Context, t *turn) error {
-		opinion, err := lockedOpinionTx(ctx, t.tx, t.c)
+		opinion, err := t.ledger.lockedOpinion(ctx, t.c)
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ var signReport = Effect{"signReport", "the report is written down word for word 
 		}
 		r.use(opinion)
 		if t.c.comparable() {
-			grade, err := lastGradeTx(ctx, t.tx, t.c.CaseID)
+			grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,7 @@ var signReport = Effect{"signReport", "the report is written down word for word 
 
 var signAmendment = Effect{"signAmendment", "a new version of the report: the text and the grade that are given, the rest as it was; the versions before stay on record",
 	func(ctx context.Context, t *turn) error {
-		r, err := lastReportTx(ctx, t.tx, t.c.CaseID)
+		r, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 			if err := t.sealNew(ctx, changed); err != nil {
 				return err
 			}
-			opinion, err := lockedOpinionTx(ctx, t.tx, t.c)
+			opinion, err := t.ledger.lockedOpinion(ctx, t.c)
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ func (t *turn) amendedOpinion(earlier Opinion) (changed Opinion, ok bool) {
 
 var signError = Effect{"signError", "the last version of the report says that it was entered in error, so that the EHR learns it too",
 	func(ctx context.Context, t *turn) error {
-		r, err := lastReportTx(ctx, t.tx, t.c.CaseID)
+		r, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	r.Actionable = mostPressing(r.Opinion.Actionable, r.Compared)
 	r.ReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, c.AdjudicatorID, c.SupervisorID
 	r.SignedBy, r.SignedAt = t.actor.ID, t.now
-	sum, err := insertReportTx(ctx, t.tx, c.CaseID, r)
+	sum, err := t.ledger.insertReport(ctx, c.CaseID, r)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,11 @@ func (e *Engine) work(ctx context.Context, tx pgx.Tx, row entry) error {
 	if !known || !slices.Contains(it.While, c.State) {
 		return deleteEntry(ctx, tx, row)
 	}
-	j := job{tx: tx, c: &c, row: row, now: e.moment()}
+	return e.perform(ctx, it, job{ledger: sqlLedger{tx}, tx: tx, c: &c, row: row, now: e.moment()})
+}
+
+// perform does what a row of the agenda is there for.
+func (e *Engine) perform(ctx context.Context, it item, j job) error {
 	if it.Clock != "" {
 		return e.speak(ctx, j, it.Clock)
 	}
@@ -110,18 +114,19 @@ func (e *Engine) work(ctx context.Context, tx pgx.Tx, row entry) error {
 	if err != nil {
 		return err
 	}
+	row := j.row
 	if again.IsZero() {
-		return deleteEntry(ctx, tx, row)
+		return j.ledger.deleteEntry(ctx, row)
 	}
 	row.DueAt, row.Stage = &again, row.Stage+1
-	return updateEntry(ctx, tx, row)
+	return j.ledger.updateEntry(ctx, row)
 }
 
 // speak fires the next stage of a clock, and waits for the one after it.
 func (e *Engine) speak(ctx context.Context, j job, clock ClockName) error {
 	stage, ok := nextStage(j.row.Stage)
 	if !ok {
-		return deleteEntry(ctx, j.tx, j.row)
+		return j.ledger.deleteEntry(ctx, j.row)
 	}
 	event := Event("warn")
 	if stage == 100 {
@@ -136,7 +141,7 @@ func (e *Engine) speak(ctx context.Context, j job, clock ClockName) error {
 		due := stageAt(j.c.Policy.Calendar, *row.DeadlineAt, j.c.limit(clock), next)
 		row.DueAt = &due
 	}
-	return updateEntry(ctx, j.tx, row)
+	return j.ledger.updateEntry(ctx, row)
 }
 
 // comeAgain puts a row off by the database's clock.

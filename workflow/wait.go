@@ -77,23 +77,35 @@ func (c *Case) waitOf() (w Wait, ok bool) {
 // keepWaits ends the wait of the state that the case has left, and begins that
 // of the one that it has entered.
 func (t *turn) keepWaits(ctx context.Context) error {
-	_, err := t.tx.Exec(ctx, `
-		UPDATE case_wait
-		SET ended_at = @now
-		WHERE case_id = @case AND ended_at IS NULL`, pgx.NamedArgs{"case": t.c.CaseID, "now": t.now})
-	if err != nil {
-		return fmt.Errorf("end wait: %w", err)
+	if err := t.ledger.endWait(ctx, t.c.CaseID, t.now); err != nil {
+		return err
 	}
 	w, waiting := t.c.waitOf()
 	if !waiting {
 		return nil
 	}
-	_, err = t.tx.Exec(ctx, `
+	w.BeganAt = t.now
+	return t.ledger.beginWait(ctx, t.c, w)
+}
+
+func endWaitTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE case_wait
+		SET ended_at = @now
+		WHERE case_id = @case AND ended_at IS NULL`, pgx.NamedArgs{"case": caseID, "now": now})
+	if err != nil {
+		return fmt.Errorf("end wait: %w", err)
+	}
+	return nil
+}
+
+func beginWaitTx(ctx context.Context, tx pgx.Tx, c *Case, w Wait) error {
+	_, err := tx.Exec(ctx, `
 		INSERT INTO case_wait (tenant_id, case_id, wait_no, party, reason, stops, began_at)
 		SELECT @tenant, @case, coalesce(max(wait_no), 0) + 1, @party, @reason, @stops, @now
 		FROM case_wait
 		WHERE case_id = @case`,
-		pgx.NamedArgs{"tenant": t.c.TenantID, "case": t.c.CaseID, "party": w.Party, "reason": w.Reason, "stops": w.Stops, "now": t.now})
+		pgx.NamedArgs{"tenant": c.TenantID, "case": c.CaseID, "party": w.Party, "reason": w.Reason, "stops": w.Stops, "now": w.BeganAt})
 	if err != nil {
 		return fmt.Errorf("begin wait: %w", err)
 	}

@@ -1,0 +1,151 @@
+package workflow
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// ledger is where a turn reads and writes all that is kept of a case. Rows of the
+// table, guards, effects and chores know nothing else, so that the same rules run
+// on the database (sqlLedger) and, for the simulation, in memory (Model).
+type ledger interface {
+	updateCase(ctx context.Context, c *Case) error
+	insertEvent(ctx context.Context, ch Change, detail map[string]any) error
+
+	// The agenda. write leaves a row that is there as it is, unless anew.
+	entries(ctx context.Context, caseID uuid.UUID) ([]entry, error)
+	write(ctx context.Context, row entry, anew bool) error
+	updateEntry(ctx context.Context, row entry) error
+	deleteEntry(ctx context.Context, row entry) error
+
+	// Readers. reader returns pgx.ErrNoRows for one who is not active here.
+	reader(ctx context.Context, id uuid.UUID) (Reader, error)
+	readers(ctx context.Context) ([]Reader, error)
+	noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error
+	need(ctx context.Context, c *Case, duty Duty) (Need, error)
+	unveiled(ctx context.Context, c *Case) (bool, error)
+
+	// What readers write. draft returns errNoDraft, lastGrade errNoGrade and
+	// lastReport a fault of kind BusinessRule where there is none.
+	draft(ctx context.Context, caseID uuid.UUID) (draft, error)
+	saveDraft(ctx context.Context, c *Case, o Opinion, now time.Time) error
+	sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (sha256 string, err error)
+	lockedOpinion(ctx context.Context, c *Case) (sealedOpinion, error)
+	insertGrade(ctx context.Context, caseID uuid.UUID, g GivenGrade) (no int, err error)
+	lastGrade(ctx context.Context, caseID uuid.UUID) (GivenGrade, error)
+	insertReport(ctx context.Context, caseID uuid.UUID, r Report) (sha256 string, err error)
+	lastReport(ctx context.Context, caseID uuid.UUID) (Report, error)
+
+	// For whom it waits, and who was told.
+	endWait(ctx context.Context, caseID uuid.UUID, now time.Time) error
+	beginWait(ctx context.Context, c *Case, w Wait) error
+	insertTold(ctx context.Context, c *Case, told Told) (first bool, err error)
+	nextEscalation(ctx context.Context, caseID uuid.UUID) (*time.Time, error)
+	dueEscalations(ctx context.Context, caseID uuid.UUID) ([]Told, error)
+	endEscalations(ctx context.Context, caseID uuid.UUID, clock ClockName, now time.Time) error
+	putOffEscalations(ctx context.Context, caseID uuid.UUID, due time.Time) error
+	openEscalations(ctx context.Context, caseID, person uuid.UUID) (open, mine int, err error)
+	heedEscalations(ctx context.Context, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error
+	queueMail(ctx context.Context, c *Case, told Told) error
+
+	// What the intake checks look at besides the facts of the order.
+	duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error)
+	pacs(ctx context.Context, c *Case, f Facts) (*PACSFacts, error)
+}
+
+// sqlLedger is the ledger of the server: each method is a function beside the
+// rules that it serves.
+type sqlLedger struct{ tx pgx.Tx }
+
+func (l sqlLedger) updateCase(ctx context.Context, c *Case) error { return updateCase(ctx, l.tx, c) }
+func (l sqlLedger) insertEvent(ctx context.Context, ch Change, detail map[string]any) error {
+	return insertEvent(ctx, l.tx, ch, detail)
+}
+func (l sqlLedger) entries(ctx context.Context, caseID uuid.UUID) ([]entry, error) {
+	return entriesTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) write(ctx context.Context, row entry, anew bool) error {
+	return writeEntry(ctx, l.tx, row, anew)
+}
+func (l sqlLedger) updateEntry(ctx context.Context, row entry) error {
+	return updateEntry(ctx, l.tx, row)
+}
+func (l sqlLedger) deleteEntry(ctx context.Context, row entry) error {
+	return deleteEntry(ctx, l.tx, row)
+}
+func (l sqlLedger) reader(ctx context.Context, id uuid.UUID) (Reader, error) {
+	return ReaderByIDTx(ctx, l.tx, id)
+}
+func (l sqlLedger) readers(ctx context.Context) ([]Reader, error) { return ReadersTx(ctx, l.tx) }
+func (l sqlLedger) noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error {
+	return noteOfferTx(ctx, l.tx, reader, now)
+}
+func (l sqlLedger) need(ctx context.Context, c *Case, duty Duty) (Need, error) {
+	return needTx(ctx, l.tx, c, duty)
+}
+func (l sqlLedger) unveiled(ctx context.Context, c *Case) (bool, error) {
+	return UnveiledTx(ctx, l.tx, *c)
+}
+func (l sqlLedger) draft(ctx context.Context, caseID uuid.UUID) (draft, error) {
+	return draftTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) saveDraft(ctx context.Context, c *Case, o Opinion, now time.Time) error {
+	return saveDraftTx(ctx, l.tx, c, o, now)
+}
+func (l sqlLedger) sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (string, error) {
+	return sealDraftTx(ctx, l.tx, caseID, status, now)
+}
+func (l sqlLedger) lockedOpinion(ctx context.Context, c *Case) (sealedOpinion, error) {
+	return lockedOpinionTx(ctx, l.tx, c)
+}
+func (l sqlLedger) insertGrade(ctx context.Context, caseID uuid.UUID, g GivenGrade) (int, error) {
+	return insertGradeTx(ctx, l.tx, caseID, g)
+}
+func (l sqlLedger) lastGrade(ctx context.Context, caseID uuid.UUID) (GivenGrade, error) {
+	return lastGradeTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) insertReport(ctx context.Context, caseID uuid.UUID, r Report) (string, error) {
+	return insertReportTx(ctx, l.tx, caseID, r)
+}
+func (l sqlLedger) lastReport(ctx context.Context, caseID uuid.UUID) (Report, error) {
+	return lastReportTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) endWait(ctx context.Context, caseID uuid.UUID, now time.Time) error {
+	return endWaitTx(ctx, l.tx, caseID, now)
+}
+func (l sqlLedger) beginWait(ctx context.Context, c *Case, w Wait) error {
+	return beginWaitTx(ctx, l.tx, c, w)
+}
+func (l sqlLedger) insertTold(ctx context.Context, c *Case, told Told) (bool, error) {
+	return insertTold(ctx, l.tx, c, told)
+}
+func (l sqlLedger) nextEscalation(ctx context.Context, caseID uuid.UUID) (*time.Time, error) {
+	return nextEscalation(ctx, l.tx, caseID)
+}
+func (l sqlLedger) dueEscalations(ctx context.Context, caseID uuid.UUID) ([]Told, error) {
+	return dueEscalations(ctx, l.tx, caseID)
+}
+func (l sqlLedger) endEscalations(ctx context.Context, caseID uuid.UUID, clock ClockName, now time.Time) error {
+	return endEscalations(ctx, l.tx, caseID, clock, now)
+}
+func (l sqlLedger) putOffEscalations(ctx context.Context, caseID uuid.UUID, due time.Time) error {
+	return putOffEscalations(ctx, l.tx, caseID, due)
+}
+func (l sqlLedger) openEscalations(ctx context.Context, caseID, person uuid.UUID) (int, int, error) {
+	return openEscalations(ctx, l.tx, caseID, person)
+}
+func (l sqlLedger) heedEscalations(ctx context.Context, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error {
+	return heedEscalations(ctx, l.tx, caseID, person, onlyOwn, now)
+}
+func (l sqlLedger) queueMail(ctx context.Context, c *Case, told Told) error {
+	return queueMail(ctx, l.tx, c, told)
+}
+func (l sqlLedger) duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error) {
+	return duplicatesTx(ctx, l.tx, c, studyUID)
+}
+func (l sqlLedger) pacs(ctx context.Context, c *Case, f Facts) (*PACSFacts, error) {
+	return pacsFactsTx(ctx, l.tx, c, f)
+}
