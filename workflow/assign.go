@@ -22,6 +22,8 @@ type Desk struct {
 	Reader
 	Offers int // that they have not answered yet; they take capacity too
 	Given  int // cases that they were given of late, for fairness
+
+	reads []string // the subspecialties in force, the main one first
 }
 
 // AssignWeights say what a choice costs, in points: a point is a minute by
@@ -83,6 +85,9 @@ func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignP
 	pool, desks = slices.Clone(pool), slices.Clone(desks)
 	slices.SortFunc(pool, func(a, b Waiting) int { return cmp.Compare(a.CaseID.String(), b.CaseID.String()) })
 	slices.SortFunc(desks, func(a, b Desk) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	for i, d := range desks {
+		desks[i].reads = d.fields(DateOf(d.local(at)))
+	}
 	slots := slotsOf(desks, at, w)
 
 	plan := AssignPlan{Nobody: map[uuid.UUID]map[uuid.UUID][]string{}}
@@ -159,7 +164,10 @@ func slotsIn(slots map[uuid.UUID][]slot) []slot {
 // points is what it costs to give a case to a slot.
 func (w AssignWeights) points(c Waiting, d Desk, s slot, at time.Time) int64 {
 	before := int64(d.OpenCases + d.Offers + s.place)
-	fit := int64(max(slices.Index(d.Subspecialties, c.Need.Exam.Subspecialty), 0)) // general work fits everybody
+	if d.reads == nil {
+		d.reads = d.fields(DateOf(d.local(at)))
+	}
+	fit := int64(c.Need.Exam.places(d.reads))
 	return w.times(c, s.done, at) + w.Fit*fit + w.Load*before + w.Fair*int64(d.Given+s.place)
 }
 

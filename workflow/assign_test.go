@@ -37,9 +37,9 @@ func somePool(rt *rapid.T, cases, readers int) ([]Waiting, []Desk) {
 		d := Desk{Offers: rapid.IntRange(0, 2).Draw(rt, "offers"), Given: rapid.IntRange(0, 9).Draw(rt, "given")}
 		d.ID, d.PractitionerID = numbered('r', i), fmt.Sprint("p", i)
 		d.Subspecialties = rapid.SampledFrom([][]string{{"neuro"}, {"chest", "neuro"}, {"breast", "chest", "neuro"}}).Draw(rt, "areas")
-		d.Licences = []Licence{{"US-NY", "", Date(rapid.SampledFrom([]string{"", "2026-01-01"}).Draw(rt, "licence"))}}
+		d.Licences = []Licence{{Jurisdiction: "US-NY", ValidTo: Date(rapid.SampledFrom([]string{"", "2026-01-01"}).Draw(rt, "licence"))}}
 		d.OpenCases, d.Capacity = rapid.IntRange(0, 3).Draw(rt, "open"), rapid.IntRange(0, 6).Draw(rt, "capacity")
-		d.Shifts = rapid.SampledFrom([][]Shift{nil, {{weekdays, "08:00", "16:30"}}, {{weekdays, "22:00", "06:00"}}}).Draw(rt, "shifts")
+		d.Shifts = rapid.SampledFrom([][]Shift{nil, {{Days: weekdays, From: "08:00", To: "16:30"}}, {{Days: weekdays, From: "22:00", To: "06:00"}}}).Draw(rt, "shifts")
 		desks = append(desks, d)
 	}
 	return pool, desks
@@ -254,8 +254,8 @@ func BenchmarkAssign500CasesTo300Readers(b *testing.B) {
 	for i := range 300 {
 		d := Desk{Given: rnd.IntN(20)}
 		d.ID, d.Subspecialties = numbered('r', i), []string{areas[rnd.IntN(len(areas))], areas[rnd.IntN(len(areas))]}
-		d.Licences, d.Capacity, d.OpenCases, d.Zone = []Licence{{"US-NY", "", ""}}, 6, rnd.IntN(6), "America/New_York"
-		d.Shifts = []Shift{{weekdays, "06:00", "18:00"}}
+		d.Licences, d.Capacity, d.OpenCases, d.Zone = []Licence{{Jurisdiction: "US-NY", ValidFrom: "", ValidTo: ""}}, 6, rnd.IntN(6), "America/New_York"
+		d.Shifts = []Shift{{Days: weekdays, From: "06:00", To: "18:00"}}
 		desks = append(desks, d)
 	}
 	b.ResetTimer()

@@ -42,6 +42,7 @@ type Case struct {
 	Declined              []uuid.UUID
 	Lapsed                []uuid.UUID // who let an offer expire in this round
 	OfferRound            int         // of the policy's offerRounds, from 1
+	Conflicted            []uuid.UUID // who has declined for a conflict in this case
 	ReportID              *string
 	ReportNo              int
 	ReportStatus          *string
@@ -83,23 +84,25 @@ const (
 // Exam is what is read: the study, and who read it first, as far as matching
 // and the report need it.
 type Exam struct {
-	Display         string     `json:"display,omitempty"`    // "CT Head W contrast IV"
-	CodeSystem      string     `json:"codeSystem,omitempty"` // of the original exam, e.g. http://loinc.org
-	Code            string     `json:"code,omitempty"`
-	Modality        string     `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
-	BodySite        string     `json:"bodySite,omitempty"`
-	Laterality      string     `json:"laterality,omitempty"`   // left, right, bilateral or ""
-	Subspecialty    string     `json:"subspecialty,omitempty"` // see triage.go
-	Needs           []string   `json:"needs,omitempty"`        // what a reader must have besides
-	Triage          *Triage    `json:"triage,omitempty"`       // why; nil where the facts said the subspecialty themselves
-	Reasons         []string   `json:"reasons,omitempty"`      // of the request: system|code
-	Jurisdiction    string     `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
-	Images          int        `json:"images,omitempty"`       // instances in the PACS when the order was found complete
-	ImagesSaid      int        `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
-	PatientAge      int        `json:"patientAge"`             // years at the time of the study; -1 when unknown
-	StudyStarted    *time.Time `json:"studyStarted,omitempty"`
-	OriginalReaders []string   `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
-	OriginalGroups  []string   `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value
+	Display         string      `json:"display,omitempty"`    // "CT Head W contrast IV"
+	CodeSystem      string      `json:"codeSystem,omitempty"` // of the original exam, e.g. http://loinc.org
+	Code            string      `json:"code,omitempty"`
+	Modality        string      `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
+	BodySite        string      `json:"bodySite,omitempty"`
+	Laterality      string      `json:"laterality,omitempty"`   // left, right, bilateral or ""
+	Subspecialty    string      `json:"subspecialty,omitempty"` // see triage.go
+	Needs           []string    `json:"needs,omitempty"`        // what a reader must have besides
+	Triage          *Triage     `json:"triage,omitempty"`       // why; nil where the facts said the subspecialty themselves
+	Broadened       *Broadening `json:"broadened,omitempty"`    // who may read it besides; nil: only those who should
+	Downgrade       string      `json:"downgrade,omitempty"`    // that its reader is none of those who should read it, and why: for the report
+	Reasons         []string    `json:"reasons,omitempty"`      // of the request: system|code
+	Jurisdiction    string      `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
+	Images          int         `json:"images,omitempty"`       // instances in the PACS when the order was found complete
+	ImagesSaid      int         `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
+	PatientAge      int         `json:"patientAge"`             // years at the time of the study; -1 when unknown
+	StudyStarted    *time.Time  `json:"studyStarted,omitempty"`
+	OriginalReaders []string    `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
+	OriginalGroups  []string    `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value
 }
 
 // Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).

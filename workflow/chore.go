@@ -197,12 +197,15 @@ func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
 // candidate is the best reader for the case. Where the readers choose
 // themselves, it is enough that one of them may.
 func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, error) {
-	readers, err := j.ledger.readers(ctx)
+	readers, err := j.ledger.readers(ctx, j.c.Policy.Matching.FairDays)
 	if err != nil {
 		return nil, nil, err
 	}
 	need, err := j.ledger.need(ctx, j.c, ToRead)
 	if err != nil {
+		return nil, nil, err
+	}
+	if need.Due, err = due(ctx, j.ledger, j.c.CaseID); err != nil {
 		return nil, nil, err
 	}
 	if j.c.Policy.Assignment != ByOffer {

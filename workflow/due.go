@@ -27,3 +27,17 @@ func DueTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (*time.Time, error)
 	}
 	return due, nil
 }
+
+// due is DueTx by whatever ledger a turn has.
+func due(ctx context.Context, l ledger, caseID uuid.UUID) (*time.Time, error) {
+	rows, err := l.entries(ctx, caseID)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if row.Kind == kindOf(ClockFinal) {
+			return row.DeadlineAt, nil
+		}
+	}
+	return nil, nil
+}

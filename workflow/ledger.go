@@ -23,7 +23,7 @@ type ledger interface {
 
 	// Readers. reader returns pgx.ErrNoRows for one who is not active here.
 	reader(ctx context.Context, id uuid.UUID) (Reader, error)
-	readers(ctx context.Context) ([]Reader, error)
+	readers(ctx context.Context, fairDays int) ([]Reader, error) // with their work, as ReadersTx
 	noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error
 	need(ctx context.Context, c *Case, duty Duty) (Need, error)
 	unveiled(ctx context.Context, c *Case) (bool, error)
@@ -79,7 +79,9 @@ func (l sqlLedger) deleteEntry(ctx context.Context, row entry) error {
 func (l sqlLedger) reader(ctx context.Context, id uuid.UUID) (Reader, error) {
 	return ReaderByIDTx(ctx, l.tx, id)
 }
-func (l sqlLedger) readers(ctx context.Context) ([]Reader, error) { return ReadersTx(ctx, l.tx) }
+func (l sqlLedger) readers(ctx context.Context, fairDays int) ([]Reader, error) {
+	return ReadersTx(ctx, l.tx, fairDays)
+}
 func (l sqlLedger) noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error {
 	return noteOfferTx(ctx, l.tx, reader, now)
 }

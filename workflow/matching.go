@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -32,11 +31,14 @@ type Need struct {
 	Lapsed             []uuid.UUID // who let an offer of it expire, and have had their turn
 	Involved           []uuid.UUID // who has read the study before, or has another part in the case
 	Opened             []uuid.UUID // who had the patient's record open in an emergency meanwhile
+	Conflicted         []uuid.UUID // who has declined the case for a conflict, and so may have no part in it
+	Due                *time.Time  // when the report is due; nil: not known yet
+	Weights            Weights     // of the policy; zero: the default ones
 }
 
 // need is what the case asks for a duty.
 func (c *Case) need(duty Duty) Need {
-	n := Need{Duty: duty, Exam: c.Exam, SameGroupForbidden: c.Policy.SameGroupForbidden}
+	n := Need{Duty: duty, Exam: c.Exam, SameGroupForbidden: c.Policy.SameGroupForbidden, Weights: c.Policy.Matching.Weights, Conflicted: c.Conflicted}
 	for _, id := range []*uuid.UUID{c.ReaderID, c.AdjudicatorID} {
 		if id != nil {
 			n.Involved = append(n.Involved, *id)
@@ -59,17 +61,13 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	no(need.Duty == ToAdjudicate && !r.MayAdjudicate, "not credentialed to adjudicate")
 	no(need.Duty == ToSupervise && !r.MaySupervise, "not credentialed to supervise")
 	no(need.Duty != ToRead && r.needsCosign(), "needs a supervisor's signature")
-	no(exam.Subspecialty != General && exam.Subspecialty != "" && !slices.Contains(r.Subspecialties, exam.Subspecialty), "no privilege for %s", exam.Subspecialty)
-	for _, need := range exam.Needs {
-		no(!slices.Contains(r.Subspecialties, need), "no privilege for %s", need)
-	}
-	no(exam.Modality != "" && len(r.Modalities) > 0 && !slices.Contains(r.Modalities, exam.Modality), "no privilege for modality %s", exam.Modality)
-	no(exam.PatientAge >= 0 && !r.Ages.include(exam.PatientAge), "no privilege for the patient's age")
+	reasons = append(reasons, r.unprivileged(exam, DateOf(r.local(at)))...)
 	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
 	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
 	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
 	no(slices.Contains(need.Involved, r.ID), "has had a part in a second opinion on this study")
 	no(slices.Contains(need.Opened, r.ID), "has opened the patient's record in an emergency, and so may have seen the first reading")
+	no(slices.Contains(need.Conflicted, r.ID), "has declared a conflict in this case")
 	no(slices.Contains(need.Declined, r.ID), "declined before")
 	no(slices.Contains(need.Lapsed, r.ID), "let an offer expire")
 	if need.Offered {
@@ -97,41 +95,6 @@ func unlicensed(exam Exam, r Reader, at time.Time) (reasons []string) {
 		}
 	}
 	return reasons
-}
-
-// Choose picks the reader to offer a case to: of those eligible the one whose
-// main subspecialty fits, then the least loaded, then the one who has waited
-// longest for an offer. best is nil when nobody is eligible; reasons holds why
-// for everybody else.
-func Choose(need Need, readers []Reader, at time.Time) (best *Reader, reasons map[uuid.UUID][]string) {
-	reasons = map[uuid.UUID][]string{}
-	for i := range readers {
-		r := &readers[i]
-		switch why := Eligible(need, *r, at); {
-		case len(why) > 0:
-			reasons[r.ID] = why
-		case best == nil || preference(need, r, best) < 0:
-			best = r
-		}
-	}
-	return best, reasons
-}
-
-func preference(need Need, a, b *Reader) int {
-	fit := func(r *Reader) int {
-		return slices.Index(r.Subspecialties, need.Exam.Subspecialty) // -1: general work fits everybody
-	}
-	waited := func(r *Reader) int64 {
-		if r.LastOffered == nil {
-			return 0
-		}
-		return r.LastOffered.UnixMicro()
-	}
-	return cmp.Or(
-		cmp.Compare(fit(a), fit(b)),
-		cmp.Compare(a.OpenCases, b.OpenCases),
-		cmp.Compare(waited(a), waited(b)),
-		cmp.Compare(a.ID.String(), b.ID.String()))
 }
 
 func (a *Ages) include(years int) bool {

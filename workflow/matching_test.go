@@ -17,9 +17,9 @@ func neuroReader() Reader {
 		Groups:         []string{"Organization/south"},
 		Subspecialties: []string{"neuro", "head-neck"}, Modalities: []string{"CT", "MR"},
 		Ages:     &Ages{From: 16},
-		Licences: []Licence{{"US-NY", "2020-01-01", "2026-12-31"}, {"US-TX", "", ""}}, ReadsFrom: "US-TX",
+		Licences: []Licence{{Jurisdiction: "US-NY", ValidFrom: "2020-01-01", ValidTo: "2026-12-31"}, {Jurisdiction: "US-TX"}}, ReadsFrom: "US-TX",
 		Capacity: 2, Zone: "America/New_York",
-		Shifts:        []Shift{{[]string{"monday", "tuesday"}, "08:00", "17:00"}, {[]string{"friday"}, "22:00", "06:00"}},
+		Shifts:        []Shift{{Days: []string{"monday", "tuesday"}, From: "08:00", To: "17:00"}, {Days: []string{"friday"}, From: "22:00", To: "06:00"}},
 		Absences:      []Absence{{"2026-07-01", "2026-07-14"}},
 		MayAdjudicate: true,
 	}
@@ -84,7 +84,7 @@ func TestTheBestReaderFitsThenHasLittleToDoThenHasWaited(t *testing.T) {
 	}
 	long, short := tuesday.Add(-48*time.Hour), tuesday.Add(-time.Hour)
 	sideline := reader(1, func(r *Reader) { r.Subspecialties = []string{"chest", "neuro"} })
-	busy := reader(2, func(r *Reader) { r.OpenCases = 3 })
+	busy := reader(2, func(r *Reader) { r.OpenCases, r.Queue = 3, 18 })
 	recent := reader(3, func(r *Reader) { r.LastOffered = &short })
 	waiting := reader(4, func(r *Reader) { r.LastOffered = &long })
 	wrong := reader(5, func(r *Reader) { r.Subspecialties = nil })

@@ -27,6 +27,9 @@ type Policy struct {
 	ConsentRequired         bool         `json:"consentRequired"`
 	SameGroupForbidden      bool         `json:"sameGroupForbidden"` // no reader of the original reader's group
 	Triage                  []TriageRule `json:"triage,omitempty"`
+	Matching                Matching     `json:"matching"`
+	Broaden                 []Rung       `json:"broaden,omitempty"` // none: only the coordinator broadens
+	Related                 []Kinship    `json:"related,omitempty"`
 	Escalations             []Escalation `json:"escalations"`
 	Contacts                Contacts     `json:"contacts"` // read from the version in force, for cases of every version
 }
@@ -38,7 +41,15 @@ type Assignment string
 const (
 	ByOffer  Assignment = "offer" // offered to the best one, then the next
 	FromPool Assignment = "pool"  // claimed by whoever is eligible
+	ByBatch  Assignment = "batch" // offered, after a look at all cases that wait and all readers at once
 )
+
+// Matching says how the best of the eligible readers is chosen (rank.go).
+type Matching struct {
+	Weights    Weights `json:"weights"`
+	FairDays   int     `json:"fairDays"`   // so far back fairness looks
+	BatchEvery Span    `json:"batchEvery"` // how often the pool is assigned, where assignment is batch
+}
 
 // AdjudicateOn is the least level of discrepancy that demands a third reader.
 type AdjudicateOn string
@@ -95,6 +106,7 @@ func DefaultPolicy() Policy {
 			Routine: Limits{Intake: businessDays(1), Offer: hours(8), Assign: businessDays(1), Final: hours(72), Acknowledge: hours(7 * 24), Adjudicate: hours(48)},
 		},
 		Calendar:            Calendar{Zone: "UTC", Weekend: []string{"saturday", "sunday"}},
+		Matching:            Matching{Weights: DefaultWeights(), FairDays: 14, BatchEvery: minutes(2)},
 		DuplicateWithinDays: 30,
 		ImagesGiveUpDays:    30,
 		QuestionRequired:    true,
@@ -155,7 +167,7 @@ func (p *Policy) UnmarshalJSON(raw []byte) error {
 // faults is what is wrong with a policy that fits the schema: what the schema
 // cannot say.
 func (p Policy) faults() (wrong PolicyErrors) {
-	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.escalationFaults())
+	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.ladderFaults(), p.escalationFaults())
 }
 
 // Priorities are the codes of FHIR R4 request-priority, the most pressing first.

@@ -30,7 +30,7 @@ type setting struct {
 // as it is; so the schema cannot say anything else than what is done.
 var settings = map[string]setting{
 	"Policy.protocol":                {doc: "What the reader may see before the lock: under blinded, nothing of the original report.", oneOf: texts(Unblinded, Blinded)},
-	"Policy.assignment":              {doc: "How a case finds its reader: offered to the best one and then the next, or claimed from the pool.", oneOf: texts(ByOffer, FromPool)},
+	"Policy.assignment":              {doc: "How a case finds its reader: offered to the best one and then the next, claimed from the pool, or offered in batches, after a look at all cases that wait and all readers at once.", oneOf: texts(ByOffer, FromPool, ByBatch)},
 	"Policy.offerRounds":             {doc: "How often the eligible readers are asked, one after the other, when they let offers expire; who declines is not asked again.", least: 1, most: 10},
 	"Policy.adjudicateOn":            {doc: "The least discrepancy that demands a third reader.", oneOf: texts(AdjudicateMajor, AdjudicateMinor, AdjudicateNever)},
 	"Policy.serviceRequestAuthority": {doc: "Who sets ServiceRequest.status: filler only where our copy is the authoritative one.", oneOf: texts(PlacerSets, FillerSets)},
@@ -46,8 +46,26 @@ var settings = map[string]setting{
 	"Policy.consentRequired":         {doc: "An order must refer to a Consent that permits the second opinion."},
 	"Policy.sameGroupForbidden":      {doc: "No reader of the original reader's group."},
 	"Policy.triage":                  {doc: "Who should read what. Tried in this order, before the rules that every tenant has; the first whose conditions hold decides."},
+	"Policy.matching":                {doc: "How the best of the eligible readers is chosen."},
+	"Policy.broaden":                 {doc: "How far beyond its subspecialty a case is broadened, step by step, when nobody can be found. Without it only the coordinator broadens a case.", most: 2},
+	"Policy.related":                 {doc: "Which subspecialties may stand in for one. What is not named here is as in the default table (docs/matching.md)."},
 	"Policy.escalations":             {doc: "Who is told when a clock has come so far, and who next when nobody takes note. A policy that has any has all its own."},
 	"Policy.contacts":                {doc: "Addresses of mail of those who are told by their role. Those of the version in force are used, also for cases that keep an older one."},
+
+	"Matching.weights":    {doc: "How much each part of the score counts; only the proportions matter."},
+	"Matching.fairDays":   {doc: "Over how many days work is weighed against time at work, for fairness.", least: 1, most: 92},
+	"Matching.batchEvery": {doc: "How often the pool is assigned, where assignment is batch."},
+
+	"Weights.fit":      {doc: "Of the reader's subspecialties, how near the first the case's stands.", most: 1000},
+	"Weights.load":     {doc: "How little waits for the reader already.", most: 1000},
+	"Weights.fairness": {doc: "How little the reader has done in the last fairDays, for each hour at work.", most: 1000},
+	"Weights.due":      {doc: "Whether the reader is at work long enough before the case is due.", most: 1000},
+
+	"Rung.to":    {doc: "related: readers of the related subspecialties too; general: all readers of the modality and the patient's age. What the triage needs besides, licences and conflicts always count.", oneOf: texts(ToRelated, ToGeneral), must: true},
+	"Rung.after": {doc: "How long nobody could be found before this step.", must: true},
+
+	"Kinship.subspecialty": {doc: "Whom a case asks for.", must: true},
+	"Kinship.related":      {doc: "Who may stand in; an empty list: nobody.", must: true},
 
 	"TriageRule.when": {doc: "The conditions, which must all hold; what is left out holds for all.", must: true},
 	"TriageRule.then": {doc: "What is decided.", must: true},

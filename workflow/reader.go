@@ -3,7 +3,6 @@ package workflow
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,13 +17,17 @@ type Reader struct {
 	PractitionerID string     `json:"-"` // Practitioner resource here
 	Display        string     `json:"-"`
 	LastOffered    *time.Time `json:"-"`
-	OpenCases      int        `json:"-"` // accepted and not signed yet
+	OpenCases      int        `json:"-"` // accepted and not signed yet, or offered: what capacity counts
+	Queue          float64    `json:"-"` // relative value (value.go) of the open cases
+	Done           float64    `json:"-"` // relative value signed in the days that fairness looks back
+	Hours          float64    `json:"-"` // at work in those days
 
 	Identifiers    []string  `json:"identifiers,omitempty"` // system|value, e.g. http://hl7.org/fhir/sid/us-npi|1234567893
 	Groups         []string  `json:"groups,omitempty"`      // Organization/{id} here, or system|value
-	Subspecialties []string  `json:"subspecialties"`        // of matching.go; the first is the main one
+	Subspecialties []string  `json:"subspecialties"`        // of matching.go; the first is the main one. They are without dates: those with are Privileges
 	Modalities     []string  `json:"modalities,omitempty"`  // DICOM codes; none: every modality
 	Ages           *Ages     `json:"ages,omitempty"`        // nil: every age
+	Privileges     []Scope   `json:"privileges,omitempty"`  // what else they may read, and from when to when
 	Licences       []Licence `json:"licences"`
 	ReadsFrom      string    `json:"readsFrom,omitempty"` // jurisdiction where the reader sits, e.g. US-NY
 	ValidFrom      Date      `json:"validFrom,omitempty"` // credentialed here from
@@ -53,20 +56,8 @@ type Licence struct {
 	Jurisdiction string `json:"jurisdiction"`
 	ValidFrom    Date   `json:"validFrom,omitempty"`
 	ValidTo      Date   `json:"validTo,omitempty"`
-}
-
-// Shift is when a reader works, by the clock of the reader's zone; one that
-// ends before it begins goes on to the next day.
-type Shift struct {
-	Days []string `json:"days"` // English names in lower case
-	From string   `json:"from"` // 15:04
-	To   string   `json:"to"`
-}
-
-// Absence is from one day to another, both included.
-type Absence struct {
-	From Date `json:"from"`
-	To   Date `json:"to"`
+	Number       string `json:"number,omitempty"`
+	Issuer       string `json:"issuer,omitempty"` // who gave it, in words or as Organization/{id}
 }
 
 // needsCosign: a supervisor must sign what this reader has written.
@@ -95,37 +86,15 @@ func (r Reader) licence(jurisdiction string, on Date) string {
 	return state
 }
 
-// local is a moment in the reader's time zone.
-func (r Reader) local(at time.Time) time.Time { return at.In(zone(r.Zone)) }
-
-// away says why the reader is not at work, "" when at work.
-func (r Reader) away(at time.Time) string {
-	at = r.local(at)
-	today := DateOf(at)
-	for _, a := range r.Absences {
-		if a.From <= today && today <= a.To {
-			return "absent until " + string(a.To)
-		}
-	}
-	if len(r.Shifts) > 0 && !slices.ContainsFunc(r.Shifts, func(s Shift) bool { return s.covers(at) }) {
-		return "not on shift"
-	}
-	return ""
-}
-
-func (s Shift) covers(at time.Time) bool {
-	clock := at.Format("15:04")
-	on := func(t time.Time) bool { return slices.Contains(s.Days, strings.ToLower(t.Weekday().String())) }
-	if s.From <= s.To {
-		return on(at) && s.From <= clock && clock < s.To
-	}
-	return on(at) && s.From <= clock || on(at.AddDate(0, 0, -1)) && clock < s.To
-}
-
 // ReadersTx returns the active readers of the transaction's tenant with their
-// load.
-func ReadersTx(ctx context.Context, tx pgx.Tx) ([]Reader, error) {
-	return queryReaders(ctx, tx, nil)
+// load, and what they have done in the days before that a policy's fairness looks
+// back over. All of it is counted at this tenant alone (docs/matching.md).
+func ReadersTx(ctx context.Context, tx pgx.Tx, fairDays int) ([]Reader, error) {
+	readers, err := queryReaders(ctx, tx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return readers, countWork(ctx, tx, readers, fairDays)
 }
 
 // ReaderByIDTx returns one active reader; pgx.ErrNoRows when there is none.
@@ -142,14 +111,11 @@ func ReaderByIDTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Reader, error) 
 
 func queryReaders(ctx context.Context, tx pgx.Tx, id *uuid.UUID) ([]Reader, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT r.reader_id, r.practitioner_id, r.display, r.last_offered_at, r.credential,
-		       (SELECT count(*)
-		        FROM case_file c
-		        WHERE c.tenant_id = r.tenant_id AND c.reader_id = r.reader_id AND c.state = ANY(@at_work)) AS open_cases
+		SELECT r.reader_id, r.practitioner_id, r.display, r.last_offered_at, r.credential
 		FROM reader r
 		WHERE r.active AND (@id::uuid IS NULL OR r.reader_id = @id)
 		ORDER BY r.reader_id`,
-		pgx.NamedArgs{"id": id, "at_work": atWork})
+		pgx.NamedArgs{"id": id})
 	if err != nil {
 		return nil, fmt.Errorf("readers: %w", err)
 	}
@@ -158,11 +124,60 @@ func queryReaders(ctx context.Context, tx pgx.Tx, id *uuid.UUID) ([]Reader, erro
 		var id uuid.UUID
 		var practitioner, display string
 		var offered *time.Time
-		var open int
-		if err := row.Scan(&id, &practitioner, &display, &offered, &r, &open); err != nil {
+		if err := row.Scan(&id, &practitioner, &display, &offered, &r); err != nil {
 			return Reader{}, fmt.Errorf("readers: %w", err)
 		}
-		r.ID, r.PractitionerID, r.Display, r.LastOffered, r.OpenCases = id, practitioner, display, offered, open
+		r.ID, r.PractitionerID, r.Display, r.LastOffered = id, practitioner, display, offered
 		return r, nil
 	})
+}
+
+// countWork fills in what waits for the readers, and what they have done since.
+func countWork(ctx context.Context, tx pgx.Tx, readers []Reader, fairDays int) error {
+	rows, err := tx.Query(ctx, `
+		SELECT who, modality, sum(open)::int AS open, sum(done)::int AS done
+		FROM (
+			SELECT reader_id AS who, coalesce(exam->>'modality', '') AS modality, 1 AS open, 0 AS done
+			FROM case_file
+			WHERE state = ANY (@at_work) AND reader_id IS NOT NULL
+			UNION ALL
+			SELECT offered_to, coalesce(exam->>'modality', ''), 1, 0
+			FROM case_file
+			WHERE state = 'offered'
+			UNION ALL
+			SELECT reader_id, coalesce(exam->>'modality', ''), 0, 1
+			FROM case_file
+			WHERE final_at > now() - make_interval(days => @days) AND reader_id IS NOT NULL) AS work
+		GROUP BY who, modality`,
+		pgx.NamedArgs{"at_work": atWork, "days": fairDays})
+	if err != nil {
+		return fmt.Errorf("readers' work: %w", err)
+	}
+	at := map[uuid.UUID]*Reader{}
+	for i := range readers {
+		at[readers[i].ID] = &readers[i]
+	}
+	var who uuid.UUID
+	var modality string
+	var open, done int
+	_, err = pgx.ForEachRow(rows, []any{&who, &modality, &open, &done}, func() error {
+		if r := at[who]; r != nil {
+			value := Exam{Modality: modality}.RelativeValue()
+			r.OpenCases += open
+			r.Queue += float64(open) * value
+			r.Done += float64(done) * value
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("readers' work: %w", err)
+	}
+	var now time.Time
+	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return fmt.Errorf("readers' work: %w", err)
+	}
+	for i := range readers {
+		readers[i].Hours = readers[i].hoursAtWork(now.AddDate(0, 0, -fairDays), now)
+	}
+	return nil
 }

@@ -6,6 +6,59 @@ import (
 	"time"
 )
 
+// Shift is when a reader works, by the clock of the reader's zone; one that
+// ends before it begins goes on to the next day.
+type Shift struct {
+	Days []string `json:"days"` // English names in lower case
+	From string   `json:"from"` // 15:04
+	To   string   `json:"to"`   // 24:00 is the end of the day
+
+	ValidFrom Date `json:"validFrom,omitempty"` // the first day on which one begins
+	ValidTo   Date `json:"validTo,omitempty"`   // and the last
+}
+
+// Absence is from one day to another, both included.
+type Absence struct {
+	From Date `json:"from"`
+	To   Date `json:"to"`
+}
+
+// local is a moment in the reader's time zone.
+func (r Reader) local(at time.Time) time.Time { return at.In(zone(r.Zone)) }
+
+// away says why the reader is not at work, "" when at work.
+func (r Reader) away(at time.Time) string {
+	at = r.local(at)
+	today := DateOf(at)
+	for _, a := range r.Absences {
+		if today.within(a.From, a.To) {
+			return "absent until " + string(a.To)
+		}
+	}
+	if len(r.Shifts) > 0 && !slices.ContainsFunc(r.Shifts, func(s Shift) bool { return s.covers(at) }) {
+		return "not on shift"
+	}
+	return ""
+}
+
+// covers tells whether a moment, by the clock of the reader, is within the shift.
+func (s Shift) covers(at time.Time) bool {
+	clock := at.Format("15:04")
+	if s.From <= s.To {
+		return s.begins(at) && s.From <= clock && clock < s.To
+	}
+	return s.begins(at) && s.From <= clock || s.begins(at.AddDate(0, 0, -1)) && clock < s.To
+}
+
+// begins: there is such a shift on the day.
+func (s Shift) begins(day time.Time) bool {
+	on := DateOf(day)
+	return slices.Contains(s.Days, strings.ToLower(day.Weekday().String())) && on.within(s.ValidFrom, s.ValidTo)
+}
+
+// within: both days included; "" is without end.
+func (d Date) within(from, to Date) bool { return (from == "" || d >= from) && (to == "" || d <= to) }
+
 // mostDaysAhead is how far a reader's work is planned.
 const mostDaysAhead = 21
 
@@ -36,22 +89,19 @@ func (r Reader) worked(from time.Time, work time.Duration) time.Time {
 }
 
 // workOn are the times of a day on which the reader works, in order and apart.
-// covers (reader.go) says the same of a moment.
+// covers says the same of a moment.
 func (r Reader) workOn(midnight time.Time) (spans [][2]time.Time) {
 	date := DateOf(midnight)
-	if slices.ContainsFunc(r.Absences, func(a Absence) bool { return a.From <= date && date <= a.To }) {
+	if slices.ContainsFunc(r.Absences, func(a Absence) bool { return date.within(a.From, a.To) }) {
 		return nil
 	}
 	next := midnight.AddDate(0, 0, 1)
 	if len(r.Shifts) == 0 {
 		return [][2]time.Time{{midnight, next}}
 	}
-	on := func(s Shift, t time.Time) bool {
-		return slices.Contains(s.Days, strings.ToLower(t.Weekday().String()))
-	}
 	for _, s := range r.Shifts {
 		from, to := clockOn(midnight, s.From), clockOn(midnight, s.To)
-		switch today, yesterday := on(s, midnight), on(s, midnight.AddDate(0, 0, -1)); {
+		switch today, yesterday := s.begins(midnight), s.begins(midnight.AddDate(0, 0, -1)); {
 		case s.From <= s.To && today:
 			spans = append(spans, [2]time.Time{from, to})
 		case s.From > s.To:
@@ -71,11 +121,47 @@ func (r Reader) workOn(midnight time.Time) (spans [][2]time.Time) {
 	return spans
 }
 
-// clockOn is when the clock on the wall shows 15:04 on a day.
+// clockOn is when the clock on the wall shows 15:04 on a day; 24:00 is its end.
 func clockOn(midnight time.Time, clock string) time.Time {
+	if clock == "24:00" {
+		return midnight.AddDate(0, 0, 1)
+	}
 	t, err := time.Parse("15:04", clock)
 	if err != nil {
 		return midnight
 	}
 	return time.Date(midnight.Year(), midnight.Month(), midnight.Day(), t.Hour(), t.Minute(), 0, 0, midnight.Location())
+}
+
+// atWork is how long a reader is at work between two moments, of which the later
+// counts for half a year at most.
+func (r Reader) atWork(from, to time.Time) (sum time.Duration) {
+	if len(r.Shifts) == 0 && len(r.Absences) == 0 {
+		return max(0, to.Sub(from))
+	}
+	local := r.local(from)
+	midnight := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, local.Location())
+	for range 184 {
+		for _, span := range r.workOn(midnight) {
+			begin, end := latest(span[0], from), span[1]
+			if end.After(to) {
+				end = to
+			}
+			sum += max(0, end.Sub(begin))
+		}
+		if midnight = midnight.AddDate(0, 0, 1); !midnight.Before(to) {
+			break
+		}
+	}
+	return sum
+}
+
+// hoursAtWork is how long a reader was at work, for fairness. Who has no shifts
+// counts as a third of the time: nobody reads around the clock.
+func (r Reader) hoursAtWork(from, to time.Time) float64 {
+	hours := r.atWork(from, to).Hours()
+	if len(r.Shifts) == 0 {
+		hours /= 3
+	}
+	return hours
 }

@@ -20,7 +20,7 @@ const caseColumns = `
 	tenant_id, case_id, version, state, resume_state, priority, placer_system, placer_value, service_request_id,
 	service_request_ref, task_id, patient_id, study_id, study_uid, accession, original_report_id,
 	original_report_version, exam, protocol, comparable, policy, policy_version, policy_sha256, waived, findings, reader_id, adjudicator_id,
-	supervisor_id, offered_to, declined, lapsed, offer_round, report_id, report_no, report_status, error_proposed_by, opened_at,
+	supervisor_id, offered_to, declined, lapsed, offer_round, conflicted, report_id, report_no, report_status, error_proposed_by, opened_at,
 	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at`
 
 // CaseByIDTx returns a case of the transaction's tenant; a fault of kind
@@ -136,7 +136,7 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 		    original_report_id = @original_report_id, original_report_version = @original_report_version,
 		    exam = @exam, comparable = @comparable, waived = @waived, findings = @findings,
 		    reader_id = @reader_id, adjudicator_id = @adjudicator_id, supervisor_id = @supervisor_id,
-		    offered_to = @offered_to, declined = @declined, lapsed = @lapsed, offer_round = @offer_round,
+		    offered_to = @offered_to, declined = @declined, lapsed = @lapsed, offer_round = @offer_round, conflicted = @conflicted,
 		    report_id = @report_id, report_no = @report_no, report_status = @report_status,
 		    error_proposed_by = @error_proposed_by, complete_at = @complete_at, accepted_at = @accepted_at,
 		    locked_at = @locked_at, revealed_at = @revealed_at, final_at = @final_at, closed_at = @closed_at
@@ -147,7 +147,7 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 			"original_report_id": c.OriginalReportID, "original_report_version": c.OriginalReportVersion,
 			"exam": c.Exam, "comparable": c.Comparable, "waived": listed(c.Waived), "findings": listed(c.Findings),
 			"reader_id": c.ReaderID, "adjudicator_id": c.AdjudicatorID, "supervisor_id": c.SupervisorID,
-			"offered_to": c.OfferedTo, "declined": listed(c.Declined), "lapsed": listed(c.Lapsed), "offer_round": c.OfferRound,
+			"offered_to": c.OfferedTo, "declined": listed(c.Declined), "lapsed": listed(c.Lapsed), "offer_round": c.OfferRound, "conflicted": listed(c.Conflicted),
 			"report_id": c.ReportID, "report_no": c.ReportNo, "report_status": c.ReportStatus,
 			"error_proposed_by": c.ErrorProposedBy, "complete_at": c.CompleteAt, "accepted_at": c.AcceptedAt,
 			"locked_at": c.LockedAt, "revealed_at": c.RevealedAt, "final_at": c.FinalAt, "closed_at": c.ClosedAt,

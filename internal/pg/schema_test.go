@@ -27,6 +27,8 @@ var rows = map[string]string{
 	"pacs":               `INSERT INTO pacs (tenant_id, pacs, base_url) VALUES (@tenant, 'archive', 'https://pacs.example/dicom-web')`,
 	"pacs_look":          `INSERT INTO pacs_look (tenant_id, case_id, study_uid) VALUES (@tenant, @tenant, '2.25.1')`,
 	"reader":             `INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential) VALUES (@tenant, @tenant, 'p', 'Dr. R', '{}')`,
+	"reader_credential":  `INSERT INTO reader_credential (tenant_id, reader_id, seq, source, said_at, said_by, document) VALUES (@tenant, @tenant, 1, 'operator', now(), 'me', '{}')`,
+	"batch_run":          `INSERT INTO batch_run (tenant_id, due_at) VALUES (@tenant, now())`,
 	"tenant_policy":      `INSERT INTO tenant_policy (tenant_id, version, set_by, text, document, text_sha256) VALUES (@tenant, 1, 'me', '{}', '{}', sha256('{}'))`,
 	"resource":           `INSERT INTO resource (tenant_id, type, id, version, last_updated, body) VALUES (@tenant, 'Patient', 'p', 1, now(), '{}')`,
 	"resource_history":   `INSERT INTO resource_history (tenant_id, type, id, version, last_updated, deleted, body) VALUES (@tenant, 'Patient', 'p', 1, now(), false, '{}')`,
@@ -224,7 +226,7 @@ func TestWhatHasHappenedCannotBeChanged(t *testing.T) {
 	ctx := context.Background()
 	db := pgtest.New(t)
 	tenant := addRows(t, db.Owner(t))
-	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling", "tenant_policy"} {
+	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling", "tenant_policy", "reader_credential"} {
 		for _, sql := range []string{
 			`UPDATE ` + table + ` SET tenant_id = tenant_id`,
 			`DELETE FROM ` + table,
@@ -251,7 +253,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
-		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'agenda',
+		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'reader_credential', 'batch_run', 'agenda',
 		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)

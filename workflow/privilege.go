@@ -1,0 +1,109 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Scope is what a reader may read, and from when to when: one privilege of
+// those that a hospital grants. Each stands for itself: who may read the brains
+// of adults and the chests of children may not read the brains of children.
+type Scope struct {
+	Subspecialties []string `json:"subspecialties"`
+	Modalities     []string `json:"modalities,omitempty"` // DICOM codes; none: every modality
+	Ages           *Ages    `json:"ages,omitempty"`       // nil: every age
+	ValidFrom      Date     `json:"validFrom,omitempty"`
+	ValidTo        Date     `json:"validTo,omitempty"` // both days included
+}
+
+// scopes are all the privileges of a reader, the one without dates first.
+func (r Reader) scopes() []Scope {
+	if r.Subspecialties == nil && len(r.Privileges) > 0 {
+		return r.Privileges
+	}
+	return append([]Scope{{Subspecialties: r.Subspecialties, Modalities: r.Modalities, Ages: r.Ages}}, r.Privileges...)
+}
+
+// inForce are the privileges of a day.
+func (r Reader) inForce(on Date) (now []Scope) {
+	for _, s := range r.scopes() {
+		if on.within(s.ValidFrom, s.ValidTo) {
+			now = append(now, s)
+		}
+	}
+	return now
+}
+
+// fields are the subspecialties that a reader may read on a day, the main one first.
+func (r Reader) fields(on Date) (all []string) {
+	for _, s := range r.inForce(on) {
+		for _, name := range s.Subspecialties {
+			if !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
+}
+
+// unprivileged says why no privilege of the reader covers an exam on a day.
+func (r Reader) unprivileged(exam Exam, on Date) (reasons []string) {
+	for _, need := range exam.Needs {
+		if !slices.Contains(r.fields(on), need) {
+			reasons = append(reasons, r.lacks(need, on))
+		}
+	}
+	now := r.inForce(on)
+	if now == nil {
+		return append(reasons, r.lacks("", on))
+	}
+	covered := func(by ...func(Scope) bool) bool {
+		return slices.ContainsFunc(now, func(s Scope) bool {
+			return !slices.ContainsFunc(by, func(covers func(Scope) bool) bool { return !covers(s) })
+		})
+	}
+	field := func(s Scope) bool {
+		return exam.wanted() == nil || slices.ContainsFunc(exam.wanted(), func(w string) bool { return slices.Contains(s.Subspecialties, w) })
+	}
+	modality := func(s Scope) bool {
+		return exam.Modality == "" || len(s.Modalities) == 0 || slices.Contains(s.Modalities, exam.Modality)
+	}
+	age := func(s Scope) bool { return exam.PatientAge < 0 || s.Ages.include(exam.PatientAge) }
+	if covered(field, modality, age) {
+		return reasons
+	}
+	before := len(reasons)
+	if !covered(field) {
+		reasons = append(reasons, r.lacks(exam.Subspecialty, on))
+	}
+	if !covered(modality) {
+		reasons = append(reasons, "no privilege for modality "+exam.Modality)
+	}
+	if !covered(age) {
+		reasons = append(reasons, "no privilege for the patient's age")
+	}
+	if len(reasons) == before {
+		reasons = append(reasons, "no one privilege for subspecialty, modality and the patient's age together")
+	}
+	return reasons
+}
+
+// lacks says since when, or until when, there is no privilege for a
+// subspecialty; "" is any.
+func (r Reader) lacks(name string, on Date) string {
+	what := "no privilege"
+	if name != "" {
+		what += " for " + name
+	}
+	said := what
+	for _, s := range r.scopes() {
+		switch {
+		case name != "" && !slices.Contains(s.Subspecialties, name):
+		case s.ValidTo != "" && on > s.ValidTo:
+			said = fmt.Sprintf("privilege%s ended %s", what[len("no privilege"):], s.ValidTo)
+		case s.ValidFrom != "" && on < s.ValidFrom:
+			return fmt.Sprintf("privilege%s begins %s", what[len("no privilege"):], s.ValidFrom)
+		}
+	}
+	return said
+}
