@@ -149,6 +149,12 @@ func (c *clinic) act(as access.Role, id, name string, params ...any) response {
 			rows = append(rows, Object("name", params[i], "valueString", v))
 		case []*Node:
 			rows = append(rows, Object("name", params[i], "part", v))
+		case *Node: // value[x] as it is
+			row := Object("name", params[i])
+			for _, m := range v.members {
+				row.Set(m.name, m.value)
+			}
+			rows = append(rows, row)
 		}
 	}
 	body := ""

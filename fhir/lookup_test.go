@@ -39,10 +39,23 @@ func TestTerminologyOperationsAnswerForWhatWePublish(t *testing.T) {
 	)
 	coding := `{"resourceType":"Parameters","parameter":[{"name":"coding","valueCoding":{"system":"` + states + `","code":"ready","display":"Bereit"}}]}`
 	concept := `{"resourceType":"Parameters","parameter":[{"name":"url","valueUri":"` + agreeVS + `"},{"name":"codeableConcept","valueCodeableConcept":{"coding":[{"system":"http://a","code":"b"},{"system":"` + agreeCS + `","code":"agreement"}]}}]}`
+	score := func(significance, expectedness string) string {
+		return `{"resourceType":"Parameters","parameter":[{"name":"code","valueCode":"` + significance + `"},{"name":"system","valueUri":"https://overread.org/fhir/CodeSystem/discrepancy-significance"},` +
+			`{"name":"dependency","part":[{"name":"element","valueUri":"https://overread.org/fhir/CodeSystem/discrepancy-expectedness"},{"name":"concept","valueCodeableConcept":{"coding":[{"system":"https://overread.org/fhir/CodeSystem/discrepancy-expectedness","code":"` + expectedness + `"}]}}]}]}`
+	}
+	const radpeer = "https://overread.org/fhir/ConceptMap/significance-to-radpeer "
 	for _, c := range []struct {
 		name, path, body string
 		want             map[string]string
 	}{
+		{"a score that depends on more", "ConceptMap/significance-to-radpeer/$translate", score("important", "most-of-the-time"),
+			map[string]string{"result": "true", "match.equivalence": "narrower ", "match.concept": "3b ", "match.source": radpeer}},
+		{"a score that depends on nothing", "ConceptMap/significance-to-radpeer/$translate?code=none&system=https://overread.org/fhir/CodeSystem/discrepancy-significance", "",
+			map[string]string{"result": "true", "match.equivalence": "equivalent ", "match.concept": "1 ", "match.source": radpeer}},
+		{"what it depends on is not said", "ConceptMap/significance-to-radpeer/$translate?code=important&system=https://overread.org/fhir/CodeSystem/discrepancy-significance", "",
+			map[string]string{"result": "false", "message": "the translation depends on more than the code; give as dependency: https://overread.org/fhir/CodeSystem/discrepancy-expectedness"}},
+		{"what it depends on is unknown", "ConceptMap/significance-to-radpeer/$translate", score("important", "sometimes"),
+			map[string]string{"result": "false", "message": "no map that is published here has a translation of this code"}},
 		{"look up", "CodeSystem/$lookup?code=ready&system=" + states, "", map[string]string{"name": "Case state", "version": "1.0.0", "display": ready, "property.code": "definition ", "property.value": "complete; in the pool "}},
 		{"look up a coding", "CodeSystem/$lookup", coding, map[string]string{"name": "Case state", "version": "1.0.0", "display": ready, "property.code": "definition ", "property.value": "complete; in the pool "}},
 		{"a code of a system", "CodeSystem/$validate-code?code=ready&url=" + states, "", map[string]string{"result": "true", "display": ready}},

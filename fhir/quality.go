@@ -44,8 +44,9 @@ var qualityTells = []parameter{
 		{Name: "gradedAt", Type: "instant", Min: 1, Doc: "When."},
 		{Name: "level", Type: "code", Min: 1, Codes: []string{"none", "minor", "major", "no-comparison"}, Doc: "The most significant discrepancy."},
 		{Name: "radpeer", Type: "code", Codes: []string{"1", "2a", "2b", "3a", "3b"}, Doc: "RADPEER (ACR 2016), derived; left out where a discrepancy does not say what was to be expected."},
-		{Name: "fivePoint", Type: "integer", Doc: "The five-point scale (Zan 2010), derived; left out where there is no comparison."},
-		{Name: "noComparison", Type: "string", Doc: "Why no comparison is possible."},
+		{Name: "fivePoint", Type: "integer", Doc: "The five-point scale (Zan 2010), derived; left out where there is no comparison, or nothing but communication and technique differs."},
+		{Name: "noComparisonReason", Type: "code", Codes: workflow.Words("noComparisonReason"), Doc: "Why no comparison is possible."},
+		{Name: "noComparison", Type: "string", Doc: "The same in words."},
 		{Name: "goodCall", Type: "boolean", Doc: "The original saw what is easily missed."},
 		{Name: "difference", Type: "string", Doc: "What the chart says of the difference."},
 		{Name: "comment", Type: "string", Doc: "For quality work."},
@@ -171,6 +172,7 @@ func gradeParts(given workflow.GivenGrade, inForce bool, people map[uuid.UUID]*N
 	if score := g.FivePoint(); score > 0 {
 		parts = append(parts, Object("name", "fivePoint", "valueInteger", score))
 	}
+	add("noComparisonReason", "valueCode", g.NoComparisonReason)
 	add("noComparison", "valueString", g.NoComparison)
 	if g.GoodCall {
 		parts = append(parts, Object("name", "goodCall", "valueBoolean", true))

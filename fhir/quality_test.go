@@ -55,7 +55,7 @@ func gradedClinic(t *testing.T) (c *clinic, id, other string) {
 	other = c.order(chestXray(t, "2")...)
 	c.tick()
 	c.read(other)
-	c.mustAct(access.Reader, other, "$grade", "noComparison", "QCANARY-none", "comment", "QCANARY-comment")
+	c.mustAct(access.Reader, other, "$grade", "noComparisonReason", "different-images", "noComparison", "QCANARY-none", "comment", "QCANARY-comment")
 	c.mustAct(access.Reader, other, "$sign")
 	return c, id, other
 }

@@ -21,11 +21,12 @@ const (
 // work product: only Difference, Management and Actionable ever reach the
 // chart (docs/decisions, design section 5).
 type Grade struct {
-	NoComparison  string        `json:"noComparison,omitempty"` // why no comparison is possible
-	Discrepancies []Discrepancy `json:"discrepancies,omitempty"`
-	GoodCall      bool          `json:"goodCall,omitempty"`   // the original saw what is easily missed
-	Difference    string        `json:"difference,omitempty"` // for the chart: what differs and why it matters, in plain words
-	Comment       string        `json:"comment,omitempty"`    // never for the chart
+	NoComparisonReason string        `json:"noComparisonReason,omitempty"` // why no comparison is possible; grades of before have the words alone
+	NoComparison       string        `json:"noComparison,omitempty"`       // the same in words
+	Discrepancies      []Discrepancy `json:"discrepancies,omitempty"`
+	GoodCall           bool          `json:"goodCall,omitempty"`   // the original saw what is easily missed
+	Difference         string        `json:"difference,omitempty"` // for the chart: what differs and why it matters, in plain words
+	Comment            string        `json:"comment,omitempty"`    // never for the chart
 }
 
 // Discrepancy is one point in which the two readings differ.
@@ -58,6 +59,10 @@ var vocabulary = []struct {
 	{"asymmetry", false, []string{"priors", "history", "pathology"}, func(d Discrepancy) []string { return d.Asymmetry }},
 }
 
+// noComparisonReasons are why two readings cannot be compared.
+var noComparisonReasons = []string{"no-original", "original-unusable", "original-preliminary", "different-images", "different-question",
+	"images-inadequate", "reader-knew-original", "other"}
+
 var (
 	managements = []string{"none", "work-up", "staging", "referral", "treatment"}
 	actionables = []string{"none", "non-critical", "urgent", "emergent"}
@@ -72,7 +77,7 @@ var (
 // Level is that of the most significant discrepancy.
 func (g Grade) Level() Level {
 	level := LevelNone
-	if g.NoComparison != "" {
+	if g.incomparable() {
 		return LevelNoComparison
 	}
 	for _, d := range g.Discrepancies {
@@ -84,6 +89,15 @@ func (g Grade) Level() Level {
 		}
 	}
 	return level
+}
+
+// incomparable tells that no comparison was possible.
+func (g Grade) incomparable() bool { return g.NoComparisonReason != "" || g.NoComparison != "" }
+
+// Asymmetric tells that the second reader had what the first lacked, in a point in
+// which they differ.
+func (g Grade) Asymmetric() bool {
+	return slices.ContainsFunc(g.Discrepancies, func(d Discrepancy) bool { return len(d.Asymmetry) > 0 })
 }
 
 // Management is the weightiest change of management, "" when nothing was said.
@@ -124,7 +138,7 @@ func (g Grade) weightiest(words []string, of func(Discrepancy) string) string {
 // unlikely and b likely to be clinically significant. "" when no comparison is
 // possible or a discrepancy does not say what was to be expected.
 func (g Grade) RADPEER() string {
-	if g.NoComparison != "" {
+	if g.incomparable() {
 		return ""
 	}
 	score := "1"
@@ -148,29 +162,37 @@ func (d Discrepancy) radpeer() string {
 
 // FivePoint is the scale of Zan et al. (Radiology 2010;255:135): 1 no
 // difference, 2 detection and 3 interpretation without clinical importance, 4
-// detection and 5 interpretation with it. Communication and technique are not
-// on the scale. 0 when no comparison is possible.
+// detection and 5 interpretation with it. 0 when no comparison is possible, and
+// where all that differs is communication or technique, which are not on the scale.
 func (g Grade) FivePoint() int {
-	if g.NoComparison != "" {
+	if g.incomparable() {
 		return 0
 	}
-	score := 1
+	score, off := 0, false
 	for _, d := range g.Discrepancies {
-		score = max(score, map[[2]string]int{
-			{"unimportant", "detection"}: 2, {"unimportant", "interpretation"}: 3,
-			{"important", "detection"}: 4, {"important", "interpretation"}: 5,
-		}[[2]string{d.Significance, d.Nature}])
+		s := d.fivePoint()
+		score, off = max(score, s), off || s == 0
 	}
-	return score
+	if score <= 1 && off {
+		return 0
+	}
+	return max(score, 1)
+}
+
+func (d Discrepancy) fivePoint() int {
+	if d.Significance == "none" {
+		return 1
+	}
+	return map[[2]string]int{
+		{"unimportant", "detection"}: 2, {"unimportant", "interpretation"}: 3,
+		{"important", "detection"}: 4, {"important", "interpretation"}: 5,
+	}[[2]string{d.Significance, d.Nature}]
 }
 
 // Check says what is wrong with a grade, "" when it is complete.
 func (g Grade) Check() string {
-	if g.NoComparison != "" {
-		if len(g.Discrepancies) > 0 {
-			return "a grade of no comparison has no discrepancies"
-		}
-		return ""
+	if g.incomparable() {
+		return g.checkIncomparable()
 	}
 	for i, d := range g.Discrepancies {
 		if d.Finding == "" {
@@ -192,4 +214,28 @@ func (g Grade) Check() string {
 		return fmt.Sprintf("a %s discrepancy needs the difference in plain words, for the chart", level)
 	}
 	return ""
+}
+
+func (g Grade) checkIncomparable() string {
+	switch {
+	case !slices.Contains(noComparisonReasons, g.NoComparisonReason):
+		return "noComparisonReason must be one of " + strings.Join(noComparisonReasons, ", ")
+	case g.NoComparisonReason == "other" && strings.TrimSpace(g.NoComparison) == "":
+		return "noComparison must say in words why no comparison is possible, where its reason is other"
+	case len(g.Discrepancies) > 0:
+		return "a grade of no comparison has no discrepancies"
+	case g.GoodCall:
+		return "a grade of no comparison is no good call: nothing was compared"
+	}
+	return ""
+}
+
+// LearningCause is the family of causes to which a word of a discrepancy belongs in
+// a learning meeting (RCR, Standards for radiology events and learning meetings,
+// 2020); it is no score. element is nature or asymmetry.
+func LearningCause(element, word string) string {
+	if element == "asymmetry" {
+		return "system"
+	}
+	return map[string]string{"detection": "perception", "interpretation": "interpretation", "communication": "communication", "technique": "system"}[word]
 }

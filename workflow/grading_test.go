@@ -24,8 +24,10 @@ func TestLevelAndScoresAreDerivedFromTheDiscrepancies(t *testing.T) {
 		{"plain misjudgement", Grade{Discrepancies: []Discrepancy{d("important", "interpretation", "most-of-the-time")}}, LevelMajor, "3b", 5},
 		{"the worst counts", Grade{Discrepancies: []Discrepancy{d("important", "detection", "not-ordinarily"), d("unimportant", "interpretation", "most-of-the-time")}}, LevelMajor, "3a", 4},
 		{"expectedness not said", Grade{Discrepancies: []Discrepancy{d("important", "detection", "")}}, LevelMajor, "", 4},
-		{"technique is not on the five-point scale", Grade{Discrepancies: []Discrepancy{d("important", "technique", "")}}, LevelMajor, "", 1},
-		{"no comparison", Grade{NoComparison: "original in another language"}, LevelNoComparison, "", 0},
+		{"technique is not on the five-point scale", Grade{Discrepancies: []Discrepancy{d("important", "technique", "")}}, LevelMajor, "", 0},
+		{"what is on the scale counts", Grade{Discrepancies: []Discrepancy{d("important", "technique", ""), d("unimportant", "detection", "not-ordinarily")}}, LevelMajor, "", 2},
+		{"no comparison", Grade{NoComparisonReason: "original-unusable"}, LevelNoComparison, "", 0},
+		{"no comparison, of before there were reasons", Grade{NoComparison: "original in another language"}, LevelNoComparison, "", 0},
 	} {
 		if test.grade.Level() != test.level || test.grade.RADPEER() != test.radpeer || test.grade.FivePoint() != test.five {
 			t.Errorf("%s: level %s, RADPEER %q, five-point %d; want %s, %q, %d", test.name,
@@ -64,7 +66,10 @@ func TestAnIncompleteGradeSaysWhatIsMissing(t *testing.T) {
 		"discrepancies[0] changes":      with(func(d *Discrepancy) { d.Significance, d.Management = "unimportant", "treatment" }),
 		"discrepancies[0] changes t":    with(func(d *Discrepancy) { d.Significance, d.Actionable = "none", "emergent" }),
 		"in plain words":                {Discrepancies: []Discrepancy{full}},
-		"has no discrepancies":          {NoComparison: "no original", Discrepancies: []Discrepancy{full}},
+		"has no discrepancies":          {NoComparisonReason: "no-original", Discrepancies: []Discrepancy{full}},
+		"noComparisonReason must be":    {NoComparison: "no original"},
+		"noComparison must say":         {NoComparisonReason: "other"},
+		"is no good call":               {NoComparisonReason: "different-images", GoodCall: true},
 	} {
 		got := grade.Check()
 		if (want == "") != (got == "") || !strings.Contains(got, want) {

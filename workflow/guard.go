@@ -177,8 +177,10 @@ var gradeComplete = Guard{"gradeComplete", "the grade is complete, and fits whet
 			return refuse("%s needs the grade", t.event)
 		case g.Check() != "":
 			return refuse("%s", g.Check())
-		case !t.c.comparable() && g.NoComparison == "":
+		case !t.c.comparable() && !g.incomparable():
 			return refuse("there is no original report, so the grade can only be that no comparison is possible")
+		case t.c.comparable() && g.NoComparisonReason == "no-original":
+			return refuse("there is an original report: say why it cannot be compared with")
 		}
 		return nil
 	}}

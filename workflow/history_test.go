@@ -155,7 +155,7 @@ func (h *house) randomActor(rt *rapid.T, c Case, event Event) access.Actor {
 
 func (h *house) randomInput(rt *rapid.T) Input {
 	in := Input{Reason: "because", Independent: true, Opinion: &opinion, ReaderID: &h.trainee.ID}
-	in.Grade = rapid.SampledFrom([]*Grade{&agreement, &minorMiss, &majorMiss, {NoComparison: "cut off"}, nil}).Draw(rt, "grade")
+	in.Grade = rapid.SampledFrom([]*Grade{&agreement, &minorMiss, &majorMiss, {NoComparisonReason: "original-unusable", NoComparison: "cut off"}, nil}).Draw(rt, "grade")
 	in.Amendment = &Amendment{Kind: rapid.SampledFrom([]string{"addition", "correction", "amendment", "whim"}).Draw(rt, "kind"), Reason: "r", Text: "t"}
 	if in.Amendment.Kind == "addition" || rapid.IntRange(0, 4).Draw(rt, "terse") == 0 {
 		in.Opinion = nil

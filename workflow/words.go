@@ -3,6 +3,9 @@ package workflow
 // Words are the words that an element of a discrepancy may say (see
 // vocabulary), the weakest first.
 func Words(element string) []string {
+	if element == "noComparisonReason" { // of the grade as a whole
+		return noComparisonReasons
+	}
 	for _, v := range vocabulary {
 		if v.element == element {
 			return v.words

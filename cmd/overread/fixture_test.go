@@ -103,7 +103,7 @@ func TestMADOStudyGoesInAndComesBack(t *testing.T) {
 	entries = append(entries, posted("urn:uuid:0f4be7a8-9d5c-4c1b-8f3e-6f3a9a0f7d11", sr))
 
 	report := w.readFixture(t, "MADO-1", entries, "okafor",
-		[]*fhir.Node{param("noComparison", "valueString", "There is no report of the first reading.")})
+		[]*fhir.Node{param("noComparisonReason", "valueCode", "no-original")})
 	if got := extends(report); got != "" {
 		t.Errorf("it extends %q, and there was no original report", got)
 	}
