@@ -16,7 +16,7 @@ import (
 // them or points at them, of whatever type (Observations, key images, documents,
 // Conditions, Provenance, further orders), what else tells of the study, what the
 // order names that is a report of imaging, and the order itself where it contains
-// one; its question then stands in the Task. The store leaves them out
+// one or gives a reason that tells of it; its question then stands in the Task. The store leaves them out
 // (table case_original). Of a study they never learn who read it (redact.go).
 
 // withhold notes what is withheld for a case, as far as it is here by now.
@@ -33,7 +33,7 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 	for _, m := range d.mentions() {
 		w.refer("DiagnosticReport", m.ref)
 	}
-	if d.c.ServiceRequestID != nil && containsReport(d.order) {
+	if d.c.ServiceRequestID != nil && (containsReport(d.order) || tellsOfOriginal(d.order)) {
 		w.add("ServiceRequest", *d.c.ServiceRequestID)
 	}
 	if d.c.Protocol == workflow.Blinded && d.c.RevealedAt == nil {

@@ -64,6 +64,8 @@ func (s *Server) coordinate(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		return nil, err
 	case opened && c.Protocol == workflow.Blinded && containsReport(task):
 		return nil, fault.At(fault.BusinessRule, "Task.contained", "the case is read blinded, and its reader works by this Task: send the original report as a resource of its own, which can be withheld")
+	case opened && c.Protocol == workflow.Blinded && (tellsOfOriginal(task) || slices.ContainsFunc(task.Each("contained"), tellsOfOriginal)):
+		return nil, fault.At(fault.BusinessRule, "Task.reasonCode", "the case is read blinded, and its reader works by this Task: give the reason in a ServiceRequest of its own, which can be withheld")
 	case opened:
 		return nil, s.withholdEarly(ctx, tx, c)
 	}

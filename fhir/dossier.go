@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,7 +14,8 @@ import (
 // intake checks look at it (facts.go), and the report is rendered around it
 // (publish.go).
 type dossier struct {
-	c workflow.Case
+	c   workflow.Case
+	now time.Time
 
 	order *Node // the ServiceRequest: ours, or contained in the Task; else the Task, which then says the same things
 	task  *Node
@@ -25,6 +27,7 @@ type dossier struct {
 	studyRef     *Node // as the order names it
 	study        found
 	studyPatient string
+	priors       []found // further studies that are here: only compared
 
 	originalNamed   bool
 	originalRef     *Node // as the order names it
@@ -34,6 +37,7 @@ type dossier struct {
 	firstReaders    []string // of the original: Practitioner/{id}, system|value
 	firstGroups     []string
 
+	requesters   []string // who asks: Practitioner/{id}, system|value
 	consents     []*Node
 	documents    []found // that are reports of imaging
 	historyNamed bool
@@ -53,9 +57,9 @@ func (s *Server) dossier(ctx context.Context, tx pgx.Tx, c workflow.Case) (*doss
 	if err != nil {
 		return nil, err
 	}
-	d := &dossier{c: c}
+	d := &dossier{c: c, now: s.now()}
 	for _, step := range []func(context.Context, resolver) error{
-		d.findOrder, d.findPatient, d.followOrder, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findJurisdiction,
+		d.findOrder, d.findPatient, d.followOrder, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findRequester, d.findJurisdiction,
 	} {
 		if err := step(ctx, r); err != nil {
 			return nil, fmt.Errorf("dossier of case %s: %w", c.CaseID, err)
@@ -182,7 +186,7 @@ func (d *dossier) followOrder(ctx context.Context, r resolver) error {
 		case "DiagnosticReport":
 			d.takeOriginal(m, f)
 		case "Consent":
-			d.consents = append(d.consents, f.Node)
+			err = d.takeConsent(ctx, r, f)
 		case "Condition", "Observation":
 			d.historyNamed = true
 		case "DocumentReference":
@@ -203,9 +207,25 @@ var imagingDocuments = ValueSet{
 	{System: loinc, Code: "68604-8"}, {System: loinc, Code: "LP29684-5"}, {System: loinc, Code: "85430-7"},
 }
 
+// takeConsent: one of another patient, or one whose time is over, says nothing.
+func (d *dossier) takeConsent(ctx context.Context, r resolver, f found) error {
+	whose, err := r.patientKey(ctx, f.Get("patient"), f.Node)
+	if err != nil || whose != "" && d.patientKey != "" && whose != d.patientKey {
+		return err
+	}
+	if ends, dated := parseInterval(f.Text("provision", "period", "end")); dated && ends.high.Valid && !ends.high.Time.After(d.now) {
+		return nil
+	}
+	d.consents = append(d.consents, f.Node)
+	return nil
+}
+
 // takeStudy: the first study is the one to read; further ones are priors.
 func (d *dossier) takeStudy(ctx context.Context, r resolver, m mention, f found) (err error) {
 	if d.studyNamed {
+		if f.id() != "" && f.id() != d.study.id() {
+			d.priors = append(d.priors, f)
+		}
 		return nil
 	}
 	d.studyNamed, d.studyRef, d.study = true, m.ref, f

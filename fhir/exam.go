@@ -22,6 +22,9 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 			e.Reasons = append(e.Reasons, c.Text("system")+"|"+c.Text("code"))
 		}
 	}
+	for _, prior := range d.priors {
+		e.Priors = append(e.Priors, "ImagingStudy/"+prior.id())
+	}
 	if c := d.examConcept(codes); c != nil {
 		e.Display = conceptText(c)
 		e.CodeSystem, e.Code = c.Text("coding", "system"), c.Text("coding", "code")

@@ -36,6 +36,7 @@ func (d *dossier) facts(codes ValueSet) workflow.Facts {
 		Question:           asksSomething(d.order) || asksSomething(d.task),
 		History:            d.historyNamed || tellsHistory(d.order) || tellsHistory(d.task),
 		Requester:          d.order.Get("requester") != nil || d.task.Get("requester") != nil,
+		Requesters:         d.requesters,
 		Consent:            consentSays(d.consents),
 		StudyReferenced:    d.studyNamed,
 		OriginalReferenced: d.originalNamed,
@@ -46,7 +47,19 @@ func (d *dossier) facts(codes ValueSet) workflow.Facts {
 	if d.original.Node != nil {
 		f.Original = d.originalFacts()
 	}
+	for _, prior := range d.priors {
+		f.Priors = append(f.Priors, d.priorFacts(prior))
+	}
 	return f
+}
+
+func (d *dossier) priorFacts(prior found) workflow.PriorFacts {
+	at, known := moment(d.study.Text("started"))
+	before, knownToo := moment(prior.Text("started"))
+	return workflow.PriorFacts{
+		Later:    known && knownToo && before.After(at),
+		Reported: d.original.Each("imagingStudy") != nil && isOfStudy(d.original, prior) && !isOfStudy(d.original, d.study),
+	}
 }
 
 func (d *dossier) studyFacts() *workflow.StudyFacts {
@@ -222,10 +235,10 @@ func orderModality(order *Node) string {
 	return ""
 }
 
-// asksSomething: an order, or the Task around it, says what is asked, beyond
-// that it is a second opinion.
+// asksSomething: an order, or the Task around it, says what is asked, or why
+// (workflow.Reasons), beyond that it is a second opinion.
 func asksSomething(n *Node) bool {
-	return n.Text("reasonCode", "text") != "" || len(clinicalReasons(n)) > 0 ||
+	return n.Text("reasonCode", "text") != "" || len(clinicalReasons(n)) > 0 || hasSystem(n.Get("reasonCode"), workflow.ReasonSystem) ||
 		n.Text("note", "text") != "" || n.Text("description") != ""
 }
 
@@ -239,7 +252,7 @@ func tellsHistory(n *Node) bool {
 func clinicalReasons(order *Node) []*Node {
 	var out []*Node
 	for _, c := range order.Each("reasonCode", "coding") {
-		if c.Text("system") != v2Referral {
+		if c.Text("system") != v2Referral && c.Text("system") != workflow.ReasonSystem {
 			out = append(out, c)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/overread/overread/workflow"
 )
 
 // setup is what all commands of the pages begin with.
@@ -77,6 +79,26 @@ var howTos = []howTo{
 		"Find the order by your own number, and the Task of its case by the order. businessStatus tells the exact state.",
 		`ORDER=$(curl -sS -H "$AUTH" "$BASE/ServiceRequest?identifier=urn:example:order|A-1001"` + foundID + `)
 curl -sS -H "$AUTH" "$BASE/Task?based-on=ServiceRequest/$ORDER"`}},
+	{[]string{"$check"}, sample{"mend-an-order", "Learn what an order lacks, and mend it",
+		"What the intake checks find is told three times in the same codes and words: in the Task (statusReason, output), as an OperationOutcome by $check, and as a " +
+			"CommunicationRequest for each thing that you can mend: active while it is missing, completed when it has come, revoked when the case ends or goes on without it. " +
+			"They are not sent: search them. Nothing else has to be called: send what is missing, and the checks run again by themselves.",
+		`ORDER=$(curl -sS -H "$AUTH" "$BASE/ServiceRequest?identifier=urn:example:order|A-1001"` + foundID + `)
+TASK=$(curl -sS -H "$AUTH" "$BASE/Task?based-on=ServiceRequest/$ORDER"` + foundID + `)
+curl -sS -H "$AUTH" "$BASE/Task/$TASK/\$check"
+curl -sS -H "$AUTH" "$BASE/CommunicationRequest?status=active&based-on=ServiceRequest/$ORDER"
+curl -sS -H "$AUTH" "$BASE/CommunicationRequest?status=active&_include=CommunicationRequest:based-on&_sort=-_lastUpdated"
+# the history was missing: add it
+curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' \
+  --data '[{"op":"add","path":"/note","value":[{"text":"Coughs since spring; smoker."}]}]' "$BASE/ServiceRequest/$ORDER"`}},
+	{[]string{"patch"}, sample{"say-why", "Say why a second opinion is asked for",
+		"reasonCode takes a code of ValueSet second-opinion-reason beside the question in words. Rules of triage know it, and it counts in statistics. " +
+			"Codes that tell what the first report says (inconclusive-report, discordant, persistent-symptoms) withhold the order from blinded readers: " +
+			"put the question into another reasonCode or a note, which the reader gets by the Task.",
+		`ORDER=$(curl -sS -H "$AUTH" "$BASE/ServiceRequest?identifier=urn:example:order|A-1001"` + foundID + `)
+curl -sS -H "$AUTH" "$BASE/ValueSet/second-opinion-reason/\$expand"
+curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' \
+  --data '[{"op":"add","path":"/reasonCode/-","value":{"coding":[{"system":"` + workflow.ReasonSystem + `","code":"staging"}]}}]' "$BASE/ServiceRequest/$ORDER"`}},
 	{[]string{"_include"}, sample{"read-reports", "Read reports with what they refer to",
 		"The newest reports of a patient with their orders and results in the same Bundle. Entries that were asked for have search.mode match, the others include.",
 		`curl -sS -H "$AUTH" "$BASE/DiagnosticReport?patient.identifier=urn:example:mrn|1001&_include=DiagnosticReport:based-on&_include=DiagnosticReport:result&_sort=-date"`}},

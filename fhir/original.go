@@ -10,16 +10,16 @@ import (
 // takeOriginal: the first report is the original, unless a later one is of the
 // very study that is to be read.
 func (d *dossier) takeOriginal(m mention, f found) {
-	better := d.original.Node == nil || !d.isOfStudy(d.original) && d.isOfStudy(f)
+	better := d.original.Node == nil || !isOfStudy(d.original, d.study) && isOfStudy(f, d.study)
 	if !d.originalNamed || f.Node != nil && better {
 		d.originalRef, d.original = m.ref, f
 	}
 	d.originalNamed = true
 }
 
-func (d *dossier) isOfStudy(report found) bool {
+func isOfStudy(report, study found) bool {
 	for _, ref := range report.Each("imagingStudy") {
-		if id := d.study.id(); id != "" && parseReference(ref.Text("reference")).relative() == "ImagingStudy/"+id {
+		if id := study.id(); id != "" && parseReference(ref.Text("reference")).relative() == "ImagingStudy/"+id {
 			return true
 		}
 	}
@@ -87,6 +87,20 @@ func (d *dossier) findFirstReaders(ctx context.Context, r resolver) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// findRequester names who asks in every way in which they may be named.
+func (d *dossier) findRequester(ctx context.Context, r resolver) error {
+	asks := &dossier{}
+	for _, n := range []*Node{d.order, d.task} {
+		if ref := n.Get("requester"); ref != nil {
+			if err := asks.nameParty(ctx, r, ref, n); err != nil {
+				return err
+			}
+		}
+	}
+	d.requesters = append(asks.firstReaders, asks.firstGroups...)
 	return nil
 }
 

@@ -50,8 +50,9 @@ var ownMarks = map[string]ownMark{
 	"Provenance": {made: func(_ context.Context, _ pgx.Tx, _ uuid.UUID, n *Node) (bool, error) {
 		return isRelease(n), nil
 	}},
-	"Communication": {made: isNotification},
-	"Practitioner":  {desk: true, made: isReader},
+	"Communication":        {made: isNotification},
+	"CommunicationRequest": {made: isAsked},
+	"Practitioner":         {desk: true, made: isReader},
 	"Organization": {desk: true, made: func(_ context.Context, _ pgx.Tx, tenant uuid.UUID, n *Node) (bool, error) {
 		return n.Text("id") == serviceID(tenant), nil
 	}},

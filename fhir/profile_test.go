@@ -52,6 +52,10 @@ func TestTheCodeSystemsAndValueSetsAreThoseOfTheProgram(t *testing.T) {
 	for _, c := range actionableCodes {
 		actionable = append(actionable, c)
 	}
+	var reasons []workflow.Coding
+	for _, r := range workflow.Reasons {
+		reasons = append(reasons, workflow.Coding{Code: r.Code, Display: r.Display})
+	}
 	agreements := []workflow.Coding{}
 	for _, c := range agreementCodes {
 		agreements = append(agreements, c)
@@ -65,6 +69,7 @@ func TestTheCodeSystemsAndValueSetsAreThoseOfTheProgram(t *testing.T) {
 		{"CodeSystem", "second-opinion-agreement", agreements},
 		{"CodeSystem", "management-change", system("management-change", managements...)},
 		{"CodeSystem", "intake-finding", system("intake-finding", findings...)},
+		{"CodeSystem", "second-opinion-reason", system("second-opinion-reason", reasons...)},
 		{"ValueSet", "actionable-category", actionable},
 		{"ValueSet", "second-opinion-request", append(slices.Clone(SecondOpinionCodes), workflow.Coding{System: v2Referral, Code: "S", Display: "Second Opinion"})},
 		{"ValueSet", "authorising-intent", intents},

@@ -18,7 +18,7 @@ import (
 // report once and queues exactly those bytes for the EHR.
 func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
-		s.publishTask, s.publishReport, s.publishOrder, s.publishTold, s.recordUnblinding,
+		s.publishTask, s.publishReport, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
 	} {
 		if err := step(ctx, tx, ch); err != nil {
 			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)
@@ -54,7 +54,7 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		Patient:   d.subjectReference(),
 		Requester: portable(d.order.Get("requester"), d.order),
 		Encounter: portable(d.order.Get("encounter"), d.order),
-		Question:  questionOf(d.order),
+		Question:  questionOf(withoutTelling(d.order)),
 		Reason:    ch.Input.Reason,
 		At:        ch.At,
 	}

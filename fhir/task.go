@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -115,28 +114,23 @@ func findingsReason(findings []workflow.Finding) *Node {
 // long it took.
 func taskOutput(c workflow.Case, times *workflow.Times) []*Node {
 	var out []*Node
-	switch c.State {
-	case workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages:
-		for _, f := range c.Findings {
-			text := f.Text
-			if f.Element != "" {
-				text = f.Element + ": " + text
-			}
-			out = append(out, Object(
-				"type", concept(csOutput, "finding", "What the intake checks found"),
-				"valueCodeableConcept", Object("coding", []*Node{coding(csFinding, f.Code, "")}, "text", text)))
-		}
+	for _, f := range findingsNow(c) {
+		out = append(out, Object("type", concept(csOutput, "finding", "What the intake checks found"), "valueCodeableConcept", findingConcept(f)))
 	}
 	if c.Exam.MoreImages() {
 		out = append(out, Object(
 			"type", concept(csOutput, "finding", "What the intake checks found"),
 			"valueCodeableConcept", Object("coding", []*Node{coding(csFinding, workflow.StudyLarger, "")},
-				"text", fmt.Sprintf("the PACS has %d images, the ImagingStudy says %d; send it anew", c.Exam.Images, c.Exam.ImagesSaid))))
+				"text", moreImages(c))))
+	}
+	if len(c.Exam.Priors) > 0 && c.StudyID != nil { // else there is one study, and it is read
+		out = append(out, outputReference("study-to-read", "The study that is read", "ImagingStudy/"+*c.StudyID))
+		for _, prior := range c.Exam.Priors {
+			out = append(out, outputReference("prior", "A study that is only compared", prior))
+		}
 	}
 	if c.ReportNo > 0 && c.ReportID != nil {
-		out = append(out, Object(
-			"type", concept(csOutput, "report", "Second-opinion report"),
-			"valueReference", refer("DiagnosticReport/"+*c.ReportID, "DiagnosticReport", "")))
+		out = append(out, outputReference("report", "Second-opinion report", "DiagnosticReport/"+*c.ReportID))
 	}
 	if times != nil {
 		out = append(out, took("gross-time", "Gross time", times.Gross), took("net-time", "Net time", times.Net))
@@ -147,6 +141,10 @@ func taskOutput(c workflow.Case, times *workflow.Times) []*Node {
 		}
 	}
 	return out
+}
+
+func outputReference(code, display, to string) *Node {
+	return Object("type", concept(csOutput, code, display), "valueReference", refer(to, parseReference(to).typ, ""))
 }
 
 // took is a length of time as an output, in minutes.

@@ -12,6 +12,7 @@ const (
 	sidFiller      = Canonical + "/sid/filler"          // our order number, for people: printed, dictated, typed
 	sidCase        = Canonical + "/sid/case"            // Task: the case id
 	sidEscalation  = Canonical + "/sid/escalation"      // Communication: the escalation
+	sidAsked       = Canonical + "/sid/asked"           // CommunicationRequest: the case id, the finding and a number
 	sidObservation = Canonical + "/sid/observation"     // Observation: the case id and the slot
 	sidVersion     = Canonical + "/sid/version"         // a version of a resource kept here
 	sidRelease     = Canonical + "/sid/release"         // meta.tag of Provenance: the case id and the report's number

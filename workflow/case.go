@@ -96,6 +96,7 @@ type Exam struct {
 	Broadened       *Broadening `json:"broadened,omitempty"`    // who may read it besides; nil: only those who should
 	Downgrade       string      `json:"downgrade,omitempty"`    // that its reader is none of those who should read it, and why: for the report
 	Reasons         []string    `json:"reasons,omitempty"`      // of the request: system|code
+	Priors          []string    `json:"priors,omitempty"`       // ImagingStudy/{id} of those that are only compared
 	Jurisdiction    string      `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
 	Images          int         `json:"images,omitempty"`       // instances in the PACS when the order was found complete
 	ImagesSaid      int         `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then

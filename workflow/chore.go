@@ -52,6 +52,7 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 	if j.c.movedFrom(facts) {
 		j.c.Waived = nil // what was set aside was said of another patient or study
 	}
+	facts.Priority = j.c.Priority
 	if facts.Study != nil {
 		if facts.Duplicates, err = j.ledger.duplicates(ctx, j.c, facts.Study.UID); err != nil {
 			return Facts{}, nil, err

@@ -35,14 +35,17 @@ type Facts struct {
 	OrderPatient    string
 	OrderModality   string // DICOM code, "" when the order does not say
 	OrderBodySite   string
-	OrderLaterality string // left, right, bilateral, or ""
-	Question        bool   // the order says what is asked
-	History         bool   // the order gives the clinical history
-	Requester       bool   // the order says who asks
-	Consent         string // permit, deny, or "" when none was sent
+	OrderLaterality string   // left, right, bilateral, or ""
+	Question        bool     // the order says what is asked
+	History         bool     // the order gives the clinical history
+	Requester       bool     // the order says who asks
+	Requesters      []string // who that is, in every way in which they may be named: "Practitioner/{id}" here, system|value
+	Priority        string   // of the case; the engine fills this in
+	Consent         string   // permit, deny, or "" when none was sent
 
 	StudyReferenced bool
-	Study           *StudyFacts // nil until it is here
+	Study           *StudyFacts  // nil until it is here
+	Priors          []PriorFacts // further studies of the order: only compared
 
 	OriginalReferenced bool
 	Original           *OriginalFacts // nil until it is here
@@ -66,6 +69,12 @@ type StudyFacts struct {
 	Available     bool // ImagingStudy.status is available
 	Instances     int  // that can be had
 	InstancesSaid int  // that ImagingStudy.numberOfInstances promises; 0 when it does not say
+}
+
+// PriorFacts is a study that the order names after the one that is to be read.
+type PriorFacts struct {
+	Later    bool // made after the study that is to be read
+	Reported bool // the original report is of this one
 }
 
 // OriginalFacts is the report that the first reader made.
@@ -150,6 +159,34 @@ var checks = []intakeCheck{
 				return ""
 			}
 			return fmt.Sprintf("a second opinion on the same study is open or was given lately (Task/%s); cancel this order or say what it asks beyond that one", f.Duplicates[0])
+		}},
+	{"priors-doubtful", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
+		"the study that is to be read is named first, and those after it are its priors",
+		func(f Facts, _ Policy) string {
+			switch {
+			case f.Study == nil:
+			case slices.ContainsFunc(f.Priors, func(p PriorFacts) bool { return p.Reported }):
+				return "the original report is of a study that the order names as a prior; name the study that is to be read first, and priors after it"
+			case slices.ContainsFunc(f.Priors, func(p PriorFacts) bool { return p.Later }):
+				return "a study that the order names as a prior was made after the one that is to be read; name the study that is to be read first, and priors after it"
+			}
+			return ""
+		}},
+	{"out-of-scope", Doubtful, "ServiceRequest.code", resolvedInReview,
+		"the exam is none of those that the policy puts out of scope",
+		func(f Facts, p Policy) string {
+			if !slices.ContainsFunc(p.OutOfScope, func(w TriageWhen) bool { return w.holds(f.Exam, f.Priority) }) {
+				return ""
+			}
+			return "exams of this kind are not read here; cancel the order, or ask the reading service whether it makes an exception"
+		}},
+	{"requester-not-authorised", Doubtful, "ServiceRequest.requester", resolvedInReview,
+		"who asks may ask, where the policy lists who may",
+		func(f Facts, p Policy) string {
+			if len(p.Requesters) == 0 || !f.Requester || meet(p.Requesters, f.Requesters) {
+				return ""
+			}
+			return "who asks is not among those who may order here; name a requester who is, by an identifier that the reading service knows"
 		}},
 	{"consent-denied", Doubtful, "ServiceRequest.supportingInfo", neverWaived,
 		"no Consent that denies a second opinion",
@@ -375,6 +412,24 @@ func waiverOf(code string) waiver {
 		}
 	}
 	return neverWaived
+}
+
+// OriginalMissing is the finding that the original report is not here yet.
+const OriginalMissing = "original-report-missing"
+
+// PlacerMends tells whether the placer can do anything about a finding. It cannot
+// where the archive does not answer, or only has to be looked at again.
+func PlacerMends(code string) bool {
+	return notThePlacers[code] == "" && code != "pacs-study-growing"
+}
+
+// SetAside tells whether the check with this code was set aside for the case.
+func (c *Case) SetAside(code string) bool { return slices.Contains(c.Waived, code) }
+
+// AwaitsOriginal tells that the case would still use an original report that is
+// missing, if it came now (original-arrives).
+func (c *Case) AwaitsOriginal() bool {
+	return !c.comparable() && slices.Contains(join(beforeAcceptance, beforeReveal), c.State)
 }
 
 // differ: both are known and they are not the same.

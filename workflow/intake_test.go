@@ -24,12 +24,19 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 	all := DefaultPolicy()
 	all.RequesterRequired = true
 	for code, spoil := range map[string]func(*Facts, *Policy){
-		"patient-mismatch":          func(f *Facts, _ *Policy) { f.Study.Patient = "p2" },
-		"modality-mismatch":         func(f *Facts, _ *Policy) { f.OrderModality = "MR" },
-		"body-site-mismatch":        func(f *Facts, _ *Policy) { f.OrderBodySite = "Knee" },
-		"laterality-mismatch":       func(f *Facts, _ *Policy) { f.OrderLaterality, f.Study.Laterality = "left", "right" },
-		"duplicate-case":            func(f *Facts, _ *Policy) { f.Duplicates = []string{"t9"} },
-		"consent-denied":            func(f *Facts, _ *Policy) { f.Consent = "deny" },
+		"patient-mismatch":    func(f *Facts, _ *Policy) { f.Study.Patient = "p2" },
+		"modality-mismatch":   func(f *Facts, _ *Policy) { f.OrderModality = "MR" },
+		"body-site-mismatch":  func(f *Facts, _ *Policy) { f.OrderBodySite = "Knee" },
+		"laterality-mismatch": func(f *Facts, _ *Policy) { f.OrderLaterality, f.Study.Laterality = "left", "right" },
+		"duplicate-case":      func(f *Facts, _ *Policy) { f.Duplicates = []string{"t9"} },
+		"consent-denied":      func(f *Facts, _ *Policy) { f.Consent = "deny" },
+		"priors-doubtful":     func(f *Facts, _ *Policy) { f.Priors = []PriorFacts{{Later: true}} },
+		"out-of-scope": func(_ *Facts, p *Policy) {
+			p.OutOfScope = []TriageWhen{{Modality: []string{"MG"}}, {Modality: []string{"CT"}}}
+		},
+		"requester-not-authorised": func(f *Facts, p *Policy) {
+			p.Requesters, f.Requesters = []string{"urn:staff|1"}, []string{"urn:staff|2"}
+		},
 		"consent-missing":           func(_ *Facts, p *Policy) { p.ConsentRequired = true },
 		"study-not-named":           func(f *Facts, _ *Policy) { f.StudyReferenced, f.Study = false, nil },
 		"question-missing":          func(f *Facts, _ *Policy) { f.Question = false },
@@ -51,7 +58,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 			t.Errorf("%s is waived and still found: %v", code, left)
 		}
 	}
-	if len(checks) != 27 { // those of the PACS have theirs in pacs_test.go
+	if len(checks) != 30 { // those of the PACS have theirs in pacs_test.go
 		t.Errorf("%d checks; each needs its row in this test", len(checks))
 	}
 }

@@ -25,7 +25,9 @@ type Policy struct {
 	HistoryRequired         bool         `json:"historyRequired"`
 	RequesterRequired       bool         `json:"requesterRequired"`
 	ConsentRequired         bool         `json:"consentRequired"`
-	SameGroupForbidden      bool         `json:"sameGroupForbidden"` // no reader of the original reader's group
+	Requesters              []string     `json:"requesters,omitempty"` // who may order; empty: whomever the placer lets
+	OutOfScope              []TriageWhen `json:"outOfScope,omitempty"` // exams that are not read here, unless the coordinator says so
+	SameGroupForbidden      bool         `json:"sameGroupForbidden"`   // no reader of the original reader's group
 	Triage                  []TriageRule `json:"triage,omitempty"`
 	Matching                Matching     `json:"matching"`
 	Broaden                 []Rung       `json:"broaden,omitempty"` // none: only the coordinator broadens

@@ -22,6 +22,7 @@ type WorkItem struct {
 	Exam      string     // "CT Head W contrast IV"
 	Modality  string     // "CT"
 	Order     string     // the placer's number
+	Reasons   []string   // of the request: codes of Reasons in words; none for readers, some tell of the original
 	OpenedAt  time.Time  // when the order came
 	Due       *time.Time // the nearest of its deadlines
 	Pool      bool       `db:"-"` // it is nobody's, and the actor may claim it
@@ -99,6 +100,7 @@ func workItems(ctx context.Context, tx pgx.Tx, states []State, whose string, act
 	rows, err := tx.Query(ctx, `
 		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
 		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality,
+		       CASE WHEN @desk THEN coalesce(c.exam->'reasons', '[]') ELSE '[]' END AS reasons,
 		       (SELECT min(a.deadline_at)
 		        FROM agenda a
 		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.due_at < 'infinity') AS due
@@ -106,9 +108,13 @@ func workItems(ctx context.Context, tx pgx.Tx, states []State, whose string, act
 		WHERE c.state = ANY (@states) AND `+whose+`
 		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], c.priority), due NULLS LAST, c.opened_at
 		LIMIT @most`,
-		pgx.NamedArgs{"states": states, "me": actor.ID, "most": most})
+		pgx.NamedArgs{"states": states, "me": actor.ID, "most": most, "desk": actor.Role == access.Coordinator || actor.Role == access.Director})
 	if err != nil {
 		return nil, fmt.Errorf("worklist: %w", err)
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[WorkItem])
+	items, err := pgx.CollectRows(rows, pgx.RowToStructByName[WorkItem])
+	for i := range items {
+		items[i].Reasons = Exam{Reasons: items[i].Reasons}.reasonWords()
+	}
+	return items, err
 }
