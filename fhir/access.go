@@ -273,11 +273,11 @@ func (s *Server) failedAccess(c echo.Context, actor access.Actor, why error) (re
 	return event, err == nil
 }
 
-// statusText is how an AuditEvent tells an error: its status and the code of its
-// issue, and none of its words.
+// statusText is how an AuditEvent tells an error: the status that was answered and
+// the code of its issue, and none of its words.
 func statusText(why error) string {
 	var f *fault.Error
-	if errors.As(why, &f) && len(f.Issues) > 0 {
+	if errors.As(explain(why), &f) && len(f.Issues) > 0 {
 		if row, ok := kinds[f.Issues[0].Kind]; ok {
 			return fmt.Sprintf("%d %s", row.status, row.code)
 		}

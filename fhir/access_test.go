@@ -17,6 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/labstack/echo/v4"
 	sumnote "golang.org/x/mod/sumdb/note"
 
 	"github.com/overread/overread/internal/access"
@@ -199,6 +202,53 @@ func TestWhatWasAskedForAndNotGivenIsRecorded(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, r.events(r.tenant)[made:]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is recorded of a failure is the status that was answered, whichever part of
+// the program it came from.
+func TestTheRecordOfAFailureTellsTheStatusThatWasAnswered(t *testing.T) {
+	t.Parallel()
+	r := startREST(t, func(s *Server) { s.maxBody = 2 << 10 })
+	id := r.mustCreate("Patient", patientJSON("1"))
+	made := len(r.events(r.tenant))
+	r.asClient(access.Placer, "system/*.cruds")
+	if got := r.get("/fhir/Patient/" + id); got.status != http.StatusOK { // the token is remembered
+		t.Fatal(got.status, got.body)
+	}
+	r.post("/fhir/Patient", `{"resourceType":"Patient","id":"`+strings.Repeat("x", 4<<10)+`"}`).want(t, http.StatusRequestEntityTooLarge, "too-long")
+	if _, err := r.db.Owner(t).Exec(context.Background(), `UPDATE tenant SET state = 'suspended'`); err != nil {
+		t.Fatal(err)
+	}
+	r.get("/fhir/Patient/"+id).want(t, http.StatusServiceUnavailable, "transient")
+	var told []string
+	if len(r.events(r.tenant)) == made {
+		t.Fatal("nothing is recorded")
+	}
+	rows, err := r.db.Owner(t).Query(context.Background(), `SELECT convert_from(body, 'UTF8')::jsonb->>'outcomeDesc' FROM audit_event WHERE tenant_id = $1 ORDER BY audit_id`, r.tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var desc *string
+	if _, err = pgx.ForEachRow(rows, []any{&desc}, func() error {
+		if desc != nil {
+			told = append(told, *desc)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"413 too-long", "503 transient"}, told); diff != "" {
+		t.Error(diff)
+	}
+	for want, why := range map[string]error{
+		"503 transient": &pgconn.PgError{Code: "57P01"}, // the database goes down
+		"404 not-found": echo.ErrNotFound,
+		"500 exception": errors.New("a nil pointer"),
+	} {
+		if got := statusText(fmt.Errorf("patients: %w", why)); got != want {
+			t.Errorf("%v is told as %s, want %s", why, got, want)
+		}
 	}
 }
 

@@ -376,6 +376,35 @@ func TestSessionsThatNobodyUsesAreEndedOnceAndRecorded(t *testing.T) {
 	}
 }
 
+// A session outlives the work of a tenant: that it ended is recorded there too, while
+// nothing else is done for the tenant. What was moved away has its log elsewhere.
+func TestTheEndOfASessionIsRecordedWhereTheTenantIsSuspended(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "https://overread.example/fhir")
+	told := map[uuid.UUID]int{}
+	store := session.NewStore(session.Config{DB: h.db.DB, BaseURL: "https://overread.example/fhir", Record: func(_ context.Context, _ pgx.Tx, e access.Event) error {
+		told[e.Tenant]++
+		return nil
+	}})
+	end := func() {
+		left := h.find(t, h.open(t))
+		if _, err := store.End(t.Context(), left.PersonID, left.ID, session.Logout, session.From{}); err != nil {
+			t.Fatal(err)
+		}
+		h.behind(t, `UPDATE session SET seen_at = now() - interval '16 minutes' WHERE cookie_sha256 = sha256($1::text::bytea)`, h.open(t))
+		if _, err := store.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.behind(t, `UPDATE tenant SET state = 'suspended' WHERE name = 'mercy'`)
+	end()
+	h.behind(t, `UPDATE tenant SET state = 'moved' WHERE name = 'mercy'`)
+	end()
+	if diff := cmp.Diff(map[uuid.UUID]int{h.mercy: 2, h.lakeside: 4}, told); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Blinding is of the person: a reader is one in every role of theirs, where they read.
 func TestAReaderIsOneInEveryRoleAtTheirTenants(t *testing.T) {
 	t.Parallel()

@@ -231,15 +231,16 @@ func (s *Store) End(ctx context.Context, person, id uuid.UUID, why string, from 
 	return ended, nil
 }
 
-// tellEnd records a logout at each tenant where the session had a place; what
-// stands still records nothing.
+// tellEnd records a logout at each tenant where the session had a place, also where
+// nothing else is done now because it is suspended. To what was moved away nothing
+// is added.
 func (s *Store) tellEnd(ctx context.Context, tx pgx.Tx, id uuid.UUID, from From) error {
 	rows, err := tx.Query(ctx, `
 		SELECT DISTINCT ON (a.tenant_id) a.tenant_id AS tenant, a.actor_id AS id, a.role, p.display
 		FROM session_actor a
 		JOIN session s ON s.session_id = a.session_id
 		JOIN person p ON p.person_id = s.person_id
-		JOIN tenant n ON n.tenant_id = a.tenant_id AND n.state = 'active'
+		JOIN tenant n ON n.tenant_id = a.tenant_id AND n.state <> 'moved'
 		WHERE a.session_id = $1
 		ORDER BY a.tenant_id, a.role`, id)
 	if err != nil {
@@ -312,7 +313,7 @@ func (s *Store) Sweep(ctx context.Context) (ended int, err error) {
 			FROM over o
 			JOIN session_actor a ON a.session_id = o.session_id
 			JOIN person p ON p.person_id = o.person_id
-			JOIN tenant n ON n.tenant_id = a.tenant_id AND n.state = 'active' -- what stands still records nothing
+			JOIN tenant n ON n.tenant_id = a.tenant_id AND n.state <> 'moved' -- as in tellEnd
 			ORDER BY o.session_id, a.tenant_id, a.role`,
 			pgx.NamedArgs{"idle": s.idle.Seconds()})
 		if err != nil {
