@@ -8,7 +8,7 @@ import (
 
 func TestEveryDefinitionIsValid(t *testing.T) {
 	seen := map[string]bool{}
-	for _, content := range [][]*Node{codeSystems(), valueSets(SecondOpinionCodes), operationDefinitions(), searchParameters()} {
+	for _, content := range [][]*Node{codeSystems(), valueSets(SecondOpinionCodes), operationDefinitions(), searchParameters(), extensionDefinitions()} {
 		for _, n := range content {
 			if err := Validate(n); err != nil {
 				t.Errorf("%s/%s: %v", n.Type(), n.Text("id"), err)

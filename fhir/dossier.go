@@ -261,12 +261,7 @@ func (d *dossier) findJurisdiction(ctx context.Context, r resolver) error {
 		if f.Type() != "Location" && f.Type() != "Organization" {
 			continue
 		}
-		country, state := f.Text("address", "country"), f.Text("address", "state")
-		if country != "" && state != "" {
-			country += "-" + state
-		}
-		if country != "" {
-			d.jurisdiction = country
+		if d.jurisdiction = jurisdictionOfAddress(f.Node); d.jurisdiction != "" {
 			return nil
 		}
 	}

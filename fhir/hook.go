@@ -66,6 +66,12 @@ func (s *Server) callHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c 
 		}
 		c.existing, c.stored, c.id = true, *existing, existing.ID
 		return true, nil
+	case c.current != nil && c.deletes() && c.row.onDelete != nil:
+		before, err := Parse(c.current.Body, Limits{})
+		if err == nil {
+			err = c.row.onDelete(s, ctx, tx, actor, before)
+		}
+		return false, err
 	case c.current != nil && !c.deletes() && c.row.onUpdate != nil:
 		before, err := Parse(c.current.Body, Limits{})
 		if err == nil {

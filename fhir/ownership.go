@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -17,7 +18,7 @@ import (
 // EHR's.
 func mayReplace(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) error {
 	ours, known := ownMarks[c.row.name]
-	if !known || ours.desk && actor.Role == access.Coordinator {
+	if !known || ours.desk && slices.Contains(keepsReaders, actor.Role) {
 		return nil
 	}
 	n := c.sent
@@ -38,7 +39,7 @@ func mayReplace(ctx context.Context, tx pgx.Tx, actor access.Actor, c *change) e
 // by its id, which we gave it.
 type ownMark struct {
 	made func(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, n *Node) (bool, error)
-	desk bool // the coordinator may change it
+	desk bool // coordinators and admins may change it
 }
 
 var ownMarks = map[string]ownMark{
@@ -53,6 +54,9 @@ var ownMarks = map[string]ownMark{
 	"Communication":        {made: isNotification},
 	"CommunicationRequest": {made: isAsked},
 	"Practitioner":         {desk: true, made: isReader},
+	"PractitionerRole": {desk: true, made: func(_ context.Context, _ pgx.Tx, _ uuid.UUID, n *Node) (bool, error) {
+		return isReaderRole(n), nil
+	}},
 	"Organization": {desk: true, made: func(_ context.Context, _ pgx.Tx, tenant uuid.UUID, n *Node) (bool, error) {
 		return n.Text("id") == serviceID(tenant), nil
 	}},

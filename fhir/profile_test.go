@@ -88,7 +88,7 @@ func TestTheCodeSystemsAndValueSetsAreThoseOfTheProgram(t *testing.T) {
 		}
 	}
 	for _, cs := range codeSystems() {
-		if count := len(cs.Get("concept").Items()); cs.Text("count") != toNode(count).Text() {
+		if count := len(cs.Get("concept").Items()); cs.Text("content") == "complete" && cs.Text("count") != toNode(count).Text() {
 			t.Errorf("%s has %d codes, and says %s", cs.Text("id"), count, cs.Text("count"))
 		}
 	}

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,6 +20,7 @@ type resourceType struct {
 	search       []searchParam
 	onCreate     createHook
 	onUpdate     updateHook
+	onDelete     deleteHook
 	content      func() []*Node // resources that are part of the program, read-only
 }
 
@@ -33,6 +35,9 @@ type createHook func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Act
 // stored.
 type updateHook func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error
 
+// A deleteHook runs in the transaction of a delete, after the resource is gone.
+type deleteHook func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Actor, before *Node) error
+
 var (
 	readWrite = []string{"read", "vread", "create", "update", "patch", "delete", "history-instance", "history-type", "search-type"}
 	recorded  = []string{"read", "vread", "search-type"} // by the server itself
@@ -44,7 +49,8 @@ var (
 // searchtable.tsv and searchconformance.tsv. A row names only those that are ours.
 //
 // The hooks: orders and Tasks open cases. Facts are what the intake checks of a
-// case may wait for (arrival.go). Whatever is written of any type is withheld from
+// case may wait for (arrival.go). Practitioners and their roles are who may read
+// (credential.go). Whatever is written of any type is withheld from
 // blinded readers when it tells of the original report (blind.go): that is no hook.
 func resourceTable() []resourceType {
 	return []resourceType{
@@ -73,8 +79,8 @@ func resourceTable() []resourceType {
 			}},
 
 		{name: "Patient", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
-		{name: "Practitioner", interactions: readWrite, directory: true},
-		{name: "PractitionerRole", interactions: readWrite, directory: true},
+		{name: "Practitioner", interactions: readWrite, directory: true, onCreate: (*Server).practitionerCreated, onUpdate: (*Server).practitionerUpdated},
+		{name: "PractitionerRole", interactions: readWrite, directory: true, onCreate: (*Server).roleCreated, onUpdate: (*Server).roleUpdated, onDelete: (*Server).roleDeleted},
 		{name: "Organization", interactions: readWrite, directory: true},
 		{name: "Location", interactions: readWrite, directory: true},
 		{name: "Endpoint", interactions: readWrite, directory: true},
@@ -88,7 +94,7 @@ func resourceTable() []resourceType {
 
 		// What this product publishes of itself (definition.go).
 		{name: "CapabilityStatement", interactions: readOnly, content: func() []*Node { return nil }}, // made by New
-		{name: "StructureDefinition", interactions: readOnly, content: structureDefinitions},
+		{name: "StructureDefinition", interactions: readOnly, content: func() []*Node { return slices.Concat(structureDefinitions(), extensionDefinitions()) }},
 		{name: "CodeSystem", interactions: readOnly, content: codeSystems},
 		{name: "ValueSet", interactions: readOnly, content: func() []*Node { return valueSets(SecondOpinionCodes) }}, // as configured, by New
 		{name: "ConceptMap", interactions: readOnly, content: conceptMaps},

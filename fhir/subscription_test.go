@@ -26,7 +26,8 @@ func TestDefinitionsAreFoundByTheParametersOfTheirTypes(t *testing.T) {
 	for query, want := range map[string]string{
 		"CodeSystem?code=awaiting-cosign":                                                 "case-state",
 		"CodeSystem?system=https://overread.org/fhir/CodeSystem/case-state":               "case-state",
-		"CodeSystem?content-mode=fragment":                                                "",
+		"CodeSystem?content-mode=fragment":                                                "reading-subspecialty",
+		"CodeSystem?content-mode=example":                                                 "",
 		"ValueSet?code=111418":                                                            "second-opinion-request",
 		"ValueSet?reference=http://hl7.org/fhir/request-intent":                           "authorising-intent",
 		"OperationDefinition?code=claim&kind=operation":                                   "task-claim",

@@ -77,6 +77,28 @@ type Date string
 // DateOf is the day of a moment, in the moment's own location.
 func DateOf(t time.Time) Date { return Date(t.Format(time.DateOnly)) }
 
+// DayOf is the first or the last day of what a year (2006) or a month (2006-01) is;
+// a date is itself.
+func DayOf(text string, last bool) Date {
+	for layout, next := range map[string][2]int{"2006": {1, 0}, "2006-01": {0, 1}} {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		if last {
+			t = t.AddDate(next[0], next[1], -1)
+		}
+		return DateOf(t)
+	}
+	return Date(text)
+}
+
+// KnownZone tells whether there is a time zone of this name; "" is UTC.
+func KnownZone(name string) bool {
+	_, err := time.LoadLocation(name)
+	return err == nil
+}
+
 // Calendar is when a tenant works.
 type Calendar struct {
 	Zone     string    `json:"zone"`               // IANA, e.g. America/New_York

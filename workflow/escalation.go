@@ -62,6 +62,9 @@ type Address string
 // mailPattern is the form of an Address, narrower than RFC 5321: no quotes.
 const mailPattern = `^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$`
 
+// Valid tells whether it has the form of an address.
+func (a Address) Valid() bool { return mailForm.MatchString(string(a)) }
+
 // Told is one link of a chain that was told: a row of escalation.
 type Told struct {
 	ID       uuid.UUID // also of the Communication

@@ -284,7 +284,7 @@ var readerNeedsCosign = &Choice{"readerNeedsCosign", "the reader is a trainee or
 		if errors.Is(err, pgx.ErrNoRows) {
 			return true, nil // no longer credentialed here: not without a supervisor
 		}
-		return r.needsCosign(), err
+		return r.needsCosign(t.now), err
 	}}
 
 var proposedByAnother = &Choice{"proposedByAnother", "another director has proposed it",

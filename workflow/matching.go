@@ -58,10 +58,11 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	}
 	exam := need.Exam
 	reasons = append(reasons, unlicensed(exam, r, at)...)
-	no(need.Duty == ToAdjudicate && !r.MayAdjudicate, "not credentialed to adjudicate")
-	no(need.Duty == ToSupervise && !r.MaySupervise, "not credentialed to supervise")
-	no(need.Duty != ToRead && r.needsCosign(), "needs a supervisor's signature")
-	reasons = append(reasons, r.unprivileged(exam, DateOf(r.local(at)))...)
+	today := DateOf(r.local(at))
+	no(need.Duty == ToAdjudicate && !r.is(IsAdjudicator, today), "not credentialed to adjudicate")
+	no(need.Duty == ToSupervise && !r.is(IsSupervisor, today), "not credentialed to supervise")
+	no(need.Duty != ToRead && r.needsCosign(at), "needs a supervisor's signature")
+	reasons = append(reasons, r.unprivileged(exam, today)...)
 	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
 	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
 	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")

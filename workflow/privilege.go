@@ -3,6 +3,7 @@ package workflow
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Scope is what a reader may read, and from when to when: one privilege of
@@ -14,6 +15,30 @@ type Scope struct {
 	Ages           *Ages    `json:"ages,omitempty"`       // nil: every age
 	ValidFrom      Date     `json:"validFrom,omitempty"`
 	ValidTo        Date     `json:"validTo,omitempty"` // both days included
+	Parts          []Part   `json:"parts,omitempty"`   // what the reader is besides, while it is in force
+}
+
+// Part is what a reader may be besides a reader, or is.
+type Part string
+
+// The parts.
+const (
+	IsTrainee     Part = "trainee"     // a supervisor must sign
+	IsLocum       Part = "locum"       // a supervisor must sign
+	IsAdjudicator Part = "adjudicator" // may adjudicate
+	IsSupervisor  Part = "supervisor"  // may sign for trainees and locums
+)
+
+// is tells whether the reader is that on a day, by a privilege or without dates.
+func (r Reader) is(part Part, on Date) bool {
+	always := map[Part]bool{IsTrainee: r.Trainee, IsLocum: r.Locum, IsAdjudicator: r.MayAdjudicate, IsSupervisor: r.MaySupervise}
+	return always[part] || slices.ContainsFunc(r.inForce(on), func(s Scope) bool { return slices.Contains(s.Parts, part) })
+}
+
+// needsCosign: a supervisor must sign what this reader writes at that time.
+func (r Reader) needsCosign(at time.Time) bool {
+	on := DateOf(r.local(at))
+	return r.is(IsTrainee, on) || r.is(IsLocum, on)
 }
 
 // scopes are all the privileges of a reader, the one without dates first.
@@ -55,7 +80,11 @@ func (r Reader) unprivileged(exam Exam, on Date) (reasons []string) {
 	}
 	now := r.inForce(on)
 	if now == nil {
-		return append(reasons, r.lacks("", on))
+		name := exam.Subspecialty
+		if exam.wanted() == nil {
+			name = ""
+		}
+		return append(reasons, r.lacks(name, on))
 	}
 	covered := func(by ...func(Scope) bool) bool {
 		return slices.ContainsFunc(now, func(s Scope) bool {

@@ -41,7 +41,8 @@ type Reader struct {
 	Locum          bool      `json:"locum,omitempty"`   // a supervisor must sign
 	MayAdjudicate  bool      `json:"mayAdjudicate,omitempty"`
 	MaySupervise   bool      `json:"maySupervise,omitempty"`
-	Mail           Address   `json:"mail,omitempty"` // where escalations go
+	Mail           Address   `json:"mail,omitempty"`     // where escalations go
+	Inactive       bool      `json:"inactive,omitempty"` // of a statement: the Practitioner is not active
 }
 
 // Ages is a range of years, both included; To 0 is without end.
@@ -59,9 +60,6 @@ type Licence struct {
 	Number       string `json:"number,omitempty"`
 	Issuer       string `json:"issuer,omitempty"` // who gave it, in words or as Organization/{id}
 }
-
-// needsCosign: a supervisor must sign what this reader has written.
-func (r Reader) needsCosign() bool { return r.Trainee || r.Locum }
 
 // names are all the ways in which a report may call this reader.
 func (r Reader) names() []string {

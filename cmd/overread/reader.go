@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,8 @@ import (
 )
 
 type readerCmd struct {
-	Add readerAddCmd `cmd:"" help:"Credential a radiologist for a tenant, or change what they may read."`
+	Add      readerAddCmd      `cmd:"" help:"Credential a radiologist for a tenant, or say anew what they may read: what their Practitioner and PractitionerRole said before is replaced."`
+	Expiring readerExpiringCmd `cmd:"" help:"List whose licence, privilege or credentialing ends soon, or has ended."`
 }
 
 type readerAddCmd struct {
@@ -100,10 +102,14 @@ func addReader(ctx context.Context, db *pg.DB, row *readerRow) error {
 			INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential)
 			VALUES (@tenant_id, @reader_id, @practitioner_id, @display, @credential)
 			ON CONFLICT (tenant_id, reader_id) DO UPDATE SET
-				practitioner_id = excluded.practitioner_id, display = excluded.display, credential = excluded.credential`,
+				practitioner_id = excluded.practitioner_id, display = excluded.display, credential = excluded.credential, active = true`,
 			pgx.NamedArgs{"tenant_id": tenant, "reader_id": row.ReaderID, "practitioner_id": row.PractitionerID,
 				"display": row.Display, "credential": string(credential)})
 		if err != nil {
+			return err
+		}
+		said := workflow.Statement{Source: workflow.Operator, Says: &row.Credential, By: "overread reader add"}
+		if err := workflow.SayTx(ctx, tx, tenant, row.ReaderID, said, time.Now().UTC()); err != nil {
 			return err
 		}
 		return record(ctx, db, tx, access.Event{Kind: access.ReaderSet, Tenant: tenant, Object: row.ReaderID.String()})
@@ -121,4 +127,49 @@ func mustHavePractitioner(ctx context.Context, db *pg.DB, tenant uuid.UUID, row 
 		return fmt.Errorf("practitioner %q: tenant %s has no such Practitioner; POST it to /fhir/Practitioner as its coordinator first", row.PractitionerID, row.Tenant)
 	}
 	return err
+}
+
+type readerExpiringCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Days     int           `name:"days" default:"60" help:"So many days ahead."`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// expiryRow is one of a reader's credentials that ends, as --json prints it.
+type expiryRow struct {
+	ReaderID uuid.UUID     `json:"readerId"`
+	Display  string        `json:"display"`
+	What     string        `json:"what"`
+	LastDay  workflow.Date `json:"lastDay"`
+}
+
+func (c readerExpiringCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tenant, err := findTenant(ctx, db, c.Tenant)
+	if err != nil {
+		return err
+	}
+	rows := []expiryRow{}
+	err = db.Finish(ctx, tenant, func(tx pgx.Tx) error {
+		readers, err := workflow.ReadersTx(ctx, tx, 1)
+		for _, e := range workflow.Expiring(readers, time.Now(), c.Days) {
+			rows = append(rows, expiryRow{e.Reader.ID, e.Reader.Display, e.What, e.Last})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(t, rows)
+	}
+	for _, row := range rows {
+		t.printf("%s  %s: %s\n", row.LastDay, row.Display, row.What)
+	}
+	return nil
 }

@@ -1,0 +1,71 @@
+package fhir
+
+import "slices"
+
+// ownExtension is an extension of ours, where R4 has no element.
+type ownExtension struct {
+	id      string
+	context string // of which element
+	value   string // type of the value
+	many    bool
+	does    string
+}
+
+// ownExtensions are the table of them; credential.go reads them.
+var ownExtensions = []ownExtension{
+	{"reader-modality", "PractitionerRole", "Coding", true, "A DICOM modality that the reader may read in this role; every one where it is left out."},
+	{"reader-ages", "PractitionerRole", "Range", false, "The ages of patients, in full years and both included, that the reader may read in this role; every age where it is left out."},
+	{"reader-capacity", "PractitionerRole", "positiveInt", false, "How many open cases the reader takes at once, at this hospital."},
+	{"reader-conflict", "PractitionerRole", "Reference", true, "Whose readings this reader does not second: an Organization or a Practitioner."},
+	{"reader-time-zone", "PractitionerRole", "code", false, "The time zone of availableTime and notAvailable, by its IANA name; UTC where it is left out."},
+	{"licence-jurisdiction", "Practitioner.qualification", "CodeableConcept", false, "Where this qualification lets its holder practise: a code of ISO 3166-2 (US-NY) or ISO 3166-1 (FR). A qualification without it is no licence."},
+}
+
+// extensionDefinitions are the StructureDefinitions of our extensions.
+func extensionDefinitions() []*Node {
+	var all []*Node
+	for _, e := range ownExtensions {
+		all = append(all, e.definition())
+	}
+	return all
+}
+
+func (e ownExtension) definition() *Node {
+	n := conformance("StructureDefinition", e.id, e.id, e.does)
+	most := "1"
+	if e.many {
+		most = "*"
+	}
+	head := Object("id", "Extension", "path", "Extension", "short", e.does, "definition", e.does, "min", 0, "max", most)
+	none := Object("id", "Extension.extension", "path", "Extension.extension", "max", "0")
+	url := Object("id", "Extension.url", "path", "Extension.url", "fixedUri", Canonical+"/StructureDefinition/"+e.id)
+	value := Object("id", "Extension.value[x]", "path", "Extension.value[x]", "min", 1, "max", "1", "type", []*Node{Object("code", e.value)})
+	n.Set("fhirVersion", "4.0.1")
+	n.Set("kind", "complex-type")
+	n.Set("abstract", false)
+	n.Set("context", []*Node{Object("type", "element", "expression", e.context)})
+	n.Set("type", "Extension")
+	n.Set("baseDefinition", "http://hl7.org/fhir/StructureDefinition/Extension")
+	n.Set("derivation", "constraint")
+	n.Set("differential", Object("element", cloned(head, none, url, value)))
+	id := Object("id", "Extension.id", "path", "Extension.id", "representation", []string{"xmlAttr"}, "min", 0, "max", "1", "base", Object("path", "Element.id", "min", 0, "max", "1"),
+		"type", []*Node{Object("extension", []*Node{Object("url", "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type", "valueUrl", "string")}, "code", "http://hl7.org/fhirpath/System.String")})
+	head.Set("base", Object("path", "Extension", "min", 0, "max", "*"))
+	none.Set("min", 0)
+	none.Set("base", Object("path", "Element.extension", "min", 0, "max", "*"))
+	none.Set("type", []*Node{Object("code", "Extension")})
+	url.Set("min", 1)
+	url.Set("max", "1")
+	url.Set("base", Object("path", "Extension.url", "min", 1, "max", "1"))
+	value.Set("base", Object("path", "Extension.value[x]", "min", 0, "max", "1"))
+	n.Set("snapshot", Object("element", []*Node{head, id, none, url, value}))
+	return n
+}
+
+func cloned(all ...*Node) []*Node {
+	all = slices.Clone(all)
+	for i, n := range all {
+		all[i] = n.Clone()
+	}
+	return all
+}
