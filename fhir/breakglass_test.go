@@ -214,6 +214,34 @@ func TestWhoMayOpenARecordAndWhoMayNot(t *testing.T) {
 	}
 }
 
+// A page that is sent twice, or a second look, opens nothing again.
+func TestARecordThatIsOpenIsNotOpenedAgain(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.order(chestXray(t, "twice")...)
+	patient := strings.TrimPrefix(c.task(task).Text("for", "reference"), "Patient/")
+	reader, person := c.readers[access.Reader], uuid.New()
+	open := func() workflow.Emergency {
+		t.Helper()
+		e, err := c.server.BreakGlass(t.Context(), reader, person, patient, emergency, Asked{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	first, second := open(), open()
+	if first.Running || !second.Running || second.BreakID != first.BreakID || !second.Till.Equal(first.Till) {
+		t.Errorf("opened %+v and then %+v", first, second)
+	}
+	if len(first.Unveiled) != 1 || len(second.Unveiled) != 0 {
+		t.Errorf("unveiled %+v and then %+v", first.Unveiled, second.Unveiled)
+	}
+	c.behind(`UPDATE break_glass SET till = now()`)
+	if third := open(); third.Running || third.BreakID == first.BreakID {
+		t.Errorf("after its time %+v", third)
+	}
+}
+
 // Who had the record open while a case was here does not read it independently.
 func TestWhoHasOpenedTheRecordDoesNotGetTheCase(t *testing.T) {
 	t.Parallel()
@@ -273,6 +301,7 @@ func TestNobodyOpensRecordsWithoutEndAndTheCoordinatorsSeeThemAll(t *testing.T) 
 		if err := open(person, emergency); err != nil {
 			t.Fatalf("%d: %v", n, err)
 		}
+		c.behind(`UPDATE break_glass SET till = now()`)
 	}
 	if err := open(person, emergency); !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "call the coordinator") {
 		t.Errorf("the eleventh within an hour: %v", err)

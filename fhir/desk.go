@@ -104,8 +104,10 @@ func noSuchPatient() error {
 func (s *Server) tellEmergency(ctx context.Context, tx pgx.Tx, actor access.Actor, e workflow.Emergency, asked Asked) error {
 	event := access.Event{Kind: access.BreakGlass, Tenant: actor.Tenant, Actor: actor, Patient: "Patient/" + e.PatientID,
 		Reason: e.Reason, Client: asked.Client, RequestID: asked.RequestID}
-	if err := s.RecordEvent(ctx, tx, event); err != nil {
-		return err
+	if !e.Running {
+		if err := s.RecordEvent(ctx, tx, event); err != nil {
+			return err
+		}
 	}
 	for _, c := range e.Unveiled {
 		if !c.Own || !c.BeforeLock {

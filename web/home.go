@@ -118,10 +118,12 @@ func (s *Server) endSession(c echo.Context, found *session.Session) error {
 }
 
 // clinicalPlaces are where the person may open a record in an emergency, one for
-// each tenant: as who reads there, if they do.
+// each tenant: as reader, if they are one there.
 func clinicalPlaces(found *session.Session) (places []access.Place, any bool) {
-	reads := func(p access.Place) bool { return p.ID == p.Reader }
-	for _, p := range append(slices.DeleteFunc(slices.Clone(found.Places), func(p access.Place) bool { return !reads(p) }), found.Places...) {
+	byRole := slices.SortedStableFunc(slices.Values(found.Places), func(a, b access.Place) int {
+		return slices.Index(workflow.Clinical, a.Role) - slices.Index(workflow.Clinical, b.Role)
+	})
+	for _, p := range byRole {
 		if workflow.MayOpen(p.Actor) && !p.Suspended && !slices.ContainsFunc(places, func(o access.Place) bool { return o.Tenant == p.Tenant }) {
 			places = append(places, p)
 		}

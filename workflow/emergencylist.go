@@ -17,10 +17,6 @@ const mostAnHour = 10
 
 // notTooManyTx refuses (Throttled) a person who has opened too many of late.
 func notTooManyTx(ctx context.Context, tx pgx.Tx, person uuid.UUID) error {
-	// One after the other: two at once would each not see the other's.
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('break-glass ' || $1::text, 0))`, person); err != nil {
-		return fmt.Errorf("hold who opens a record: %w", err)
-	}
 	var had int
 	err := tx.QueryRow(ctx, `
 		SELECT count(*)

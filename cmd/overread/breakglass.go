@@ -49,7 +49,7 @@ func emergencies(ctx context.Context, db *pg.DB, name string, most int) (found w
 	if err != nil {
 		return found, err
 	}
-	err = db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+	err = db.Finish(ctx, tenant, func(tx pgx.Tx) error { // also of a tenant that is suspended
 		found, err = workflow.EmergenciesTx(ctx, tx, workflow.EmergencyWindow{Most: most})
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	_ "time/tzdata" // the zones of calendars, also where the machine has none
 
@@ -91,8 +92,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w (try: overread --help)", err)
 	}
-	if err := parsed.Run(); err != nil && !errors.Is(err, context.Canceled) {
+	err = parsed.Run()
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, context.Canceled):
 		return plainly(err)
+	case slices.Contains(untilStopped, parsed.Selected().Name):
+		return nil
 	}
-	return nil
+	return errInterrupted
 }
+
+// untilStopped are the verbs that are done when somebody stops them.
+var untilStopped = []string{"serve", "demo", "keep-pacs", "stand-in-ehr"}
+
+var errInterrupted = errors.New("interrupted before it was done")

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
@@ -25,6 +26,29 @@ func record(ctx context.Context, db *pg.DB, tx pgx.Tx, e access.Event) error {
 	}
 	e.Actor = access.OperatorActor(e.Tenant, operatorName())
 	return log.RecordEvent(ctx, tx, e)
+}
+
+// recordAtEach writes it at several tenants, in the order in which everybody holds
+// their logs. Nothing is added to the log of one that was moved away.
+func recordAtEach(ctx context.Context, db *pg.DB, tx pgx.Tx, tenants []uuid.UUID, e access.Event) error {
+	rows, err := tx.Query(ctx, `
+		SELECT tenant_id
+		FROM tenant
+		WHERE tenant_id = ANY ($1) AND state <> 'moved'
+		ORDER BY tenant_id`, tenants)
+	if err != nil {
+		return err
+	}
+	here, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return err
+	}
+	for _, e.Tenant = range here {
+		if err := record(ctx, db, tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // operatorName is who runs this program, as the machine knows them.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +48,7 @@ func TestNothingOfATenantThatWasMovedIsChanged(t *testing.T) {
 		{"issuer", "add", "mercy", "https://ehr.example/fhir", "--client-id", "o"},
 		{"provider", "add", "both", "https://idp.example", "--client-id", "o", "--role", "x=mercy:admin", "--role", "x=north:admin"},
 		{"person", "add", "both", "ada", "--reader", reader.String()},
+		{"token", "add", "mercy", "reader", "--person", reader.String()},
 	} {
 		if _, _, err := operate(t, db, args...); err != nil {
 			t.Fatal(args, err)
@@ -62,7 +64,8 @@ func TestNothingOfATenantThatWasMovedIsChanged(t *testing.T) {
 	exec(`INSERT INTO audit_leaf (tenant_id, index, audit_id, recorded_at, leaf)
 		SELECT tenant_id, 0, gen_random_uuid(), now() - interval '1 day', sha256('') FROM tenant WHERE name = 'mercy'`)
 	recorded := func() (n int) {
-		err := owner.QueryRow(t.Context(), `SELECT count(*) FROM audit_pending WHERE tenant_id = $1`, tenant).Scan(&n)
+		err := owner.QueryRow(t.Context(), `
+			SELECT (SELECT count(*) FROM audit_pending WHERE tenant_id = $1) + (SELECT count(*) FROM audit_inbox WHERE tenant_id = $1)`, tenant).Scan(&n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,6 +80,7 @@ func TestNothingOfATenantThatWasMovedIsChanged(t *testing.T) {
 		{"provider", "add", "two", "https://two.example", "--client-id", "o", "--role", "x=mercy:admin"},
 		{"pacs", "add", "mercy", "main", "https://pacs.example/dicom-web"}, {"pacs", "remove", "mercy", "main"},
 		{"audit", "erase", "mercy", "--patient", "p", "--reason", "asked"},
+		{"tenant", "export", "mercy", "--out", filepath.Join(t.TempDir(), "copy")},
 	} {
 		if _, _, err := operate(t, db, args...); err == nil || !strings.Contains(err.Error(), "tenant mercy was moved away") {
 			t.Errorf("overread %v: %v", args, err)
@@ -86,7 +90,8 @@ func TestNothingOfATenantThatWasMovedIsChanged(t *testing.T) {
 		t.Error("a reader of the moved tenant alone is made a person")
 	}
 	for _, args := range [][]string{
-		{"client", "list", "mercy"}, {"issuer", "list", "mercy"}, {"tenant", "list"}, {"token", "add", "north", "placer"}, {"provider", "remove", "both"},
+		{"client", "list", "mercy"}, {"issuer", "list", "mercy"}, {"tenant", "list"}, {"token", "add", "north", "placer"},
+		{"provider", "add", "both", "https://idp.example", "--client-id", "o", "--role", "y=north:admin"}, {"provider", "remove", "both"},
 	} {
 		if _, _, err := operate(t, db, args...); err != nil {
 			t.Errorf("overread %v: %v", args, err)
@@ -98,6 +103,10 @@ func TestNothingOfATenantThatWasMovedIsChanged(t *testing.T) {
 	}
 	if _, _, err := operate(t, db, "person", "end", person); err != nil {
 		t.Error(err)
+	}
+	var live int
+	if err := owner.QueryRow(t.Context(), `SELECT count(*) FROM token WHERE actor_id = $1 AND revoked_at IS NULL`, reader).Scan(&live); err != nil || live > 0 {
+		t.Errorf("%d tokens of who was ended would be good again, were the tenant resumed here (%v)", live, err)
 	}
 	if after := recorded(); after != before {
 		t.Errorf("%d records more, which never get a place", after-before)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,13 +29,14 @@ type personAddCmd struct {
 
 // personRow is a person as --json prints it.
 type personRow struct {
-	PersonID  uuid.UUID  `json:"personId"`
-	Issuer    string     `json:"issuer"`
-	Subject   string     `json:"subject"`
-	ReaderID  *uuid.UUID `json:"readerId,omitempty"`
-	Display   string     `json:"display"`
-	LastLogin *time.Time `json:"lastLogin,omitempty"`
-	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	PersonID  uuid.UUID   `json:"personId"`
+	Issuer    string      `json:"issuer"`
+	Subject   string      `json:"subject"`
+	ReaderID  *uuid.UUID  `json:"readerId,omitempty"`
+	Display   string      `json:"display"`
+	LastLogin *time.Time  `json:"lastLogin,omitempty"`
+	EndedAt   *time.Time  `json:"endedAt,omitempty"`
+	Others    []uuid.UUID `json:"alsoThisReader,omitempty" db:"-"` // of one who was added: who else is that reader
 }
 
 func (c personAddCmd) Run(ctx context.Context, t terminal) error {
@@ -58,6 +57,9 @@ func (c personAddCmd) Run(ctx context.Context, t terminal) error {
 		return printJSON(t, row)
 	}
 	t.printf("person %s is reader %s (%s)\n", row.Display, reader, row.PersonID)
+	for _, other := range row.Others {
+		t.printf("that reader is also person %s: unless it is the same human with another account, end one of them (overread person end)\n", other)
+	}
 	return nil
 }
 
@@ -103,20 +105,38 @@ func addPerson(ctx context.Context, db *pg.DB, provider string, row *personRow) 
 		err = tx.QueryRow(ctx, `
 			INSERT INTO person (person_id, issuer, subject, reader_id, display)
 			VALUES (@id, @issuer, @subject, @reader, @display)
-			ON CONFLICT (issuer, subject) DO UPDATE SET reader_id = excluded.reader_id, display = excluded.display, ended_at = NULL
-			RETURNING person_id`,
+			ON CONFLICT (issuer, subject) DO UPDATE SET
+				reader_id = excluded.reader_id, ended_at = NULL,
+				display = CASE WHEN person.last_login_at IS NULL THEN excluded.display ELSE person.display END -- who has signed in has a name of their own
+			RETURNING person_id, display`,
 			pgx.NamedArgs{"id": id, "issuer": row.Issuer, "subject": row.Subject, "reader": row.ReaderID, "display": row.Display}).
-			Scan(&row.PersonID)
+			Scan(&row.PersonID, &row.Display)
 		if err != nil {
 			return err
 		}
-		for _, p := range at {
-			if err := record(ctx, db, tx, access.Event{Kind: access.PersonSet, Tenant: p.TenantID, Object: row.PersonID.String()}); err != nil {
-				return err
-			}
+		if row.Others, err = alsoReader(ctx, tx, *row.ReaderID, row.PersonID); err != nil {
+			return err
 		}
-		return nil
+		var tenants []uuid.UUID
+		for _, p := range at {
+			tenants = append(tenants, p.TenantID)
+		}
+		return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.PersonSet, Object: row.PersonID.String()})
 	})
+}
+
+// alsoReader are the other persons in force who are the same reader, as one who
+// has two providers is.
+func alsoReader(ctx context.Context, tx pgx.Tx, reader, person uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT person_id
+		FROM person
+		WHERE reader_id = $1 AND person_id <> $2 AND ended_at IS NULL
+		ORDER BY person_id`, reader, person)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
 type personListCmd struct {
@@ -231,11 +251,7 @@ func endPerson(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) (over en
 	if over.tokens, err = revokeEverywhere(ctx, db, tx, *reader); err != nil {
 		return over, err
 	}
-	rows, err := tx.Query(ctx, `SELECT person_id FROM person WHERE reader_id = $1 AND ended_at IS NULL ORDER BY person_id`, reader)
-	if err != nil {
-		return over, err
-	}
-	over.others, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	over.others, err = alsoReader(ctx, tx, *reader, id)
 	return over, err
 }
 
@@ -254,32 +270,22 @@ func revokeEverywhere(ctx context.Context, db *pg.DB, tx pgx.Tx, reader uuid.UUI
 	if err != nil {
 		return 0, err
 	}
-	revoked = int64(len(at))
-	slices.SortFunc(at, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
-	for _, tenant := range slices.Compact(at) {
-		if err := record(ctx, db, tx, access.Event{Kind: access.KeysRevoked, Tenant: tenant, Object: reader.String()}); err != nil {
-			return revoked, err
-		}
-	}
-	return revoked, nil
+	return int64(len(at)), recordAtEach(ctx, db, tx, at, access.Event{Kind: access.KeysRevoked, Object: reader.String()})
 }
 
 // tellPersonEnded records it at each tenant where the person had a session, or is
 // a reader.
 func tellPersonEnded(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) error {
 	rows, err := tx.Query(ctx, `
-		SELECT n.tenant_id
-		FROM tenant n
-		WHERE n.state <> 'moved' AND n.tenant_id IN (
-			SELECT a.tenant_id
-			FROM session_actor a
-			JOIN session s ON s.session_id = a.session_id
-			WHERE s.person_id = @id
-			UNION
-			SELECT r.tenant_id
-			FROM reader r
-			JOIN person p ON p.reader_id = r.reader_id
-			WHERE p.person_id = @id)`, pgx.NamedArgs{"id": id})
+		SELECT a.tenant_id
+		FROM session_actor a
+		JOIN session s ON s.session_id = a.session_id
+		WHERE s.person_id = @id
+		UNION
+		SELECT r.tenant_id
+		FROM reader r
+		JOIN person p ON p.reader_id = r.reader_id
+		WHERE p.person_id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return err
 	}
@@ -287,10 +293,5 @@ func tellPersonEnded(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) er
 	if err != nil {
 		return err
 	}
-	for _, tenant := range tenants {
-		if err := record(ctx, db, tx, access.Event{Kind: access.PersonEnded, Tenant: tenant, Object: id.String()}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.PersonEnded, Object: id.String()})
 }

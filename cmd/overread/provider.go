@@ -18,7 +18,7 @@ import (
 )
 
 type providerCmd struct {
-	Add    providerAddCmd    `cmd:"" help:"Add an identity provider (OpenID Connect) by which people sign in, or change one: all that its claims mean is replaced, and who had a role by what is gone is signed out."`
+	Add    providerAddCmd    `cmd:"" help:"Add an identity provider (OpenID Connect) by which people sign in, or change one: with --role all that its claims mean is replaced, and who had a role by what is gone is signed out."`
 	List   providerListCmd   `cmd:"" help:"List the identity providers, and what their claims mean here."`
 	Remove providerRemoveCmd `cmd:"" help:"Remove an identity provider. Who signed in by it is signed out."`
 }
@@ -32,7 +32,7 @@ type providerAddCmd struct {
 	Display    string        `name:"display" help:"Name for people; the short name when it is left out."`
 	Scopes     string        `name:"scopes" default:"openid profile" help:"What is asked of the provider."`
 	RolesClaim string        `name:"roles-claim" default:"groups" help:"The claim whose values mean roles; with dots for one within another (realm_access.roles)."`
-	Role       []string      `name:"role" required:"" sep:"none" placeholder:"VALUE=TENANT:ROLE" help:"What a value of the claim means: a role at a tenant. May be given several times. Roles: coordinator, reader, adjudicator, supervisor, auditor, quality, director, admin."`
+	Role       []string      `name:"role" sep:"none" placeholder:"VALUE=TENANT:ROLE" help:"What a value of the claim means: a role at a tenant. May be given several times. Without it what the claims mean here stays as it is, and of a new provider they mean nothing yet. Roles: coordinator, reader, adjudicator, supervisor, auditor, quality, director, admin."`
 	JSON       bool          `name:"json" help:"Print JSON."`
 }
 
@@ -105,11 +105,15 @@ func (c providerAddCmd) Run(ctx context.Context, t terminal) error {
 	if c.JSON {
 		return printJSON(t, row)
 	}
+	if len(row.Roles) == 0 {
+		t.printf("nobody has a role by it yet: give --role, or import a tenant whose roles name it\n")
+	}
 	t.printf("provider %s added, sessions ended: %d\nregister there: redirect URI WEB-URL/login/%s/callback, after logout WEB-URL/signed-out (overread serve --web-url)\nnext, for readers: overread person add %s SUBJECT --reader UUID\n", row.Name, row.Ended, row.Name, row.Name)
 	return nil
 }
 
-// addProvider adds a provider or changes it: all that its claims mean is replaced.
+// addProvider adds a provider or changes it: what its claims mean is replaced as a
+// whole where the row says it, and else stays.
 // The issuer of one that is there does not change, as persons are known by it.
 func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
 	switch {
@@ -146,7 +150,16 @@ func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
 		if tag.RowsAffected() == 0 {
 			return fmt.Errorf("ISSUER: provider %s has another issuer; remove it first, or choose another name", row.Name)
 		}
-		return setMeanings(ctx, db, tx, row, otherClaim)
+		switch {
+		case len(row.Roles) > 0:
+			err = setMeanings(ctx, db, tx, row, otherClaim)
+		case otherClaim:
+			err = fmt.Errorf("--roles-claim: it was %s, whose values mean something here; say with --role what those of %s mean", claim, row.RolesClaim)
+		}
+		if err == nil {
+			row.Roles, err = meanings(ctx, tx, row.Name)
+		}
+		return err
 	})
 	if pg.Constraint(err) == "provider_issuer_key" {
 		return fmt.Errorf("ISSUER: %s is there already by another name (overread provider list)", row.Issuer)
@@ -207,13 +220,7 @@ func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow, ot
 		}
 		row.Ended += tag.RowsAffected()
 	}
-	slices.SortFunc(tenants, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
-	for _, tenant := range slices.Compact(tenants) {
-		if err := record(ctx, db, tx, access.Event{Kind: access.ProviderSet, Tenant: tenant, Object: row.Name}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.ProviderSet, Object: row.Name})
 }
 
 type providerListCmd struct {
@@ -260,22 +267,27 @@ func listProviders(ctx context.Context, db *pg.DB) (found []providerRow, err err
 			return err
 		}
 		for i := range found {
-			rows, err := tx.Query(ctx, `
-				SELECT m.claim_value AS value, n.name AS tenant, m.role
-				FROM provider_role m
-				JOIN tenant n ON n.tenant_id = m.tenant_id
-				WHERE m.provider = $1
-				ORDER BY m.claim_value, n.name, m.role`, found[i].Name)
-			if err != nil {
-				return err
-			}
-			if found[i].Roles, err = pgx.CollectRows(rows, pgx.RowToStructByName[meaning]); err != nil {
+			if found[i].Roles, err = meanings(ctx, tx, found[i].Name); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return found, err
+}
+
+// meanings is what the claims of a provider mean, at all tenants.
+func meanings(ctx context.Context, tx pgx.Tx, provider string) ([]meaning, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT m.claim_value AS value, n.name AS tenant, m.role
+		FROM provider_role m
+		JOIN tenant n ON n.tenant_id = m.tenant_id
+		WHERE m.provider = $1
+		ORDER BY m.claim_value, n.name, m.role`, provider)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[meaning])
 }
 
 type providerRemoveCmd struct {
@@ -295,10 +307,9 @@ func (c providerRemoveCmd) Run(ctx context.Context, t terminal) error {
 	err = db.System(ctx, func(tx pgx.Tx) error {
 		var tenants []uuid.UUID
 		err := tx.QueryRow(ctx, `
-			SELECT coalesce(array_agg(DISTINCT m.tenant_id), '{}')
-			FROM provider_role m
-			JOIN tenant n ON n.tenant_id = m.tenant_id
-			WHERE m.provider = $1 AND n.state <> 'moved'`, c.Name).Scan(&tenants)
+			SELECT coalesce(array_agg(DISTINCT tenant_id), '{}')
+			FROM provider_role
+			WHERE provider = $1`, c.Name).Scan(&tenants)
 		if err != nil {
 			return err
 		}
@@ -318,12 +329,7 @@ func (c providerRemoveCmd) Run(ctx context.Context, t terminal) error {
 			return err
 		}
 		ended = tag.RowsAffected()
-		for _, tenant := range tenants {
-			if err := record(ctx, db, tx, access.Event{Kind: access.ProviderRemoved, Tenant: tenant, Object: c.Name}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.ProviderRemoved, Object: c.Name})
 	})
 	if err != nil {
 		return err

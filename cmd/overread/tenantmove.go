@@ -164,6 +164,10 @@ func (c tenantImportCmd) Run(ctx context.Context, t terminal) error {
 	for _, s := range m.Secrets {
 		t.printf("bring by hand: %s (%s.%s)\n", s.Path, s.Table, s.Column)
 	}
+	t.printf("persons who sign in as its readers: %d\n", len(m.People)-len(m.Unlinked))
+	for _, p := range m.Unlinked {
+		t.printf("not linked: %s at %s is another reader here already, not %s (overread person list)\n", p.Subject, p.Issuer, p.ReaderID)
+	}
 	next := "overread tenant resume " + m.Name
 	if !m.Move {
 		next += " --anyway, once the tenant that it is a copy of is suspended for good"

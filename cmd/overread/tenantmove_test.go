@@ -64,7 +64,7 @@ func TestATenantMovesToAnotherServer(t *testing.T) {
 	for want, args := range map[string][]string{
 		"exists":    {"tenant", "export", "mercy", "--out", file},
 		"two ends":  {"tenant", "resume", "mercy"},
-		"is moved;": {"tenant", "export", "mercy", "--out", filepath.Join(dir, "again"), "--move"},
+		"moved away": {"tenant", "export", "mercy", "--out", filepath.Join(dir, "again")},
 	} {
 		if _, err := overreadOutput(t, append(args, at...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("overread %v: %v, want %q", args, err, want)

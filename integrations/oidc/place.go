@@ -31,7 +31,7 @@ func places(ctx context.Context, tx pgx.Tx, p Provider, who *claims, person uuid
 			WHEN 'supervisor' THEN r.active AND (r.credential->>'maySupervise')::boolean
 		       END, false) AS credentialed
 		FROM provider_role m
-		JOIN tenant n ON n.tenant_id = m.tenant_id AND n.state = 'active'
+		JOIN tenant n ON n.tenant_id = m.tenant_id AND n.state <> 'moved' -- of one that is suspended they have the role when it goes on
 		LEFT JOIN reader r ON r.tenant_id = m.tenant_id AND r.reader_id = @reader
 		WHERE m.provider = @provider AND m.claim_value = ANY (@values)
 		ORDER BY m.tenant_id, m.role`,

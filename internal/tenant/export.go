@@ -41,6 +41,8 @@ type Manifest struct {
 	Move       bool      `json:"move"`    // it was suspended for good
 	Tables     []Part    `json:"tables"`  // in the order of the archive
 	Secrets    []Secret  `json:"secrets"` // files that are named and are not in here
+	People     []Person  `json:"people,omitempty"`
+	Unlinked   []Person  `json:"-"` // after Import: who is another reader here
 }
 
 // Part is one table in the file.
@@ -76,7 +78,8 @@ const calm = 3 * time.Second
 
 // Export writes all that a tenant has to a file, as it is at one moment. With move
 // the tenant must be suspended; it is marked as moved before it is read, so that
-// nothing is added to it here any more.
+// nothing is added to it here any more. One that is marked is written once more,
+// as when whoever moved it was killed before the file was whole.
 func (k Keeper) Export(ctx context.Context, name string, file *os.File, move bool) (Manifest, error) {
 	t, err := k.leave(ctx, name, move)
 	if err != nil {
@@ -94,7 +97,7 @@ func (k Keeper) Export(ctx context.Context, name string, file *os.File, move boo
 		err = file.Sync()
 	}
 	if err != nil && move {
-		err = errors.Join(err, k.stay(context.WithoutCancel(ctx), t))
+		err = k.giveUp(ctx, t, err)
 	}
 	return m, err
 }
@@ -115,10 +118,14 @@ func (k Keeper) leave(ctx context.Context, name string, move bool) (t Row, err e
 		if t, err = find(ctx, tx, name); err != nil {
 			return err
 		}
-		if !move {
+		switch {
+		case t.State == Moved && move:
+			return nil // recorded when it was marked
+		case t.State == Moved:
+			return fmt.Errorf("tenant %s was moved away, and nothing is added to its audit log here; if its file was lost, give --move to write it again", name)
+		case !move:
 			return k.record(ctx, tx, t.TenantID, name, access.TenantExported, "")
-		}
-		if t.State != Suspended {
+		case t.State != Suspended:
 			return fmt.Errorf("tenant %s is %s; what is to be moved must be suspended (overread tenant suspend)", name, t.State)
 		}
 		if err := auditlog.Leave(ctx, tx, t.TenantID); err != nil {
@@ -128,7 +135,7 @@ func (k Keeper) leave(ctx context.Context, name string, move bool) (t Row, err e
 	})
 	if err == nil && move {
 		if err = k.settle(ctx); err != nil {
-			err = errors.Join(err, k.stay(context.WithoutCancel(ctx), t))
+			err = k.giveUp(ctx, t, err)
 		}
 	}
 	return t, err
@@ -159,12 +166,16 @@ func (k Keeper) calmDown(ctx context.Context, name string) error {
 	return err
 }
 
-// stay takes a move back that came to nothing.
-func (k Keeper) stay(ctx context.Context, t Row) error {
-	return k.DB.System(ctx, func(tx pgx.Tx) error {
+// giveUp takes a move back that came to nothing, unless it was marked before: then
+// there may be a file of it.
+func (k Keeper) giveUp(ctx context.Context, t Row, why error) error {
+	if t.State != Suspended {
+		return why
+	}
+	return errors.Join(why, k.DB.System(context.WithoutCancel(ctx), func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE tenant SET state = 'suspended' WHERE tenant_id = $1 AND state = 'moved'`, t.TenantID)
 		return err
-	})
+	}))
 }
 
 // write writes the archive.
@@ -193,6 +204,9 @@ func (m *Manifest) write(ctx context.Context, tx pgx.Tx, w io.Writer) (err error
 		if err := m.addSecrets(ctx, tx, t); err != nil {
 			return err
 		}
+	}
+	if err := m.addPeople(ctx, tx); err != nil {
+		return err
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {

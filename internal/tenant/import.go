@@ -46,6 +46,9 @@ func (k Keeper) Import(ctx context.Context, file *os.File, name string) (Manifes
 				return fmt.Errorf("table %s: %w", t.Name, err)
 			}
 		}
+		if err := m.bringPeople(ctx, tx); err != nil {
+			return err
+		}
 		return k.record(ctx, tx, m.TenantID, m.Name, access.TenantImported, "")
 	})
 	return m, err
