@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -375,4 +377,16 @@ func nextMonth(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(month)
+}
+
+// A script must not take what was interrupted for done.
+func TestWhatIsInterruptedIsNotDone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := run(ctx, []string{"tenant", "create", "mercy", "--database-url", db.URL}, io.Discard, io.Discard)
+	if !errors.Is(err, errInterrupted) {
+		t.Errorf("it says %v", err)
+	}
 }

@@ -62,8 +62,8 @@ func TestATenantMovesToAnotherServer(t *testing.T) {
 		t.Errorf("the file: %v %v", info, err)
 	}
 	for want, args := range map[string][]string{
-		"exists":    {"tenant", "export", "mercy", "--out", file},
-		"two ends":  {"tenant", "resume", "mercy"},
+		"exists":     {"tenant", "export", "mercy", "--out", file},
+		"two ends":   {"tenant", "resume", "mercy"},
 		"moved away": {"tenant", "export", "mercy", "--out", filepath.Join(dir, "again")},
 	} {
 		if _, err := overreadOutput(t, append(args, at...)...); err == nil || !strings.Contains(err.Error(), want) {
