@@ -80,6 +80,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
 	access.PolicySet:       {securityAlert, securityConfigured, "U", "policy-version"},
 	access.LogRestored:     {securityAlert, securityConfigured, "E", "checkpoint"},
+	access.CheckpointsLost: {securityAlert, securityConfigured, "E", "checkpoint"},
 }
 
 // RecordEvent is the access.Recorder of this server.

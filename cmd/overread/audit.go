@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -23,7 +22,8 @@ type auditCmd struct {
 	Key      auditKeyCmd      `cmd:"" help:"Make the key that signs checkpoints of the audit log."`
 	Export   auditExportCmd   `cmd:"" help:"Write a tenant's audit log to a file, up to its last checkpoint."`
 	Verify   auditVerifyCmd   `cmd:"" help:"Prove from an export, the checkpoints and the public key that nothing was changed. Needs no database."`
-	Restored auditRestoredCmd `cmd:"" help:"Say that the database was restored from a backup, and that its audit log lacks what was signed since. Stop every overread serve before."`
+	Restored auditRestoredCmd `cmd:"" help:"Say that the database was restored from a backup, and that its audit log lacks what was signed since."`
+	FileLost auditFileLostCmd `cmd:"" name:"checkpoints-lost" help:"Say that a log's file of checkpoints outside the database is gone for good, and that a new one may begin."`
 	Erase    auditEraseCmd    `cmd:"" help:"Erase a patient's details from a tenant's AuditEvents; the log still proves them."`
 }
 
@@ -66,14 +66,21 @@ func writeNew(path, text string, mode os.FileMode) error {
 	return errors.Join(err, file.Close())
 }
 
-// signerOf reads the key of a file; "" is none.
-func signerOf(file string) (note.Signer, error) {
+// signerOf reads the key of a file; "" is none. Others may not change it, nor read it
+// unless the operator has said that there are none (shared): in a container's volume
+// a secret is often readable by all.
+func signerOf(file string, shared bool) (note.Signer, error) {
 	if file == "" {
 		return nil, nil
 	}
 	info, err := os.Stat(file)
-	if err == nil && info.Mode().Perm()&0o037 != 0 {
-		return nil, badSetting("audit-key", "%s has mode %04o: others than its owner and group may read or change it; chmod 600 it, and make a new key if somebody has", file, info.Mode().Perm())
+	if err == nil {
+		switch mode := info.Mode().Perm(); {
+		case mode&0o022 != 0:
+			return nil, badSetting("audit-key", "%s has mode %04o: others than its owner may change it; chmod 600 it, and make a new key if somebody has", file, mode)
+		case mode&0o007 != 0 && !shared:
+			return nil, badSetting("audit-key", "%s has mode %04o: others than its owner and group may read it, and sign with it. chmod 600 it, and make a new key if somebody has read it; of a secret of Kubernetes set defaultMode 0440 and the pod's fsGroup. Where nobody else can be, as in a container: --audit-key-shared / OVERREAD_AUDIT_KEY_SHARED", file, mode)
+		}
 	}
 	var text []byte
 	if err == nil {
@@ -125,47 +132,6 @@ func (c auditExportCmd) Run(ctx context.Context, t terminal) error {
 		}
 	}
 	t.printf("%d AuditEvents of %s written to %s\n", n, c.Tenant, c.Out)
-	return nil
-}
-
-type auditRestoredCmd struct {
-	Database databaseFlags `embed:""`
-	Tenant   string        `arg:"" help:"Short name of the tenant; - for the log of whom was not let in."`
-	Dir      string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" required:"" type:"existingdir" placeholder:"DIR" help:"The directory of checkpoints, as serve has it."`
-	Reason   string        `name:"reason" required:"" help:"Why it was restored, from which backup. It is kept in the log for ever: name no patient."`
-}
-
-// Run records what was lost before it puts the file aside that proves it.
-func (c auditRestoredCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	tenant, err := auditTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	last, err := auditlog.Outside(ctx, db, tenant, c.Dir)
-	var forked *auditlog.ForkedError
-	switch {
-	case err == nil:
-		return fmt.Errorf("the audit log of %s begins with all that was signed: nothing was lost, and nothing is put aside", c.Tenant)
-	case !errors.As(err, &forked):
-		return err
-	}
-	err = db.Finish(ctx, tenant, func(tx pgx.Tx) error {
-		return record(ctx, db, tx, access.Event{Kind: access.LogRestored, Tenant: tenant, Object: auditlog.LostMark(last), Reason: c.Reason})
-	})
-	if err != nil {
-		return err
-	}
-	aside, err := auditlog.SetAside(c.Dir, tenant, last, time.Now())
-	if err != nil {
-		return err
-	}
-	t.printf("recorded; the checkpoints of before are now in %s: keep them, they prove what was lost\n", aside)
-	t.printf("start overread serve: it begins a new file; give both to overread audit verify\n")
 	return nil
 }
 

@@ -86,7 +86,7 @@ func TestAnAuditorProvesTheLogOfAServerThatWasKilled(t *testing.T) {
 // still run: so the test need not wait for the minute.
 func (w *world) seal(t *testing.T, key, dir string) {
 	t.Helper()
-	signer, err := signerOf(key)
+	signer, err := signerOf(key, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ type auditVerifyCmd struct {
 	Notes  []string      `name:"checkpoints" required:"" sep:"none" type:"existingfile" placeholder:"FILE" help:"The checkpoints: best those of OVERREAD_AUDIT_CHECKPOINTS, kept where nobody of the database can write. After it, give it again for each file that overread audit restored put aside."`
 	Key    []string      `name:"key" required:"" sep:"none" placeholder:"KEY" help:"The public key, or a file that holds it, or several, one a line. Give it again for each key that the log was signed with."`
 	Newer  bool          `name:"allow-newer" help:"The export may have events after the last checkpoint; nothing is proved of them."`
+	Known  []int64       `name:"acknowledge" placeholder:"INDEX" help:"The event with this index tells a loss that no file is left to show, and that is known to whoever verifies."`
 	Recent time.Duration `name:"not-older-than" placeholder:"5m" help:"Fail where the last checkpoint is older than this: what came after it may have been cut off with it."`
 }
 
@@ -42,9 +43,36 @@ func (c auditVerifyCmd) Run(t terminal) error {
 	if age := time.Since(proof.Last); c.Recent > 0 && age > c.Recent {
 		return fmt.Errorf("the last checkpoint is of %s, %s ago: what was recorded since is not proved, and may have been cut off", proof.Last.Format(time.RFC3339), age.Round(time.Second))
 	}
-	printProof(t, proof)
+	unshown := c.unshown(proof.Told)
+	printProof(t, proof, len(unshown) > 0)
+	if len(unshown) > 0 {
+		return &unshownError{unshown}
+	}
 	return nil
 }
+
+// unshown are the indexes of events that tell a loss which no file shows, and which
+// was not acknowledged.
+func (c auditVerifyCmd) unshown(told []auditlog.Told) []int64 {
+	var indexes []int64
+	for _, l := range told {
+		if !l.Proved && !slices.Contains(c.Known, l.Index) {
+			indexes = append(indexes, l.Index)
+		}
+	}
+	return slices.Compact(indexes)
+}
+
+// unshownError says that the log is as it was signed, and tells losses that nothing
+// shows.
+type unshownError struct{ indexes []int64 }
+
+func (e *unshownError) Error() string {
+	return fmt.Sprintf("the log tells that what had been signed was lost (index %s): give the files that overread audit restored put aside, with --checkpoints; where there is none, and it is known, --acknowledge that index", strings.Trim(fmt.Sprint(e.indexes), "[]"))
+}
+
+// exitIncomplete tells such a log from one that is not what was signed.
+const exitIncomplete = 3
 
 // checkpoints are those of the first file, which goes on, and those of files that
 // were put aside.
@@ -87,8 +115,12 @@ func publicKeys(given []string) ([]note.Verifier, error) {
 	return keys, nil
 }
 
-func printProof(t terminal, proof auditlog.Proof) {
-	t.printf("proved: the %d AuditEvents of %s are those that were signed, in their order, none changed, removed or added\n", proof.Size, proof.Origin)
+func printProof(t terminal, proof auditlog.Proof, unshown bool) {
+	if unshown {
+		t.printf("INCOMPLETE: the %d AuditEvents of %s are as the given checkpoints say, and tell themselves that more had been signed\n", proof.Size, proof.Origin)
+	} else {
+		t.printf("proved: the %d AuditEvents of %s are those that were signed, in their order, none changed, removed or added\n", proof.Size, proof.Origin)
+	}
 	t.printf("by %d checkpoints, the last of %s\n", proof.Checkpoints, proof.Last.Format(time.RFC3339))
 	t.printf("of %d of them the details were erased, each named by an erasure in the log\n", proof.Erased)
 	for _, k := range proof.Keys {
@@ -97,6 +129,15 @@ func printProof(t terminal, proof auditlog.Proof) {
 	for _, l := range proof.Lost {
 		t.printf("LOST in a restore, as the AuditEvent with index %d says: %d AuditEvents had been signed until %s, of which no more than the first %d are proved to be here\n",
 			l.Told, l.Signed.Size, l.Signed.At.Format(time.RFC3339), l.Kept)
+	}
+	for _, l := range proof.Told {
+		size, _, _ := strings.Cut(l.Mark, " ")
+		switch {
+		case l.Code == auditlog.FileLostCode:
+			t.printf("LOST FILE: the AuditEvent with index %d says that the file of checkpoints outside the database was gone when the database had one of size %s: whether more had been signed, only copies of that file show\n", l.Index, size)
+		case !l.Proved:
+			t.printf("LOST: the AuditEvent with index %d says that a restore lost some of the %s AuditEvents that had been signed; no file that was given shows which\n", l.Index, size)
+		}
 	}
 	if proof.Newer > 0 {
 		t.printf("not proved: %d events after the last checkpoint\n", proof.Newer)

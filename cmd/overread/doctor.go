@@ -84,8 +84,8 @@ func (c doctorCmd) Run(ctx context.Context, t terminal) error {
 		asked = append(asked, checkPACS)
 	}
 	findings := examine(ctx, url, guard, asked...)
-	if c.AuditDir != "" {
-		findings = append(findings, checkOutside(ctx, c.Database, c.AuditDir))
+	if len(findings) > 1 { // the database answers
+		findings = append(findings, checkOutside(ctx, c.Database, c.AuditDir)...)
 	}
 	if c.JSON {
 		err = printJSON(t, findings)

@@ -61,8 +61,16 @@ func main() {
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "overread:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode is 1, but for what a script wants to tell from it.
+func exitCode(err error) int {
+	if _, incomplete := errors.AsType[*unshownError](err); incomplete {
+		return exitIncomplete
+	}
+	return 1
 }
 
 // run is the program: it does what args ask for and returns when that is done,

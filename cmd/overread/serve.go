@@ -44,6 +44,7 @@ type serveCmd struct {
 	People          peopleFlags   `embed:""`
 	Mail            mailFlags     `embed:""`
 	AuditKey        string        `name:"audit-key" env:"OVERREAD_AUDIT_KEY" type:"path" placeholder:"FILE" help:"The key that signs a checkpoint of the audit log each minute (overread audit key FILE). Without it the log is kept and not signed."`
+	AuditKeyShared  bool          `name:"audit-key-shared" env:"OVERREAD_AUDIT_KEY_SHARED" help:"Take an audit key that every user of this machine can read, who could then sign a false log: only where there is nobody else, as in a container with a secret in a volume."`
 	AuditDir        string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"A directory that keeps the checkpoints outside the database, a file for each tenant, only ever added to."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"OVERREAD_SHUTDOWN_TIMEOUT" default:"15s" help:"How long running requests may take to finish when the server is asked to stop."`
 }
@@ -310,7 +311,7 @@ func (c *serveCmd) smart(own []byte) (*fhir.SMART, error) {
 
 // sealer signs the audit log, where there is a key.
 func (c *serveCmd) sealer(db *pg.DB, log *slog.Logger) (*auditlog.Sealer, error) {
-	signer, err := signerOf(c.AuditKey)
+	signer, err := signerOf(c.AuditKey, c.AuditKeyShared)
 	if err != nil {
 		return nil, err
 	}
@@ -324,6 +325,9 @@ func (c *serveCmd) sealer(db *pg.DB, log *slog.Logger) (*auditlog.Sealer, error)
 		if err := os.MkdirAll(c.AuditDir, 0o755); err != nil {
 			return nil, badSetting("audit-checkpoints", "%w", err)
 		}
+	}
+	if c.AuditKeyShared {
+		log.Warn("the audit key may be readable by others, who could sign a false log: --audit-key-shared / OVERREAD_AUDIT_KEY_SHARED is for where there is nobody else")
 	}
 	if signer == nil {
 		log.Warn("the audit log is not signed: make a key with overread audit key FILE, and give it with --audit-key / OVERREAD_AUDIT_KEY")

@@ -53,7 +53,8 @@ const (
 	PACSSet         EventKind = "pacs-set"
 	PACSRemoved     EventKind = "pacs-removed"
 	PolicySet       EventKind = "policy-set"
-	LogRestored     EventKind = "audit-log-restored" // the database was restored, and its audit log lacks what was signed
+	LogRestored     EventKind = "audit-log-restored"     // the database was restored, and its audit log lacks what was signed
+	CheckpointsLost EventKind = "audit-checkpoints-lost" // the file outside the database that proved the log is gone
 )
 
 // Event is one such event. Nothing in it is a secret or was sent by whoever was

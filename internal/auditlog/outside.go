@@ -1,19 +1,15 @@
 package auditlog
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -44,6 +40,40 @@ const (
 	keptInMemory   = "this process"
 )
 
+// MissingError says that a log has no file of checkpoints, or an empty one, though it
+// was kept in one before.
+type MissingError struct{ Dir string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("its checkpoints were kept in a file outside the database before, and in %s it has none: is the volume mounted? Nothing more is signed; see docs/audit.md, \"When the file is gone\"", e.Dir)
+}
+
+// refused tells whether an error is that a log is not signed on.
+func refused(err error) bool {
+	_, forked := errors.AsType[*ForkedError](err)
+	_, missing := errors.AsType[*MissingError](err)
+	return forked || missing
+}
+
+// markedTx tells whether the log was kept in a file outside the database.
+func markedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (marked bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM audit_outside WHERE tenant_id = $1)`, tenant).Scan(&marked)
+	return marked, err
+}
+
+// markTx says that the log is kept in a file, which is there now.
+func markTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	_, err := tx.Exec(ctx, `INSERT INTO audit_outside (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING`, tenant)
+	return err
+}
+
+// BeginOutsideTx lets a log begin a new file of checkpoints, as an operator has said
+// in the same transaction why it has none.
+func BeginOutsideTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM audit_outside WHERE tenant_id = $1`, tenant)
+	return err
+}
+
 // holdsTx returns a *ForkedError unless the log begins with the checkpoint.
 func holdsTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, c Checkpoint, kept string) error {
 	if c.Size == 0 {
@@ -64,14 +94,23 @@ func holdsTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, c Checkpoint, kep
 }
 
 // Outside compares a log with the last note of its file in the directory. It
-// returns that note, whose size is 0 where there is none, and a *ForkedError where
-// the log does not begin with it.
+// returns that note, whose size is 0 where there is none, a *ForkedError where the
+// log does not begin with it, and a *MissingError where there should be one.
 func Outside(ctx context.Context, db *pg.DB, tenant uuid.UUID, dir string) (Checkpoint, error) {
 	last, err := lastOutside(dir, tenant)
 	if err != nil {
 		return last, err
 	}
-	return last, db.Finish(ctx, tenant, func(tx pgx.Tx) error { return holdsTx(ctx, tx, tenant, last, keptOutside) })
+	return last, db.Finish(ctx, tenant, func(tx pgx.Tx) error {
+		if last.Size > 0 {
+			return holdsTx(ctx, tx, tenant, last, keptOutside)
+		}
+		marked, err := markedTx(ctx, tx, tenant)
+		if err == nil && marked {
+			err = &MissingError{dir}
+		}
+		return err
+	})
 }
 
 // lastOutside reads the last whole note of a log's file. Its signature is not
@@ -127,69 +166,4 @@ func LogsIn(dir string) ([]uuid.UUID, error) {
 		}
 	}
 	return tenants, err
-}
-
-// LostMark names a checkpoint in the AuditEvent that says that what it signed was
-// lost in a restore.
-func LostMark(c Checkpoint) string { return fmt.Sprintf("%d %s", c.Size, c.Root) }
-
-// RestoredCode is the subtype of an event that tells what a restore lost, and
-// LostSystem that of the identifiers in it, each a LostMark.
-const (
-	RestoredCode = "audit-log-restored"
-	LostSystem   = "https://overread.org/fhir/sid/checkpoint"
-)
-
-// lostMarks are the checkpoints of which an event says that they were lost, nil for
-// every other event.
-func lostMarks(event []byte) []string {
-	if !bytes.Contains(event, []byte(`"`+RestoredCode+`"`)) {
-		return nil
-	}
-	type coding struct{ System, Code string }
-	var e struct {
-		Subtype []coding
-		Entity  []struct {
-			What struct {
-				Identifier struct{ System, Value string }
-			}
-		}
-	}
-	if json.Unmarshal(event, &e) != nil || !slices.Contains(e.Subtype, coding{EraseSystem, RestoredCode}) {
-		return nil
-	}
-	var marks []string
-	for _, entity := range e.Entity {
-		if entity.What.Identifier.System == LostSystem {
-			marks = append(marks, entity.What.Identifier.Value)
-		}
-	}
-	return marks
-}
-
-// SetAside gives the file of a log that was restored another name, which it
-// returns: the file proves what was lost, and a new one begins. The note that it
-// ends with is the one that the caller has recorded as lost.
-func SetAside(dir string, tenant uuid.UUID, lost Checkpoint, now time.Time) (string, error) {
-	path := filepath.Join(dir, CheckpointFile(tenant))
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
-	last, _, err := tailOf(file)
-	if err != nil {
-		return "", err
-	}
-	if last.Size != lost.Size || last.Root != lost.Root {
-		return "", errors.New("the file of checkpoints has grown meanwhile: stop every overread serve and try again")
-	}
-	aside := filepath.Join(dir, fmt.Sprintf("%s.lost-%d-%s%s", tenant, lost.Size, now.UTC().Format("20060102T150405Z"), checkpointSuffix))
-	if _, err := os.Lstat(aside); !errors.Is(err, fs.ErrNotExist) {
-		return "", errors.Join(fmt.Errorf("%s is there already", aside), err)
-	}
-	return aside, os.Rename(path, aside)
 }

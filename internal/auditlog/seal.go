@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,12 +49,12 @@ func (s *Sealer) Tick(ctx context.Context) (int, error) {
 		return err
 	})
 	for _, tenant := range tenants {
-		sealErr := s.seal(ctx, tenant)
-		if sealErr == nil && s.Dir != "" {
+		compared, sealErr := s.seal(ctx, tenant)
+		if compared && sealErr == nil && s.Dir != "" && s.remembered(tenant).Size > 0 {
 			sealErr = s.copyOut(ctx, tenant)
 		}
 		if sealErr != nil { // the logs of the others are sealed all the same
-			if _, forked := errors.AsType[*ForkedError](sealErr); forked { // said each minute, however long it lasts
+			if refused(sealErr) { // said each minute, however long it lasts
 				s.Log.Error("audit log is not signed", "tenant", tenant, "error", sealErr.Error())
 			}
 			err = errors.Join(err, fmt.Errorf("checkpoint of the audit log of %s: %w", tenant, sealErr))
@@ -80,43 +81,45 @@ func (s *Sealer) remember(tenant uuid.UUID, c Checkpoint) {
 	}
 }
 
+// forget says that what this process remembers of a log was lost, and told.
+func (s *Sealer) forget(tenant uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.signed, tenant)
+}
+
 // seal signs a checkpoint if the log has grown. What was signed before, as the
 // database, the file outside and this process know it, must be a part of what is
-// signed now.
-func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
+// signed now. That is compared also where another is at the log, who then signs it;
+// compared is false only where the log goes on elsewhere.
+func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) (compared bool, err error) {
 	// Both are read before the transaction begins, which so sees at least as much.
 	known, outside := s.remembered(tenant), Checkpoint{}
 	if s.Dir != "" {
-		var err error
 		if outside, err = lastOutside(s.Dir, tenant); err != nil {
-			return err
+			return false, err
 		}
 	}
-	var c Checkpoint
-	var lastKey uint32
-	signed := false
-	err := s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
-		c, signed = Checkpoint{}, false
-		mine, err := Alone(ctx, tx, tenant)
-		if err != nil || !mine {
+	var c, last Checkpoint
+	signed, told := false, false
+	err = s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
+		c, signed, told = Checkpoint{}, false, false
+		moved, err := movedTx(ctx, tx, tenant)
+		if compared = !moved; err != nil || moved {
 			return err
 		}
-		last, err := lastTx(ctx, tx, tenant)
-		lastKey = last.Key
-		if err == nil {
-			err = holdsTx(ctx, tx, tenant, last, keptInDatabase)
-		}
-		if err == nil && (outside.Size != last.Size || outside.Root != last.Root) {
-			err = holdsTx(ctx, tx, tenant, outside, keptOutside)
-		}
-		if err == nil && (known.Size != last.Size || known.Root != last.Root) {
-			err = holdsTx(ctx, tx, tenant, known, keptInMemory)
-		}
+		mine, err := Alone(ctx, tx, tenant)
 		if err != nil {
 			return err
 		}
+		if last, err = lastTx(ctx, tx, tenant); err != nil {
+			return err
+		}
+		if told, err = s.goesOnTx(ctx, tx, tenant, last, outside, known); err != nil {
+			return err
+		}
 		size, err := sizeTx(ctx, tx, tenant)
-		if err != nil || size == last.Size {
+		if err != nil || !mine || size == last.Size {
 			c = last
 			return err
 		}
@@ -127,17 +130,51 @@ func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return compared, err
+	}
+	if told {
+		s.forget(tenant)
+		s.Log.Info("the audit log goes on after a restore, which it tells", "tenant", tenant, "lost", known.Size)
 	}
 	s.remember(tenant, c)
-	if lastKey != 0 && lastKey != s.Signer.KeyHash() && (signed || known.Size == 0) {
+	if last.Key != 0 && last.Key != s.Signer.KeyHash() && (signed || known.Size == 0) {
 		s.Log.Warn("the last checkpoint of the audit log was signed with another key: whoever proves it needs both public keys; docs/audit.md, \"Another key\"",
-			"tenant", tenant, "size", c.Size, "last_key", fmt.Sprintf("%08x", lastKey), "key", fmt.Sprintf("%08x", s.Signer.KeyHash()))
+			"tenant", tenant, "size", c.Size, "last_key", fmt.Sprintf("%08x", last.Key), "key", fmt.Sprintf("%08x", s.Signer.KeyHash()))
 	}
 	if signed {
 		s.Log.Info("audit checkpoint", "tenant", tenant, "size", c.Size, "root", c.Root.String())
 	}
-	return nil
+	return compared, nil
+}
+
+// goesOnTx returns a *ForkedError or *MissingError unless the log goes on from what
+// was signed last, as each of the three places has it. That this process remembers
+// more than there is, is told where an operator has said that it was lost.
+func (s *Sealer) goesOnTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, last, outside, known Checkpoint) (told bool, err error) {
+	if s.Dir != "" && outside.Size == 0 {
+		if marked, err := markedTx(ctx, tx, tenant); err != nil || marked {
+			return false, cmp.Or(err, error(&MissingError{s.Dir}))
+		}
+	}
+	if err := holdsTx(ctx, tx, tenant, last, keptInDatabase); err != nil {
+		return false, err
+	}
+	if outside.Size != last.Size || outside.Root != last.Root {
+		if err := holdsTx(ctx, tx, tenant, outside, keptOutside); err != nil {
+			return false, err
+		}
+	}
+	if known.Size == last.Size && known.Root == last.Root {
+		return false, nil
+	}
+	err = holdsTx(ctx, tx, tenant, known, keptInMemory)
+	if _, forked := errors.AsType[*ForkedError](err); !forked || s.Dir == "" {
+		return false, err
+	}
+	if told, asideErr := toldTx(ctx, tx, tenant, s.Dir, known); told || asideErr != nil {
+		return told, asideErr
+	}
+	return false, err
 }
 
 // signTx signs a checkpoint of the whole log.
@@ -182,16 +219,21 @@ func CheckpointFile(tenant uuid.UUID) string { return tenant.String() + checkpoi
 
 const checkpointSuffix = ".checkpoints"
 
-// copyOut adds to the log's file the checkpoints that it lacks. Two replicas may
-// share the directory: the file is locked meanwhile.
+// copyOut adds to the log's file the checkpoints that it lacks, and marks the log
+// as kept outside. Two replicas may share the directory: the file is locked
+// meanwhile.
 func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
-	file, err := os.OpenFile(filepath.Join(s.Dir, CheckpointFile(tenant)), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644) //nolint:gosec // hashes and signatures, made to be shown
+	path := filepath.Join(s.Dir, CheckpointFile(tenant))
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644) //nolint:gosec // hashes and signatures, made to be shown
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
 		return err
+	}
+	if !isAt(file, path) { // overread audit restored has put it aside meanwhile: in a minute then
+		return nil
 	}
 	have, end, err := tailOf(file)
 	if err == nil { // what a dying process left of another note
@@ -200,8 +242,41 @@ func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	var notes []string
+	notes, marked, err := s.lacking(ctx, tenant, have)
+	if err != nil {
+		return err
+	}
+	if len(notes) > 0 {
+		var text []byte
+		for _, n := range notes {
+			text = append(text, n...)
+			text = append(text, '\n')
+		}
+		if _, err := file.Write(text); err != nil {
+			return err
+		}
+		if err := file.Sync(); err != nil {
+			return err
+		}
+	}
+	if marked || have.Size == 0 && len(notes) == 0 {
+		return nil
+	}
+	return s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error { return markTx(ctx, tx, tenant) })
+}
+
+// lacking are the checkpoints that a file lacks, whose last one is have, and whether
+// the log is marked as kept outside. The log must go on from what the file has, and
+// from what this process remembers.
+func (s *Sealer) lacking(ctx context.Context, tenant uuid.UUID, have Checkpoint) (notes []string, marked bool, err error) {
+	known := s.remembered(tenant)
 	err = s.DB.Finish(ctx, tenant, func(tx pgx.Tx) error {
+		if marked, err = markedTx(ctx, tx, tenant); err != nil {
+			return err
+		}
+		if marked && have.Size == 0 {
+			return &MissingError{s.Dir}
+		}
 		rows, err := tx.Query(ctx, `
 			SELECT note
 			FROM audit_checkpoint
@@ -210,24 +285,25 @@ func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		notes, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		if err == nil && len(notes) > 0 { // they must go on from what the file has
-			err = holdsTx(ctx, tx, tenant, have, keptOutside)
+		if notes, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(notes) == 0 {
+			return err
 		}
-		return err
+		if err := holdsTx(ctx, tx, tenant, have, keptOutside); err != nil {
+			return err
+		}
+		return holdsTx(ctx, tx, tenant, known, keptInMemory)
 	})
-	if err != nil || len(notes) == 0 {
-		return err
+	return notes, marked, err
+}
+
+// isAt tells whether an open file is still the one of this name.
+func isAt(file *os.File, path string) bool {
+	mine, err := file.Stat()
+	if err != nil {
+		return false
 	}
-	var text []byte
-	for _, n := range notes {
-		text = append(text, n...)
-		text = append(text, '\n')
-	}
-	if _, err := file.Write(text); err != nil {
-		return err
-	}
-	return file.Sync()
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, there)
 }
 
 // cutAt cuts a file off.

@@ -87,8 +87,14 @@ func Alone(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (mine bool, err err
 	if err != nil || !mine {
 		return false, err
 	}
-	err = tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM tenant WHERE tenant_id = $1 AND state = 'moved')`, tenant).Scan(&mine)
-	return mine, err
+	moved, err := movedTx(ctx, tx, tenant)
+	return !moved, err
+}
+
+// movedTx tells whether the tenant's log goes on elsewhere.
+func movedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (moved bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM tenant WHERE tenant_id = $1 AND state = 'moved')`, tenant).Scan(&moved)
+	return moved, err
 }
 
 // Leave waits for whoever writes the tenant's log, and keeps everybody out of it

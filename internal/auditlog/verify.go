@@ -19,6 +19,7 @@ type Proof struct {
 	Erased      int64     // events without their details, each named by an erasure
 	Newer       int64     // events after the last checkpoint, of which nothing is proved
 	Lost        []Lost    // what restores of the database lost
+	Told        []Told    // what events of the log say of losses
 	Keys        []KeyChange
 }
 
@@ -28,6 +29,15 @@ type Lost struct {
 	Kept   int64      // events that the log still has, as far as checkpoints tell
 	Signed Checkpoint // the last one before the restore
 	Told   int64      // index of the event that says so
+}
+
+// Told is what an event of the log says of a loss. An operator has written it, so it
+// proves a loss only as far as files of checkpoints do.
+type Told struct {
+	Index  int64
+	Code   string // RestoredCode or FileLostCode
+	Mark   string // LostMark
+	Proved bool   // a file that was given has the checkpoint of the mark: it shows what was lost
 }
 
 // KeyChange says that a checkpoint is of another key than the one before it.
@@ -95,7 +105,7 @@ type verifier struct {
 	tree        peaks
 	erased      map[string]int64 // events without salt, by id, that no erasure has named yet
 	before      []*aside
-	told        map[string]int64 // LostMarks, and the index of the event that has them
+	told        map[string]int64 // LostMarks of restores, and the index of the event that has them
 	proof       Proof
 }
 
@@ -122,8 +132,13 @@ func (v *verifier) take(line []byte) error {
 	if err != nil {
 		return &Broken{at, at, err.Error()}
 	}
-	if covered { // an erasure that nobody signed excuses nothing
-		v.note(r)
+	told := tells(r.Event)
+	for i := range told {
+		told[i].Index = r.Index
+	}
+	v.proof.Told = append(v.proof.Told, told...)
+	if covered { // what nobody signed excuses nothing
+		v.note(r, told)
 	}
 	v.tree.add(leaf)
 	for _, file := range v.before {
@@ -137,8 +152,9 @@ func (v *verifier) take(line []byte) error {
 
 var eventID = regexp.MustCompile(`"id":"([0-9a-f-]{36})"`)
 
-// note keeps account of erasures, which come after what was erased.
-func (v *verifier) note(r Record) {
+// note keeps account of erasures, which come after what was erased, and of what is
+// told to be lost.
+func (v *verifier) note(r Record, told []Told) {
 	if len(r.Salt) == 0 {
 		id := "" // then nothing can name it
 		if found := eventID.FindSubmatch(r.Event); found != nil {
@@ -152,8 +168,10 @@ func (v *verifier) note(r Record) {
 	for _, id := range erasures(r.Event) {
 		delete(v.erased, id)
 	}
-	for _, mark := range lostMarks(r.Event) {
-		v.told[mark] = r.Index
+	for _, t := range told {
+		if t.Code == RestoredCode {
+			v.told[t.Mark] = r.Index
+		}
 	}
 }
 
@@ -179,6 +197,7 @@ func (v *verifier) end() error {
 	if err := v.lost(); err != nil {
 		return err
 	}
+	v.shown()
 	for i, c := range v.checkpoints[1:] {
 		if c.Key != v.checkpoints[i].Key {
 			v.proof.Keys = append(v.proof.Keys, KeyChange{c.Size, c.At, c.Key})
@@ -211,6 +230,20 @@ func (a *aside) compare(tree *peaks) {
 		a.kept = tree.size
 	}
 	a.next++
+}
+
+// shown marks the losses that a file shows which was put aside. A lost file is shown
+// by none: what it had that is not here, nobody knows.
+func (v *verifier) shown() {
+	marks := map[string]bool{}
+	for _, file := range v.before {
+		for _, c := range file.checkpoints {
+			marks[LostMark(c)] = true
+		}
+	}
+	for i, t := range v.proof.Told {
+		v.proof.Told[i].Proved = t.Code == RestoredCode && marks[t.Mark]
+	}
 }
 
 // lost asks the log about each file that says more than the log has.

@@ -46,6 +46,7 @@ var rows = map[string]string{
 	"audit_leaf":         `INSERT INTO audit_leaf (tenant_id, index, audit_id, recorded_at, leaf) VALUES (@tenant, 0, @tenant, now(), sha256(''))`,
 	"audit_hash":         `INSERT INTO audit_hash (tenant_id, hash_index, hash) VALUES (@tenant, 0, sha256(''))`,
 	"audit_checkpoint":   `INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note) VALUES (@tenant, 1, sha256(''), now(), '')`,
+	"audit_outside":      `INSERT INTO audit_outside (tenant_id) VALUES (@tenant)`,
 	"case_file": `INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value, service_request_ref, task_id, protocol, policy, opened_at)
 	              VALUES (@tenant, @tenant, 1, 'received', 'routine', 's', 'v', 'ServiceRequest/1', '1', 'blinded', '{}', now())`,
 	"case_event": `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
@@ -270,6 +271,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"audit_event.audit_id", "audit_event.indexed", "audit_event.recorded_at", "audit_event.tenant_id",
 		"audit_inbox.batch_id", "audit_inbox.recorded_at", "audit_inbox.tenant_id",
 		"audit_leaf.index", "audit_leaf.recorded_at", "audit_leaf.tenant_id",
+		"audit_outside.tenant_id",
 		"audit_pending.audit_id", "audit_pending.recorded_at", "audit_pending.tenant_id",
 		"break_glass.break_id", "break_glass.patient_id", "break_glass.person_id", "break_glass.tenant_id", "break_glass.till",
 		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
