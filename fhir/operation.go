@@ -37,7 +37,7 @@ type parameter struct {
 // request is what an operation asks for, as far as it is read.
 type request struct {
 	workflow.Input
-	reader string // offer: the Practitioner's reference
+	reader string // offer, reassign: the Practitioner's reference
 }
 
 // operations is the table of operations. The OperationDefinitions, the rows of
@@ -49,6 +49,8 @@ var operations = []operation{
 	{Name: "give-up", Does: "Ends a case that cannot be done: the images never came, or nobody is eligible.", Takes: list(reason(1))},
 	{Name: "reject", Does: "Refuses the order: wrong patient, duplicate, out of scope, no consent, jurisdiction.", Takes: list(reason(1))},
 	{Name: "offer", Does: "Offers the case to one eligible reader, until the offer expires.", Takes: list(offeredTo)},
+	{Name: "reassign", Does: "Takes the case from whoever has it, or its offer, and offers it to another eligible reader. What the former reader has written is sealed and kept, and the next one never sees it before sealing their own.", Takes: list(offeredTo, reason(1))},
+	{Name: "broaden", Does: "Lets more read the case than should: readers of related subspecialties, or every reader of the modality and the patient's age. The Task says so, and the report if one of them reads it, with the reason as it is given here.", Takes: list(breadth, reason(1))},
 	{Name: "withdraw-offer", Does: "Takes an offer back; the case returns to the pool."},
 	{Name: "rematch", Does: "Looks again for an eligible reader."},
 	{Name: "heed", Does: "Takes note of what was escalated; nobody further is told. Readers of what they were told, coordinators and directors of everything."},
@@ -56,7 +58,7 @@ var operations = []operation{
 
 	// The reader: an independent reading first, the comparison after it.
 	{Name: "claim", Does: "Takes the case, from the pool or an offer.", Takes: list(independent)},
-	{Name: "decline", Does: "Declines an offer; the case goes to somebody else.", Takes: list(reason(0))},
+	{Name: "decline", Does: "Declines an offer; the case goes to somebody else.", Takes: list(declineCode, reason(0))},
 	{Name: "start", Does: "Begins the first pass."},
 	{Name: "draft", Does: "Saves the opinion as it stands.", Takes: opinion},
 	{Name: "lock", Does: "Seals the independent opinion, with its hash and time. Without parameters it is the draft as it stands.", Takes: opinion},
@@ -86,6 +88,14 @@ var independent = parameter{Name: "independent", Type: "boolean", Min: 1,
 var offeredTo = parameter{Name: "reader", Type: "Reference", Min: 1,
 	Doc: "Practitioner/{id} of the reader.",
 	Set: func(r *request, v *Node) { r.reader = v.Text("reference") }}
+
+var declineCode = parameter{Name: "code", Type: "code", Codes: workflow.DeclineCodes,
+	Doc: "Why. Who declines for a conflict can have no part in the case any more.",
+	Set: func(r *request, v *Node) { r.Code = v.Text() }}
+
+var breadth = parameter{Name: "to", Type: "code", Min: 1, Codes: []string{string(workflow.ToRelated), string(workflow.ToGeneral)},
+	Doc: "How far.",
+	Set: func(r *request, v *Node) { r.Breadth = workflow.Breadth(v.Text()) }}
 
 func reason(least int) parameter {
 	return parameter{Name: "reason", Type: "string", Min: least,

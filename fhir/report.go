@@ -215,6 +215,9 @@ func conclusion(src reportSources) string {
 	if to := src.Report.Opinion.Recommendation; to != "" {
 		parts = append(parts, "Recommendation: "+to)
 	}
+	if down := src.Case.Exam.Downgrade; down != "" {
+		parts = append(parts, down)
+	}
 	for _, a := range amendments(src) {
 		parts = append(parts, a.Heading+": "+a.Text)
 	}

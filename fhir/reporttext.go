@@ -22,6 +22,7 @@ func shownSections(src reportSources) []shownSection {
 		{"Effect on management", managementCodes[src.Report.Management]},
 		{"Urgency", actionableCodes[src.Report.Actionable].Display},
 		{"Recommendation", o.Recommendation},
+		{"About the reader", src.Case.Exam.Downgrade},
 	}
 	for _, a := range amendments(src) {
 		all = append(all, shownSection{a.Heading, a.Text})

@@ -129,6 +129,9 @@ func taskOutput(c workflow.Case, times *workflow.Times) []*Node {
 			out = append(out, outputReference("prior", "A study that is only compared", prior))
 		}
 	}
+	if b := c.Exam.Broadened; b != nil {
+		out = append(out, Object("type", concept(csOutput, "broadened", "Read more broadly than asked for"), "valueString", broadenedText(c.Exam)))
+	}
 	if c.ReportNo > 0 && c.ReportID != nil {
 		out = append(out, outputReference("report", "Second-opinion report", "DiagnosticReport/"+*c.ReportID))
 	}
@@ -211,4 +214,17 @@ func setIfAbsent(n *Node, name string, v *Node) {
 	if n.Get(name) == nil && v != nil {
 		n.Set(name, v)
 	}
+}
+
+// broadenedText says who may read a case besides those who should, or who has it
+// and is none of them. It names nobody.
+func broadenedText(e workflow.Exam) string {
+	if e.Downgrade != "" {
+		return e.Downgrade
+	}
+	who := "every radiologist of the modality and the patient's age"
+	if e.Broadened.To == workflow.ToRelated {
+		who = "radiologists of " + strings.Join(e.Broadened.Related, " or ") + " too"
+	}
+	return "Open to " + who + ", where " + e.Subspecialty + " is asked for: " + e.Broadened.Why
 }

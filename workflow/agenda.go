@@ -32,6 +32,7 @@ const (
 	imagesGiveUp       = "images-give-up"
 	match              = "match"
 	matchAgain         = "match-again"
+	broadenNext        = "broaden"
 	offerExpiry        = "offer-expiry"
 	escalateNext       = "escalate"
 )
@@ -54,6 +55,8 @@ func agenda() []item {
 			Doc: "leaves the case in the pool, offers it to the best reader, or finds that nobody is eligible"},
 		{Kind: matchAgain, While: in(Unassignable), do: (*Engine).matchAgain,
 			Doc: "looks whether somebody has become eligible"},
+		{Kind: broadenNext, While: in(Ready, Unassignable), do: (*Engine).broadenNext,
+			Doc: "nobody could be found for so long: the next step of the policy's ladder"},
 		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
 			Doc: "the reader has not answered: the next one is asked"},
 		{Kind: escalateNext, While: join(unsigned, in(OnHold, Final, Amending)), do: (*Engine).escalate,

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,4 +124,33 @@ func (p Policy) ladderFaults() (wrong PolicyErrors) {
 		wrong = append(wrong, PolicyFault{Path: "matching.weights", Text: "must not all be 0"})
 	}
 	return wrong
+}
+
+// broadenNext takes the next step of the policy's ladder.
+func (e *Engine) broadenNext(ctx context.Context, j job) (time.Time, error) {
+	rung, more := j.c.nextRung()
+	switch {
+	case !more:
+		return done, nil
+	case j.c.State != Unassignable:
+		return j.now.Add(time.Minute), nil // being matched just now
+	}
+	why := fmt.Sprintf("no reader of %s was available for %s", strings.Join(j.c.Exam.wanted(), " or "), rung.After.inWords())
+	return done, e.fireSystem(ctx, j, "broaden", Input{Breadth: rung.To, Reason: why})
+}
+
+// inWords is a length of time as a report says it.
+func (s Span) inWords() string {
+	text := s.String()
+	for _, unit := range [][2]string{{"bd", "business day"}, {"d", "day"}, {"h", "hour"}, {"m", "minute"}} {
+		n, ok := strings.CutSuffix(text, unit[0])
+		if !ok {
+			continue
+		}
+		if n != "1" {
+			unit[1] += "s"
+		}
+		return n + " " + unit[1]
+	}
+	return text
 }

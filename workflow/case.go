@@ -174,7 +174,9 @@ type Amendment struct {
 type Input struct {
 	Reason      string     // why, for whoever asks later; required by the guard reasonGiven
 	Independent bool       // claim: the reader attests independence from the first reading
-	ReaderID    *uuid.UUID // offer: to whom
+	ReaderID    *uuid.UUID // offer, reassign: to whom
+	Code        string     // decline: why, one of DeclineCodes
+	Breadth     Breadth    // broaden: how far
 	Opinion     *Opinion   // draft, lock; adjudicate and amend: the corrected opinion, else nil
 	Grade       *Grade     // grade, adjudicate
 	Amendment   *Amendment // sign, when amending

@@ -25,6 +25,7 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		if f == nil {
 			return nil
 		}
+		before := c.Exam
 		c.Exam = f.Exam
 		if s := f.seen(); s != nil {
 			c.Exam.Images, c.Exam.ImagesSaid = s.Instances, f.Study.promised()
@@ -34,6 +35,9 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 			triage := DecideTriage(c.Policy.Triage, c.Exam, c.Priority)
 			c.Exam.Subspecialty, c.Exam.Needs, c.Exam.Triage = triage.Subspecialty, triage.Needs, &triage
 			t.detail["triage"] = triage
+		}
+		if before.Broadened != nil && before.Subspecialty == c.Exam.Subspecialty {
+			c.Exam.Broadened, c.Exam.Downgrade = before.Broadened, before.Downgrade
 		}
 		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") { // an id here, not an identifier of somebody to come
 			c.PatientID = &f.OrderPatient
@@ -111,9 +115,35 @@ var startAssignment = Effect{"startAssignment", "matching runs at once; the assi
 		return t.startClock(ctx, ClockAssign, keepRunning)
 	}}
 
-var waitForReaders = Effect{"waitForReaders", "matching is tried again now and then",
+var waitForReaders = Effect{"waitForReaders", "matching is tried again now and then; the next step of the policy's ladder comes when its time is over",
 	func(ctx context.Context, t *turn) error {
+		if rung, ok := t.c.nextRung(); ok {
+			if err := t.plan(ctx, broadenNext, t.c.Policy.Calendar.Add(t.now, rung.After), keepRunning); err != nil {
+				return err
+			}
+		}
 		return t.plan(ctx, matchAgain, t.now.Add(matchPause), restart)
+	}}
+
+var startAssignClock = Effect{"startAssignClock", "the assign clock starts, unless it runs",
+	func(ctx context.Context, t *turn) error { return t.startClock(ctx, ClockAssign, keepRunning) }}
+
+var broadenCase = Effect{"broadenCase", "more may read the case than should: recorded with the reason, which the report will say if it is one of them who reads it",
+	func(_ context.Context, t *turn) error {
+		b, _ := t.c.broaden(t.in.Breadth, t.in.Reason, t.now)
+		t.c.Exam.Broadened = &b
+		t.detail["broadened"] = b
+		return nil
+	}}
+
+var takeAway = Effect{"takeAway", "the case is no longer its reader's, or the one's to whom it was offered; what was locked stays on record, and the next reader begins anew",
+	func(ctx context.Context, t *turn) error {
+		if t.c.ReaderID == nil {
+			t.detail["from"] = t.c.OfferedTo
+			return nil
+		}
+		t.detail["from"] = t.c.ReaderID
+		return unassignReader.Do(ctx, t)
 	}}
 
 var makeOffer = Effect{"makeOffer", "the case is offered to the reader until the offer expires",
@@ -130,10 +160,16 @@ var makeOffer = Effect{"makeOffer", "the case is offered to the reader until the
 		return t.plan(ctx, offerExpiry, t.c.Policy.Calendar.Add(t.now, t.c.limit(ClockOffer)), restart)
 	}}
 
-var noteDecline = Effect{"noteDecline", "the server does not offer it to that reader again; the reader may still claim it",
+var noteDecline = Effect{"noteDecline", "the server does not offer it to that reader again; the reader may still claim it, unless it was declined for a conflict: then they have no part in it any more",
 	func(_ context.Context, t *turn) error {
 		t.detail["reader"] = t.c.OfferedTo
 		t.c.Declined = append(t.c.Declined, *t.c.OfferedTo)
+		if t.in.Code != "" {
+			t.detail["code"] = t.in.Code
+		}
+		if t.in.Code == DeclinedForConflict && !slices.Contains(t.c.Conflicted, *t.c.OfferedTo) {
+			t.c.Conflicted = append(t.c.Conflicted, *t.c.OfferedTo)
+		}
 		return nil
 	}}
 
@@ -146,9 +182,17 @@ var noteLapse = Effect{"noteLapse", "the server asks the others first, and then,
 		return nil
 	}}
 
-var assignReader = Effect{"assignReader", "the actor has the case; the report gets its id",
-	func(_ context.Context, t *turn) error {
+var assignReader = Effect{"assignReader", "the actor has the case; the report gets its id; that they are none of those who should read it is recorded with the reason",
+	func(ctx context.Context, t *turn) error {
 		t.c.ReaderID, t.c.AcceptedAt = &t.actor.ID, &t.now
+		if t.c.Exam.Broadened != nil {
+			r, err := t.ledger.reader(ctx, t.actor.ID)
+			if err != nil {
+				return err
+			}
+			t.c.Exam.Downgrade = t.c.Exam.downgrade(r.fields(DateOf(r.local(t.now))))
+			t.detail["downgrade"] = t.c.Exam.Downgrade
+		}
 		if t.c.ReportID == nil {
 			id := newID().String()
 			t.c.ReportID = &id
@@ -163,6 +207,7 @@ var unassignReader = Effect{"unassignReader", "the case is nobody's; what was lo
 		t.detail["reader"] = c.ReaderID
 		c.Declined = append(c.Declined, *c.ReaderID)
 		c.ReaderID, c.AcceptedAt, c.LockedAt, c.RevealedAt = nil, nil, nil, nil
+		c.Exam.Downgrade = ""
 		return nil
 	}}
 

@@ -89,6 +89,25 @@ var candidateEligible = Guard{"candidateEligible", "the one to whom it is offere
 		return t.eligible(ctx, *t.in.ReaderID, ToRead)
 	}}
 
+var declineCodeKnown = Guard{"declineCodeKnown", "the reason, where it is coded, is one of the codes",
+	func(_ context.Context, t *turn) error {
+		if t.in.Code != "" && !slices.Contains(DeclineCodes, t.in.Code) {
+			return refuse("code must be one of %s", strings.Join(DeclineCodes, ", "))
+		}
+		return nil
+	}}
+
+var broadens = Guard{"broadens", "the case gets broader by it than it is",
+	func(_ context.Context, t *turn) error {
+		if t.in.Breadth != ToRelated && t.in.Breadth != ToGeneral {
+			return refuse("to must be related or general")
+		}
+		if _, ok := t.c.broaden(t.in.Breadth, "", t.now); !ok {
+			return refuse("the case is as broad as that already, or its subspecialty (%s) has no such step", t.c.Exam.Subspecialty)
+		}
+		return nil
+	}}
+
 var independenceAttested = Guard{"independenceAttested", "the reader attests that the reading is independent of the first",
 	func(_ context.Context, t *turn) error {
 		if !t.in.Independent {

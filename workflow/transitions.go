@@ -60,8 +60,10 @@ var Transitions = []Transition{
 	{From: in(Unassignable), Event: "give-up", To: Failed, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(endCase)},
 	{From: in(Ready), Event: "claim", To: Accepted, By: by(role.Reader), Guards: check(independenceAttested, actorEligible), Effects: do(assignReader)},
 	{From: in(Offered), Event: "claim", To: Accepted, By: by(role.Reader), Guards: check(offeredToActor, independenceAttested, actorEligible), Effects: do(assignReader)},
-	{From: in(Offered), Event: "decline", To: Ready, By: by(role.Reader), Guards: check(offeredToActor), Effects: do(noteDecline, startAssignment)},
+	{From: in(Offered), Event: "decline", To: Ready, By: by(role.Reader), Guards: check(offeredToActor, declineCodeKnown), Effects: do(noteDecline, startAssignment)},
 	{From: in(Offered), Event: "expire-offer", To: Ready, By: by(role.System), Effects: do(noteLapse, startAssignment)},
+	{From: in(Offered, Accepted, Reading, Locked, Comparing), Event: "reassign", To: Offered, By: by(role.Coordinator), Guards: check(reasonGiven, candidateEligible), Effects: do(sealPartialRead, takeAway, makeOffer, startAssignClock)},
+	{From: in(Ready, Unassignable), Event: "broaden", To: Ready, By: by(role.System, role.Coordinator), Guards: check(reasonGiven, broadens), Effects: do(broadenCase, startAssignment)},
 	{From: in(Offered), Event: "withdraw-offer", To: Ready, By: by(role.Coordinator), Effects: do(startAssignment)},
 
 	// The read: independent until locked, then compared and graded.

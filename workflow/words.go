@@ -25,3 +25,9 @@ func IntakeCodes() []Coding {
 
 // StudyLarger is what a Task says besides its state where Exam.MoreImages.
 const StudyLarger = "pacs-study-larger"
+
+// DeclinedForConflict is the code of a reader who may have no part in a case.
+const DeclinedForConflict = "conflict"
+
+// DeclineCodes say why a reader declines an offer.
+var DeclineCodes = []string{"workload", "off-duty", "outside-expertise", DeclinedForConflict, "images-inadequate", "other"}
