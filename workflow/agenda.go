@@ -32,6 +32,7 @@ const (
 	imagesGiveUp       = "images-give-up"
 	match              = "match"
 	matchAgain         = "match-again"
+	awaitBatch         = "await-batch"
 	broadenNext        = "broaden"
 	offerExpiry        = "offer-expiry"
 	escalateNext       = "escalate"
@@ -55,6 +56,8 @@ func agenda() []item {
 			Doc: "leaves the case in the pool, offers it to the best reader, or finds that nobody is eligible"},
 		{Kind: matchAgain, While: in(Unassignable), do: (*Engine).matchAgain,
 			Doc: "looks whether somebody has become eligible"},
+		{Kind: awaitBatch, While: in(Ready), do: (*Engine).match,
+			Doc: "is never due: the case waits for the next batch, which looks at the whole pool (batch.go)"},
 		{Kind: broadenNext, While: in(Ready, Unassignable), do: (*Engine).broadenNext,
 			Doc: "nobody could be found for so long: the next step of the policy's ladder"},
 		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
@@ -124,7 +127,7 @@ func (t *turn) write(ctx context.Context, kind string, due time.Time, deadline *
 func writeEntry(ctx context.Context, tx pgx.Tx, row entry, anew bool) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at, deadline_at)
-		VALUES (@tenant_id, @case_id, @kind, @due, @now, @deadline)
+		VALUES (@tenant_id, @case_id, @kind, coalesce(@due::timestamptz, 'infinity'), @now, @deadline)
 		ON CONFLICT (tenant_id, case_id, kind) DO UPDATE
 		SET due_at = EXCLUDED.due_at, started_at = EXCLUDED.started_at, deadline_at = EXCLUDED.deadline_at,
 		    stage = 0, remaining_s = NULL

@@ -183,6 +183,8 @@ func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
 		return done, e.fireSystem(ctx, j, "find-nobody", Input{Candidates: reasons, Findings: []Finding{nobody(reasons)}})
 	case j.c.Policy.Assignment == FromPool:
 		return done, nil
+	case j.c.Policy.Assignment == ByBatch:
+		return done, j.ledger.write(ctx, entry{TenantID: j.c.TenantID, CaseID: j.c.CaseID, Kind: awaitBatch, StartedAt: j.now}, restart)
 	}
 	return done, e.fireSystem(ctx, j, "offer", Input{ReaderID: &best.ID})
 }
@@ -209,13 +211,11 @@ func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, err
 	if need.Due, err = due(ctx, j.ledger, j.c.CaseID); err != nil {
 		return nil, nil, err
 	}
-	if j.c.Policy.Assignment != ByOffer {
-		best, reasons := Choose(need, readers, j.now)
-		return best, reasons, nil
+	if by := j.c.Policy.Assignment; by != FromPool { // a batch looks at shifts and capacity when it runs
+		need.Offered, need.Declined, need.Lapsed = by == ByOffer, j.c.Declined, j.c.Lapsed
 	}
-	need.Offered, need.Declined, need.Lapsed = true, j.c.Declined, j.c.Lapsed
 	best, reasons := Choose(need, readers, j.now)
-	if best == nil && len(j.c.Lapsed) > 0 && j.c.OfferRound < j.c.Policy.OfferRounds {
+	if best == nil && len(need.Lapsed) > 0 && j.c.OfferRound < j.c.Policy.OfferRounds {
 		need.Lapsed = nil // all have had their turn: another round
 		best, reasons = Choose(need, readers, j.now)
 	}

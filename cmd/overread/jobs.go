@@ -32,6 +32,7 @@ type job struct {
 func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, postman *workflow.Postman, scout *workflow.Scout, surface *fhir.Server, tokens *oauth.Server, launch *smart.Client, sealer *auditlog.Sealer) []job {
 	return []job{
 		{name: "agenda", every: time.Second, kicked: true, run: engine.Tick},
+		{name: "batch", every: 5 * time.Second, run: engine.BatchTick},
 		{name: "mail", every: time.Second, kicked: true, run: postman.Tick},
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
 		{name: "pacs", every: time.Second, kicked: true, run: scout.Tick},

@@ -1,0 +1,217 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pg"
+)
+
+// Where a policy's assignment is batch, a case that is ready waits for the next
+// look at the whole pool (Assign). A look at a tenant's pool is one transaction,
+// under the tenant's row of batch_run: whoever holds it assigns, and a second
+// replica passes by. Killed in the middle, nothing of it has happened.
+
+// mostPooled is how many cases a look takes, the most pressing first.
+const mostPooled = 1000
+
+// BatchTick assigns the pools that are due, and returns how many cases were
+// offered. A tenant whose pool fails does not keep the others.
+func (e *Engine) BatchTick(ctx context.Context) (offered int, err error) {
+	tenants, err := e.pooled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var failures []error
+	for _, tenant := range tenants {
+		n := 0
+		err := e.db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+			n, err = e.assignPool(ctx, tx, tenant)
+			return err
+		})
+		switch {
+		case errors.Is(err, pg.ErrSuspended):
+		case err != nil:
+			failures = append(failures, fmt.Errorf("pool of tenant %s: %w", tenant, err))
+		default:
+			offered += n
+		}
+	}
+	return offered, errors.Join(failures...)
+}
+
+// pooled are the tenants with cases that wait for a batch which is due.
+func (e *Engine) pooled(ctx context.Context) (tenants []uuid.UUID, err error) {
+	err = e.db.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT DISTINCT tenant_id
+			FROM agenda
+			WHERE kind = @kind AND due_at = 'infinity' AND `+pg.AtWork+`
+			  AND tenant_id NOT IN (SELECT b.tenant_id FROM batch_run b WHERE b.due_at > now())
+			ORDER BY tenant_id`, pgx.NamedArgs{"kind": awaitBatch})
+		if err != nil {
+			return fmt.Errorf("pools that are due: %w", err)
+		}
+		tenants, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		return err
+	})
+	return tenants, err
+}
+
+// assignPool looks at the whole pool of the transaction's tenant and makes the
+// offers that are best for all of it; none when another replica is at it.
+func (e *Engine) assignPool(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (offered int, err error) {
+	mine, err := claimBatch(ctx, tx, tenant)
+	if err != nil || !mine {
+		return 0, err
+	}
+	current, err := policyTx(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	matching, now := current.policy.Matching, e.moment()
+	readers, err := ReadersTx(ctx, tx, matching.FairDays)
+	if err != nil {
+		return 0, err
+	}
+	pool, err := poolTx(ctx, tx, readers, now)
+	if err != nil {
+		return 0, err
+	}
+	desks := make([]Desk, len(readers))
+	for i, r := range readers {
+		desks[i] = Desk{Reader: r, Given: r.given()}
+	}
+	for _, pair := range Assign(pool, desks, now, matching.Weights.assign()).Assigned {
+		done, err := e.offerOf(ctx, tx, tenant, pair, now)
+		if err != nil {
+			return 0, err
+		}
+		if done {
+			offered++
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE batch_run
+		SET ran_at = now(), due_at = now() + make_interval(secs => @every)
+		WHERE tenant_id = @tenant`,
+		pgx.NamedArgs{"tenant": tenant, "every": matching.BatchEvery.Length.Seconds()})
+	if err != nil {
+		return 0, fmt.Errorf("next batch: %w", err)
+	}
+	return offered, nil
+}
+
+// claimBatch holds the tenant's row until the transaction ends, when it is due and
+// nobody else does.
+func claimBatch(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (bool, error) {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO batch_run (tenant_id, due_at)
+		VALUES ($1, now())
+		ON CONFLICT DO NOTHING`, tenant)
+	if err != nil {
+		return false, fmt.Errorf("claim a batch: %w", err)
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT tenant_id
+		FROM batch_run
+		WHERE tenant_id = $1 AND due_at <= now()
+		FOR UPDATE SKIP LOCKED`, tenant)
+	if err != nil {
+		return false, fmt.Errorf("claim a batch: %w", err)
+	}
+	claimed, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return len(claimed) == 1, err
+}
+
+// poolTx is what waits for a batch, as Assign wants it.
+func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, now time.Time) (pool []Waiting, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+caseColumns+`
+		FROM case_file
+		WHERE state = 'ready' AND policy->>'assignment' = @batch
+		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], priority), opened_at
+		LIMIT @most`, pgx.NamedArgs{"batch": ByBatch, "most": mostPooled})
+	if err != nil {
+		return nil, fmt.Errorf("pool: %w", err)
+	}
+	cases, err := pgx.CollectRows(rows, pgx.RowToStructByName[Case])
+	if err != nil {
+		return nil, fmt.Errorf("pool: %w", err)
+	}
+	for i := range cases {
+		c := &cases[i]
+		w := Waiting{CaseID: c.CaseID, Priority: c.Priority}
+		if w.Need, err = needTx(ctx, tx, c, ToRead); err != nil {
+			return nil, err
+		}
+		if w.Need.Due, err = DueTx(ctx, tx, c.CaseID); err != nil {
+			return nil, err
+		}
+		if w.Need.Due != nil {
+			w.Due = *w.Need.Due
+		}
+		w.Need.Offered, w.Need.Declined, w.Need.Lapsed = true, c.Declined, c.Lapsed
+		if len(c.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds {
+			if best, _ := Choose(w.Need, readers, now); best == nil {
+				w.Need.Lapsed = nil // all have had their turn: another round
+			}
+		}
+		pool = append(pool, w)
+	}
+	return pool, nil
+}
+
+// offerOf makes one offer of a plan, unless the case is somebody else's by now or
+// the reader no longer may. What goes wrong with one case is logged and leaves the
+// others as they are.
+func (e *Engine) offerOf(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, pair Pair, now time.Time) (done bool, err error) {
+	savepoint, err := tx.Begin(ctx)
+	if err != nil {
+		return false, fmt.Errorf("offer of a batch: %w", err)
+	}
+	err = func() error {
+		c, err := tryLockCase(ctx, savepoint, pair.CaseID)
+		if err != nil {
+			return err
+		}
+		j := job{tx: savepoint, ledger: sqlLedger{savepoint}, c: &c, now: now}
+		return e.fireSystem(ctx, j, "offer", Input{ReaderID: &pair.ReaderID, Reason: "assigned with the whole pool"})
+	}()
+	switch {
+	case err == nil:
+		return true, savepoint.Commit(ctx)
+	case ctx.Err() != nil:
+		return false, err
+	case !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.BusinessRule):
+		e.log.ErrorContext(ctx, "offer of a batch failed", slog.String("case", pair.CaseID.String()), slog.String("tenant", tenant.String()), slog.String("error", pg.Describe(err)))
+	}
+	return false, savepoint.Rollback(ctx)
+}
+
+// given is what the reader was given of late for each day at work, in CTs.
+func (r Reader) given() int {
+	const hoursOfDay, valueOfCT = 8, 6
+	return int(math.Round(r.Done / valueOfCT * hoursOfDay / max(r.Hours, leastHours)))
+}
+
+// assign is what a policy's weights mean in Assign: those of DefaultAssignWeights,
+// in tenths of a point, where the policy says nothing.
+func (w Weights) assign() AssignWeights {
+	a := DefaultAssignWeights()
+	a.Fit, a.Load, a.Fair = int64(5*w.Fit), int64(5*w.Load), int64(w.Fairness)
+	for _, list := range []map[string]int64{a.Late, a.Wait} {
+		for priority := range list {
+			list[priority] = list[priority] * int64(w.Due) / 3
+		}
+	}
+	return a
+}
