@@ -60,13 +60,7 @@ func (c auditRestoredCmd) Run(ctx context.Context, t terminal) error {
 	case last.Size != signed.Size || last.Root != signed.Root:
 		return errors.New("the file of checkpoints was changed meanwhile: try again")
 	}
-	err = db.Finish(ctx, tenant, func(tx pgx.Tx) error {
-		if err := auditlog.BeginOutsideTx(ctx, tx, tenant); err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.LogRestored, Tenant: tenant, Object: auditlog.LostMark(last), Reason: c.Reason})
-	})
-	if err != nil {
+	if err := tellLoss(ctx, db, c.Tenant, access.Event{Kind: access.LogRestored, Tenant: tenant, Object: auditlog.LostMark(last), Reason: c.Reason}); err != nil {
 		return err
 	}
 	aside, err := auditlog.SetAside(c.Dir, tenant, last, time.Now())
@@ -76,6 +70,23 @@ func (c auditRestoredCmd) Run(ctx context.Context, t terminal) error {
 	t.printf("recorded; the checkpoints of before are now in %s: keep them, they prove what was lost\n", aside)
 	t.printf("overread serve begins a new file within a minute; give both to overread audit verify\n")
 	return nil
+}
+
+// tellLoss records what was lost, and lets a new file begin. To the log of a tenant
+// that was moved away nothing is added.
+func tellLoss(ctx context.Context, db *pg.DB, name string, e access.Event) error {
+	return db.System(ctx, func(tx pgx.Tx) error {
+		if name != installation {
+			if _, err := tenantToChange(ctx, tx, name); err != nil {
+				return err
+			}
+		}
+		err := pg.AsTenant(ctx, tx, e.Tenant, func() error { return auditlog.BeginOutsideTx(ctx, tx, e.Tenant) })
+		if err != nil {
+			return err
+		}
+		return record(ctx, db, tx, e)
+	})
 }
 
 // itself is how the log fits what the database has signed.
@@ -120,13 +131,7 @@ func (c auditFileLostCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	err = db.Finish(ctx, tenant, func(tx pgx.Tx) error {
-		if err := auditlog.BeginOutsideTx(ctx, tx, tenant); err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.CheckpointsLost, Tenant: tenant, Object: auditlog.LostMark(last), Reason: c.Reason})
-	})
-	if err != nil {
+	if err := tellLoss(ctx, db, c.Tenant, access.Event{Kind: access.CheckpointsLost, Tenant: tenant, Object: auditlog.LostMark(last), Reason: c.Reason}); err != nil {
 		return err
 	}
 	t.printf("recorded; overread serve begins a new file within a minute, with the checkpoints that the database has, up to %d events\n", last.Size)

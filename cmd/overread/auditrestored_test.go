@@ -312,6 +312,16 @@ func TestTheDoctorFindsEachLogWhoseFileIsGoneUntilAnOperatorSaysWhy(t *testing.T
 	if out, err := overreadOutput(t, h.restored()...); err == nil || !strings.Contains(err.Error(), "checkpoints-lost") {
 		t.Errorf("%v %s", err, out)
 	}
+	state := func(is string) {
+		if _, err := h.db.Owner(t).Exec(t.Context(), `UPDATE tenant SET state = $1 WHERE name = 'north'`, is); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state("moved")
+	if out, err := overreadOutput(t, h.lost()...); err == nil || !strings.Contains(err.Error(), "was moved away") {
+		t.Errorf("%v %s", err, out)
+	}
+	state("active")
 	mustRun(t, h.lost()...)
 	h.mustWork(1)
 	if out, err := h.doctor(); err != nil || !strings.Contains(out, "OK    audit log goes on from the checkpoints outside: 2 logs") {
