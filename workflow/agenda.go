@@ -36,6 +36,9 @@ const (
 	broadenNext        = "broaden"
 	offerExpiry        = "offer-expiry"
 	escalateNext       = "escalate"
+	openSample         = "open-sample"
+	closeSample        = "close-sample"
+	sampleFinding      = "sample-finding"
 )
 
 // agenda is the table of them all. It is a function because its rows fire
@@ -64,6 +67,12 @@ func agenda() []item {
 			Doc: "the reader has not answered: the next one is asked"},
 		{Kind: escalateNext, While: join(unsigned, in(OnHold, Final, Amending)), do: (*Engine).escalate,
 			Doc: "nobody has taken note of what was told: the next one in the chain is told"},
+		{Kind: openSample, While: join(signed, in(Amending)), do: (*Engine).openSample,
+			Doc: "the final was drawn for a second read for quality, which begins now"},
+		{Kind: closeSample, While: in(Final), do: (*Engine).closeSample,
+			Doc: "a second read for quality is signed: it ends"},
+		{Kind: sampleFinding, While: join(signed, in(Amending)), do: (*Engine).tellSampleFinding,
+			Doc: "a second read for quality found something major: the report is opened for an amendment"},
 		clock(ClockIntake, intake, nil, "from the order to its completeness"),
 		clock(ClockAssign, in(Ready, Unassignable, Offered), nil, "from completeness to a reader's acceptance"),
 		clock(ClockFinal, unsigned, waiting, "from completeness to the signature, less the pauses"),

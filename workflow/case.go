@@ -54,6 +54,7 @@ type Case struct {
 	RevealedAt            *time.Time
 	FinalAt               *time.Time
 	ClosedAt              *time.Time
+	SampleOf              *uuid.UUID // the case of which this is a second read for quality
 }
 
 // Number is our order number as people print, dictate and type it: the day the
@@ -116,6 +117,7 @@ type Order struct {
 	PatientID         *string
 	Priority          string
 	Protocol          Protocol // "" means the tenant's policy
+	SampleOf          *uuid.UUID
 }
 
 // Opinion is what a reader makes of the images, section by section; plain text.
@@ -172,14 +174,18 @@ type Amendment struct {
 
 // Input is what the actor of an event gives with it; each event reads its own part.
 type Input struct {
-	Reason      string     // why, for whoever asks later; required by the guard reasonGiven
-	Independent bool       // claim: the reader attests independence from the first reading
-	ReaderID    *uuid.UUID // offer, reassign: to whom
-	Code        string     // decline: why, one of DeclineCodes
-	Breadth     Breadth    // broaden: how far
-	Opinion     *Opinion   // draft, lock; adjudicate and amend: the corrected opinion, else nil
-	Grade       *Grade     // grade, adjudicate
-	Amendment   *Amendment // sign, when amending
+	Reason      string         // why, for whoever asks later; required by the guard reasonGiven
+	Independent bool           // claim: the reader attests independence from the first reading
+	ReaderID    *uuid.UUID     // offer, reassign: to whom
+	Code        string         // decline: why, one of DeclineCodes
+	Breadth     Breadth        // broaden: how far
+	Opinion     *Opinion       // draft, lock; adjudicate and amend: the corrected opinion, else nil
+	Grade       *Grade         // grade, adjudicate
+	Amendment   *Amendment     // sign, when amending
+	Judgement   *Judgement     // judge-management
+	Truth       *Truth         // outcome
+	Point       *LearningPoint // add-learning-point, withdraw-learning-point
+	Conclusion  *Conclusion    // close-review
 
 	// Of the system's own events.
 	Facts        *Facts                 // intake: what the checks looked at

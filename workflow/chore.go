@@ -54,8 +54,10 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 	}
 	facts.Priority = j.c.Priority
 	if facts.Study != nil {
-		if facts.Duplicates, err = j.ledger.duplicates(ctx, j.c, facts.Study.UID); err != nil {
-			return Facts{}, nil, err
+		if j.c.SampleOf == nil { // which is one, on purpose
+			if facts.Duplicates, err = j.ledger.duplicates(ctx, j.c, facts.Study.UID); err != nil {
+				return Facts{}, nil, err
+			}
 		}
 		facts.PACS, err = j.ledger.pacs(ctx, j.c, facts)
 	}
@@ -63,12 +65,13 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 }
 
 // duplicatesTx returns the Tasks of earlier cases on the same study that are
-// open, or were final within the policy's days.
+// open, or were final within the policy's days. Second reads for quality are none:
+// no placer knows of them.
 func duplicatesTx(ctx context.Context, tx pgx.Tx, c *Case, studyUID string) ([]string, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT task_id
 		FROM case_file
-		WHERE study_uid = @study_uid AND case_id <> @case_id
+		WHERE study_uid = @study_uid AND case_id <> @case_id AND sample_of IS NULL
 		  AND state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
 		  AND (opened_at, case_id) < (@opened_at, @case_id)
 		  AND (final_at IS NULL OR final_at > now() - make_interval(days => @days))

@@ -20,7 +20,7 @@ type Effect struct {
 }
 
 var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the case: study, exam, original report and its readers",
-	func(_ context.Context, t *turn) error {
+	func(ctx context.Context, t *turn) error {
 		f, c := t.in.Facts, t.c
 		if f == nil {
 			return nil
@@ -50,6 +50,9 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		if there {
 			c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
 			c.Exam.OriginalReaders, c.Exam.OriginalGroups = f.Original.Readers, f.Original.Groups
+			if err := t.keepAllBefore(ctx); err != nil {
+				return err
+			}
 		}
 		t.detail["comparable"] = there
 		return nil

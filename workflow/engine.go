@@ -40,6 +40,9 @@ type Hooks struct {
 	// queued deliveries. It is called last in the transaction of every event,
 	// the first one ("open") included.
 	Publish func(ctx context.Context, tx pgx.Tx, ch Change) error
+	// Sample makes the order of a second read for quality of a signed case: one
+	// that looks to its reader as any other. why says why it cannot be done.
+	Sample func(ctx context.Context, tx pgx.Tx, c *Case) (o Order, why string, err error)
 }
 
 // NewEngine returns an engine without hooks; Use connects them.
@@ -47,6 +50,7 @@ func NewEngine(db *pg.DB, now func() time.Time, log *slog.Logger) *Engine {
 	return &Engine{db: db, now: now, log: log, agenda: agenda(), failed: map[failureKey]int{}, hooks: Hooks{
 		Facts:   func(context.Context, pgx.Tx, *Case) (Facts, error) { return Facts{}, nil },
 		Publish: func(context.Context, pgx.Tx, Change) error { return nil },
+		Sample:  func(context.Context, pgx.Tx, *Case) (Order, string, error) { return Order{}, "no-order", nil },
 	}}
 }
 
@@ -73,6 +77,13 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		TaskID: o.TaskID, PatientID: o.PatientID, OfferRound: 1,
 		Exam: Exam{PatientAge: -1}, Protocol: o.Protocol,
 		Policy: current.policy, PolicyVersion: current.version, PolicySHA256: current.sha256, OpenedAt: now,
+	}
+	if c.SampleOf = o.SampleOf; c.SampleOf != nil {
+		sampled, err := CaseByIDTx(ctx, tx, *c.SampleOf)
+		if err != nil {
+			return Case{}, false, err
+		}
+		c.Waived = sampled.Waived // what stood against the order was decided then
 	}
 	if c.Protocol == "" {
 		c.Protocol = c.Policy.Protocol

@@ -27,7 +27,7 @@ type GivenGrade struct {
 // the reader's place.
 func (t *turn) recordGrade(ctx context.Context) (GivenGrade, error) {
 	g := GivenGrade{GradedBy: t.actor.ID, Role: "reader", GradedAt: t.now, Level: t.in.Grade.Level(), Content: *t.in.Grade}
-	if t.c.AdjudicatorID != nil && *t.c.AdjudicatorID == t.actor.ID {
+	if a := t.c.AdjudicatorID; a != nil && (*a == t.actor.ID || t.event == "sign") { // an amendment of what was adjudicated is so too, whoever stands in
 		g.Role = "adjudicator"
 	}
 	no, err := t.ledger.insertGrade(ctx, t.c.CaseID, g)

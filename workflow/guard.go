@@ -18,7 +18,7 @@ import (
 // change. Nothing of it outlives the transaction.
 type turn struct {
 	ledger ledger
-	tx     pgx.Tx // for the hooks only
+	tx     pgx.Tx // for the hooks, and for quality work, which the simulation does without; nil in memory
 	actor  access.Actor
 	c      *Case
 	event  Event
@@ -200,6 +200,8 @@ var gradeComplete = Guard{"gradeComplete", "the grade is complete, and fits whet
 			return refuse("there is no original report, so the grade can only be that no comparison is possible")
 		case t.c.comparable() && g.NoComparisonReason == "no-original":
 			return refuse("there is an original report: say why it cannot be compared with")
+		case !t.c.Policy.scored() && slices.ContainsFunc(g.Discrepancies, func(d Discrepancy) bool { return d.Expectedness != "" }):
+			return refuse("this service works by peer learning and without scores: leave expectedness out, and add learning points instead")
 		}
 		return nil
 	}}

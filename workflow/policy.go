@@ -33,7 +33,10 @@ type Policy struct {
 	Broaden                 []Rung       `json:"broaden,omitempty"` // none: only the coordinator broadens
 	Related                 []Kinship    `json:"related,omitempty"`
 	Escalations             []Escalation `json:"escalations"`
-	Contacts                Contacts     `json:"contacts"` // read from the version in force, for cases of every version
+	Grading                 GradingMode  `json:"grading,omitempty"`  // "": scored (the release before knows it not, and reads policies strictly)
+	Feedback                FeedbackMode `json:"feedback,omitempty"` // "": off
+	Sampling                *Sampling    `json:"sampling,omitempty"` // nil: none
+	Contacts                Contacts     `json:"contacts"`           // read from the version in force, for cases of every version
 }
 
 // Assignment says how a case finds its reader.
@@ -61,6 +64,15 @@ const (
 	AdjudicateMajor AdjudicateOn = "major"
 	AdjudicateMinor AdjudicateOn = "minor"
 	AdjudicateNever AdjudicateOn = "never"
+)
+
+// GradingMode says whether readings are scored.
+type GradingMode string
+
+// The modes of grading.
+const (
+	GradingScored       GradingMode = "scored"
+	GradingPeerLearning GradingMode = "peer-learning" // no scores and no expectedness; learning points instead
 )
 
 // Authority says who sets ServiceRequest.status. It is the placer's; the
@@ -169,7 +181,7 @@ func (p *Policy) UnmarshalJSON(raw []byte) error {
 // faults is what is wrong with a policy that fits the schema: what the schema
 // cannot say.
 func (p Policy) faults() (wrong PolicyErrors) {
-	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.ladderFaults(), p.escalationFaults())
+	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.ladderFaults(), p.escalationFaults(), p.samplingFaults())
 }
 
 // Priorities are the codes of FHIR R4 request-priority, the most pressing first.
@@ -187,6 +199,15 @@ func (c Clocks) For(priority string) Limits {
 	}
 	return c.Routine
 }
+
+// scored tells whether grades have scores.
+func (p Policy) scored() bool { return p.Grading != GradingPeerLearning }
+
+// Scored tells whether grades of the case have scores.
+func (c Case) Scored() bool { return c.Policy.scored() }
+
+// feedback is what original readers are told.
+func (p Policy) feedback() FeedbackMode { return cmp.Or(p.Feedback, FeedbackOff) }
 
 // imagesSteady is how many minutes a study that has more images than was said must
 // have stayed the same.

@@ -52,6 +52,9 @@ var settings = map[string]setting{
 	"Policy.broaden":                 {doc: "How far beyond its subspecialty a case is broadened, step by step, when nobody can be found. Without it only the coordinator broadens a case.", most: 2},
 	"Policy.related":                 {doc: "Which subspecialties may stand in for one. What is not named here is as in the default table (docs/matching.md)."},
 	"Policy.escalations":             {doc: "Who is told when a clock has come so far, and who next when nobody takes note. A policy that has any has all its own."},
+	"Policy.grading":                 {doc: "Whether readings are scored. Under peer-learning a grade has no expectedness and no scores; learning points take their place.", oneOf: texts(GradingScored, GradingPeerLearning)},
+	"Policy.feedback":                {doc: "What the reader of the original is told once the second opinion is signed: nothing, whether the readings agree and in what they differ, or besides a good call and the learning points. Never a score, never who read.", oneOf: texts(FeedbackOff, FeedbackDifference, FeedbackLearning)},
+	"Policy.sampling":                {doc: "Of which finals the server draws some for a second read for quality."},
 	"Policy.contacts":                {doc: "Addresses of mail of those who are told by their role. Those of the version in force are used, also for cases that keep an older one."},
 
 	"Matching.weights":    {doc: "How much each part of the score counts; only the proportions matter."},
@@ -96,6 +99,15 @@ var settings = map[string]setting{
 
 	"Contacts.coordinator": {doc: "Of the coordinators."},
 	"Contacts.director":    {doc: "Of the medical directors."},
+
+	"Sampling.within": {doc: "The second read begins at a moment that nobody can foresee within this time after the signature; 3d where it is left out."},
+	"Sampling.rates":  {doc: "The rates, tried in this order: the first that holds for a final decides.", least: 1, must: true},
+
+	"SampleRate.modality":     {doc: "DICOM codes of modalities.", least: 1},
+	"SampleRate.subspecialty": {doc: "Subspecialties of the exam.", least: 1},
+	"SampleRate.priority":     {doc: "Priorities of the order.", oneOf: Priorities, least: 1},
+	"SampleRate.agreement":    {doc: "How the reader's opinion and the original agree.", oneOf: texts(LevelNone, LevelMinor, LevelMajor, LevelNoComparison), least: 1},
+	"SampleRate.perThousand":  {doc: "How many of a thousand finals are drawn.", most: 1000, must: true},
 
 	"Clocks.stat":    {doc: "Limits of orders that are stat."},
 	"Clocks.asap":    {doc: "Limits of orders that are asap."},

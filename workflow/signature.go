@@ -17,7 +17,7 @@ var reportStatus = map[string]string{
 	"amendment":  "amended",
 }
 
-var signReport = Effect{"signReport", "the report is written down word for word from the sealed opinion and the grade in force, before anything is rendered from it",
+var signReport = Effect{"signReport", "the report is written down word for word from the sealed opinion and the grade in force, before anything is rendered from it; the policy's feedback for the original reader is kept, and it is drawn whether a second read for quality follows",
 	func(ctx context.Context, t *turn) error {
 		opinion, err := t.ledger.lockedOpinion(ctx, t.c)
 		if err != nil {
@@ -118,7 +118,7 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	}
 	t.detail["reportNo"], t.detail["reportStatus"], t.detail["sha256"] = r.No, r.Status, sum
 	t.report = &r
-	return nil
+	return t.afterSignature(ctx, r)
 }
 
 // insertReportTx records what is signed and returns its SHA-256 in hex.

@@ -21,7 +21,7 @@ const caseColumns = `
 	service_request_ref, task_id, patient_id, study_id, study_uid, accession, original_report_id,
 	original_report_version, exam, protocol, comparable, policy, policy_version, policy_sha256, waived, findings, reader_id, adjudicator_id,
 	supervisor_id, offered_to, declined, lapsed, offer_round, conflicted, report_id, report_no, report_status, error_proposed_by, opened_at,
-	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at`
+	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at, sample_of`
 
 // CaseByIDTx returns a case of the transaction's tenant; a fault of kind
 // NotFound when there is none.
@@ -109,16 +109,17 @@ func insertCase(ctx context.Context, tx pgx.Tx, c *Case) (inserted bool, err err
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value,
 		                       service_request_id, service_request_ref, task_id, patient_id, exam, protocol,
-		                       policy, policy_version, policy_sha256, opened_at)
+		                       policy, policy_version, policy_sha256, opened_at, waived, sample_of)
 		VALUES (@tenant_id, @case_id, @version, @state, @priority, @placer_system, @placer_value,
 		        @service_request_id, @service_request_ref, @task_id, @patient_id, @exam, @protocol,
-		        @policy, @policy_version, @policy_sha256, @opened_at)
+		        @policy, @policy_version, @policy_sha256, @opened_at, @waived, @sample_of)
 		ON CONFLICT ON CONSTRAINT one_case_per_placer_order DO NOTHING`,
 		pgx.NamedArgs{
 			"tenant_id": c.TenantID, "case_id": c.CaseID, "version": c.Version, "state": c.State, "priority": c.Priority,
 			"placer_system": c.PlacerSystem, "placer_value": c.PlacerValue, "service_request_id": c.ServiceRequestID,
 			"service_request_ref": c.ServiceRequestRef, "task_id": c.TaskID, "patient_id": c.PatientID, "exam": c.Exam,
 			"protocol": c.Protocol, "policy": c.Policy, "policy_version": c.PolicyVersion, "policy_sha256": c.PolicySHA256, "opened_at": c.OpenedAt,
+			"waived": listed(c.Waived), "sample_of": c.SampleOf,
 		})
 	if err != nil {
 		return false, fmt.Errorf("insert case: %w", err)

@@ -90,8 +90,18 @@ var Transitions = []Transition{
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Effects: do(endCase)},
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
 	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete), Effects: do(signAmendment, startAcknowledgement)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), When: acknowledgedBefore, Guards: check(isSignatoryOrCoordinator)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), When: acknowledgedBefore, Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold)},
+
+	// Quality work on what is signed; none of it is in the chart (docs/grading.md).
+	{From: join(signed, in(Amending)), Event: "judge-management", To: Same, By: by(role.Placer), Guards: check(judgementGiven), Effects: do(recordJudgement)},
+	{From: join(signed, in(Amending)), Event: "outcome", To: Same, By: by(role.Placer, role.Quality), Guards: check(truthGiven), Effects: do(recordTruth)},
+	{From: join(signed, in(Amending)), Event: "add-learning-point", To: Same, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Quality), Guards: check(hadPart, pointGiven), Effects: do(addPoint)},
+	{From: join(signed, in(Amending)), Event: "withdraw-learning-point", To: Same, By: by(role.Quality), Effects: do(withdrawPoint)},
+	{From: join(signed, in(Amending)), Event: "open-review", To: Same, By: by(role.Quality, role.System), Guards: check(reasonGiven, noReviewOpen), Effects: do(openReview)},
+	{From: join(signed, in(Amending)), Event: "close-review", To: Same, By: by(role.Quality), Guards: check(concluded), Effects: do(closeReview)},
+	{From: in(Final), Event: "conclude-sample", To: Closed, By: by(role.System), Effects: do(concludeSample, endCase)},
+	{From: signed, Event: "sample-finding", To: Amending, By: by(role.System), Effects: do(openForFinding)},
 
 	// The placer's own decisions.
 	{From: unsigned, Event: "hold", To: OnHold, By: by(role.Placer), Effects: do(rememberState)},
