@@ -54,7 +54,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.TokenIntrospected: {userAuthentication, nil, "R", "client"},
 	access.BreakGlass:        {securityAlert, coding(dicom, "110127", "Emergency Override Started"), "E", ""},
 	access.Unblinding:        {patientRecord, nil, "E", ""},
-	access.QualityOpened:     {patientRecord, nil, "R", ""},
+	access.QualityOpened:     {patientRecord, nil, "R", "meeting-pack"},
 	access.ReportDelivered:   {dicomExport, nil, "R", "destination"},
 
 	access.TenantAdded:     {securityAlert, securityConfigured, "C", "tenant"},

@@ -59,7 +59,7 @@ func startClinic(t testing.TB) *clinic {
 		t.Fatal(err)
 	}
 	r.server.keepTrail(t)
-	c.engine.Use(workflow.Hooks{Facts: r.server.Facts, Publish: r.server.Publish})
+	c.engine.Use(workflow.Hooks{Facts: r.server.Facts, Publish: r.server.Publish, Sample: r.server.Sample})
 	r.server.Register(e)
 	return c
 }

@@ -161,7 +161,10 @@ type exportRow struct {
 // index, which knows the current version; what has changed since is looked at in
 // exportLines.
 func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, row *resourceType) ([]exportRow, error) {
-	typ, belongs := row.name, ""
+	typ, belongs, aside := row.name, "", ""
+	if typ != auditEventType {
+		aside = ` AND ` + notAside
+	}
 	switch {
 	case job.Scope == "system":
 	case typ == "Patient" && job.Patients != nil:
@@ -179,7 +182,7 @@ func exportPage(ctx context.Context, tx pgx.Tx, job exportJob, row *resourceType
 				SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body,
 				       r.last_updated <= @moment AND pg_visible_in_snapshot(r.xid, @snapshot::pg_snapshot) AS current
 				FROM `+row.table()+` r
-				WHERE r.type = @type AND r.id > @after AND (@since::timestamptz IS NULL OR r.last_updated > @since)`+belongs+`
+				WHERE r.type = @type AND r.id > @after AND (@since::timestamptz IS NULL OR r.last_updated > @since)`+belongs+aside+`
 				ORDER BY r.id
 				LIMIT @lines
 			) AS r

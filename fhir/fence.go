@@ -308,6 +308,11 @@ func (c *change) fenced(ctx context.Context, tx pgx.Tx, actor access.Actor, ther
 	if there.Version == 0 {
 		return there, nil
 	}
+	if !seesAside(actor) {
+		if aside, err := isAside(ctx, tx, c.row.name, c.id); err != nil || aside {
+			return Stored{}, err
+		}
+	}
 	if hidesOriginals(actor) && !readsHere(actor) {
 		if shown, err := c.unveiled(ctx, tx, actor); err != nil || !shown {
 			return Stored{}, err

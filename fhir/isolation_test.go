@@ -118,7 +118,7 @@ func (w *isolation) start(db *pgtest.Database) *isolated {
 	s.server.keepTrail(w.t)
 	s.server.patience = 0             // a slow machine is no difference
 	s.server.refusals.each = rate.Inf // its bound goes by the clock of the machine
-	engine.Use(workflow.Hooks{Facts: s.server.Facts, Publish: s.server.Publish})
+	engine.Use(workflow.Hooks{Facts: s.server.Facts, Publish: s.server.Publish, Sample: s.server.Sample})
 	s.server.Register(s.web)
 	return s
 }

@@ -170,6 +170,9 @@ func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Acto
 	if slices.ContainsFunc(op.Takes, func(p parameter) bool { return p.Name == "discrepancy" }) {
 		r.grade() // no discrepancy at all is a grade too
 	}
+	if err := s.completeQuality(ctx, tx, actor, c, &r); err != nil {
+		return err
+	}
 	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, workflow.Event(op.Name), r.Input)
 	return err
 }

@@ -77,6 +77,14 @@ var operations = []operation{
 	{Name: "resume", Does: "Goes on after a hold."},
 	{Name: "cancel", Does: "Withdraws the order; refused once the report is signed.", Takes: list(reason(0))},
 
+	// What became of it, and what is to be learnt: quality work product, none of it in the chart.
+	{Name: "judge-management", Does: "The clinician says what the second opinion changed for the patient. Kept beside what the reader said it may change; the last word counts. Quality work product.", Takes: judgement},
+	{Name: "outcome", Does: "What showed later who was right: pathology, surgery, follow-up. The last word counts; statistics as of a day before stay as they were. Quality work product.", Takes: truth},
+	{Name: "add-learning-point", Does: "What others may learn from a signed case, without naming anybody. For who had a part in it, and the quality role. Quality work product.", Takes: learningPoint},
+	{Name: "withdraw-learning-point", Does: "Takes a learning point back: it is in no feedback and no pack any more.", Takes: list(pointNumber)},
+	{Name: "open-review", Does: "The quality role looks into a case. A reader of the original who disagrees with what they were told opens one too.", Takes: list(reason(1))},
+	{Name: "close-review", Does: "Concludes a review. It changes neither grade nor report: who signed may amend them.", Takes: reviewConclusion},
+
 	// The medical director.
 	{Name: "declare-error", Does: "Declares the case entered in error. Once the report is signed it takes two directors: the first proposes, another confirms.", Takes: list(reason(1))},
 }

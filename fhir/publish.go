@@ -71,7 +71,7 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		}
 		src.Times = &times
 	}
-	return s.putIfChanged(ctx, tx, ch.Actor, caseTask(d.task, c, src), d.task)
+	return s.putIfChanged(ctx, tx, c, ch.Actor, caseTask(d.task, c, src), d.task)
 }
 
 // owner answers for the case: the reader who has it, before that the service.
@@ -111,7 +111,7 @@ func (s *Server) publishReport(ctx context.Context, tx pgx.Tx, ch workflow.Chang
 	if err != nil {
 		return err
 	}
-	_, err = s.store.Put(ctx, tx, ch.Actor, registeredReport(src, status), nil)
+	_, err = s.putOf(ctx, tx, ch.Case, ch.Actor, registeredReport(src, status))
 	return err
 }
 
@@ -131,7 +131,7 @@ func (s *Server) release(ctx context.Context, tx pgx.Tx, ch workflow.Change, bef
 	if err != nil {
 		return err
 	}
-	stored, err := s.store.Put(ctx, tx, ch.Actor, report, nil)
+	stored, err := s.putOf(ctx, tx, ch.Case, ch.Actor, report)
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,11 @@ func (s *Server) release(ctx context.Context, tx pgx.Tx, ch workflow.Change, bef
 		previous = before.version
 	}
 	origin := provenance(src, stored.Version, previous)
-	if _, err := s.store.Put(ctx, tx, ch.Actor, origin, nil); err != nil {
+	if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, origin); err != nil {
 		return err
+	}
+	if ch.Case.SampleOf != nil {
+		return nil // a second read for quality is sent to nobody
 	}
 	return s.deliver(ctx, tx, src, report, parts, origin)
 }
@@ -165,7 +168,7 @@ func (s *Server) releaseObservations(ctx context.Context, tx pgx.Tx, actor acces
 		parts = append(parts, o)
 	}
 	for _, o := range parts {
-		if _, err := s.store.Put(ctx, tx, actor, o, nil); err != nil {
+		if _, err := s.putOf(ctx, tx, src.Case, actor, o); err != nil {
 			return nil, err
 		}
 	}
@@ -189,16 +192,16 @@ func (s *Server) publishOrder(ctx context.Context, tx pgx.Tx, ch workflow.Change
 	}
 	after := before.Clone()
 	after.Set("status", c.State.Info().ServiceRequest)
-	return s.putIfChanged(ctx, tx, ch.Actor, after, before.Node)
+	return s.putIfChanged(ctx, tx, c, ch.Actor, after, before.Node)
 }
 
 // putIfChanged stores after, unless it says the same as before: a deadline
 // that passes is an event of the case, and no change of its Task.
-func (s *Server) putIfChanged(ctx context.Context, tx pgx.Tx, actor access.Actor, after, before *Node) error {
+func (s *Server) putIfChanged(ctx context.Context, tx pgx.Tx, c workflow.Case, actor access.Actor, after, before *Node) error {
 	if before != nil && bytes.Equal(undated(after), undated(before)) {
 		return nil
 	}
-	_, err := s.store.Put(ctx, tx, actor, after, nil)
+	_, err := s.putOf(ctx, tx, c, actor, after)
 	return err
 }
 

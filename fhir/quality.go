@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -20,7 +21,7 @@ import (
 // to it, for one role, and each opening is an event of its own.
 
 func qualityServices() []service {
-	return []service{{
+	return []service{reviewsService(), samplesService(), {
 		name: "quality", id: "task-quality",
 		does: "How the readings of a case were graded: every grade with its discrepancies, expectedness, causes and comment, the scores that " +
 			"are derived from it, who read and who graded. Quality work product: for the role quality alone, and each opening is recorded.",
@@ -38,12 +39,12 @@ var qualityTells = []parameter{
 	}},
 	{Name: "grade", Many: true, Doc: "One grade, the first one first.", Parts: []parameter{
 		{Name: "number", Type: "positiveInt", Min: 1, Doc: "From 1."},
-		{Name: "inForce", Type: "boolean", Min: 1, Doc: "Whether it is the one that counts: the last."},
+		{Name: "inForce", Type: "boolean", Min: 1, Doc: "Whether it is the one that counts: the last of an adjudicator, else the last."},
 		{Name: "gradedBy", Type: "Reference", Min: 1, Doc: "The Practitioner who graded."},
 		{Name: "role", Type: "code", Min: 1, Codes: []string{"reader", "adjudicator"}, Doc: "As what."},
 		{Name: "gradedAt", Type: "instant", Min: 1, Doc: "When."},
 		{Name: "level", Type: "code", Min: 1, Codes: []string{"none", "minor", "major", "no-comparison"}, Doc: "The most significant discrepancy."},
-		{Name: "radpeer", Type: "code", Codes: []string{"1", "2a", "2b", "3a", "3b"}, Doc: "RADPEER (ACR 2016), derived; left out where a discrepancy does not say what was to be expected."},
+		{Name: "radpeer", Type: "code", Codes: []string{"1", "2a", "2b", "3a", "3b"}, Doc: "RADPEER (ACR 2016), derived; left out where a discrepancy does not say what was to be expected, and where the policy wants no scores."},
 		{Name: "fivePoint", Type: "integer", Doc: "The five-point scale (Zan 2010), derived; left out where there is no comparison, or nothing but communication and technique differs."},
 		{Name: "noComparisonReason", Type: "code", Codes: workflow.Words("noComparisonReason"), Doc: "Why no comparison is possible."},
 		{Name: "noComparison", Type: "string", Doc: "The same in words."},
@@ -51,6 +52,42 @@ var qualityTells = []parameter{
 		{Name: "difference", Type: "string", Doc: "What the chart says of the difference."},
 		{Name: "comment", Type: "string", Doc: "For quality work."},
 		{Name: "discrepancy", Many: true, Doc: "One point in which the readings differ.", Parts: discrepancy},
+	}},
+	{Name: "judgement", Many: true, Doc: "What the clinician said changed for the patient, the first word first; the last counts. What the reader said stands in the grade.", Parts: []parameter{
+		{Name: "management", Type: "code", Min: 1, Codes: workflow.Words("management"), Doc: "What changed."},
+		{Name: "note", Type: "string", Doc: "In words."},
+		{Name: "judgedAt", Type: "instant", Min: 1, Doc: "When."},
+	}},
+	{Name: "outcome", Many: true, Doc: "What showed who was right, the first word first; the last counts.", Parts: []parameter{
+		{Name: "right", Type: "code", Min: 1, Codes: workflow.Rights, Doc: "Who was right."},
+		{Name: "source", Type: "code", Min: 1, Codes: workflow.TruthSources, Doc: "What showed it."},
+		{Name: "date", Type: "date", Min: 1, Doc: "Day of the evidence."},
+		{Name: "evidence", Type: "Reference", Many: true, Doc: "Where it stands."},
+		{Name: "note", Type: "string", Doc: "In words."},
+		{Name: "role", Type: "code", Min: 1, Doc: "Who recorded it: placer or quality."},
+		{Name: "recordedAt", Type: "instant", Min: 1, Doc: "Since when it is known here."},
+	}},
+	{Name: "learningPoint", Many: true, Doc: "What is to be learnt.", Parts: []parameter{
+		{Name: "number", Type: "positiveInt", Min: 1, Doc: "From 1."},
+		{Name: "text", Type: "string", Min: 1, Doc: "In words."},
+		{Name: "tag", Type: "code", Many: true, Doc: "To find it by."},
+		{Name: "addedAt", Type: "instant", Min: 1, Doc: "When."},
+	}},
+	{Name: "feedback", Many: true, Doc: "What a reader of the original was told, and what they said.", Parts: []parameter{
+		{Name: "who", Type: "Reference", Min: 1, Doc: "The Practitioner."},
+		{Name: "kind", Type: "code", Min: 1, Codes: []string{"difference", "peer-learning", "finding"}, Doc: "How much: finding is what a second read for quality found."},
+		{Name: "report", Type: "positiveInt", Min: 1, Doc: "Of which signed version."},
+		{Name: "openedAt", Type: "instant", Doc: "When they opened it first."},
+		{Name: "agrees", Type: "boolean", Doc: "Whether they agree."},
+		{Name: "answer", Type: "string", Doc: "What they said."},
+	}},
+	{Name: "review", Many: true, Doc: "A review by the quality role.", Parts: []parameter{
+		{Name: "number", Type: "positiveInt", Min: 1, Doc: "From 1."},
+		{Name: "reason", Type: "string", Min: 1, Doc: "Why it was opened."},
+		{Name: "openedAt", Type: "instant", Min: 1, Doc: "When."},
+		{Name: "conclusion", Type: "code", Codes: workflow.Conclusions, Doc: "What came of it; it is open where this is left out."},
+		{Name: "note", Type: "string", Doc: "In words."},
+		{Name: "closedAt", Type: "instant", Doc: "When."},
 	}},
 }
 
@@ -67,20 +104,12 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 	ctx := c.Request().Context()
 	id := c.Param("id")
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
-		if !idPattern.MatchString(id) {
-			return nil, noCase()
-		}
-		if _, err := s.store.Visible(ctx, tx, actor, "Task", id); err != nil {
-			return nil, noCase()
-		}
-		file, err := workflow.CaseByTaskTx(ctx, tx, id)
+		file, shown, err := s.mayOpen(ctx, tx, actor, id)
 		if err != nil {
-			return nil, noCase()
+			return nil, err
 		}
-		if hidesOriginals(actor) && file.OriginalReportID != nil { // a grade of another case tells of the original of one's own
-			if _, err := s.store.Visible(ctx, tx, actor, "DiagnosticReport", *file.OriginalReportID); err != nil {
-				return nil, noCase()
-			}
+		if !shown {
+			return nil, noCase()
 		}
 		unveiled, err := workflow.UnveiledTx(ctx, tx, file)
 		if err != nil {
@@ -90,13 +119,17 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
+		later, err := laterOf(ctx, tx, file.CaseID)
+		if err != nil {
+			return nil, err
+		}
 		people, err := practitioners(ctx, tx)
 		if err != nil {
 			return nil, err
 		}
 		event := access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Case: "Task/" + id, Patient: casePatient(file),
 			Client: clientAddress(c), RequestID: requestID(ctx)}
-		return qualityOf(file, unveiled, grades, people), s.RecordEvent(ctx, tx, event)
+		return qualityOf(file, unveiled, grades, later, people), s.RecordEvent(ctx, tx, event)
 	})
 	if err != nil {
 		return err
@@ -122,7 +155,7 @@ func practitioners(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]*Node, error) 
 	return people, err
 }
 
-func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, people map[uuid.UUID]*Node) *Node {
+func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, later later, people map[uuid.UUID]*Node) *Node {
 	var rows []*Node
 	if c.OriginalReportID != nil {
 		rows = append(rows, Object("name", "original", "valueReference", Object("reference", "DiagnosticReport/"+*c.OriginalReportID)))
@@ -139,9 +172,11 @@ func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, peo
 				Object("name", "role", "valueCode", who.role), Object("name", "who", "valueReference", personOf(people, *who.id))}))
 		}
 	}
-	for i, g := range grades {
-		rows = append(rows, Object("name", "grade", "part", gradeParts(g, i == len(grades)-1, people)))
+	inForce, _ := workflow.InForce(grades, time.Now())
+	for _, g := range grades {
+		rows = append(rows, Object("name", "grade", "part", gradeParts(g, g.GradeNo == inForce.GradeNo, c.Scored(), people)))
 	}
+	rows = append(rows, later.rows(people)...)
 	return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", rows)
 }
 
@@ -153,7 +188,7 @@ func personOf(people map[uuid.UUID]*Node, id uuid.UUID) *Node {
 	return Object("identifier", Object("system", sidReader, "value", id.String()))
 }
 
-func gradeParts(given workflow.GivenGrade, inForce bool, people map[uuid.UUID]*Node) []*Node {
+func gradeParts(given workflow.GivenGrade, inForce, scored bool, people map[uuid.UUID]*Node) []*Node {
 	g := given.Content
 	parts := []*Node{
 		Object("name", "number", "valuePositiveInt", given.GradeNo),
@@ -168,8 +203,10 @@ func gradeParts(given workflow.GivenGrade, inForce bool, people map[uuid.UUID]*N
 			parts = append(parts, Object("name", name, element, text))
 		}
 	}
-	add("radpeer", "valueCode", g.RADPEER())
-	if score := g.FivePoint(); score > 0 {
+	if scored {
+		add("radpeer", "valueCode", g.RADPEER())
+	}
+	if score := g.FivePoint(); scored && score > 0 {
 		parts = append(parts, Object("name", "fivePoint", "valueInteger", score))
 	}
 	add("noComparisonReason", "valueCode", g.NoComparisonReason)

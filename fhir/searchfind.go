@@ -48,8 +48,11 @@ func (b *sqlBuilder) visible(actor access.Actor, do access.Permission, typ strin
 	b.fence(fenceOf(actor, do), typ)
 }
 
-// unblinded leaves out what blinding hides from the actor.
+// unblinded leaves out what blinding hides from the actor, and what is kept aside.
 func (b *sqlBuilder) unblinded(actor access.Actor) {
+	if !seesAside(actor) {
+		b.where = append(b.where, notAside)
+	}
 	if hidesOriginals(actor) {
 		b.where = append(b.where, notHidden)
 		viewArgs(actor, b.args)

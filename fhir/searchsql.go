@@ -131,7 +131,8 @@ func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Acto
 
 // unblindedVersion is Version, less what blinding hides.
 func (s *store) unblindedVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
-	if !hidesOriginals(actor) || typ == auditEventType {
+	b := &sqlBuilder{args: pgx.NamedArgs{"type": typ, "id": id, "version": version}}
+	if b.unblinded(actor); b.where == nil || typ == auditEventType {
 		return s.Version(ctx, tx, typ, id, version)
 	}
 	return one(tx.Query(ctx, `
@@ -145,7 +146,6 @@ func (s *store) unblindedVersion(ctx context.Context, tx pgx.Tx, actor access.Ac
 			FROM resource_history
 			WHERE type = @type AND id = @id AND version = @version
 		) AS r
-		WHERE `+notHidden+`
-		LIMIT 1`,
-		viewArgs(actor, pgx.NamedArgs{"type": typ, "id": id, "version": version})))
+		WHERE true`+b.conditions()+`
+		LIMIT 1`, b.args))
 }

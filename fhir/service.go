@@ -39,7 +39,8 @@ type service struct {
 
 // services is the table of them.
 func services() []service {
-	return slices.Concat(everythingServices(), triageServices(), checkServices(), candidateServices(), qualityServices(), exportServices(), validateServices(), terminologyServices())
+	return slices.Concat(everythingServices(), triageServices(), checkServices(), candidateServices(), qualityServices(), feedbackServices(), packServices(), exportServices(),
+		validateServices(), terminologyServices())
 }
 
 // serviceRoutes are the rows of the table of routes that serve them.

@@ -28,7 +28,7 @@ func (s *Server) publishTold(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 				return err
 			}
 		}
-		if _, err := s.store.Put(ctx, tx, ch.Actor, notification(ch.Case, told, resourceReference(service), resourceReference(recipient)), nil); err != nil {
+		if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, notification(ch.Case, told, resourceReference(service), resourceReference(recipient))); err != nil {
 			return err
 		}
 	}

@@ -252,7 +252,7 @@ func (c *Case) enter(to State) {
 
 // note keeps in the history what the actor gave: nothing of the patient.
 func (t *turn) note() {
-	if t.in.Reason != "" {
+	if t.in.Reason != "" && t.event != "open-review" { // which is in the quality compartment
 		t.detail["reason"] = t.in.Reason
 	}
 	if t.in.Clock != "" {

@@ -141,7 +141,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	if err != nil {
 		return nil, fmt.Errorf("FHIR surface: %w", err)
 	}
-	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish})
+	o.engine.Use(workflow.Hooks{Facts: o.surface.Facts, Publish: o.surface.Publish, Sample: o.surface.Sample})
 
 	if o.sealer, err = c.sealer(db, log); err != nil {
 		return nil, err

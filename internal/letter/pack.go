@@ -1,0 +1,94 @@
+package letter
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"time"
+
+	"codeberg.org/go-pdf/fpdf"
+)
+
+// Pack is the cases of a learning meeting on paper. It names no patient and no
+// reader, and has no score; whoever fills it sees to that.
+type Pack struct {
+	Title string
+	Note  string // what it is, on its first page
+	Made  time.Time
+	Cases []PackCase
+}
+
+// PackCase is one case of it.
+type PackCase struct {
+	Heading  string // "Case 1: CT chest"
+	Facts    []Line
+	Sections []Section
+}
+
+//go:embed pack.html
+var packPage string
+
+var packTemplate = template.Must(template.New("pack").Parse(packPage))
+
+// HTML is the pack as one page that needs nothing else. Every value is escaped.
+func (p Pack) HTML() []byte {
+	for i := range p.Cases {
+		p.Cases[i].Facts = filled(p.Cases[i].Facts)
+	}
+	var out bytes.Buffer
+	if err := packTemplate.Execute(&out, p); err != nil {
+		panic(err) // the template and the data are both ours; a buffer never fails
+	}
+	return out.Bytes()
+}
+
+// PDF is the pack on paper, the same bytes for the same pack. It returns an error
+// only where the PDF library does, which is a fault of ours.
+func (p Pack) PDF() ([]byte, error) {
+	first, _ := p.print(0)
+	_, pdf := p.print(first) // twice: only the first printing tells how many pages there are
+	var out bytes.Buffer
+	if err := pdf.Output(&out); err != nil {
+		return nil, fmt.Errorf("letter: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func (p Pack) print(of int) (pages int, pdf *fpdf.Fpdf) {
+	pdf = fpdf.New("P", "mm", "A4", "")
+	pdf.SetCatalogSort(true)
+	pdf.SetCreationDate(p.Made.UTC())
+	pdf.SetModificationDate(p.Made.UTC())
+	pdf.SetTitle("Learning meeting", true)
+	pdf.SetProducer("Overread", true)
+	pdf.SetCreator("Overread", true)
+	pdf.SetLang("en")
+	pdf.SetAutoPageBreak(false, 0)
+	pdf.SetCellMargin(0)
+	for _, face := range []string{"", "B", "I"} {
+		pdf.AddUTF8FontFromBytes("Go", face, faces[face])
+	}
+	s := &sheet{pdf: pdf}
+	s.width, s.height = pdf.GetPageSize()
+	s.top = func() { s.put(s.left(), margin-4, s.inner(), small, "L", "Learning meeting") }
+	s.foot = func(page int) {
+		s.put(s.left(), s.height-footRoom+7.5, s.inner(), small, "R", pageOf(page, of))
+	}
+	s.newPage()
+	s.text(p.Title, style{"B", 18, 8.5, black})
+	s.y++
+	s.text(p.Note, italic)
+	for _, c := range p.Cases {
+		s.y += 3
+		s.heading(c.Heading, 3*plain.leading)
+		s.facts(filled(c.Facts), label, plain)
+		for _, section := range c.Sections {
+			s.room(2*plain.leading + 2)
+			s.y += 2
+			s.text(section.Heading, bold)
+			s.text(section.Text, plain)
+		}
+	}
+	return pdf.PageNo(), pdf
+}
