@@ -31,7 +31,7 @@ const communicationInstruction = "http://terminology.hl7.org/CodeSystem/communic
 // publishAsked brings the requests of a case to what its checks say now.
 func (s *Server) publishAsked(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	c := ch.Case
-	if !changesAsked(ch) {
+	if !changesAsked(ch) || c.SampleOf != nil { // the placer knows of no second read for quality
 		return nil
 	}
 	r, err := s.resolver(ctx, tx, c.TenantID)
@@ -48,7 +48,7 @@ func (s *Server) publishAsked(ctx context.Context, tx pgx.Tx, ch workflow.Change
 			continue
 		}
 		open[a.code] = true
-		if err := s.putIfChanged(ctx, tx, ch.Actor, a.now(c), a.n); err != nil {
+		if err := s.putIfChanged(ctx, tx, c, ch.Actor, a.now(c), a.n); err != nil {
 			return err
 		}
 	}
