@@ -138,6 +138,39 @@ curl -sS -H "$AUTH" "$BASE/Patient/$ID/_history"`}},
 		"Everything of the patient's compartment, and what it refers to.",
 		`ID=$(curl -sS -H "$AUTH" "$BASE/Patient?identifier=urn:example:mrn|1001"` + foundID + `)
 curl -sS -H "$AUTH" "$BASE/Patient/$ID/\$everything"`}},
+	{[]string{"$translate"}, sample{"translate-a-score", "Ask what a grade is on another scale",
+		"The scales are concept maps. Where a score depends on two elements of a grade, the second is given as dependency.",
+		`curl -sS -H "$AUTH" -H "$JSON" --data-binary @- "$BASE/ConceptMap/significance-to-radpeer/\$translate" <<'END'
+{"resourceType": "Parameters", "parameter": [
+  {"name": "code", "valueCode": "important"},
+  {"name": "system", "valueUri": "https://overread.org/fhir/CodeSystem/discrepancy-significance"},
+  {"name": "dependency", "part": [
+    {"name": "element", "valueUri": "https://overread.org/fhir/CodeSystem/discrepancy-expectedness"},
+    {"name": "concept", "valueCodeableConcept": {"coding": [{"code": "most-of-the-time"}]}}]}]}
+END`}},
+	{nil, sample{"say-what-became-of-it", "Say what became of a second opinion",
+		"The clinician says what it changed for the patient; later somebody says who was right, and what showed it. Both are kept for quality work and are in no chart.",
+		`TASK=$(curl -sS -H "$AUTH" "$BASE/Task?status=completed&_count=1"` + foundID + `)
+if [ -n "$TASK" ]; then
+  curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Parameters","parameter":[{"name":"management","valueCode":"work-up"}]}' "$BASE/Task/$TASK/\$judge-management"
+  curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Parameters","parameter":[{"name":"right","valueCode":"second"},{"name":"source","valueCode":"pathology"},{"name":"date","valueDate":"2026-01-02"}]}' "$BASE/Task/$TASK/\$outcome"
+fi`}},
+	{[]string{"$make-meeting-pack"}, sample{"quality-work", "Work on quality",
+		"With a token of the role quality, here in OVERREAD_QUALITY_TOKEN: the reviews that wait, the finals that were drawn for a second read, how one case was graded, and a pack of the cases with learning points for a meeting.",
+		`if [ -n "${OVERREAD_QUALITY_TOKEN:-}" ]; then
+  AUTH="Authorization: Bearer $OVERREAD_QUALITY_TOKEN"
+  curl -sS -H "$AUTH" "$BASE/Task/\$reviews"
+  curl -sS -H "$AUTH" "$BASE/Task/\$samples"
+  TASK=$(curl -sS -H "$AUTH" "$BASE/Task?status=completed&_count=1"` + foundID + `)
+  curl -sS -H "$AUTH" "$BASE/Task/$TASK/\$quality"
+  curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Parameters","parameter":[{"name":"title","valueString":"November"}]}' "$BASE/Task/\$make-meeting-pack"
+  curl -sS -H "$AUTH" "$BASE/Task/\$meeting-pack"
+fi`}},
+	{[]string{"$feedback"}, sample{"read-feedback", "Read what you are told as the reader of an original",
+		"With a token of a reader, here in OVERREAD_READER_TOKEN. The answer, agrees or not and why, goes to Communication/{id}/$respond.",
+		`if [ -n "${OVERREAD_READER_TOKEN:-}" ]; then
+  curl -sS -H "Authorization: Bearer $OVERREAD_READER_TOKEN" "$BASE/Communication/\$feedback"
+fi`}},
 	{[]string{"$export"}, sample{"export", "Export in bulk",
 		"The answer is 202; its Content-Location tells how far it is, and in the end where the NDJSON files are.",
 		`curl -sS -i -H "$AUTH" -H 'Accept: application/fhir+json' -H 'Prefer: respond-async' "$BASE/\$export?_type=Patient,ServiceRequest"`}},

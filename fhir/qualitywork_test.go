@@ -510,3 +510,32 @@ func TestSomethingMajorInASecondReadReachesTheClinicianThroughAnAmendment(t *tes
 		t.Errorf("%s", got.body)
 	}
 }
+
+// The pages' examples of quality work, which need a signed case and other tokens
+// than a placer's.
+func TestTheExamplesOfQualityWorkDoWhatTheySay(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.meets(`{"feedback": "difference"}`)
+	task := c.signedChest("1", "unimportant")
+	c.mustAct(access.Reader, task, "$add-learning-point", "text", "Look behind the heart.")
+	want := map[string]string{"say-what-became-of-it": `"Task"`, "quality-work": "Look behind the heart.", "read-feedback": "A nodule is not mentioned.", "translate-a-score": `"3b"`}
+	for _, h := range howTos {
+		word, ok := want[h.ID]
+		if !ok {
+			continue
+		}
+		delete(want, h.ID)
+		tokens := "OVERREAD_QUALITY_TOKEN=" + c.tokens[access.Quality] + "\nOVERREAD_READER_TOKEN=" + c.tokens[ronald] + "\n"
+		out, err := c.shell(access.Placer, tokens+c.server.setup().Command+"\n"+h.Command)
+		if err != nil || !strings.Contains(out, word) {
+			t.Errorf("%s: %v\n%s", h.ID, err, out)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("the pages lack %v", want)
+	}
+	if got := c.do(access.Quality, "GET", "/fhir/Task/"+task+"/$quality", ""); saidIn(got.node, "judgement", "management") != "work-up" || saidIn(got.node, "outcome", "right") != "second" {
+		t.Errorf("%s", got.body)
+	}
+}

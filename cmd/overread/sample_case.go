@@ -13,7 +13,7 @@ type hospital struct {
 }
 
 var hospitals = map[string]hospital{
-	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded"}`},
+	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning"}`},
 	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
 }
 
@@ -42,7 +42,7 @@ func newYork() []workflow.Licence {
 // desks are the tokens of each hospital that belong to no reader.
 var desks = map[string]access.Role{
 	"placer": access.Placer, "coordinator": access.Coordinator, "auditor": access.Auditor,
-	"director": access.Director, "second-director": access.Director,
+	"director": access.Director, "second-director": access.Director, "quality": access.Quality,
 }
 
 // What is odd about an order of the demo.
@@ -122,7 +122,7 @@ var roads = map[workflow.State][]string{
 	workflow.Adjudication:   {"claim", "start", "lock", "reveal", "grade"},
 	workflow.AwaitingCosign: {"claim", "start", "lock", "reveal", "grade", "sign"},
 	workflow.Final:          {"claim", "start", "lock", "reveal", "grade", "sign"},
-	workflow.Closed:         {"claim", "start", "lock", "reveal", "grade", "sign", "acknowledge"},
+	workflow.Closed:         {"claim", "start", "lock", "reveal", "grade", "sign", "acknowledge", "judge-management", "outcome", "add-learning-point"},
 	workflow.Amending:       {"claim", "start", "lock", "reveal", "grade", "sign", "amend"},
 	workflow.OnHold:         {"hold"},
 	workflow.Rejected:       {"reject"},
@@ -140,21 +140,24 @@ type deed struct {
 
 // deeds by the name of the operation.
 var deeds = map[string]deed{
-	"claim":         {"", said(param("independent", "valueBoolean", true))},
-	"start":         {"", nil},
-	"draft":         {"", func(s sample) []*fhir.Node { return []*fhir.Node{param("findings", "valueString", s.Second.Findings)} }},
-	"lock":          {"", func(s sample) []*fhir.Node { return opinionParameters(s.Second) }},
-	"reveal":        {"", nil},
-	"grade":         {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
-	"adjudicate":    {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
-	"sign":          {"", nil},
-	"amend":         {"", said(param("reason", "valueString", "An earlier examination has come in and is to be compared."))},
-	"acknowledge":   {"placer", nil},
-	"hold":          {"placer", said(param("reason", "valueString", "The patient wishes to think about it."))},
-	"cancel":        {"placer", said(param("reason", "valueString", "The patient has moved; the hospital there reads it again."))},
-	"reject":        {"coordinator", said(param("reason", "valueString", "Out of scope: a read for a legal dispute."))},
-	"give-up":       {"coordinator", said(param("reason", "valueString", "The images could not be found in the archive."))},
-	"declare-error": {"director", said(param("reason", "valueString", "Ordered under the wrong patient."))},
+	"claim":              {"", said(param("independent", "valueBoolean", true))},
+	"start":              {"", nil},
+	"draft":              {"", func(s sample) []*fhir.Node { return []*fhir.Node{param("findings", "valueString", s.Second.Findings)} }},
+	"lock":               {"", func(s sample) []*fhir.Node { return opinionParameters(s.Second) }},
+	"reveal":             {"", nil},
+	"grade":              {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
+	"adjudicate":         {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
+	"sign":               {"", nil},
+	"amend":              {"", said(param("reason", "valueString", "An earlier examination has come in and is to be compared."))},
+	"acknowledge":        {"placer", nil},
+	"hold":               {"placer", said(param("reason", "valueString", "The patient wishes to think about it."))},
+	"cancel":             {"placer", said(param("reason", "valueString", "The patient has moved; the hospital there reads it again."))},
+	"reject":             {"coordinator", said(param("reason", "valueString", "Out of scope: a read for a legal dispute."))},
+	"give-up":            {"coordinator", said(param("reason", "valueString", "The images could not be found in the archive."))},
+	"judge-management":   {"placer", said(param("management", "valueCode", "work-up"), param("note", "valueString", "A further examination was ordered."))},
+	"outcome":            {"placer", said(param("right", "valueCode", "second"), param("source", "valueCode", "follow-up-imaging"), param("date", "valueDate", "2026-03-02"))},
+	"add-learning-point": {"", said(param("text", "valueString", "Look at the edges of the images, and at the examination before, ere the impression is written."), param("tag", "valueCode", "search-pattern"))},
+	"declare-error":      {"director", said(param("reason", "valueString", "Ordered under the wrong patient."))},
 }
 
 func said(parameters ...*fhir.Node) func(sample) []*fhir.Node {
