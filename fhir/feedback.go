@@ -32,7 +32,7 @@ func feedbackServices() []service {
 			does: "What you are told, as the reader of an original report, of the second opinions on it: as the tenant's policy has it, whether they agree and in what they differ, " +
 				"without score and without a name. Not while you read another case of the patient blind. Each opening is recorded.",
 			handle: (*Server).feedback},
-		{name: "respond", id: "communication-respond", types: []string{"Communication"}, instance: true, affects: true, recorded: true, by: whoRead, scope: reading, gives: "Communication",
+		{name: "respond", id: "communication-respond", types: []string{"Communication"}, instance: true, affects: true, recorded: true, by: whoRead, scope: []access.Permission{access.Update}, gives: "Communication",
 			does: "Your answer to what you were told, once: whether you agree, and why. The quality role reads it; where you disagree, it has a review to conclude.",
 			takes: []parameter{
 				{Name: "agrees", Type: "boolean", Min: 1, Doc: "Whether you agree."},
