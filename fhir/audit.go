@@ -27,6 +27,7 @@ type auditEntry struct {
 	Refused     string   // why it was not done; "" where it was
 	Erased      []string // AuditEvents of which the details were erased
 	Reason      string   // of an erasure
+	Emergency   bool     // it is to a record that the person has opened in an emergency
 }
 
 // auditKind is how IHE BALP wants an interaction told: the role of the caller
@@ -103,17 +104,16 @@ func (s *Server) audit(ctx context.Context, tx pgx.Tx, actor access.Actor, e aud
 	return nil
 }
 
-// recordedEvent is an AuditEvent that is still to be written.
-type recordedEvent struct {
-	actor access.Actor
-	id    uuid.UUID
-	at    time.Time
-	body  []byte
+// recorded are the facts of an access, which is recorded now.
+func (s *Server) recorded(actor access.Actor, e auditEntry) (recordedEvent, error) {
+	return s.recordedNow(actor.Tenant, factsOf(s.baseURL, actor, e))
 }
 
-// recorded makes the AuditEvent of an access, now.
-func (s *Server) recorded(actor access.Actor, e auditEntry) (recordedEvent, error) {
-	return s.recordedNow(actor, func(id, at string) *Node { return auditEvent(id, at, s.baseURL, actor, e) })
+// recordedNow gives facts their id and time.
+func (s *Server) recordedNow(tenant uuid.UUID, facts auditFacts) (recordedEvent, error) {
+	id, err := uuid.NewV7()
+	facts.ID, facts.At = id, s.auditTime()
+	return recordedEvent{tenant, facts}, err
 }
 
 // auditTime is now as FHIR tells it.
@@ -180,7 +180,7 @@ func auditAgents(kind auditKind, base string, actor access.Actor, e auditEntry) 
 	if kind.action == "R" || kind.action == "E" {
 		user = auditUser(actor, informationRecipient)
 	}
-	if inEmergency(actor, e) {
+	if e.Emergency {
 		user.Set("purposeOfUse", []*Node{Object("coding", []*Node{breakTheGlass})})
 	}
 	return []*Node{client, server, user}

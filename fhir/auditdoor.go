@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -103,7 +102,8 @@ func (s *Server) RecordEvent(ctx context.Context, tx pgx.Tx, e access.Event) err
 		}
 		e.Why += moreLike(untold)
 	}
-	event, err := s.recordedNow(access.Actor{Tenant: e.Tenant}, func(id, at string) *Node { return doorEvent(id, at, s.baseURL, e) })
+	event, err := s.recordedNow(e.Tenant, auditFacts{})
+	event.Event = doorEvent(event.ID.String(), instant(event.At), s.baseURL, e).Bytes()
 	switch {
 	case err != nil:
 	case tx != nil:
@@ -215,14 +215,4 @@ func tokenProfile(actor access.Actor) []string {
 		return nil
 	}
 	return []string{balp + "OAUTHaccessTokenUse.Minimal"}
-}
-
-// recordedNow makes an AuditEvent that is recorded now.
-func (s *Server) recordedNow(actor access.Actor, event func(id, at string) *Node) (recordedEvent, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return recordedEvent{}, err
-	}
-	at := s.auditTime()
-	return recordedEvent{actor, id, at, event(id.String(), instant(at)).Bytes()}, nil
 }

@@ -3,41 +3,27 @@ package fhir
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/auditlog"
 )
 
-// An AuditEvent is written twice. First, with what it tells or within a moment,
-// into audit_inbox: one row without an index to speak of, so that whoever waits
-// for it waits little. Then a job takes it from there into audit_event, where it
-// is read, found and gets its place in the log.
+// An AuditEvent is written twice. First its facts (auditfacts.go), with what they
+// tell or within a moment, into audit_inbox: one row without an index to speak of,
+// so that whoever waits for it waits little. Then a job takes them from there, makes
+// the AuditEvent of them, and writes it into audit_event, where it is read, found and
+// gets its place in the log.
 
-// inboxInsert writes events of the tenant whose transaction it is.
-const inboxInsert = `
-		INSERT INTO audit_inbox (tenant_id, batch_id, recorded_at, ids, times, bodies)
-		VALUES (overread_tenant(), @audit_batch, @audit_at, @audit_ids, @audit_times, @audit_bodies)`
-
-// inboxArgs are the arguments of inboxInsert.
-func inboxArgs(events []recordedEvent) pgx.NamedArgs {
-	return withInboxArgs(pgx.NamedArgs{}, events)
-}
-
-func withInboxArgs(args pgx.NamedArgs, events []recordedEvent) pgx.NamedArgs {
-	args["audit_batch"], args["audit_at"] = events[0].id, events[0].at
-	args["audit_ids"] = column(events, func(e recordedEvent) uuid.UUID { return e.id })
-	args["audit_times"] = column(events, func(e recordedEvent) time.Time { return e.at })
-	args["audit_bodies"] = column(events, func(e recordedEvent) []byte { return e.body })
-	return args
-}
-
-// putEvents writes AuditEvents of one tenant, whose transaction it is.
+// putEvents writes events of one tenant, whose transaction it is.
 func putEvents(ctx context.Context, tx pgx.Tx, events []recordedEvent) error {
-	_, err := tx.Exec(ctx, inboxInsert, inboxArgs(events))
+	text, err := records(events)
+	if err == nil {
+		_, err = tx.Exec(ctx, `
+			INSERT INTO audit_inbox (tenant_id, batch_id, recorded_at, size, records)
+			VALUES (overread_tenant(), $1, $2, $3, $4)`, events[0].ID, events[0].At, len(events), text)
+	}
 	return err
 }
 
@@ -82,34 +68,38 @@ func (s *Server) settleBatch(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (
 		DELETE FROM audit_inbox
 		WHERE tenant_id = @tenant AND batch_id IN (
 			SELECT batch_id
-			FROM (SELECT batch_id, sum(cardinality(ids)) OVER (ORDER BY batch_id) - cardinality(ids) AS before
-			      FROM (SELECT batch_id, ids
+			FROM (SELECT batch_id, sum(size) OVER (ORDER BY batch_id) - size AS before
+			      FROM (SELECT batch_id, size
 			            FROM audit_inbox
 			            WHERE tenant_id = @tenant
 			            ORDER BY batch_id
 			            LIMIT @limit) AS first) AS counted
 			WHERE before < @limit)
-		RETURNING ids, times, bodies`, pgx.NamedArgs{"tenant": tenant, "limit": inboxBatch})
+		RETURNING size, records`, pgx.NamedArgs{"tenant": tenant, "limit": inboxBatch})
 	if err != nil {
 		return 0, err
 	}
 	type batch struct {
-		IDs    []uuid.UUID `db:"ids"`
-		Times  []time.Time
-		Bodies [][]byte
+		Size    int
+		Records []byte
 	}
 	taken, err := pgx.CollectRows(rows, pgx.RowToStructByName[batch])
 	if err != nil {
 		return 0, err
 	}
-	var events []recordedEvent
+	var events []auditFacts
 	for _, b := range taken {
-		for i := range b.IDs {
-			events = append(events, recordedEvent{access.Actor{Tenant: tenant}, b.IDs[i], b.Times[i], b.Bodies[i]})
+		some, err := readRecords(b.Records)
+		if err == nil && len(some) != b.Size {
+			err = fmt.Errorf("%d events where %d were written", len(some), b.Size)
 		}
+		if err != nil { // nothing is taken away
+			return 0, err
+		}
+		events = append(events, some...)
 	}
 	if len(events) == 0 {
 		return 0, nil
 	}
-	return len(events), s.writeEvents(ctx, tx, events)
+	return len(events), s.writeEvents(ctx, tx, tenant, events)
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // owned is a row of an index table with the id of its AuditEvent.
@@ -29,9 +31,8 @@ type eventRows struct {
 	sorts  []owned[sortRow]
 }
 
-func (w *eventRows) add(e recordedEvent, x *index) {
-	id := e.id.String()
-	w.ids, w.at, w.bodies = append(w.ids, id), append(w.at, e.at), append(w.bodies, e.body)
+func (w *eventRows) add(id string, at time.Time, body []byte, x *index) {
+	w.ids, w.at, w.bodies = append(w.ids, id), append(w.at, at), append(w.bodies, body)
 	w.keys = append(w.keys, "{"+strings.Join(column(x.keys, uuid.UUID.String), ",")+"}")
 	w.dates = append(w.dates, ownedBy(id, x.dates)...)
 	w.texts = append(w.texts, ownedBy(id, x.texts)...)
@@ -55,15 +56,16 @@ func owners[R any](rows []owned[R]) []string {
 // writeEvents writes AuditEvents of one tenant, whose transaction it is, to where
 // they are found, and has them wait for their place in the log: a statement for each table, however many
 // events there are.
-func (s *Server) writeEvents(ctx context.Context, tx pgx.Tx, events []recordedEvent) error {
+func (s *Server) writeEvents(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, events []auditFacts) error {
 	var w eventRows
 	for _, e := range events {
-		n, err := Parse(e.body, Limits{})
+		id := e.ID.String()
+		n, body, err := e.event()
 		if err != nil { // it cannot be found, but the others can
-			s.log.Error("cannot index", "type", auditEventType, "id", e.id)
-			n = Object("resourceType", auditEventType, "id", e.id.String())
+			s.log.Error("cannot index", "type", auditEventType, "id", id)
+			n = Object("resourceType", auditEventType, "id", id)
 		}
-		w.add(e, s.store.index(e.actor, n))
+		w.add(id, e.At, body, s.store.index(access.Actor{Tenant: tenant}, n))
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(`

@@ -143,10 +143,10 @@ func (t *trail) flush(ctx context.Context) error {
 	var failed error
 	var kept []recordedEvent
 	for len(events) > 0 {
-		tenant := events[0].actor.Tenant
+		tenant := events[0].tenant
 		var own, others []recordedEvent
 		for _, e := range events {
-			if e.actor.Tenant == tenant {
+			if e.tenant == tenant {
 				own = append(own, e)
 			} else {
 				others = append(others, e)

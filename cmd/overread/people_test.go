@@ -110,9 +110,10 @@ func (w *peopleWorld) recorded(kind access.EventKind, tenant string) (n int) {
 	w.t.Helper()
 	err := w.db.Owner(w.t).QueryRow(context.Background(), `
 		SELECT count(*)
-		FROM (SELECT tenant_id, body FROM audit_event UNION ALL SELECT tenant_id, unnest(bodies) FROM audit_inbox) e
+		FROM (SELECT tenant_id, convert_from(body, 'UTF8') AS text FROM audit_event
+		      UNION ALL SELECT tenant_id, unnest(string_to_array(convert_from(records, 'UTF8'), E'\n')) FROM audit_inbox) e
 		JOIN tenant n ON n.tenant_id = e.tenant_id
-		WHERE n.name = $1 AND convert_from(e.body, 'UTF8') LIKE '%"' || $2 || '"%'`, tenant, string(kind)).Scan(&n)
+		WHERE n.name = $1 AND e.text LIKE '%"' || $2 || '"%'`, tenant, string(kind)).Scan(&n)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func tenantToChange(ctx context.Context, tx pgx.Tx, name string) (uuid.UUID, err
 		return id, err
 	}
 	var moved bool
-	err = tx.QueryRow(ctx, `SELECT state = 'moved' FROM tenant WHERE tenant_id = $1 FOR SHARE`, id).Scan(&moved)
+	err = tx.QueryRow(ctx, `SELECT state = 'moved' FROM tenant WHERE tenant_id = $1 FOR NO KEY UPDATE`, id).Scan(&moved)
 	if err == nil && moved {
 		err = fmt.Errorf("tenant %s was moved away (overread tenant list), and nothing of it is changed here: do this on the server where it is now", name)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
@@ -87,7 +88,7 @@ func Identify(ctx context.Context, db *pg.DB, token string, choice Choice) (Acto
 //nolint:gosec // SQL, no secret
 const placesOfToken = `
 	SELECT t.tenant_id, n.name AS tenant_name, t.actor_id, coalesce(me.reader_id, '00000000-0000-0000-0000-000000000000') AS reader_id, t.role, t.display, t.scopes,
-	       coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended
+	       coalesce(t.patient, '') AS patient, n.state <> 'active' AS suspended, n.access_mark, 'infinity'::timestamptz AS ends_at
 	FROM token t
 	JOIN tenant n ON n.tenant_id = t.tenant_id
 	LEFT JOIN reader me ON me.tenant_id = t.tenant_id AND me.reader_id = t.actor_id
@@ -97,7 +98,7 @@ const placesOfToken = `
 		WHERE r.tenant_id = t.tenant_id AND r.reader_id = t.actor_id AND NOT r.active
 		  AND t.role IN ('reader', 'adjudicator', 'supervisor'))
 	UNION ALL
-	SELECT c.tenant_id, n.name, c.client_id, '00000000-0000-0000-0000-000000000000', c.role, c.name, t.scopes, '', n.state <> 'active'
+	SELECT c.tenant_id, n.name, c.client_id, '00000000-0000-0000-0000-000000000000', c.role, c.name, t.scopes, '', n.state <> 'active', n.access_mark, t.expires_at
 	FROM access_token t
 	JOIN client c ON c.tenant_id = t.tenant_id AND c.client_id = t.client_id
 	JOIN tenant n ON n.tenant_id = t.tenant_id
@@ -146,4 +147,6 @@ type placeRow struct {
 	Scopes     *string
 	Patient    string
 	Suspended  bool
+	AccessMark uuid.UUID          // of the tenant, migration 00027
+	EndsAt     pgtype.Timestamptz // by the database's clock; infinity where it has no end
 }

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
@@ -16,9 +18,10 @@ import (
 
 // Tokens remembers what tokens stand for, so that a request need not go to the
 // database and back to find out before it does anything. What is remembered is
-// never enough: the first transaction of the request asks again, and fails if
-// anything has changed (pg.CheckLater). So a token that was revoked, has expired or
-// allows less is refused at once, on every replica.
+// never enough: the first transaction of the request finds out whether anything may
+// have changed since, looks again if so, and fails if it has (pg.CheckLater). So a
+// token that was revoked, has expired or allows less is refused at once, on every
+// replica.
 type Tokens struct {
 	db *pg.DB
 
@@ -29,7 +32,21 @@ type Tokens struct {
 type knownToken struct {
 	rows   []placeRow
 	places []Place
+	marks  map[uuid.UUID]uuid.UUID // of the tenants, as pg.Check has them
+	till   time.Time
 	since  time.Time
+}
+
+// knowing is what is remembered of a token that stands for these rows.
+func knowing(rows []placeRow, places []Place, since time.Time) knownToken {
+	known := knownToken{rows: rows, places: places, marks: make(map[uuid.UUID]uuid.UUID, len(rows)), since: since}
+	for _, r := range rows {
+		known.marks[r.TenantID] = r.AccessMark
+		if r.EndsAt.InfinityModifier == pgtype.Finite && (known.till.IsZero() || r.EndsAt.Time.Before(known.till)) {
+			known.till = r.EndsAt.Time
+		}
+	}
+	return known
 }
 
 // So many tokens are remembered, for so long.
@@ -51,7 +68,7 @@ func (t *Tokens) Identify(ctx context.Context, token string, choice Choice) (Act
 	t.mu.Lock()
 	known, ok := t.known[sum]
 	t.mu.Unlock()
-	if ok && time.Since(known.since) < tokenFor && pg.CheckLater(ctx, t.check(sum, known.rows)) {
+	if ok && time.Since(known.since) < tokenFor && pg.CheckLater(ctx, t.check(sum, known)) {
 		return choice.Of(known.places)
 	}
 	rows, places, err := lookUp(ctx, t.db, sum[:])
@@ -59,7 +76,7 @@ func (t *Tokens) Identify(ctx context.Context, token string, choice Choice) (Act
 		return Actor{}, err
 	}
 	if !slices.ContainsFunc(rows, func(r placeRow) bool { return r.Suspended }) {
-		t.remember(sum, knownToken{rows, places, time.Now()})
+		t.remember(sum, knowing(rows, places, time.Now()))
 	}
 	return choice.Of(places)
 }
@@ -79,14 +96,16 @@ func (t *Tokens) forget(sum [sha256.Size]byte) {
 	t.mu.Unlock()
 }
 
-// check asks whether a token stands for exactly what it did.
-func (t *Tokens) check(sum [sha256.Size]byte, was []placeRow) pg.Check {
-	return pg.Check{SQL: placesOfToken, Args: pgx.NamedArgs{"sum": sum[:]}, Judge: func(rows pgx.Rows) error {
+// check finds out whether a token stands for exactly what it did. Who it was may
+// have been marked for something else: then that is remembered.
+func (t *Tokens) check(sum [sha256.Size]byte, was knownToken) pg.Check {
+	return pg.Check{Marks: was.marks, Till: was.till, SQL: placesOfToken, Args: pgx.NamedArgs{"sum": sum[:]}, Judge: func(rows pgx.Rows) error {
 		now, err := collectPlaces(rows)
 		if err != nil {
 			return err
 		}
-		if slices.EqualFunc(was, now, placeRow.equal) {
+		if slices.EqualFunc(was.rows, now, placeRow.equal) {
+			t.remember(sum, knowing(now, was.places, was.since))
 			return nil
 		}
 		t.forget(sum)
@@ -100,9 +119,10 @@ func (t *Tokens) check(sum [sha256.Size]byte, was []placeRow) pg.Check {
 	}}
 }
 
+// equal tells whether two rows mean the same, whenever they were read.
 func (r placeRow) equal(other placeRow) bool {
 	same := r.Scopes == other.Scopes || r.Scopes != nil && other.Scopes != nil && *r.Scopes == *other.Scopes
-	r.Scopes, other.Scopes = nil, nil
+	r.Scopes, r.AccessMark, r.EndsAt = other.Scopes, other.AccessMark, other.EndsAt
 	return same && r == other
 }
 

@@ -3,18 +3,30 @@ package pg
 import (
 	"context"
 	"sync"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
-// A Check is asked at the beginning of a transaction, on the same way to
-// PostgreSQL, before anything else is done in it: whether what was known a moment
-// ago still holds. It is asked as overread_system. An error of Judge ends the
-// transaction.
+// A Check is asked at the beginning of a transaction, before anything else is done
+// in it: whether what was known a moment ago still holds. It does while the access
+// mark of the transaction's tenant is what it was (tenant.access_mark, migration
+// 00027, which says what changes it), until a time; that is known by the way, from
+// what every transaction reads of its tenant. Else SQL is asked, as overread_system,
+// and judged; an error of Judge ends the transaction.
 type Check struct {
+	Marks map[uuid.UUID]uuid.UUID // by tenant; what is not here is asked
+	Till  time.Time               // by the database's clock; zero: without end
 	SQL   string
 	Args  pgx.NamedArgs
 	Judge func(pgx.Rows) error
+}
+
+// holds tells whether the check need not be asked.
+func (c *Check) holds(tenant uuid.UUID, now standing) bool {
+	mark, known := c.Marks[tenant]
+	return known && now.there && mark == now.mark && (c.Till.IsZero() || now.at.Before(c.Till))
 }
 
 // checks is what is still to be checked for a request.
@@ -77,9 +89,9 @@ type asking struct {
 	err   error // of Judge
 }
 
-// ask puts the check into the beginning of a transaction. done is called when it
-// has begun, or not.
-func ask(ctx context.Context, batch *pgx.Batch) (a *asking, failed error) {
+// ask is a transaction's part in what is still to be checked. settle is called when
+// it has taken its role, then done.
+func ask(ctx context.Context) (a *asking, failed error) {
 	c := checksOf(ctx)
 	if c == nil {
 		return &asking{}, nil
@@ -89,13 +101,27 @@ func ask(ctx context.Context, batch *pgx.Batch) (a *asking, failed error) {
 		defer c.mu.Unlock()
 		return &asking{}, c.failed
 	}
-	a = &asking{of: c, check: c.pending}
+	return &asking{of: c, check: c.pending}, nil
+}
+
+// settle asks the check, unless it is known to hold. Afterwards the transaction has
+// its own role again.
+func (a *asking) settle(ctx context.Context, tx *transaction, f footing, now standing) error {
+	if a.check == nil || a.check.holds(f.id, now) {
+		return nil
+	}
+	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('role', 'overread_system', true)`)
 	batch.Queue(a.check.SQL, a.check.Args).Query(func(rows pgx.Rows) error {
 		a.err = a.check.Judge(rows)
 		return a.err
 	})
-	return a, nil
+	batch.Queue(`SELECT set_config('role', $1, true)`, f.role)
+	err := tx.SendBatch(ctx, batch).Close()
+	if a.err != nil {
+		return a.err
+	}
+	return err
 }
 
 func (a *asking) done(began bool) {

@@ -148,8 +148,9 @@ var ErrSuspended = errors.New("the tenant is suspended")
 // footing is what a transaction steps down to.
 type footing struct {
 	role   string
-	tenant string
-	atWork bool // refuse a tenant that is suspended, and a request that fails its Check
+	id     uuid.UUID // of the tenant, uuid.Nil for all
+	tenant string    // the same, "" for all
+	atWork bool      // refuse a tenant that is suspended, and a request that fails its Check
 
 	checked bool // the request's Check is asked, though nothing is done for a tenant
 }
@@ -157,11 +158,11 @@ type footing struct {
 var allTenants = footing{role: "overread_system"}
 
 func anyTenant(tenant uuid.UUID) footing {
-	return footing{role: "overread_app", tenant: tenant.String()}
+	return footing{role: "overread_app", id: tenant, tenant: tenant.String()}
 }
 
 func atWork(tenant uuid.UUID) footing {
-	return footing{role: "overread_app", tenant: tenant.String(), atWork: true}
+	return footing{role: "overread_app", id: tenant, tenant: tenant.String(), atWork: true}
 }
 
 // AsTenant runs fn within a transaction of whichever role as one tenant, and then
@@ -208,20 +209,28 @@ const (
 // whoever let it in before.
 func step(ctx context.Context, tx pgx.Tx, f footing) error {
 	batch := &pgx.Batch{}
-	suspended := queueStep(batch, f)
+	now := queueStep(batch, f)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("take role %s: %w", f.role, err)
 	}
-	if *suspended {
+	if now.suspended {
 		return ErrSuspended
 	}
 	return nil
 }
 
-// queueStep is step as a part of a batch. Afterwards it is known whether the tenant
-// is suspended.
-func queueStep(batch *pgx.Batch, f footing) (suspended *bool) {
-	suspended = new(bool)
+// standing is what a transaction finds out of its tenant when it begins.
+type standing struct {
+	there     bool      // there is such a tenant, and it was asked for
+	suspended bool      // it is not at work
+	mark      uuid.UUID // of what may be done there, see Check
+	at        time.Time // when the transaction began
+}
+
+// queueStep is step as a part of a batch. Afterwards it is known how the tenant
+// stands.
+func queueStep(batch *pgx.Batch, f footing) *standing {
+	now := &standing{}
 	batch.Queue(`
 		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
 		       set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
@@ -229,10 +238,18 @@ func queueStep(batch *pgx.Batch, f footing) (suspended *bool) {
 		       set_config('log_parameter_max_length_on_error', '0', true)`,
 		f.role, f.tenant, lockPatience, statementPatience, idlePatience)
 	if f.atWork {
-		batch.Queue(`SELECT EXISTS (SELECT FROM tenant WHERE tenant_id = overread_tenant() AND state <> 'active')`).
-			QueryRow(func(row pgx.Row) error { return row.Scan(suspended) })
+		batch.Queue(`SELECT state <> 'active', access_mark, now() FROM tenant WHERE tenant_id = overread_tenant()`).
+			Query(func(rows pgx.Rows) error {
+				for rows.Next() {
+					now.there = true
+					if err := rows.Scan(&now.suspended, &now.mark, &now.at); err != nil {
+						return err
+					}
+				}
+				return rows.Err()
+			})
 	}
-	return suspended
+	return now
 }
 
 const maxAttempts = 5

@@ -42,7 +42,7 @@ var rows = map[string]string{
 	"receipt":            `INSERT INTO receipt (tenant_id, body_sha256) VALUES (@tenant, sha256(''))`,
 	"audit_event":        `INSERT INTO audit_event (tenant_id, audit_id, recorded_at, body) VALUES (@tenant, @tenant, now(), '{}')`,
 	"audit_pending":      `INSERT INTO audit_pending (tenant_id, audit_id, recorded_at) VALUES (@tenant, @tenant, now())`,
-	"audit_inbox":        `INSERT INTO audit_inbox (tenant_id, batch_id, recorded_at, ids, times, bodies) VALUES (@tenant, @tenant, now(), ARRAY[@tenant::uuid], ARRAY[now()], ARRAY['{}'::bytea])`,
+	"audit_inbox":        `INSERT INTO audit_inbox (tenant_id, batch_id, recorded_at, size, records) VALUES (@tenant, @tenant, now(), 1, '{}')`,
 	"audit_leaf":         `INSERT INTO audit_leaf (tenant_id, index, audit_id, recorded_at, leaf) VALUES (@tenant, 0, @tenant, now(), sha256(''))`,
 	"audit_hash":         `INSERT INTO audit_hash (tenant_id, hash_index, hash) VALUES (@tenant, 0, sha256(''))`,
 	"audit_checkpoint":   `INSERT INTO audit_checkpoint (tenant_id, size, root, signed_at, note) VALUES (@tenant, 1, sha256(''), now(), '')`,

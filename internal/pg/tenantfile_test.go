@@ -55,7 +55,7 @@ func contents(t *testing.T, owner *pgx.Conn, id uuid.UUID) map[string][]string {
 			continue
 		}
 		found, err := owner.Query(context.Background(), `
-			SELECT (to_jsonb(t) - ARRAY['xid', 'state', 'state_since', 'state_reason'])::text
+			SELECT (to_jsonb(t) - ARRAY['xid', 'state', 'state_since', 'state_reason', 'access_mark'])::text
 			FROM `+pgx.Identifier{table}.Sanitize()+` t
 			WHERE tenant_id = $1
 			ORDER BY 1`, id)

@@ -31,20 +31,23 @@ func (db *DB) begin(ctx context.Context, options pgx.TxOptions, f footing) (*tra
 	batch.Queue(strings.TrimSpace(fmt.Sprintf("begin %s %s", isolation[options.IsoLevel], options.AccessMode)))
 	asked := &asking{}
 	if f.atWork || f.checked {
-		if asked, err = ask(ctx, batch); err != nil {
+		if asked, err = ask(ctx); err != nil {
 			conn.Release()
 			return nil, err
 		}
 	}
-	suspended := queueStep(batch, f)
+	now := queueStep(batch, f)
 	err = tx.SendBatch(ctx, batch).Close()
+	if err == nil {
+		err = asked.settle(ctx, tx, f, *now)
+	}
 	asked.done(err == nil)
 	switch {
 	case asked.err != nil:
 		err = asked.err
 	case err != nil:
 		err = fmt.Errorf("take role %s: %w", f.role, err)
-	case *suspended:
+	case now.suspended:
 		err = ErrSuspended
 	}
 	if err != nil {
