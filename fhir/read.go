@@ -63,9 +63,21 @@ func (s *Server) read(c echo.Context, actor access.Actor) error {
 		return s.readContent(c, row)
 	}
 	ctx := c.Request().Context()
-	return s.readStored(c, actor, func(tx pgx.Tx) (Stored, error) {
-		return s.store.Visible(ctx, tx, actor, row.name, c.Param("id"))
+	return s.readStored(c, actor, func() (Stored, error) { return s.visibleNow(ctx, actor, row.name, c.Param("id")) })
+}
+
+// visibleNow is Visible in a transaction of its own, on one way to PostgreSQL and
+// back where one statement tells it.
+func (s *Server) visibleNow(ctx context.Context, actor access.Actor, typ, id string) (found Stored, err error) {
+	if s.tx != nil || typ == auditEventType {
+		return inTenant(ctx, s, actor, func(tx pgx.Tx) (Stored, error) { return s.store.Visible(ctx, tx, actor, typ, id) })
+	}
+	sql, args := visibleQuery(actor, typ, id)
+	err = s.db.Ask(ctx, actor.Tenant, sql, args, func(rows pgx.Rows) (err error) {
+		found, err = one(rows, nil)
+		return err
 	})
+	return found, err
 }
 
 // vread is GET /fhir/{type}/{id}/_history/{version}, FHIR R4 http.html#vread.
@@ -82,8 +94,10 @@ func (s *Server) vread(c echo.Context, actor access.Actor) error {
 		return notFound()
 	}
 	ctx := c.Request().Context()
-	return s.readStored(c, actor, func(tx pgx.Tx) (Stored, error) {
-		return s.store.visibleVersion(ctx, tx, actor, row.name, c.Param("id"), version)
+	return s.readStored(c, actor, func() (Stored, error) {
+		return inTenant(ctx, s, actor, func(tx pgx.Tx) (Stored, error) {
+			return s.store.visibleVersion(ctx, tx, actor, row.name, c.Param("id"), version)
+		})
 	})
 }
 
@@ -99,7 +113,7 @@ func namesOperation(c echo.Context, name string) error {
 	return fault.New(fault.NotSupported, "there is no such operation on the type as a whole, or it does not take this method; /fhir/metadata lists the operations, some of which are of one resource: %s/{id}/$name", c.Param("type"))
 }
 
-func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.Tx) (Stored, error)) error {
+func (s *Server) readStored(c echo.Context, actor access.Actor, get func() (Stored, error)) error {
 	if !idPattern.MatchString(c.Param("id")) {
 		return notFound()
 	}
@@ -107,7 +121,7 @@ func (s *Server) readStored(c echo.Context, actor access.Actor, get func(tx pgx.
 	if err != nil {
 		return err
 	}
-	found, err := inTenant(c.Request().Context(), s, actor, get)
+	found, err := get()
 	if err == nil {
 		found, err = redacted(actor, found)
 	}

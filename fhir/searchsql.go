@@ -103,15 +103,18 @@ func (s *store) Visible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ,
 		}
 		return r, err
 	}
+	sql, args := visibleQuery(actor, typ, id)
+	return one(tx.Query(ctx, sql, args))
+}
+
+// visibleQuery is the statement of Visible, of all types but AuditEvent.
+func visibleQuery(actor access.Actor, typ, id string) (sql string, args pgx.NamedArgs) {
 	b := &sqlBuilder{args: pgx.NamedArgs{"type": typ, "id": id}}
 	b.visible(actor, access.Read, typ)
-	if b.where == nil {
-		return s.Get(ctx, tx, typ, id)
-	}
-	return one(tx.Query(ctx, `
+	return `
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource r
-		WHERE type = @type AND id = @id`+b.conditions(), b.args))
+		WHERE type = @type AND id = @id` + b.conditions(), b.args
 }
 
 // visibleVersion is Version for an actor, as Visible is Get.

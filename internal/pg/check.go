@@ -104,10 +104,15 @@ func ask(ctx context.Context) (a *asking, failed error) {
 	return &asking{of: c, check: c.pending}, nil
 }
 
+// holds tells whether there is nothing to ask, as the transaction's tenant stands.
+func (a *asking) holds(f footing, now standing) bool {
+	return a.check == nil || a.check.holds(f.id, now)
+}
+
 // settle asks the check, unless it is known to hold. Afterwards the transaction has
 // its own role again.
 func (a *asking) settle(ctx context.Context, tx *transaction, f footing, now standing) error {
-	if a.check == nil || a.check.holds(f.id, now) {
+	if a.holds(f, now) {
 		return nil
 	}
 	batch := &pgx.Batch{}

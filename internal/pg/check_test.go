@@ -26,7 +26,10 @@ func TestACheckIsAskedUnlessItIsKnownToHold(t *testing.T) {
 	failed := errors.New("it has changed")
 	works := map[string]func(ctx context.Context, fn func(pgx.Tx) error) error{
 		"a transaction": func(ctx context.Context, fn func(pgx.Tx) error) error { return db.Tenant(ctx, north, fn) },
-		"a snapshot":    func(ctx context.Context, fn func(pgx.Tx) error) error { return db.Snapshot(ctx, north, fn) },
+		"a question": func(ctx context.Context, fn func(pgx.Tx) error) error {
+			return db.Ask(ctx, north, `SELECT 1`, nil, func(rows pgx.Rows) error { rows.Close(); return fn(nil) })
+		},
+		"a snapshot": func(ctx context.Context, fn func(pgx.Tx) error) error { return db.Snapshot(ctx, north, fn) },
 	}
 	for name, c := range map[string]struct {
 		marks map[uuid.UUID]uuid.UUID
@@ -82,5 +85,60 @@ func TestACheckThatNoTransactionHasAskedIsAskedAtTheEnd(t *testing.T) {
 		if err := pg.Checked(ctx, db.DB); !errors.Is(err, failed) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// Whoever asks sees what a transaction of the tenant would, changes nothing, and
+// leaves nothing of it on the connection, a pooler's too.
+func TestAQuestionIsATransactionOfItsTenant(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.New(t)
+	owner := direct.Owner(t)
+	north, south := addRows(t, owner), addRows(t, owner)
+	const connections = 2
+	pooled := pg.BehindPooler(pgtest.Pooler(t, direct.URL, connections))
+	db, err := pg.Open(t.Context(), pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	stranger, err := pgx.Connect(t.Context(), pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stranger.Close(context.Background()) })
+	failed := errors.New("as asked")
+	for range 3 * connections {
+		for _, tenant := range []uuid.UUID{north, south} {
+			var seen []uuid.UUID
+			err := db.Ask(t.Context(), tenant, `SELECT tenant_id FROM resource WHERE type = @type`, pgx.NamedArgs{"type": "Patient"}, func(rows pgx.Rows) (err error) {
+				seen, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+				return err
+			})
+			if err != nil || len(seen) != 1 || seen[0] != tenant {
+				t.Errorf("%v sees the resources of %v (%v)", tenant, seen, err)
+			}
+		}
+		nothing := func(rows pgx.Rows) error { rows.Close(); return rows.Err() }
+		for sql, code := range map[string]string{`SELECT 1/0`: "22012", `DELETE FROM audit_inbox`: "25006", `SELECT FROM token`: "42501"} {
+			if err := db.Ask(t.Context(), north, sql, nil, nothing); pg.State(err) != code {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		if err := db.Ask(t.Context(), north, `SELECT 1`, nil, func(rows pgx.Rows) error { rows.Close(); return failed }); !errors.Is(err, failed) {
+			t.Errorf("%v", err)
+		}
+		var role, tenant, readOnly string
+		err := stranger.QueryRow(t.Context(), `SELECT current_user, coalesce(current_setting('overread.tenant', true), ''), current_setting('transaction_read_only')`).Scan(&role, &tenant, &readOnly)
+		if err != nil || role == "overread_app" || tenant != "" || readOnly != "off" {
+			t.Errorf("after it: role %q, tenant %q, read only %s, %v", role, tenant, readOnly, err)
+		}
+	}
+	if _, err := owner.Exec(t.Context(), `UPDATE tenant SET state = 'suspended' WHERE tenant_id = $1`, north); err != nil {
+		t.Fatal(err)
+	}
+	err = db.Ask(t.Context(), north, `SELECT 1`, nil, func(pgx.Rows) error { t.Error("a suspended tenant is answered"); return nil })
+	if !errors.Is(err, pg.ErrSuspended) {
+		t.Errorf("%v", err)
 	}
 }

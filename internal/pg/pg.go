@@ -99,6 +99,27 @@ func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID, fn func(tx pgx.Tx) e
 	return db.run(ctx, pgx.TxOptions{}, atWork(tenant), fn)
 }
 
+// Ask is Tenant for one statement that only reads, on one way to PostgreSQL and back:
+// what is sent together is one transaction there (PostgreSQL, Protocol Flow, section
+// Pipelining). What it answers is given to read when it is known that the tenant is
+// at work and the request may ask; else it is thrown away. As with fn of Tenant,
+// read may be called again.
+func (db *DB) Ask(ctx context.Context, tenant uuid.UUID, sql string, args pgx.NamedArgs, read func(pgx.Rows) error) error {
+	f := atWork(tenant)
+	f.readOnly = true
+	answered, err := db.askAtOnce(ctx, f, sql, args, read)
+	if err == nil && !answered {
+		err = db.Tenant(ctx, tenant, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, sql, args)
+			if err != nil {
+				return err
+			}
+			return read(rows)
+		})
+	}
+	return err
+}
+
 // Finish is Tenant for what is to be written down although the tenant may be
 // suspended: what came of a delivery that was under way, who read what, and the
 // audit log; and for what an operator does.
@@ -151,6 +172,8 @@ type footing struct {
 	id     uuid.UUID // of the tenant, uuid.Nil for all
 	tenant string    // the same, "" for all
 	atWork bool      // refuse a tenant that is suspended, and a request that fails its Check
+
+	readOnly bool // nothing is changed, see Ask
 
 	checked bool // the request's Check is asked, though nothing is done for a tenant
 }
@@ -227,16 +250,21 @@ type standing struct {
 	at        time.Time // when the transaction began
 }
 
+const takeStep = `
+		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
+		       set_config('lock_timeout', '` + lockPatience + `', true), set_config('statement_timeout', '` + statementPatience + `', true),
+		       set_config('idle_in_transaction_session_timeout', '` + idlePatience + `', true), set_config('jit', 'off', true),
+		       set_config('log_parameter_max_length_on_error', '0', true)`
+
 // queueStep is step as a part of a batch. Afterwards it is known how the tenant
 // stands.
 func queueStep(batch *pgx.Batch, f footing) *standing {
 	now := &standing{}
-	batch.Queue(`
-		SELECT set_config('role', $1, true), set_config('overread.tenant', $2, true),
-		       set_config('lock_timeout', $3, true), set_config('statement_timeout', $4, true),
-		       set_config('idle_in_transaction_session_timeout', $5, true), set_config('jit', 'off', true),
-		       set_config('log_parameter_max_length_on_error', '0', true)`,
-		f.role, f.tenant, lockPatience, statementPatience, idlePatience)
+	if f.readOnly {
+		batch.Queue(takeStep+`, set_config('transaction_read_only', 'on', true)`, f.role, f.tenant)
+	} else {
+		batch.Queue(takeStep, f.role, f.tenant)
+	}
 	if f.atWork {
 		batch.Queue(`SELECT state <> 'active', access_mark, now() FROM tenant WHERE tenant_id = overread_tenant()`).
 			Query(func(rows pgx.Rows) error {

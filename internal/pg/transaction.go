@@ -57,6 +57,43 @@ func (db *DB) begin(ctx context.Context, options pgx.TxOptions, f footing) (*tra
 	return tx, nil
 }
 
+// askAtOnce is Ask as long as nothing has changed. answered is false where something
+// must be looked at first; then read has not been called, or in vain.
+func (db *DB) askAtOnce(ctx context.Context, f footing, sql string, args pgx.NamedArgs, read func(pgx.Rows) error) (answered bool, err error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	asked, err := ask(ctx)
+	if err != nil {
+		return false, err
+	}
+	batch := &pgx.Batch{}
+	now := queueStep(batch, f)
+	var failed error // of read
+	batch.Queue(sql, args).Query(func(rows pgx.Rows) error {
+		if now.suspended || !asked.holds(f, *now) {
+			rows.Close()
+			return rows.Err()
+		}
+		failed = read(rows)
+		return nil
+	})
+	err = conn.SendBatch(ctx, batch).Close()
+	holds := err == nil && asked.holds(f, *now)
+	asked.done(holds)
+	switch {
+	case err != nil:
+		return false, explained(err)
+	case !holds:
+		return false, nil
+	case now.suspended:
+		return false, ErrSuspended
+	}
+	return true, failed
+}
+
 // isolation is how a level is asked for.
 var isolation = map[pgx.TxIsoLevel]string{"": "", pgx.RepeatableRead: "isolation level repeatable read", pgx.Serializable: "isolation level serializable"}
 
