@@ -19,6 +19,8 @@ CREATE TRIGGER access_changed BEFORE UPDATE ON tenant FOR EACH ROW
     WHEN ((OLD.state, OLD.name) IS DISTINCT FROM (NEW.state, NEW.name))
     EXECUTE FUNCTION overread_mark_tenant();
 
+GRANT UPDATE (access_mark) ON tenant TO overread_app; -- of its own: it makes readers too
+
 -- One row has changed. A change that cannot be told is not made.
 -- +goose StatementBegin
 CREATE FUNCTION overread_mark_row() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -59,7 +59,7 @@ func (d *door) exec(sql string, args pgx.NamedArgs) {
 		args = pgx.NamedArgs{}
 	}
 	args["tenant"], args["other"] = d.tenant, d.other
-	for _, part := range strings.Split(sql, ";") {
+	for part := range strings.SplitSeq(sql, ";") {
 		if _, err := d.owner.Exec(context.Background(), part, args); err != nil {
 			d.t.Fatalf("%s: %v", part, err)
 		}
@@ -193,6 +193,31 @@ func TestWhatChangesNothingOfATokenIsNotInItsWay(t *testing.T) {
 			}
 			d.known(d.tokens["client"])
 		})
+	}
+}
+
+// Readers are changed by requests too, as the role that sees one tenant only.
+func TestAReaderWhoIsChangedByARequestIsAnotherAtOnce(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	d.known(d.tokens["reader"])
+	act, err := d.replicas[1].request(t, d.tokens["reader"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.replicas[0].db.Tenant(t.Context(), d.tenant, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `
+			INSERT INTO reader (tenant_id, reader_id, practitioner_id, display, credential) VALUES (overread_tenant(), $1, 'p', 'Dr. S', '{}')`, uuid.New())
+		if err == nil {
+			_, err = tx.Exec(t.Context(), `UPDATE reader SET active = false WHERE display = 'Dr. R'`)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := act(); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("%v", err)
 	}
 }
 
