@@ -17,7 +17,9 @@ var hospitals = map[string]hospital{
 	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
 }
 
-// radiologist is a reader of the demo; both hospitals have credentialed all.
+// radiologist is a reader of the demo; both hospitals have credentialed all. What
+// they may read and when has its dates: osei's licence has expired, brandt is on
+// leave, and sato reads at night, as a PractitionerRole says.
 type radiologist struct {
 	name, given, family, npi string
 	credential               workflow.Reader
@@ -33,7 +35,15 @@ var radiologists = []radiologist{
 	{"ruiz", "Sofia", "Ruiz", "1000000079", workflow.Reader{Subspecialties: []string{"neuro"}, Licences: newYork(), Trainee: true}},
 	{"chen", "Wei", "Chen", "1000000087", workflow.Reader{Subspecialties: []string{"chest", "musculoskeletal"}, Licences: newYork(), Ages: &workflow.Ages{From: 0, To: 17}}},
 	{"osei", "Kwame", "Osei", "1000000095", workflow.Reader{Subspecialties: []string{"abdominal", "chest"}, Licences: []workflow.Licence{{Jurisdiction: "US-NY", ValidFrom: "2015-01-01", ValidTo: "2026-03-01"}}}},
+	{"brandt", "Lena", "Brandt", "1000000103", workflow.Reader{Subspecialties: []string{"musculoskeletal"}, Licences: newYork()}},
+	{"sato", "Yui", "Sato", "1000000111", workflow.Reader{Subspecialties: []string{"neuro"}, Licences: newYork()}},
 }
+
+// onLeave is who is absent these days.
+const onLeave = "brandt"
+
+// atNight is whose credential comes as a PractitionerRole.
+const atNight = "sato"
 
 func newYork() []workflow.Licence {
 	return []workflow.Licence{{Jurisdiction: "US-NY", ValidFrom: "2015-01-01"}, {Jurisdiction: "US-NJ", ValidFrom: "2018-01-01"}}

@@ -135,6 +135,24 @@ func practitioner(id, number, given, family string) *fhir.Node {
 		"name", []*fhir.Node{fhir.Object("family", family, "given", []string{given}, "prefix", []string{"Dr."})})
 }
 
+// nightRole is what a coordinator writes of a reader who works at night
+// (docs/matching.md).
+func nightRole(practitioner string) *fhir.Node {
+	coded := func(system, code string) []*fhir.Node {
+		return []*fhir.Node{fhir.Object("coding", []*fhir.Node{fhir.Object("system", system, "code", code)})}
+	}
+	return fhir.Object("resourceType", "PractitionerRole", "active", true,
+		"practitioner", fhir.Object("reference", "Practitioner/"+practitioner),
+		"code", coded(fhir.Canonical+"/CodeSystem/reader-role", "reader"),
+		"specialty", coded(fhir.Canonical+"/CodeSystem/reading-subspecialty", "neuro"),
+		"period", fhir.Object("start", "2026-01-01"),
+		"extension", []*fhir.Node{
+			fhir.Object("url", fhir.Canonical+"/StructureDefinition/reader-capacity", "valuePositiveInt", 6),
+			fhir.Object("url", fhir.Canonical+"/StructureDefinition/reader-time-zone", "valueCode", "America/New_York"),
+		},
+		"availableTime", []*fhir.Node{fhir.Object("daysOfWeek", []string{"mon", "tue", "wed", "thu"}, "availableStartTime", "20:00:00", "availableEndTime", "06:00:00")})
+}
+
 // studyUID is a UID below 2.25 (DICOM PS3.5 B.2), always the same for a number.
 func (o order) studyUID() string { return dicomUID("study " + o.number) }
 

@@ -111,6 +111,9 @@ func (s *seeder) addRadiologist(ctx context.Context, hospital string, r radiolog
 	}
 	credential := r.credential
 	credential.Identifiers = []string{npi + "|" + r.npi}
+	if r.name == onLeave {
+		credential.Absences = []workflow.Absence{{From: workflow.DateOf(s.now.AddDate(0, 0, -3)), To: workflow.DateOf(s.now.AddDate(0, 0, 11))}}
+	}
 	row := readerRow{
 		ReaderID: readerID(r.name), Tenant: hospital,
 		PractitionerID: locationID(created.location, "Practitioner"), Display: "Dr. " + r.given + " " + r.family, Credential: credential,
@@ -119,6 +122,11 @@ func (s *seeder) addRadiologist(ctx context.Context, hospital string, r radiolog
 		return err
 	}
 	s.readers[row.ReaderID] = r.name
+	if r.name == atNight {
+		if _, err := s.clients[hospital+"-coordinator"].send(ctx, http.MethodPost, "PractitionerRole", nightRole(row.PractitionerID)); err != nil {
+			return err
+		}
+	}
 	for _, token := range []struct {
 		role access.Role
 		may  bool
