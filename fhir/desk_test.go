@@ -13,7 +13,7 @@ func TestAReaderSeesInThePoolWhatTheyMayClaim(t *testing.T) {
 	c := startClinic(t)
 	task := c.order(chestXray(t, "pool")...)
 	c.tick()
-	reader := c.readers[access.Reader]
+	reader, third := c.readers[access.Reader], c.readers[access.Adjudicator]
 	listed := func(actor access.Actor) []workflow.WorkItem {
 		t.Helper()
 		items, err := c.server.Worklist(t.Context(), actor, 25, Asked{})
@@ -33,5 +33,23 @@ func TestAReaderSeesInThePoolWhatTheyMayClaim(t *testing.T) {
 	c.mustAct(access.Reader, task, "$claim", "independent", true)
 	if got := listed(reader); len(got) != 1 || got[0].Pool || got[0].State == workflow.Ready {
 		t.Errorf("claimed: %+v", got)
+	}
+
+	// What waits for a third reader is shown to who may be one.
+	c.mustAct(access.Reader, task, "$lock", "findings", "A nodule.", "impression", "Nodule.")
+	c.mustAct(access.Reader, task, "$reveal")
+	c.mustAct(access.Reader, task, "$grade", "discrepancy", missed("important"), "difference", "A nodule needs work-up.")
+	c.wantState(task, "adjudication")
+	if got := listed(third); len(got) != 1 || !got[0].Pool {
+		t.Errorf("to the third reader: %+v", got)
+	}
+	c.behind(`UPDATE reader SET credential = credential || '{"mayAdjudicate":false}' WHERE reader_id = $1`, third.ID)
+	if got := listed(third); len(got) != 0 {
+		t.Errorf("to who may not adjudicate: %+v", got)
+	}
+	c.behind(`UPDATE reader SET credential = credential || '{"mayAdjudicate":true}' WHERE reader_id = $1`, third.ID)
+	c.mustAct(access.Adjudicator, task, "$adjudicate", "discrepancy", missed("important"), "difference", "The third reader agrees.")
+	if got := listed(third); len(got) != 1 || got[0].Pool {
+		t.Errorf("their own: %+v", got)
 	}
 }

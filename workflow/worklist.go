@@ -34,33 +34,47 @@ var worklists = map[access.Role]struct {
 	whose  string
 }{
 	access.Reader:      {in(Offered, Accepted, Reading, Locked, Comparing, AwaitingCosign, Amending), `(offered_to = @me OR reader_id = @me)`},
-	access.Adjudicator: {in(Adjudication), `(adjudicator_id IS NULL OR adjudicator_id = @me) AND reader_id <> @me`},
-	access.Supervisor:  {in(AwaitingCosign), `reader_id <> @me`},
+	access.Adjudicator: {in(Adjudication), `adjudicator_id = @me`},
 	access.Coordinator: {in(IntakeReview, AwaitingInformation, AwaitingImages, Unassignable, OnHold), `true`},
 	access.Director:    {in(Adjudication, AwaitingCosign, Unassignable), `true`},
+}
+
+// pools say what is nobody's, and who of a role may take it: those whom the rules of
+// matching find eligible for the duty.
+var pools = map[access.Role]struct {
+	states []State
+	whose  string
+	duty   Duty
+}{
+	access.Reader:      {in(Ready), `true`, ToRead},
+	access.Adjudicator: {in(Adjudication), `adjudicator_id IS NULL AND reader_id <> @me`, ToAdjudicate},
+	access.Supervisor:  {in(AwaitingCosign), `reader_id <> @me`, ToSupervise},
 }
 
 // mostLooked is how many cases of the pool are looked at, the most pressing first.
 const mostLooked = 50
 
 // WorklistTx is what an actor has to do at the transaction's tenant, the most
-// pressing first; nothing for roles that have no part in the life of a case. A
-// reader gets the cases in the pool after their own: those that they may claim.
+// pressing first; nothing for roles that have no part in the life of a case. Who
+// reads, adjudicates or supervises gets the cases in their pool after their own:
+// those that they may take.
 func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([]WorkItem, error) {
-	list, ok := worklists[actor.Role]
-	if !ok {
-		return nil, nil
+	var items []WorkItem
+	if list, ok := worklists[actor.Role]; ok {
+		var err error
+		if items, err = workItems(ctx, tx, list.states, list.whose, actor, most); err != nil {
+			return nil, err
+		}
 	}
-	items, err := workItems(ctx, tx, list.states, list.whose, actor, most)
-	if err != nil || actor.Role != access.Reader || len(items) >= most {
-		return items, err
+	if _, ok := pools[actor.Role]; !ok || len(items) >= most {
+		return items, nil
 	}
-	pool, err := claimable(ctx, tx, actor, most-len(items))
+	pool, err := takeable(ctx, tx, actor, most-len(items))
 	return append(items, pool...), err
 }
 
-// claimable are the cases in the pool for which a reader is eligible.
-func claimable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (pool []WorkItem, err error) {
+// takeable are the cases in the pool of the actor's role for which they are eligible.
+func takeable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (pool []WorkItem, err error) {
 	reader, err := ReaderByIDTx(ctx, tx, actor.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
@@ -72,16 +86,17 @@ func claimable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (po
 	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
 		return nil, fmt.Errorf("worklist: %w", err)
 	}
-	ready, err := workItems(ctx, tx, in(Ready), `true`, actor, mostLooked)
+	of := pools[actor.Role]
+	waiting, err := workItems(ctx, tx, of.states, of.whose, actor, mostLooked)
 	if err != nil {
 		return nil, err
 	}
-	for _, item := range ready {
+	for _, item := range waiting {
 		c, err := CaseByIDTx(ctx, tx, item.CaseID)
 		if err != nil {
 			return nil, err
 		}
-		need, err := needTx(ctx, tx, &c, ToRead)
+		need, err := needTx(ctx, tx, &c, of.duty)
 		if err != nil {
 			return nil, err
 		}
