@@ -229,8 +229,8 @@ func recordedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, mark string, a
 	}), err
 }
 
-// firstOf is before all ids that were made at a time or later.
+// firstOf is before all ids that were made at a time (after 1970) or later.
 func firstOf(at time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:], uint64(at.UnixMilli())<<16) //nolint:gosec // not before 1970
+	binary.BigEndian.PutUint64(id[:], uint64(at.UnixMilli())<<16)
 	return id
 }
