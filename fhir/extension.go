@@ -48,18 +48,35 @@ func (e ownExtension) definition() *Node {
 	n.Set("baseDefinition", "http://hl7.org/fhir/StructureDefinition/Extension")
 	n.Set("derivation", "constraint")
 	n.Set("differential", Object("element", cloned(head, none, url, value)))
-	id := Object("id", "Extension.id", "path", "Extension.id", "representation", []string{"xmlAttr"}, "min", 0, "max", "1", "base", Object("path", "Element.id", "min", 0, "max", "1"),
-		"type", []*Node{Object("extension", []*Node{Object("url", "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type", "valueUrl", "string")}, "code", "http://hl7.org/fhirpath/System.String")})
+	n.Set("snapshot", Object("element", e.snapshot(head, none, url, value)))
+	return n
+}
+
+// snapshot is what the differential makes of FHIR's Extension. Each element of one has
+// a definition, its cardinality and a type (sdf-3).
+func (e ownExtension) snapshot(head, none, url, value *Node) []*Node {
+	id := Object("id", "Extension.id", "path", "Extension.id", "representation", []string{"xmlAttr"}, "definition", "A name of the element, for references within the resource.",
+		"min", 0, "max", "1", "base", Object("path", "Element.id", "min", 0, "max", "1"), "type", []*Node{systemString("string")})
 	head.Set("base", Object("path", "Extension", "min", 0, "max", "*"))
+	none.Set("definition", "It has no parts.")
 	none.Set("min", 0)
 	none.Set("base", Object("path", "Element.extension", "min", 0, "max", "*"))
 	none.Set("type", []*Node{Object("code", "Extension")})
+	url.Set("definition", "Which extension it is.")
 	url.Set("min", 1)
 	url.Set("max", "1")
 	url.Set("base", Object("path", "Extension.url", "min", 1, "max", "1"))
+	url.Set("type", []*Node{systemString("uri")})
+	value.Set("definition", e.does)
 	value.Set("base", Object("path", "Extension.value[x]", "min", 0, "max", "1"))
-	n.Set("snapshot", Object("element", []*Node{head, id, none, url, value}))
-	return n
+	return []*Node{head, id, none, url, value}
+}
+
+// systemString is the type of what is no element in XML but an attribute; in FHIR it
+// is of the type named.
+func systemString(fhirType string) *Node {
+	return Object("extension", []*Node{Object("url", "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type", "valueUrl", fhirType)},
+		"code", "http://hl7.org/fhirpath/System.String")
 }
 
 func cloned(all ...*Node) []*Node {

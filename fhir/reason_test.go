@@ -107,7 +107,7 @@ func TestStudiesThatAreOnlyComparedStandInTheTask(t *testing.T) {
 	c.wantState(o.taskID, "ready")
 	got := map[string]string{}
 	for _, out := range c.task(o.taskID).Each("output") {
-		got[out.Text("type", "coding", "code")] = c.get("/fhir/"+out.Text("valueReference", "reference")).node.Text("started")[:4]
+		got[out.Text("type", "coding", "code")] = c.get("/fhir/" + out.Text("valueReference", "reference")).node.Text("started")[:4]
 	}
 	if diff := cmp.Diff(map[string]string{"study-to-read": "2024", "prior": "2023"}, got); diff != "" {
 		t.Error(diff)
