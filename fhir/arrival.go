@@ -17,12 +17,18 @@ import (
 
 // factCreated is the hook of the table of resources.
 func (s *Server) factCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
-	return nil, s.arrived(ctx, tx, actor, n)
+	if err := s.arrived(ctx, tx, actor, n); err != nil {
+		return nil, err
+	}
+	return nil, s.studyChanged(ctx, tx, actor, nil, n)
 }
 
 // factUpdated is the hook of the table of resources.
-func (s *Server) factUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, _, after *Node) error {
-	return s.arrived(ctx, tx, actor, after)
+func (s *Server) factUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
+	if err := s.arrived(ctx, tx, actor, after); err != nil {
+		return err
+	}
+	return s.studyChanged(ctx, tx, actor, before, after)
 }
 
 func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) error {

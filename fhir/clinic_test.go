@@ -147,6 +147,8 @@ func (c *clinic) act(as access.Role, id, name string, params ...any) response {
 			rows = append(rows, Object("name", params[i], "valueBoolean", v))
 		case string:
 			rows = append(rows, Object("name", params[i], "valueString", v))
+		case int:
+			rows = append(rows, Object("name", params[i], "valuePositiveInt", v))
 		case []*Node:
 			rows = append(rows, Object("name", params[i], "part", v))
 		case *Node: // value[x] as it is

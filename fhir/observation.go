@@ -53,6 +53,9 @@ func observations(src reportSources) []*Node {
 		}
 	}
 	out = append(out, agreement(src))
+	for _, f := range src.Report.Findings {
+		out = append(out, findingObservation(src, f.No, f.Category, f.Text, f.RaisedAt, f.RaisedBy))
+	}
 	for _, a := range amendments(src) {
 		o := observationFrame(src, "addendum-"+strconv.Itoa(a.No), workflow.Coding{System: loinc, Code: "55107-7", Display: "Addendum Document"})
 		o.Set("issued", instant(a.At))
@@ -146,6 +149,7 @@ func observationFrame(src reportSources, slot string, code workflow.Coding) *Nod
 // observationStatus: an Observation knows no "appended"; with an addendum, the
 // earlier text stands as it was.
 var observationStatus = map[string]string{
+	"preliminary":      "preliminary",
 	"final":            "final",
 	"appended":         "final",
 	"corrected":        "corrected",

@@ -66,13 +66,24 @@ var operations = []operation{
 	{Name: "reveal", Does: "Shows the original report. Audited."},
 	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: of it the report has only the difference in words, its level (agreement, minor or major difference), the change of management and the urgency.", Takes: grade},
 	{Name: "adjudicate", Does: "A third reader decides between two.", Takes: slices.Concat(grade, opinion)},
-	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves), opinion, grade), run: (*Server).sign},
+	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it.", Takes: list(reason(1))},
 	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed.", Takes: list(reason(1))},
 	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays."},
 
+	// Findings that cannot wait, questions, and a study that changed after the signature (docs/after-signing.md).
+	{Name: "raise-finding", Does: "Puts an actionable finding on record, before the signature too; somebody must be told of it in time. After the signature it is also an addendum, signed in this moment. The same again is the same finding.", Takes: raised, run: (*Server).raiseFinding},
+	{Name: "communicate", Does: "Records whom somebody told, or tried to tell, of a finding. Where the signatory says so of a signed report, it becomes an addendum.", Takes: spokenOf},
+	{Name: "withdraw-finding", Does: "Takes a finding back.", Takes: list(numbered("finding"), reason(1))},
+	{Name: "answer", Does: "Answers a question about the report: the answer is signed as an addendum and sent.", Takes: answered},
+	{Name: "verify", Does: "The study has changed since the signature, and the report holds: signed as an addendum.", Takes: list(parameter{Name: "note", Type: "string", Doc: "What else is to be said of it.", Set: func(r *request, v *Node) { r.Reason = v.Text() }})},
+	{Name: "dismiss-verification", Does: "The change of the study is none for which the report must be looked at again.", Takes: list(reason(1))},
+
 	// The placer.
-	{Name: "acknowledge", Does: "The clinician has seen the report."},
+	{Name: "acknowledge", Does: "The clinician has seen the report, and the findings that it tells of but for emergent ones.", Takes: readBy},
+	{Name: "acknowledge-finding", Does: "A clinician has taken note of an actionable finding.", Takes: slices.Concat(list(numbered("finding")), readBy)},
+	{Name: "ask", Does: "Asks who signed the report a question. The same again is the same question.", Takes: questionAsked, run: (*Server).askQuestion},
+	{Name: "withdraw-question", Does: "Takes a question back.", Takes: list(numbered("number"), reason(1))},
 	{Name: "hold", Does: "Suspends the case; its clocks stop.", Takes: list(reason(0))},
 	{Name: "resume", Does: "Goes on after a hold."},
 	{Name: "cancel", Does: "Withdraws the order; refused once the report is signed.", Takes: list(reason(0))},

@@ -61,6 +61,7 @@ func letterOf(src reportSources) letter.Letter {
 		Question:       question(src),
 		Original:       originalLines(src),
 		History:        letterHistory(src),
+		Changes:        letterChanges(textChanges(src)),
 		Signatures:     signatures(src),
 		Identifiers:    identifierLines(src),
 		Zone:           zoneOf(src.Case.Policy),
@@ -74,6 +75,9 @@ func letterOf(src reportSources) letter.Letter {
 		if s.Text != "" {
 			l.Sections = append(l.Sections, s)
 		}
+	}
+	for _, f := range findingLines(src) {
+		l.Sections = append(l.Sections, letter.Section{Heading: f.Heading, Text: f.Text})
 	}
 	l.SealedAt, l.Unveiled = sealedAt(src), src.Unveiled
 	return l

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -18,7 +19,7 @@ import (
 // report once and queues exactly those bytes for the EHR.
 func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
-		s.publishTask, s.publishReport, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
+		s.publishTask, s.publishReport, s.publishMatters, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
 	} {
 		if err := step(ctx, tx, ch); err != nil {
 			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)
@@ -71,6 +72,16 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		}
 		src.Times = &times
 	}
+	if c.RevealedAt != nil { // before it, a Task tells a reader nothing of what another one has found
+		if src.Matters, err = workflow.MattersTx(ctx, tx, c.CaseID); err != nil {
+			return err
+		}
+	}
+	if c.ReportNo > 0 {
+		if src.Read, err = workflow.AcknowledgementsTx(ctx, tx, c.CaseID); err != nil {
+			return err
+		}
+	}
 	return s.putIfChanged(ctx, tx, c, ch.Actor, caseTask(d.task, c, src), d.task)
 }
 
@@ -104,12 +115,16 @@ func (s *Server) publishReport(ctx context.Context, tx pgx.Tx, ch workflow.Chang
 	if ch.Report != nil {
 		return s.release(ctx, tx, ch, before)
 	}
-	if before.Node == nil && status != "registered" || before.Text("status") == status {
+	preliminary := before.Text("status") == "preliminary"
+	if before.Node == nil && status != "registered" || before.Text("status") == status || preliminary && status == "registered" {
 		return nil
 	}
 	src, err := s.reportSources(ctx, tx, ch.Case)
 	if err != nil {
 		return err
+	}
+	if preliminary { // the EHR has it, and must learn that no other comes
+		return s.keepPreliminary(ctx, tx, ch, src, registeredReport(src, status), nil)
 	}
 	_, err = s.putOf(ctx, tx, ch.Case, ch.Actor, registeredReport(src, status))
 	return err
@@ -127,6 +142,15 @@ func (s *Server) release(ctx context.Context, tx pgx.Tx, ch workflow.Change, bef
 		return err
 	}
 	src.History = src.History[:ch.Report.No-1] // the last one is this version
+	for _, f := range src.Report.Findings {
+		who := []*uuid.UUID{f.RaisedBy}
+		for _, call := range f.Calls {
+			who = append(who, call.By)
+		}
+		if err := s.loadPeople(ctx, tx, &src, who...); err != nil {
+			return err
+		}
+	}
 	report, err := diagnosticReport(src)
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ type reportSources struct {
 	Adjudicator *Node                // Practitioner or nil
 	Supervisor  *Node                // Practitioner or nil
 	names       map[uuid.UUID]string // of everybody who signed a version
+	others      map[uuid.UUID]*Node  // Practitioners who raised findings, told of them, or answered
 }
 
 // diagnosticReport renders a signed version: shaped after IHE RAD IMR and the
@@ -217,6 +218,9 @@ func conclusion(src reportSources) string {
 	}
 	if down := src.Case.Exam.Downgrade; down != "" {
 		parts = append(parts, down)
+	}
+	for _, f := range findingLines(src) {
+		parts = append(parts, f.Heading+". "+f.Text)
 	}
 	for _, a := range amendments(src) {
 		parts = append(parts, a.Heading+": "+a.Text)

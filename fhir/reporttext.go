@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"html"
+	"strconv"
 	"strings"
 
 	"github.com/overread/overread/workflow"
@@ -24,6 +25,7 @@ func shownSections(src reportSources) []shownSection {
 		{"Recommendation", o.Recommendation},
 		{"About the reader", src.Case.Exam.Downgrade},
 	}
+	all = append(all, findingLines(src)...)
 	for _, a := range amendments(src) {
 		all = append(all, shownSection{a.Heading, a.Text})
 	}
@@ -68,16 +70,24 @@ func reportText(src reportSources) *Node {
 	} else {
 		for _, s := range shownSections(src) {
 			writeElement(&b, "h2", s.Heading)
-			for line := range strings.SplitSeq(s.Text, "\n") {
-				if line = strings.TrimSpace(line); line != "" {
-					writeElement(&b, "p", line)
-				}
-			}
+			writeLines(&b, s.Text)
+		}
+		for _, c := range textChanges(src) {
+			writeElement(&b, "h2", "Changed against version "+strconv.Itoa(src.Report.No-1)+": "+c.Section)
+			writeLines(&b, workflow.Marked(c.Runs))
 		}
 	}
 	writeElement(&b, "p", signature(src))
 	b.WriteString("</div>")
 	return Object("status", "generated", "div", b.String())
+}
+
+func writeLines(b *strings.Builder, text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			writeElement(b, "p", line)
+		}
+	}
 }
 
 func writeElement(b *strings.Builder, name, text string) {

@@ -69,7 +69,7 @@ func resourceTable() []resourceType {
 		{name: "DocumentReference", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
 		{name: "Media", interactions: readWrite},
 		{name: "Provenance", interactions: readWrite},
-		{name: "Communication", interactions: readWrite},
+		{name: "Communication", interactions: readWrite, onCreate: (*Server).communicationCreated, onUpdate: (*Server).communicationUpdated},
 		{name: "CommunicationRequest", interactions: readWrite},
 		{name: "MeasureReport", interactions: readWrite},
 		{name: "Basic", interactions: readWrite},

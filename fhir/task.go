@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -10,14 +11,16 @@ import (
 
 // taskSources is what a Task shows besides the case itself.
 type taskSources struct {
-	Patient   *Node           // Reference
-	Requester *Node           // Reference: who ordered
-	Encounter *Node           // Reference
-	Owner     *Node           // Reference: our Organization, from acceptance on the reader
-	Question  string          // of the order, in words: for a reader from whom the order is withheld
-	Due       *time.Time      // when the report is due
-	Times     *workflow.Times // of a case that is signed
-	Reason    string          // why the case ended or rests, for the placer
+	Patient   *Node                      // Reference
+	Requester *Node                      // Reference: who ordered
+	Encounter *Node                      // Reference
+	Owner     *Node                      // Reference: our Organization, from acceptance on the reader
+	Question  string                     // of the order, in words: for a reader from whom the order is withheld
+	Due       *time.Time                 // when the report is due
+	Times     *workflow.Times            // of a case that is signed
+	Read      []workflow.Acknowledgement // which versions of the report were read
+	Matters   []workflow.Matter          // of a case that is revealed: what is open besides
+	Reason    string                     // why the case ended or rests, for the placer
 	At        time.Time
 }
 
@@ -57,7 +60,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	}
 	t.Set("restriction", restriction(t, src.Due))
 	t.Set("executionPeriod", executionPeriod(c))
-	t.Set("output", taskOutput(c, src.Times))
+	t.Set("output", append(taskOutput(c, src.Times), afterSigning(c, src)...))
 	return t
 }
 
@@ -148,6 +151,34 @@ func taskOutput(c workflow.Case, times *workflow.Times) []*Node {
 
 func outputReference(code, display, to string) *Node {
 	return Object("type", concept(csOutput, code, display), "valueReference", refer(to, parseReference(to).typ, ""))
+}
+
+// afterSigning are the outputs that come once there is a report: who has read
+// which version, what somebody must be told of, and that the study is another now.
+func afterSigning(c workflow.Case, src taskSources) (out []*Node) {
+	for _, a := range src.Read {
+		out = append(out, Object("type", concept(csOutput, "acknowledged", "Acknowledged"),
+			"valueString", fmt.Sprintf("Version %d%s on %s", a.ReportNo, byWhom(a.Content.Person, a.Content.Role), a.AcknowledgedAt.In(zoneOf(c.Policy)).Format("2 January 2006 at 15:04 MST"))))
+	}
+	for _, m := range src.Matters {
+		if m.Open() && m.Kind != workflow.VerificationMatter {
+			ref := communicationReference(c, matterSlot(m.Kind, m.No))
+			if m.Content.Resource != "" {
+				ref = refer(m.Content.Resource, "Communication", "")
+			}
+			out = append(out, Object("type", concept(csOutput, "open-"+string(m.Kind), openMatters[m.Kind]), "valueReference", ref))
+		}
+	}
+	if m, ok := openStudyChange(src.Matters); ok {
+		out = append(out, Object("type", concept(csOutput, "study-changed", "The study changed after the report"),
+			"valueString", capitalised(m.Content.Words())+"; the report is of the study as it was before."))
+	}
+	return out
+}
+
+var openMatters = map[workflow.MatterKind]string{
+	workflow.FindingMatter:  "Finding that waits to be acknowledged",
+	workflow.QuestionMatter: "Question that waits to be answered",
 }
 
 // took is a length of time as an output, in minutes.

@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,8 +29,14 @@ func (s *Server) publishTold(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 				return err
 			}
 		}
-		if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, notification(ch.Case, told, resourceReference(service), resourceReference(recipient))); err != nil {
+		n := notification(ch.Case, told, resourceReference(service), resourceReference(recipient))
+		if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, n); err != nil {
 			return err
+		}
+		if told.Clock.OfMatter() { // that there is a finding is not for who reads next
+			if err := s.withholdOwn(ctx, tx, ch.Case, n); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -43,7 +50,7 @@ func notification(c workflow.Case, told workflow.Told, sender, recipient *Node) 
 		"identifier", []*Node{Object("system", sidEscalation, "value", told.ID.String())},
 		"basedOn", []*Node{orderReference(c)},
 		"status", "completed",
-		"category", []*Node{concept("http://terminology.hl7.org/CodeSystem/communication-category", "notification", "Notification")},
+		"category", []*Node{concept(communicationCategory, "notification", "Notification")},
 		"priority", c.Priority,
 		"about", []*Node{refer("Task/"+c.TaskID, "Task", "")},
 		"sent", instant(told.At),
@@ -55,6 +62,10 @@ func notification(c workflow.Case, told workflow.Told, sender, recipient *Node) 
 
 // isNotification tells whether the Communication is one of ours.
 func isNotification(ctx context.Context, tx pgx.Tx, _ uuid.UUID, n *Node) (own bool, err error) {
+	caseID, slot, _ := strings.Cut(identifierOf(n, sidCommunication), "/")
+	if isDerived(n, caseID, slot) {
+		return true, nil
+	}
 	id, err := uuid.Parse(n.Text("id"))
 	if err != nil {
 		return false, nil //nolint:nilerr // the id is one that we never give

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,7 +66,7 @@ func agenda() []item {
 			Doc: "nobody could be found for so long: the next step of the policy's ladder"},
 		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
 			Doc: "the reader has not answered: the next one is asked"},
-		{Kind: escalateNext, While: join(unsigned, in(OnHold, Final, Amending)), do: (*Engine).escalate,
+		{Kind: escalateNext, While: anyTime, do: (*Engine).escalate,
 			Doc: "nobody has taken note of what was told: the next one in the chain is told"},
 		{Kind: openSample, While: join(signed, in(Amending)), do: (*Engine).openSample,
 			Doc: "the final was drawn for a second read for quality, which begins now"},
@@ -80,7 +81,20 @@ func agenda() []item {
 			Doc: "from the order to the signature, whatever it waits for, on hold too; only where the policy has a limit; fires as the others"},
 		clock(ClockAdjudicate, in(Adjudication), nil, "from the grade to the adjudicator's signature"),
 		clock(ClockAcknowledge, in(Final, Amending), nil, "from the signature until the clinician has read it"),
+		matterClock(ClockEmergent, "from an emergent finding until it is acknowledged"),
+		matterClock(ClockUrgent, "from an urgent finding until it is acknowledged"),
+		matterClock(ClockNonCritical, "from a non-critical finding until it is acknowledged"),
+		matterClock(ClockQuestion, "from a question about the report until it is answered"),
+		matterClock(ClockReverify, "from a change of the study after the signature until who signed has looked at it"),
 	}
+}
+
+// matterClock is the clock of each matter of a family; the row of the agenda has
+// the matter's number behind it (ClockName.family).
+func matterClock(family ClockName, doc string) item {
+	it := clock(family, anyTime, nil, doc+", one each, on hold too")
+	it.Always = true
+	return it
 }
 
 func clock(name ClockName, while, pausedIn []State, doc string) item {
@@ -88,6 +102,9 @@ func clock(name ClockName, while, pausedIn []State, doc string) item {
 }
 
 func kindOf(clock ClockName) string { return "clock-" + string(clock) }
+
+// clock is the clock of the row.
+func (r entry) clock() ClockName { return ClockName(strings.TrimPrefix(r.Kind, "clock-")) }
 
 // entry is a row of the agenda.
 type entry struct {
@@ -156,18 +173,26 @@ func (e *Engine) settle(ctx context.Context, l ledger, c *Case, now time.Time) e
 	if err != nil {
 		return err
 	}
+	rests := true // nobody is told further on hold, unless a matter is open
+	if c.State == OnHold {
+		open, err := anyOpen(ctx, l, c.CaseID)
+		if err != nil {
+			return err
+		}
+		rests = !open
+	}
 	for _, row := range entries {
 		it, known := e.item(row.Kind)
 		state, paused := c.State, false
 		if state == OnHold {
-			state, paused = *c.ResumeState, true
+			state, paused = *c.ResumeState, rests || row.Kind != escalateNext
 		}
 		paused = !it.Always && (paused || slices.Contains(it.PausedIn, state))
 		switch {
 		case !known || !slices.Contains(it.While, state):
 			err = l.deleteEntry(ctx, row)
 			if err == nil && it.Clock != "" {
-				err = l.endEscalations(ctx, c.CaseID, it.Clock, now)
+				err = l.endEscalations(ctx, c.CaseID, row.clock(), now)
 			}
 		case paused && row.RemainingS == nil && row.DueAt != nil:
 			err = l.updateEntry(ctx, it.pause(c, row, now))
@@ -215,6 +240,7 @@ func (it item) business(c *Case) bool { return it.Clock != "" && c.limit(it.Cloc
 
 // item finds a row of the table.
 func (e *Engine) item(kind string) (item, bool) {
+	kind, _, _ = strings.Cut(kind, "/")
 	i := slices.IndexFunc(e.agenda, func(it item) bool { return it.Kind == kind })
 	if i < 0 {
 		return item{}, false

@@ -101,6 +101,7 @@ type Exam struct {
 	Jurisdiction    string      `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
 	Images          int         `json:"images,omitempty"`       // instances in the PACS when the order was found complete
 	ImagesSaid      int         `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
+	ImagesSeen      int         `json:"imagesSeen,omitempty"`   // that the ImagingStudy said, and then the study had when it last changed after the signature
 	PatientAge      int         `json:"patientAge"`             // years at the time of the study; -1 when unknown
 	StudyStarted    *time.Time  `json:"studyStarted,omitempty"`
 	OriginalReaders []string    `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
@@ -145,47 +146,55 @@ type Coding struct {
 // Report is what is signed: word for word what the report says, before it is
 // rendered. It is kept in signed_report and never changes.
 type Report struct {
-	No            int        `json:"no"`
-	Status        string     `json:"status"` // final, appended, corrected, amended, entered-in-error
-	Opinion       Opinion    `json:"opinion"`
-	Level         Level      `json:"level"`
-	Difference    string     `json:"difference,omitempty"`       // what differs from the original and why it matters; plain words, no blame
-	Management    string     `json:"managementChange,omitempty"` // none, work-up, treatment, staging, referral
-	Actionable    string     `json:"actionable,omitempty"`       // none, non-critical, urgent, emergent: the more pressing of the opinion's and Compared
-	Compared      string     `json:"compared,omitempty"`         // how soon somebody must act on what differs
-	Amendment     *Amendment `json:"amendment,omitempty"`
-	ReaderID      uuid.UUID  `json:"readerId"`
-	AdjudicatorID *uuid.UUID `json:"adjudicatorId,omitempty"`
-	SupervisorID  *uuid.UUID `json:"supervisorId,omitempty"`
-	SignedBy      uuid.UUID  `json:"signedBy"`
-	SignedAt      time.Time  `json:"signedAt"`
-	GradeNo       int        `json:"gradeNo,omitempty"` // the grade that it was compared by; 0 when there was nothing to compare with
-	OpinionSHA256 string     `json:"opinionSha256"`     // of the locked opinion, hex
-	LockedAt      time.Time  `json:"lockedAt"`
+	No            int               `json:"no"`
+	Status        string            `json:"status"` // final, appended, corrected, amended, entered-in-error
+	Opinion       Opinion           `json:"opinion"`
+	Level         Level             `json:"level"`
+	Difference    string            `json:"difference,omitempty"`       // what differs from the original and why it matters; plain words, no blame
+	Management    string            `json:"managementChange,omitempty"` // none, work-up, treatment, staging, referral
+	Actionable    string            `json:"actionable,omitempty"`       // none, non-critical, urgent, emergent: the more pressing of the opinion's and Compared
+	Compared      string            `json:"compared,omitempty"`         // how soon somebody must act on what differs
+	Findings      []ReportedFinding `json:"findings,omitempty"`         // actionable ones, with whom somebody told of them
+	Amendment     *Amendment        `json:"amendment,omitempty"`
+	ReaderID      uuid.UUID         `json:"readerId"`
+	AdjudicatorID *uuid.UUID        `json:"adjudicatorId,omitempty"`
+	SupervisorID  *uuid.UUID        `json:"supervisorId,omitempty"`
+	SignedBy      uuid.UUID         `json:"signedBy"`
+	SignedAt      time.Time         `json:"signedAt"`
+	GradeNo       int               `json:"gradeNo,omitempty"` // the grade that it was compared by; 0 when there was nothing to compare with
+	OpinionSHA256 string            `json:"opinionSha256"`     // of the locked opinion, hex
+	LockedAt      time.Time         `json:"lockedAt"`
 }
 
 // Amendment says what changed against the version before.
 type Amendment struct {
-	Kind   string   `json:"kind"` // addition, correction, amendment; error when the report is withdrawn
-	Reason string   `json:"reason"`
-	Text   string   `json:"text"`             // the addendum itself, or what was changed
-	Remove []string `json:"remove,omitempty"` // sections that are taken back (Removable)
+	Kind     string   `json:"kind"` // addition, correction, amendment; error when the report is withdrawn
+	Reason   string   `json:"reason"`
+	Text     string   `json:"text"`               // the addendum itself, or what was changed
+	Remove   []string `json:"remove,omitempty"`   // sections that are taken back (Removable)
+	Verifies bool     `json:"verifies,omitempty"` // takes into account what the study has become since the signature
 }
 
 // Input is what the actor of an event gives with it; each event reads its own part.
 type Input struct {
-	Reason      string         // why, for whoever asks later; required by the guard reasonGiven
-	Independent bool           // claim: the reader attests independence from the first reading
-	ReaderID    *uuid.UUID     // offer, reassign: to whom
-	Code        string         // decline: why, one of DeclineCodes
-	Breadth     Breadth        // broaden: how far
-	Opinion     *Opinion       // draft, lock; adjudicate and amend: the corrected opinion, else nil
-	Grade       *Grade         // grade, adjudicate
-	Amendment   *Amendment     // sign, when amending
-	Judgement   *Judgement     // judge-management
-	Truth       *Truth         // outcome
-	Point       *LearningPoint // add-learning-point, withdraw-learning-point
-	Conclusion  *Conclusion    // close-review
+	Reason       string         // why, for whoever asks later; required by the guard reasonGiven
+	Independent  bool           // claim: the reader attests independence from the first reading
+	ReaderID     *uuid.UUID     // offer, reassign: to whom
+	Code         string         // decline: why, one of DeclineCodes
+	Breadth      Breadth        // broaden: how far
+	Opinion      *Opinion       // draft, lock; adjudicate and amend: the corrected opinion, else nil
+	Grade        *Grade         // grade, adjudicate
+	Amendment    *Amendment     // sign, when amending
+	Judgement    *Judgement     // judge-management
+	Truth        *Truth         // outcome
+	Point        *LearningPoint // add-learning-point, withdraw-learning-point
+	Conclusion   *Conclusion    // close-review
+	Matter       int            // of several, the number of the one that is meant; 0: the only open one
+	Finding      *RaisedFinding // raise-finding
+	Call         *Call          // communicate
+	Acknowledged Acknowledged   // acknowledge, acknowledge-finding: by whom
+	Question     *Asked         // ask
+	Answer       string         // answer
 
 	// Of the system's own events.
 	Facts        *Facts                 // intake: what the checks looked at
@@ -195,16 +204,18 @@ type Input struct {
 	Percent      int                    // warn, breach, escalate: of the limit
 	ClockStarted *time.Time             // warn, breach
 	Next         *Told                  // escalate: the link to be told
+	Study        *StudyChange           // study-changed
 }
 
 // Change is one fired event, as the hooks and the caller see it.
 type Change struct {
-	Before State // "" for the first event
-	Case   Case  // after the event
-	Event  Event
-	Actor  access.Actor
-	Input  Input
-	At     time.Time // the transaction's one now
-	Report *Report   // set when the event signed one
-	Told   []Told    // who was told by the event
+	Before  State // "" for the first event
+	Case    Case  // after the event
+	Event   Event
+	Actor   access.Actor
+	Input   Input
+	At      time.Time // the transaction's one now
+	Report  *Report   // set when the event signed one
+	Told    []Told    // who was told by the event
+	Matters []Matter  // those that the event opened, changed or settled
 }

@@ -23,7 +23,11 @@ const (
 // named returns the limit of a clock; one of no length is not set, and the
 // clock does not run.
 func (l Limits) named(clock ClockName) Span {
-	switch clock {
+	switch clock.family() {
+	case ClockQuestion:
+		return l.Question
+	case ClockReverify:
+		return l.Reverify
 	case ClockIntake:
 		return l.Intake
 	case ClockOffer:
@@ -66,6 +70,14 @@ func stageAt(cal Calendar, deadline time.Time, limit Span, stage int) time.Time 
 
 // limit is the time limit of a clock for this case.
 func (c *Case) limit(clock ClockName) Span {
+	switch clock.family() {
+	case ClockEmergent:
+		return c.Policy.Findings.Emergent
+	case ClockUrgent:
+		return c.Policy.Findings.Urgent
+	case ClockNonCritical:
+		return c.Policy.Findings.NonCritical
+	}
 	return c.Policy.Clocks.For(c.Priority).named(clock)
 }
 
@@ -73,13 +85,15 @@ func (c *Case) limit(clock ClockName) Span {
 var clockWords = map[ClockName]string{
 	ClockIntake: "the intake", ClockOffer: "the offer", ClockAssign: "the assignment", ClockFinal: "the report",
 	ClockGross: "the whole order", ClockAcknowledge: "the acknowledgement", ClockAdjudicate: "the adjudication",
+	ClockEmergent: "the acknowledgement of an emergent finding", ClockUrgent: "the acknowledgement of an urgent finding",
+	ClockNonCritical: "the acknowledgement of a non-critical finding", ClockQuestion: "the answer to a question", ClockReverify: "the re-verification",
 }
 
 // Spoken says in a sentence what a clock says at a stage: nothing of the
 // patient.
 func Spoken(caseNumber string, clock ClockName, stage int) string {
 	if stage >= 100 {
-		return "Case " + caseNumber + ": the time limit of " + clockWords[clock] + " has passed."
+		return "Case " + caseNumber + ": the time limit of " + clockWords[clock.family()] + " has passed."
 	}
-	return fmt.Sprintf("Case %s: %d %% of the time for %s have passed.", caseNumber, stage, clockWords[clock])
+	return fmt.Sprintf("Case %s: %d %% of the time for %s have passed.", caseNumber, stage, clockWords[clock.family()])
 }

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -20,7 +21,22 @@ type Delivery struct {
 	Path        string // below the destination's base, with its query; "" is the base itself
 	Body        []byte
 	Withdraws   bool // the report was entered in error: older versions need not arrive any more
+	Lane        Lane // "" is LaneReport
 }
+
+// Lane is the order in which a destination gets what is sent of a case: one thing
+// after the other within a lane, and independent of the other lane.
+type Lane string
+
+// The lanes. In that of reports ReportNo is the signed version's, or below 0 for
+// a preliminary report; in that of messages it counts from FirstMessage.
+const (
+	LaneReport  Lane = "report"
+	LaneMessage Lane = "message" // of findings, answers and what else is told besides
+
+	FirstMessage     = 1_000_001
+	firstPreliminary = -1_000_000
+)
 
 // Destination is where reports go: a row of the table destination.
 type Destination struct {
@@ -43,25 +59,40 @@ const (
 //
 // One that withdraws the report takes the place of what has not been sent yet:
 // an erroneous report is not delivered first. What is under way just now is
-// waited for (recordOutcomeTx).
+// waited for (recordOutcomeTx). So does a signed report that of a preliminary one.
 func QueueDeliveryTx(ctx context.Context, tx pgx.Tx, d Delivery) error {
 	_, err := tx.Exec(ctx, `
 		WITH superseded AS (
 			UPDATE delivery
 			SET state = 'withdrawn'
-			WHERE @withdraws AND tenant_id = @tenant AND case_id = @case AND destination = @destination
-			  AND state IN ('queued', 'parked') AND lease_until IS NULL
+			WHERE (@withdraws OR report_no < 0 AND @report_no > 0) AND tenant_id = @tenant AND case_id = @case AND destination = @destination
+			  AND lane = 'report' AND @lane = 'report' AND state IN ('queued', 'parked') AND lease_until IS NULL
 		)
-		INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256, withdraws)
-		VALUES (@tenant, @case, @report_no, @destination, @method, @path, @body, sha256(@body), @withdraws)`,
+		INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256, withdraws, lane)
+		VALUES (@tenant, @case, @report_no, @destination, @method, @path, @body, sha256(@body), @withdraws, @lane)`,
 		pgx.NamedArgs{
 			"tenant": d.TenantID, "case": d.CaseID, "report_no": d.ReportNo, "destination": d.Destination,
-			"method": d.Method, "path": d.Path, "body": d.Body, "withdraws": d.Withdraws,
+			"method": d.Method, "path": d.Path, "body": d.Body, "withdraws": d.Withdraws, "lane": cmp.Or(d.Lane, LaneReport),
 		})
 	if err != nil {
 		return fmt.Errorf("queue report %d of case %s for %s: %w", d.ReportNo, d.CaseID, d.Destination, err)
 	}
 	return nil
+}
+
+// NextDeliveryNoTx is the number of the next message of a case, or of its next
+// preliminary report. The caller holds the case.
+func NextDeliveryNoTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, lane Lane) (no int, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT CASE WHEN @lane = 'message' THEN coalesce(max(report_no) + 1, @message)
+		            ELSE coalesce(max(report_no) FILTER (WHERE report_no < 0) + 1, @preliminary) END
+		FROM delivery
+		WHERE case_id = @case AND lane = @lane`,
+		pgx.NamedArgs{"case": caseID, "lane": lane, "message": FirstMessage, "preliminary": firstPreliminary}).Scan(&no)
+	if err != nil {
+		return 0, fmt.Errorf("number of the next delivery: %w", err)
+	}
+	return no, nil
 }
 
 // DestinationsTx lists the destinations of the transaction's tenant, by name.

@@ -32,7 +32,7 @@ const dueHead = `d.state = 'queued' AND d.next_attempt_at <= now()
 				  AND NOT EXISTS (
 					SELECT FROM delivery earlier
 					WHERE earlier.tenant_id = d.tenant_id AND earlier.case_id = d.case_id
-					  AND earlier.report_no < d.report_no AND earlier.destination = d.destination
+					  AND earlier.report_no < d.report_no AND earlier.destination = d.destination AND earlier.lane = d.lane
 					  AND earlier.state IN ('queued', 'parked'))`
 
 // claim leases up to room deliveries. Couriers everywhere may claim at once:

@@ -60,8 +60,8 @@ func recordOutcomeTx(ctx context.Context, tx pgx.Tx, p Parcel, r Receipt) error 
 		        WHEN EXISTS (
 		            SELECT FROM delivery later
 		            WHERE later.tenant_id = d.tenant_id AND later.case_id = d.case_id
-		              AND later.report_no > d.report_no AND later.destination = d.destination
-		              AND later.withdraws) THEN 'withdrawn'
+		              AND later.report_no > d.report_no AND later.destination = d.destination AND later.lane = d.lane
+		              AND (later.withdraws OR d.report_no < 0)) THEN 'withdrawn'
 		        WHEN @verdict::text = 'parked' THEN 'parked'
 		        ELSE 'queued'
 		    END,

@@ -43,6 +43,7 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 			c.PatientID = &f.OrderPatient
 		}
 		if s := f.Study; s != nil {
+			c.Exam.ImagesSeen = s.promised()
 			c.StudyID, c.StudyUID, c.Accession = optional(s.ID), optional(s.UID), optional(s.Accession)
 		}
 		there := f.Original != nil
@@ -301,6 +302,12 @@ var startAcknowledgement = Effect{"startAcknowledgement", "the acknowledge clock
 		return t.startClock(ctx, ClockAcknowledge, restart)
 	}}
 
+var keepAcknowledgement = Effect{"keepAcknowledgement", "the acknowledge clock runs, or goes on",
+	func(ctx context.Context, t *turn) error {
+		t.c.ClosedAt = nil
+		return t.startClock(ctx, ClockAcknowledge, keepRunning)
+	}}
+
 var rememberState = Effect{"rememberState", "where to resume: an offer is withdrawn, and a waiting case is checked again, since things may arrive during the hold",
 	func(ctx context.Context, t *turn) error {
 		back := t.c.State
@@ -324,7 +331,7 @@ var rememberState = Effect{"rememberState", "where to resume: an offer is withdr
 var lookAtOnce = Effect{"lookAtOnce", "what came during the hold is looked at",
 	func(ctx context.Context, t *turn) error { return t.plan(ctx, lookAgain, t.now, restart) }}
 
-var endCase = Effect{"endCase", "the case is over; nothing stays on its agenda",
+var endCase = Effect{"endCase", "the case is over; nothing stays on its agenda but what is open besides, such as a finding that nobody has acknowledged",
 	func(_ context.Context, t *turn) error {
 		t.c.ClosedAt = &t.now
 		return nil

@@ -177,6 +177,10 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 // record appends the event to the history and tells the outside.
 func (e *Engine) record(ctx context.Context, t *turn, before State) (Change, error) {
 	ch := Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Report: t.report, Told: t.told}
+	var err error
+	if ch.Matters, err = t.touched(ctx); err != nil {
+		return Change{}, err
+	}
 	if t.told != nil {
 		t.detail["told"] = addressees(t.told)
 	}
@@ -208,10 +212,30 @@ func choose(ctx context.Context, t *turn) (*Transition, error) {
 			return row, err
 		}
 	}
-	if forbidden {
-		return nil, forbid("the role %s may not fire %s on a case that is %s", t.actor.Role, t.event, t.c.State)
+	return nil, notTaken(t.actor, t.c.State, t.event, forbidden)
+}
+
+// MayFire tells whether the table has a row for the event in this state by the
+// actor's role; it returns the faults of FireTx. What guards and choices say is
+// not asked.
+func MayFire(actor access.Actor, state State, ev Event) error {
+	forbidden := false
+	for _, row := range Transitions {
+		if row.Event == ev && slices.Contains(row.From, state) {
+			if slices.Contains(row.By, actor.Role) {
+				return nil
+			}
+			forbidden = true
+		}
 	}
-	return nil, fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", t.c.State, t.event, possible(t.c.State))
+	return notTaken(actor, state, ev, forbidden)
+}
+
+func notTaken(actor access.Actor, state State, ev Event, forbidden bool) error {
+	if forbidden {
+		return forbid("the role %s may not fire %s on a case that is %s", actor.Role, ev, state)
+	}
+	return fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", state, ev, possible(state))
 }
 
 // possible lists what people may do with a case in this state.
@@ -245,7 +269,11 @@ func (c *Case) enter(to State) {
 	if to != Offered {
 		c.OfferedTo = nil
 	}
-	if status := to.Info().Report; c.ReportID != nil && status != "" && status != "=" {
+	status := to.Info().Report
+	if c.ReportStatus != nil && *c.ReportStatus == "preliminary" && status == "registered" {
+		return // what the EHR has of it stays
+	}
+	if c.ReportID != nil && status != "" && status != "=" {
 		c.ReportStatus = &status
 	}
 }

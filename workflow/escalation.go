@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -71,7 +72,7 @@ type Told struct {
 	Clock    ClockName
 	Started  time.Time // of the clock
 	Stage    int
-	Rule     int // of Policy.Escalations
+	Rule     int // of Policy.rules
 	Link     int
 	Tell     Addressee
 	PersonID *uuid.UUID // of the reader
@@ -110,6 +111,8 @@ func (p Policy) escalationFaults() (wrong PolicyErrors) {
 // responsible is the person who has the case as far as the clock is concerned.
 func (c *Case) responsible(clock ClockName) *uuid.UUID {
 	switch {
+	case clock.OfMatter() && c.ReportNo > 0:
+		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID) // who signed
 	case clock == ClockAdjudicate || c.State == Adjudication:
 		return c.AdjudicatorID
 	case c.State == Offered:
@@ -122,8 +125,8 @@ func (c *Case) responsible(clock ClockName) *uuid.UUID {
 
 // startEscalations tells the first link of each rule for a stage of a clock.
 func (t *turn) startEscalations(ctx context.Context, clock ClockName, stage int, started time.Time) error {
-	for i, rule := range t.c.Policy.Escalations {
-		if rule.Clock != clock || rule.At != stage || len(rule.Priorities) > 0 && !slices.Contains(rule.Priorities, t.c.Priority) {
+	for i, rule := range t.c.Policy.rules() {
+		if rule.Clock != clock.family() || rule.At != stage || len(rule.Priorities) > 0 && !slices.Contains(rule.Priorities, t.c.Priority) {
 			continue
 		}
 		if err := t.tell(ctx, Told{Clock: clock, Started: started, Stage: stage, Rule: i}); err != nil {
@@ -136,7 +139,7 @@ func (t *turn) startEscalations(ctx context.Context, clock ClockName, stage int,
 // tell tells a link of a chain, or the first one after it for which there is
 // somebody. What was told before is not told again.
 func (t *turn) tell(ctx context.Context, told Told) error {
-	chain := t.c.Policy.Escalations[told.Rule].Chain
+	chain := t.c.Policy.rules()[told.Rule].Chain
 	for ; told.Link < len(chain); told.Link++ {
 		link := chain[told.Link]
 		told.Tell, told.Ways = link.Tell, link.By

@@ -17,16 +17,19 @@ import (
 // turn is one firing in progress: what choices and guards look at, and effects
 // change. Nothing of it outlives the transaction.
 type turn struct {
-	ledger ledger
-	tx     pgx.Tx // for the hooks, and for quality work, which the simulation does without; nil in memory
-	actor  access.Actor
-	c      *Case
-	event  Event
-	in     Input
-	now    time.Time
-	detail map[string]any // of the case_event; no patient data
-	report *Report        // when one is signed
-	told   []Told         // when somebody is told
+	ledger       ledger
+	tx           pgx.Tx // for the hooks, and for quality work, which the simulation does without; nil in memory
+	actor        access.Actor
+	c            *Case
+	event        Event
+	in           Input
+	now          time.Time
+	detail       map[string]any                // of the case_event; no patient data
+	report       *Report                       // when one is signed
+	told         []Told                        // when somebody is told
+	matters      []int                         // that are opened, changed or settled
+	addendum     *Amendment                    // that signAddendum signs
+	afterSigning []func(context.Context) error // what needs the number of the version that is signed
 }
 
 // Guard refuses an event with a reason: a fault of kind Forbidden when the
@@ -313,8 +316,11 @@ var proposedByAnother = &Choice{"proposedByAnother", "another director has propo
 		return t.c.ErrorProposedBy != nil && *t.c.ErrorProposedBy != t.actor.ID, nil
 	}}
 
-var acknowledgedBefore = &Choice{"acknowledgedBefore", "the report in force was acknowledged",
-	func(_ context.Context, t *turn) (bool, error) { return t.c.ClosedAt != nil, nil }}
+var acknowledgedBefore = &Choice{"acknowledgedBefore", "the report in force was acknowledged, and no emergent finding waits to be",
+	func(ctx context.Context, t *turn) (bool, error) {
+		open, err := t.emergencyOpen(ctx)
+		return t.c.ClosedAt != nil && !open, err
+	}}
 
 // orCoordinator is a guard that lets the coordinator pass.
 func orCoordinator(name, doc string, g Guard) Guard {

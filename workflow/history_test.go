@@ -49,6 +49,7 @@ func TestRandomHistoriesKeepToTheTable(t *testing.T) {
 		h.agendaFits(rt, h.find(c))
 		h.timesFit(rt, h.find(c))
 		h.escalationsFit(rt, h.find(c))
+		h.mattersFit(rt, h.find(c))
 	})
 }
 
@@ -157,6 +158,11 @@ func (h *house) randomInput(rt *rapid.T) Input {
 	in := Input{Reason: "because", Independent: true, Opinion: &opinion, ReaderID: &h.trainee.ID}
 	in.Grade = rapid.SampledFrom([]*Grade{&agreement, &minorMiss, &majorMiss, {NoComparisonReason: "original-unusable", NoComparison: "cut off"}, nil}).Draw(rt, "grade")
 	in.Amendment = &Amendment{Kind: rapid.SampledFrom([]string{"addition", "correction", "amendment", "whim"}).Draw(rt, "kind"), Reason: "r", Text: "t"}
+	in.Finding = &RaisedFinding{Category: rapid.SampledFrom(categories).Draw(rt, "category"), Text: rapid.SampledFrom([]string{"Bleeding.", "Free air."}).Draw(rt, "finding")}
+	in.Call = &Call{Reached: rapid.Bool().Draw(rt, "reached"), Content: CallContent{Recipient: "Dr Jones", Medium: "phone"}}
+	in.Call.Content.ReadBack = in.Call.Reached && rapid.Bool().Draw(rt, "read back")
+	in.Question, in.Answer = &Asked{Text: rapid.SampledFrom([]string{"Which side?", "How large?"}).Draw(rt, "question")}, "As the report says."
+	in.Matter = rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(rt, "matter")
 	if in.Amendment.Kind == "addition" || rapid.IntRange(0, 4).Draw(rt, "terse") == 0 {
 		in.Opinion = nil
 	}
@@ -248,6 +254,33 @@ func (h *house) waitsByHistory(ctx context.Context, tx pgx.Tx, c Case) (out []Wa
 		}
 	}
 	return out
+}
+
+// mattersFit: what is open has its clock, and what is settled has none; nothing
+// is open of a case that was entered in error; a case is closed only without an
+// emergent finding that is open.
+func (h *house) mattersFit(rt *rapid.T, c Case) {
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		all, err := MattersTx(ctx, tx, c.CaseID)
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			var runs bool
+			err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM agenda WHERE case_id = $1 AND kind = $2)`, c.CaseID, kindOf(m.clock())).Scan(&runs)
+			switch {
+			case err != nil:
+				return err
+			case runs != m.Open():
+				rt.Errorf("%s %d: open %t, its clock runs: %t", m.Kind, m.No, m.Open(), runs)
+			case m.Open() && c.State == EnteredInError:
+				rt.Errorf("%s %d is open on a case that was entered in error", m.Kind, m.No)
+			case m.Open() && m.Category == "emergent" && c.State == Closed:
+				rt.Errorf("the case is closed, and nobody has acknowledged emergent finding %d", m.No)
+			}
+		}
+		return nil
+	})
 }
 
 // escalationsFit: each chain was told in its order and without a gap, one of

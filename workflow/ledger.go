@@ -51,6 +51,15 @@ type ledger interface {
 	heedEscalations(ctx context.Context, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error
 	queueMail(ctx context.Context, c *Case, told Told) error
 
+	// What is open on a case besides its state. insertMatter leaves one that is there
+	// by its key; updateMatter writes what may change: content and settlement.
+	matters(ctx context.Context, caseID uuid.UUID) ([]Matter, error)
+	insertMatter(ctx context.Context, c *Case, m Matter) (first bool, err error)
+	updateMatter(ctx context.Context, caseID uuid.UUID, m Matter) error
+	insertCall(ctx context.Context, caseID uuid.UUID, call Call) error
+	insertAcknowledgement(ctx context.Context, caseID uuid.UUID, a Acknowledgement) error
+	wantLookAfter(ctx context.Context, c *Case, pause time.Duration) error
+
 	// What the intake checks look at besides the facts of the order.
 	duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error)
 	pacs(ctx context.Context, c *Case, f Facts) (*PACSFacts, error)
@@ -144,6 +153,24 @@ func (l sqlLedger) heedEscalations(ctx context.Context, caseID, person uuid.UUID
 }
 func (l sqlLedger) queueMail(ctx context.Context, c *Case, told Told) error {
 	return queueMail(ctx, l.tx, c, told)
+}
+func (l sqlLedger) matters(ctx context.Context, caseID uuid.UUID) ([]Matter, error) {
+	return MattersTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) insertMatter(ctx context.Context, c *Case, m Matter) (bool, error) {
+	return insertMatterTx(ctx, l.tx, c, m)
+}
+func (l sqlLedger) updateMatter(ctx context.Context, caseID uuid.UUID, m Matter) error {
+	return updateMatterTx(ctx, l.tx, caseID, m)
+}
+func (l sqlLedger) insertCall(ctx context.Context, caseID uuid.UUID, call Call) error {
+	return insertCallTx(ctx, l.tx, caseID, call)
+}
+func (l sqlLedger) insertAcknowledgement(ctx context.Context, caseID uuid.UUID, a Acknowledgement) error {
+	return insertAcknowledgementTx(ctx, l.tx, caseID, a)
+}
+func (l sqlLedger) wantLookAfter(ctx context.Context, c *Case, pause time.Duration) error {
+	return wantLookAfterTx(ctx, l.tx, c, pause)
 }
 func (l sqlLedger) duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error) {
 	return duplicatesTx(ctx, l.tx, c, studyUID)

@@ -27,6 +27,50 @@ const (
 // atIntake are the states in which a case is looked up.
 var atIntake = in(Received, IntakeReview, AwaitingInformation, AwaitingImages)
 
+// lookedAtAfter are the states in which a study that was reported is looked at for a
+// while, since images may come late or be replaced; lookedAt are all in which a
+// look is wanted.
+var (
+	lookedAtAfter = in(Final, Closed, Amending)
+	lookedAt      = join(atIntake, lookedAtAfter)
+)
+
+// lookAfterSigning wants the first look at a study after its report was signed.
+var lookAfterSigning = Effect{"lookAfterSigning", "the PACS is asked now and then whether the study has grown: hourly on the first day, then daily for a month",
+	func(ctx context.Context, t *turn) error {
+		if t.c.SampleOf != nil {
+			return nil // the report that was sampled is looked after
+		}
+		return t.ledger.wantLookAfter(ctx, t.c, pauseAfterSigning(*t.c, t.now))
+	}}
+
+func wantLookAfterTx(ctx context.Context, tx pgx.Tx, c *Case, pause time.Duration) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE pacs_look
+		SET due_at = now() + @pause::interval
+		WHERE case_id = @case AND due_at IS NULL AND EXISTS (SELECT FROM pacs)`,
+		pgx.NamedArgs{"case": c.CaseID, "pause": pause})
+	if err != nil {
+		return fmt.Errorf("want a look after the signature: %w", err)
+	}
+	return nil
+}
+
+// pauseAfterSigning is how long until the next look at a study that was reported;
+// 0: there is none any more.
+func pauseAfterSigning(c Case, now time.Time) time.Duration {
+	if c.FinalAt == nil {
+		return time.Hour
+	}
+	switch age := now.Sub(*c.FinalAt); {
+	case age < 24*time.Hour:
+		return time.Hour
+	case age < 30*24*time.Hour:
+		return 24 * time.Hour
+	}
+	return 0
+}
+
 // pacsFactsTx is what the PACS last said about the study, and asks for a look
 // where there is none, or none that is fresh. nil: the tenant has no PACS. The
 // caller holds the case.
@@ -207,7 +251,7 @@ func readErrandTx(ctx context.Context, tx pgx.Tx, l lookLease) (e errand, wanted
 		FROM pacs_look l
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE case_id = @case`,
-		pgx.NamedArgs{"case": l.CaseID, "at_intake": atIntake}).
+		pgx.NamedArgs{"case": l.CaseID, "at_intake": lookedAt}).
 		Scan(&e.UID, &e.Accession, &e.AccessionSystem, &e.Sides, &wanted)
 	if err != nil {
 		return errand{}, false, fmt.Errorf("read the look of case %s: %w", l.CaseID, err)

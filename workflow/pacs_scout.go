@@ -142,13 +142,21 @@ func (s *Scout) record(ctx context.Context, e errand, best Sighting, all []Sight
 		}
 		if c.State == Received {
 			err = wakeChecksTx(ctx, tx, c)
+		} else if slices.Contains(lookedAtAfter, c.State) {
+			if best.Answer == PACSFound {
+				err = s.engine.studyChanged(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: s.engine.moment()}, best.Study.Instances, false)
+			}
 		} else {
 			err = s.engine.reconsider(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: s.engine.moment()})
 		}
 		if err != nil {
 			return err
 		}
-		return planLookTx(ctx, tx, c, pacsPause(best, tries, growing, c.Priority))
+		pause := pacsPause(best, tries, growing, c.Priority)
+		if slices.Contains(lookedAtAfter, c.State) && !best.sick() {
+			pause = pauseAfterSigning(c, s.engine.moment())
+		}
+		return planLookTx(ctx, tx, c, pause)
 	})
 }
 
@@ -193,7 +201,7 @@ func planLookTx(ctx context.Context, tx pgx.Tx, c Case, pause time.Duration) err
 		UPDATE pacs_look
 		SET due_at = CASE WHEN @waits THEN now() + @pause::interval END
 		WHERE case_id = @case`,
-		pgx.NamedArgs{"case": c.CaseID, "waits": slices.Contains(atIntake, c.State), "pause": pause})
+		pgx.NamedArgs{"case": c.CaseID, "waits": pause > 0 && slices.Contains(lookedAt, c.State), "pause": pause})
 	if err != nil {
 		return fmt.Errorf("plan the next look: %w", err)
 	}

@@ -10,33 +10,35 @@ import (
 // laid over the defaults. A case keeps the one that was in force when it began.
 // What each setting means and may be is said in policyschema.go.
 type Policy struct {
-	Protocol                Protocol     `json:"protocol"`
-	Assignment              Assignment   `json:"assignment"`
-	OfferRounds             int          `json:"offerRounds"`
-	AdjudicateOn            AdjudicateOn `json:"adjudicateOn"`
-	ServiceRequestAuthority Authority    `json:"serviceRequestAuthority"`
-	Clocks                  Clocks       `json:"clocks"`
-	Calendar                Calendar     `json:"calendar"`
-	DuplicateWithinDays     int          `json:"duplicateWithinDays"` // 0: only open cases count as duplicates
-	ImagesGiveUpDays        int          `json:"imagesGiveUpDays"`
-	ImagesSteadyMinutes     int          `json:"imagesSteadyMinutes,omitzero"` // 0 for 5 (the release before knows it not, and reads policies strictly); so long the PACS must show the same number of images, where it has more than was said
-	OriginalReportWait      *Span        `json:"originalReportWait,omitempty"` // nil: as long as intake may take
-	QuestionRequired        bool         `json:"questionRequired"`
-	HistoryRequired         bool         `json:"historyRequired"`
-	RequesterRequired       bool         `json:"requesterRequired"`
-	ConsentRequired         bool         `json:"consentRequired"`
-	Requesters              []string     `json:"requesters,omitempty"` // who may order; empty: whomever the placer lets
-	OutOfScope              []TriageWhen `json:"outOfScope,omitempty"` // exams that are not read here, unless the coordinator says so
-	SameGroupForbidden      bool         `json:"sameGroupForbidden"`   // no reader of the original reader's group
-	Triage                  []TriageRule `json:"triage,omitempty"`
-	Matching                Matching     `json:"matching"`
-	Broaden                 []Rung       `json:"broaden,omitempty"` // none: only the coordinator broadens
-	Related                 []Kinship    `json:"related,omitempty"`
-	Escalations             []Escalation `json:"escalations"`
-	Grading                 GradingMode  `json:"grading,omitempty"`  // "": scored (the release before knows it not, and reads policies strictly)
-	Feedback                FeedbackMode `json:"feedback,omitempty"` // "": off
-	Sampling                *Sampling    `json:"sampling,omitempty"` // nil: none
-	Contacts                Contacts     `json:"contacts"`           // read from the version in force, for cases of every version
+	Protocol                Protocol      `json:"protocol"`
+	Assignment              Assignment    `json:"assignment"`
+	OfferRounds             int           `json:"offerRounds"`
+	AdjudicateOn            AdjudicateOn  `json:"adjudicateOn"`
+	ServiceRequestAuthority Authority     `json:"serviceRequestAuthority"`
+	Clocks                  Clocks        `json:"clocks"`
+	Calendar                Calendar      `json:"calendar"`
+	DuplicateWithinDays     int           `json:"duplicateWithinDays"` // 0: only open cases count as duplicates
+	ImagesGiveUpDays        int           `json:"imagesGiveUpDays"`
+	ImagesSteadyMinutes     int           `json:"imagesSteadyMinutes,omitzero"` // 0 for 5 (the release before knows it not, and reads policies strictly); so long the PACS must show the same number of images, where it has more than was said
+	OriginalReportWait      *Span         `json:"originalReportWait,omitempty"` // nil: as long as intake may take
+	QuestionRequired        bool          `json:"questionRequired"`
+	HistoryRequired         bool          `json:"historyRequired"`
+	RequesterRequired       bool          `json:"requesterRequired"`
+	ConsentRequired         bool          `json:"consentRequired"`
+	Requesters              []string      `json:"requesters,omitempty"` // who may order; empty: whomever the placer lets
+	OutOfScope              []TriageWhen  `json:"outOfScope,omitempty"` // exams that are not read here, unless the coordinator says so
+	SameGroupForbidden      bool          `json:"sameGroupForbidden"`   // no reader of the original reader's group
+	Findings                FindingLimits `json:"findings"`
+	PreliminaryOn           PreliminaryOn `json:"preliminaryOn"`
+	Triage                  []TriageRule  `json:"triage,omitempty"`
+	Matching                Matching      `json:"matching"`
+	Broaden                 []Rung        `json:"broaden,omitempty"` // none: only the coordinator broadens
+	Related                 []Kinship     `json:"related,omitempty"`
+	Escalations             []Escalation  `json:"escalations"`
+	Grading                 GradingMode   `json:"grading,omitempty"`  // "": scored (the release before knows it not, and reads policies strictly)
+	Feedback                FeedbackMode  `json:"feedback,omitempty"` // "": off
+	Sampling                *Sampling     `json:"sampling,omitempty"` // nil: none
+	Contacts                Contacts      `json:"contacts"`           // read from the version in force, for cases of every version
 }
 
 // Assignment says how a case finds its reader.
@@ -103,6 +105,8 @@ type Limits struct {
 	Gross       *Span `json:"gross,omitempty"` // opened to signed, whatever it waited for; nil: no limit
 	Acknowledge Span  `json:"acknowledge"`     // signed to read by the clinician
 	Adjudicate  Span  `json:"adjudicate"`      // graded to adjudicated
+	Question    Span  `json:"question"`        // asked about a signed report to answered
+	Reverify    Span  `json:"reverify"`        // the study changed to looked at by who signed
 }
 
 // DefaultPolicy is the policy of a tenant that has said nothing.
@@ -114,10 +118,10 @@ func DefaultPolicy() Policy {
 		AdjudicateOn:            AdjudicateMajor,
 		ServiceRequestAuthority: PlacerSets,
 		Clocks: Clocks{
-			Stat:    Limits{Intake: minutes(10), Offer: minutes(5), Assign: minutes(15), Final: hours(2), Acknowledge: minutes(30), Adjudicate: hours(1)},
-			Asap:    Limits{Intake: minutes(30), Offer: minutes(15), Assign: hours(1), Final: hours(8), Acknowledge: hours(4), Adjudicate: hours(4)},
-			Urgent:  Limits{Intake: hours(2), Offer: hours(1), Assign: hours(4), Final: hours(24), Acknowledge: hours(24), Adjudicate: hours(12)},
-			Routine: Limits{Intake: businessDays(1), Offer: hours(8), Assign: businessDays(1), Final: hours(72), Acknowledge: hours(7 * 24), Adjudicate: hours(48)},
+			Stat:    Limits{Intake: minutes(10), Offer: minutes(5), Assign: minutes(15), Final: hours(2), Acknowledge: minutes(30), Adjudicate: hours(1), Question: minutes(30), Reverify: hours(1)},
+			Asap:    Limits{Intake: minutes(30), Offer: minutes(15), Assign: hours(1), Final: hours(8), Acknowledge: hours(4), Adjudicate: hours(4), Question: hours(4), Reverify: hours(4)},
+			Urgent:  Limits{Intake: hours(2), Offer: hours(1), Assign: hours(4), Final: hours(24), Acknowledge: hours(24), Adjudicate: hours(12), Question: hours(24), Reverify: hours(24)},
+			Routine: Limits{Intake: businessDays(1), Offer: hours(8), Assign: businessDays(1), Final: hours(72), Acknowledge: hours(7 * 24), Adjudicate: hours(48), Question: businessDays(2), Reverify: businessDays(2)},
 		},
 		Calendar:            Calendar{Zone: "UTC", Weekend: []string{"saturday", "sunday"}},
 		Matching:            Matching{Weights: DefaultWeights(), FairDays: 14, BatchEvery: minutes(2)},
@@ -125,6 +129,8 @@ func DefaultPolicy() Policy {
 		ImagesGiveUpDays:    30,
 		QuestionRequired:    true,
 		HistoryRequired:     true,
+		Findings:            FindingLimits{Emergent: minutes(30), Urgent: hours(6), NonCritical: hours(7 * 24)},
+		PreliminaryOn:       PreliminaryNever,
 		Escalations:         defaultEscalations(),
 	}
 }
@@ -147,6 +153,38 @@ func defaultEscalations() []Escalation {
 		{Clock: ClockAcknowledge, At: 100, Chain: []Link{
 			{TellCoordinator, []Way{ByPage, ByNotification}, wait(hours(4))}, {TellDirector, []Way{ByPage, ByMail}, nil}}},
 	}
+}
+
+// defaultMatterEscalations are those of findings, questions and re-verifications,
+// also of tenants that have said who else is told of other clocks: of what
+// touches a patient somebody is told in any case.
+func defaultMatterEscalations() []Escalation {
+	wait := func(s Span) *Span { return &s }
+	page, mail := []Way{ByPage}, []Way{ByPage, ByMail}
+	return []Escalation{
+		{Clock: ClockEmergent, At: 50, Chain: []Link{
+			{TellReader, mail, wait(minutes(5))}, {TellCoordinator, mail, wait(minutes(10))}, {TellDirector, mail, nil}}},
+		{Clock: ClockUrgent, At: 75, Chain: []Link{
+			{TellReader, mail, wait(minutes(30))}, {TellCoordinator, mail, wait(hours(2))}, {TellDirector, mail, nil}}},
+		{Clock: ClockNonCritical, At: 90, Chain: []Link{
+			{TellReader, page, wait(hours(24))}, {TellCoordinator, page, wait(hours(24))}, {TellDirector, page, nil}}},
+		{Clock: ClockQuestion, At: 50, Chain: []Link{
+			{TellReader, mail, wait(hours(4))}, {TellCoordinator, page, wait(hours(24))}, {TellDirector, page, nil}}},
+		{Clock: ClockReverify, At: 50, Chain: []Link{
+			{TellReader, mail, wait(hours(4))}, {TellCoordinator, page, wait(hours(24))}, {TellDirector, page, nil}}},
+	}
+}
+
+// rules are the escalations in force: the policy's, and the default ones of the
+// clocks of matters for which it has none.
+func (p Policy) rules() []Escalation {
+	all := slices.Clone(p.Escalations)
+	for _, rule := range defaultMatterEscalations() {
+		if !slices.ContainsFunc(p.Escalations, func(own Escalation) bool { return own.Clock == rule.Clock }) {
+			all = append(all, rule)
+		}
+	}
+	return all
 }
 
 // ParsePolicy is ReadPolicy for whoever wants nothing but the policy.

@@ -47,6 +47,8 @@ var settings = map[string]setting{
 	"Policy.requesters":              {doc: "Who may order: identifiers, written system|value, of practitioners, their roles or organisations. Without it, whoever the placer lets.", least: 1},
 	"Policy.outOfScope":              {doc: "Exams that are not read here: an order that meets all conditions of one of these waits for the coordinator.", least: 1},
 	"Policy.sameGroupForbidden":      {doc: "No reader of the original reader's group."},
+	"Policy.findings":                {doc: "How soon an actionable finding must have been acknowledged, by its category (ACR Actionable Reporting Work Group: minutes, hours, days)."},
+	"Policy.preliminaryOn":           {doc: "The least category of a finding that gives an unsigned case a preliminary report, which is sent to the EHR.", oneOf: texts(PreliminaryNever, PreliminaryUrgent, PreliminaryEmergent)},
 	"Policy.triage":                  {doc: "Who should read what. Tried in this order, before the rules that every tenant has; the first whose conditions hold decides."},
 	"Policy.matching":                {doc: "How the best of the eligible readers is chosen."},
 	"Policy.broaden":                 {doc: "How far beyond its subspecialty a case is broadened, step by step, when nobody can be found. Without it only the coordinator broadens a case.", most: 2},
@@ -88,7 +90,7 @@ var settings = map[string]setting{
 	"Ages.from": {doc: "From this age on."},
 	"Ages.to":   {doc: "Up to this age, which is included; 0: without end."},
 
-	"Escalation.clock":      {doc: "Of which clock.", oneOf: texts(ClockIntake, ClockAssign, ClockFinal, ClockGross, ClockAdjudicate, ClockAcknowledge), must: true},
+	"Escalation.clock":      {doc: "Of which clock.", oneOf: texts(ClockIntake, ClockAssign, ClockFinal, ClockGross, ClockAdjudicate, ClockAcknowledge, ClockEmergent, ClockUrgent, ClockNonCritical, ClockQuestion, ClockReverify), must: true},
 	"Escalation.priorities": {doc: "For cases of these priorities; all where it is left out.", oneOf: Priorities, least: 1},
 	"Escalation.at":         {doc: "At so many percent of the clock's limit; 100 is the breach.", codes: stages, must: true},
 	"Escalation.chain":      {doc: "Who is told, one after the other until somebody takes note.", least: 1, most: 8, must: true},
@@ -121,6 +123,12 @@ var settings = map[string]setting{
 	"Limits.gross":       {doc: "From the order to the signature, whatever it waited for: the gross time. Without it there is no limit."},
 	"Limits.acknowledge": {doc: "From the signature until the clinician has read it."},
 	"Limits.adjudicate":  {doc: "From the grade to the adjudicator's signature."},
+	"Limits.question":    {doc: "From a question about a signed report to its answer."},
+	"Limits.reverify":    {doc: "From a change of the study after the signature until who signed has looked at it."},
+
+	"FindingLimits.emergent":    {doc: "RadLex RID49480: somebody must act within minutes."},
+	"FindingLimits.urgent":      {doc: "RadLex RID49481: within hours."},
+	"FindingLimits.nonCritical": {doc: "RadLex RID49482: within days or later."},
 
 	"Calendar.zone":     {doc: "The time zone, by its IANA name, such as America/New_York."},
 	"Calendar.weekend":  {doc: "The days of the week without business.", oneOf: weekdays, most: 6},

@@ -151,6 +151,13 @@ func (e *Engine) openSample(ctx context.Context, j job) (time.Time, error) {
 // closeSample ends a quality sample that is signed: nobody's acknowledgement is
 // waited for, since nobody is sent it.
 func (e *Engine) closeSample(ctx context.Context, j job) (time.Time, error) {
+	all, err := j.ledger.matters(ctx, j.c.CaseID)
+	if err != nil {
+		return done, err
+	}
+	if slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && m.Category == "emergent" }) {
+		return j.now.Add(time.Minute), nil // somebody must be told of it first
+	}
 	return time.Time{}, e.fireSystem(ctx, j, "conclude-sample", Input{})
 }
 

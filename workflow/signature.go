@@ -66,6 +66,16 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 		return t.sign(ctx, r)
 	}}
 
+var signAddendum = Effect{"signAddendum", "what was said is signed as an addendum: the next version of the report",
+	func(ctx context.Context, t *turn) error {
+		r, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		r.Amendment, r.Status = t.addendum, reportStatus[t.addendum.Kind]
+		return t.sign(ctx, r)
+	}}
+
 // amendedOpinion is the earlier opinion with what the amendment gives and
 // takes back; not ok when it does neither.
 func (t *turn) amendedOpinion(earlier Opinion) (changed Opinion, ok bool) {
@@ -110,6 +120,9 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	c.ReportStatus = &r.Status
 	r.No = c.ReportNo
 	r.Actionable = mostPressing(r.Opinion.Actionable, r.Compared)
+	if err := t.tellFindings(ctx, &r); err != nil {
+		return err
+	}
 	r.ReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, c.AdjudicatorID, c.SupervisorID
 	r.SignedBy, r.SignedAt = t.actor.ID, t.now
 	sum, err := t.ledger.insertReport(ctx, c.CaseID, r)
@@ -118,7 +131,28 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	}
 	t.detail["reportNo"], t.detail["reportStatus"], t.detail["sha256"] = r.No, r.Status, sum
 	t.report = &r
+	for _, follow := range t.afterSigning {
+		if err := follow(ctx); err != nil {
+			return err
+		}
+	}
 	return t.afterSignature(ctx, r)
+}
+
+// tellFindings brings into the report what was found that somebody must act on,
+// and whom somebody told of it.
+func (t *turn) tellFindings(ctx context.Context, r *Report) (err error) {
+	if r.Status == "entered-in-error" {
+		return nil
+	}
+	if err := t.raiseFromReport(ctx, *r); err != nil {
+		return err
+	}
+	r.Findings, err = t.reportedFindings(ctx)
+	for _, f := range r.Findings {
+		r.Actionable = mostPressing(r.Actionable, f.Category)
+	}
+	return err
 }
 
 // insertReportTx records what is signed and returns its SHA-256 in hex.

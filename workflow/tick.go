@@ -108,7 +108,7 @@ func (e *Engine) work(ctx context.Context, tx pgx.Tx, row entry) error {
 // perform does what a row of the agenda is there for.
 func (e *Engine) perform(ctx context.Context, it item, j job) error {
 	if it.Clock != "" {
-		return e.speak(ctx, j, it.Clock)
+		return e.speak(ctx, j, j.row.clock())
 	}
 	again, err := it.do(e, ctx, j)
 	if err != nil {

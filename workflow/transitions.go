@@ -37,7 +37,11 @@ var (
 	atWork           = in(Accepted, Reading, Locked, Comparing, Adjudication, AwaitingCosign)
 	unsigned         = join(beforeAcceptance, in(Offered), atWork)
 	signed           = in(Final, Closed)
+	whileRead        = in(Reading, Locked, Comparing, Adjudication, AwaitingCosign, OnHold)
 )
+
+// readers are the roles in which somebody answers for a report.
+var readers = by(role.Reader, role.Adjudicator, role.Supervisor)
 
 // Transitions is the life of a case. docs/states.md is generated from it. What
 // waits for the clock in each state is the table of agenda.go.
@@ -80,18 +84,18 @@ var Transitions = []Transition{
 
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},
-	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, startAcknowledgement)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, mayPractise), Effects: do(signReport, startAcknowledgement)},
-	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise), Effects: do(noteSupervisor, signReport, startAcknowledgement)},
+	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
+	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise), Effects: do(noteSupervisor, signReport, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven)},
 
 	// After the signature.
-	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Effects: do(endCase)},
+	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Guards: check(noOpenEmergency), Effects: do(noteAcknowledgement, endCase)},
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
-	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete), Effects: do(signAmendment, startAcknowledgement)},
+	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, verifiesWhatIsOpen), Effects: do(signAmendment, settleVerified, startAcknowledgement)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), When: acknowledgedBefore, Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold, keepAcknowledgement)},
 
 	// Quality work on what is signed; none of it is in the chart (docs/grading.md).
 	{From: join(signed, in(Amending)), Event: "judge-management", To: Same, By: by(role.Placer), Guards: check(judgementGiven), Effects: do(recordJudgement)},
@@ -103,26 +107,50 @@ var Transitions = []Transition{
 	{From: in(Final), Event: "conclude-sample", To: Closed, By: by(role.System), Effects: do(concludeSample, endCase)},
 	{From: signed, Event: "sample-finding", To: Amending, By: by(role.System), Effects: do(openForFinding)},
 
+	// Actionable findings: of what cannot wait for the report, somebody is told at
+	// once. After the signature, what the signatory says becomes an addendum.
+	{From: whileRead, Event: "raise-finding", To: Same, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding)},
+	{From: in(Amending), Event: "raise-finding", To: Same, By: readers, Guards: check(isSignatory, findingComplete), Effects: do(raiseFinding)},
+	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(isSignatory, mayPractise, findingComplete), Effects: do(raiseFinding, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(recordCall, signAddendum, startAcknowledgement)},
+	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
+	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
+	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, isOpen(FindingMatter), mayWithdraw), Effects: do(withdraw(FindingMatter))},
+
+	// Questions about a signed report are answered by an addendum.
+	{From: join(signed, in(Amending)), Event: "ask", To: Same, By: by(role.Placer), Guards: check(questionGiven), Effects: do(openQuestion)},
+	{From: signed, Event: "answer", To: Final, By: readers, Guards: check(isSignatory, mayPractise, answerGiven, isOpen(QuestionMatter)), Effects: do(answerQuestion, signAddendum, startAcknowledgement)},
+	{From: join(signed, in(Amending)), Event: "withdraw-question", To: Same, By: by(role.Placer, role.Coordinator), Guards: check(reasonGiven, isOpen(QuestionMatter)), Effects: do(withdraw(QuestionMatter))},
+
+	// The study is another than was read: who signed looks at it, and the report
+	// says that it holds, or is amended.
+	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
+	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(confirmReport, signAddendum, startAcknowledgement)},
+	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter)), Effects: do(withdraw(VerificationMatter))},
+
 	// The placer's own decisions.
 	{From: unsigned, Event: "hold", To: OnHold, By: by(role.Placer), Effects: do(rememberState)},
 	{From: in(OnHold), Event: "resume", To: Resumed, By: by(role.Placer), Effects: do(lookAtOnce)},
 	{From: join(unsigned, in(OnHold)), Event: "cancel", To: Cancelled, By: by(role.Placer), Effects: do(sealPartialRead, endCase)},
 
 	// An error is declared, never deleted; once signed it takes two directors.
-	{From: join(unsigned, in(OnHold)), Event: "declare-error", To: EnteredInError, By: by(role.Director), Guards: check(reasonGiven), Effects: do(sealPartialRead, endCase)},
-	{From: join(signed, in(Amending)), Event: "declare-error", To: EnteredInError, By: by(role.Director), When: proposedByAnother, Guards: check(reasonGiven), Effects: do(signError, endCase)},
+	{From: join(unsigned, in(OnHold)), Event: "declare-error", To: EnteredInError, By: by(role.Director), Guards: check(reasonGiven), Effects: do(sealPartialRead, withdrawMatters, endCase)},
+	{From: join(signed, in(Amending)), Event: "declare-error", To: EnteredInError, By: by(role.Director), When: proposedByAnother, Guards: check(reasonGiven), Effects: do(signError, withdrawMatters, endCase)},
 	{From: join(signed, in(Amending)), Event: "declare-error", To: Same, By: by(role.Director), Guards: check(reasonGiven, notProposedYet), Effects: do(proposeError)},
 
 	// The clock: a breach is an event, not a state.
-	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "warn", To: Same, By: by(role.System), Effects: do(tellFirst)},
-	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "breach", To: Same, By: by(role.System), Effects: do(tellFirst)},
-	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "escalate", To: Same, By: by(role.System), Effects: do(tellNext)},
-	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "heed", To: Same, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(escalationToHeed), Effects: do(heedEscalation)},
+	{From: anyTime, Event: "warn", To: Same, By: by(role.System), Effects: do(tellFirst)},
+	{From: anyTime, Event: "breach", To: Same, By: by(role.System), Effects: do(tellFirst)},
+	{From: anyTime, Event: "escalate", To: Same, By: by(role.System), Effects: do(tellNext)},
+	{From: anyTime, Event: "heed", To: Same, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(escalationToHeed), Effects: do(heedEscalation)},
 }
 
 // The words of the table.
-func in(states ...State) []State        { return states }
-func join(lists ...[]State) []State     { return slices.Concat(lists...) }
+func in(states ...State) []State    { return states }
+func join(lists ...[]State) []State { return slices.Concat(lists...) }
+func and(roles []role.Role, more ...role.Role) []role.Role {
+	return slices.Concat(roles, more)
+}
 func by(roles ...role.Role) []role.Role { return roles }
 func check(guards ...Guard) []Guard     { return guards }
 func do(effects ...Effect) []Effect     { return effects }

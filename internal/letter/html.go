@@ -37,6 +37,7 @@ type view struct {
 	Body                 []Section
 	OriginalLines        []Line
 	HistoryLines         []Line
+	ChangedTitle         string
 	Signed               []signed
 	Sealed               string
 }
@@ -61,6 +62,7 @@ func (l Letter) HTML() []byte {
 		Body:          l.sections(),
 		OriginalLines: l.original(),
 		HistoryLines:  l.history(),
+		ChangedTitle:  changedTitle,
 		Sealed:        l.sealed(),
 	}
 	v.Notice, v.NoticeLines = l.notice()

@@ -35,6 +35,7 @@ type Letter struct {
 	Sections   []Section // history, technique, comparison, findings, impression: in reading order
 	Original   []Line    // identity of the original report; empty when there was none
 	History    []Version // every signed version, the oldest first, this one last
+	Changes    []Change  // what this version changed in the text of the one before
 	Signatures []Signature
 	SealedAt   time.Time // when the opinion was sealed, before the original was shown; zero: not blinded
 	Unveiled   bool      // but its reader had seen the original in an emergency before

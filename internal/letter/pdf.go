@@ -70,6 +70,10 @@ func (l Letter) write(s *sheet, lossy bool) {
 	}
 	s.heading("The original report", 2*plain.leading)
 	s.facts(l.original(), label, plain)
+	if lines := l.markedLines(); len(lines) > 0 {
+		s.heading(changedTitle+" ([-removed-] {+added+})", 2*plain.leading)
+		s.facts(lines, label, plain)
+	}
 	if lines := l.history(); len(lines) > 0 {
 		s.heading("Versions of this report", 2*plain.leading)
 		s.facts(lines, label, plain)

@@ -53,6 +53,11 @@ var rows = map[string]string{
 	"case_wait":  `INSERT INTO case_wait (tenant_id, case_id, wait_no, party, reason, stops, began_at) VALUES (@tenant, @tenant, 1, 'placer', 'held', true, now())`,
 	"escalation": `INSERT INTO escalation (tenant_id, case_id, clock, clock_started_at, stage, rule, link, escalation_id, tell, ways, told_at)
 	               VALUES (@tenant, @tenant, 'final', now(), 100, 0, 0, @tenant, 'coordinator', '{page}', now())`,
+	"matter": `INSERT INTO matter (tenant_id, case_id, matter_no, kind, category, request_key, content, opened_at, opened_role, due_at)
+	           VALUES (@tenant, @tenant, 1, 'finding', 'urgent', 'k', '{}', now(), 'reader', now())`,
+	"matter_call": `INSERT INTO matter_call (tenant_id, case_id, matter_no, call_no, made_at, recorded_at, recorded_by, recorded_role, reached, content)
+	                VALUES (@tenant, @tenant, 1, 1, now(), now(), @tenant, 'reader', true, '{}')`,
+	"acknowledgement":     `INSERT INTO acknowledgement (tenant_id, case_id, report_no, acknowledged_at, actor_id, actor_role, content) VALUES (@tenant, @tenant, 1, now(), @tenant, 'placer', '{}')`,
 	"mail":                `INSERT INTO mail (tenant_id, mail_id, case_id, escalation_id, recipient) VALUES (@tenant, @tenant, @tenant, @tenant, 'desk@clinic.example')`,
 	"case_original":       `INSERT INTO case_original (tenant_id, case_id, type, id) VALUES (@tenant, @tenant, 'DiagnosticReport', 'd')`,
 	"opinion":             `INSERT INTO opinion (tenant_id, case_id, opinion_no, reader_id, status, content, saved_at) VALUES (@tenant, @tenant, 1, @tenant, 'draft', '{}', now())`,
@@ -110,7 +115,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 			t.Fatalf("%s: %v", table, err)
 		}
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer"}
+	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer", "matter"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -284,7 +289,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"audit_outside.tenant_id",
 		"audit_pending.audit_id", "audit_pending.recorded_at", "audit_pending.tenant_id",
 		"break_glass.break_id", "break_glass.patient_id", "break_glass.person_id", "break_glass.tenant_id", "break_glass.till",
-		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lease_until",
+		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lane", "delivery.lease_until",
 		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",

@@ -1,0 +1,306 @@
+package fhir
+
+import (
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/overread/overread/internal/access"
+)
+
+// messages are what was queued in the lane of messages, and preliminary reports.
+func (c *clinic) messages() (out []delivered) {
+	for _, d := range c.deliveries() {
+		if strings.Contains(string(d.Body), sidCommunication) || strings.Contains(string(d.Body), `"preliminary"`) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// wantCount searches in a role and returns what was found.
+func (c *clinic) wantCount(as access.Role, query string, want int) []*Node {
+	c.t.Helper()
+	got := c.do(as, "GET", "/fhir/"+query, "")
+	found := got.node.Each("entry", "resource")
+	if got.status != http.StatusOK || len(found) != want {
+		c.t.Fatalf("%s as %s: %d, %d found, want %d: %s", query, as, got.status, len(found), want, got.body)
+	}
+	for _, n := range found {
+		if err := Validate(n); err != nil {
+			c.t.Errorf("%s: %v", n.Bytes(), err)
+		}
+	}
+	return found
+}
+
+func TestAnEmergentFindingReachesTheClinicianBeforeTheReport(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.order(chestXray(t, "61")...)
+	c.tick()
+	c.mustAct(access.Reader, id, "$claim", "independent", true)
+	c.mustAct(access.Reader, id, "$start")
+	raise := []any{"category", "emergent", "text", "Tension pneumothorax on the left."}
+	c.act(access.Adjudicator, id, "$raise-finding", raise...).want(t, http.StatusForbidden, "forbidden")
+	for range 2 { // the answer to the first one was lost
+		c.mustAct(access.Reader, id, "$raise-finding", raise...)
+	}
+	alert := c.wantCount(access.Placer, "Communication?category=alert", 1)[0]
+	if alert.Text("status") != "in-progress" || alert.Text("priority") != "stat" || alert.Text("payload", "contentString") != "Emergent finding: Tension pneumothorax on the left." {
+		t.Errorf("%s", alert.Bytes())
+	}
+	o := c.wantCount(access.Placer, "Observation?code="+csObservation+"|actionable-finding", 1)[0]
+	if o.Text("status") != "preliminary" || o.Text("component", "valueCodeableConcept", "coding", "code") != "RID49480" {
+		t.Errorf("%s", o.Bytes())
+	}
+
+	// The reading is blinded: nobody who reads learns that something was found.
+	for _, role := range []access.Role{access.Reader, access.Adjudicator, access.Supervisor} {
+		c.wantCount(role, "Communication", 0)
+		c.wantCount(role, "Observation?code="+csObservation+"|actionable-finding", 0)
+		c.do(role, "GET", "/fhir/Communication/"+alert.Text("id"), "").want(t, http.StatusNotFound, "not-found")
+		if body := c.do(role, "GET", "/fhir/Task/"+id, "").body; strings.Contains(string(body), "finding") {
+			t.Errorf("the Task tells a reader of a finding: %s", body)
+		}
+	}
+	if got := c.do(access.Adjudicator, "GET", "/fhir/Task/"+id+"/$matters", "").body; strings.Contains(string(got), "pneumothorax") {
+		t.Errorf("%s", got)
+	}
+	if got := c.do(access.Reader, "GET", "/fhir/Task/"+id+"/$matters", "").node; len(got.Each("parameter")) != 1 {
+		t.Errorf("who raised it is told of it: %s", got.Bytes())
+	}
+
+	c.mustAct(access.Reader, id, "$communicate", "recipient", "Dr Who", "medium", "phone", "reached", false, "note", "no answer")
+	c.mustAct(access.Reader, id, "$communicate", "recipient", "Dr Jones", "role", "emergency physician", "medium", "phone", "reached", true, "readBack", true)
+	calls := c.wantCount(access.Placer, "Communication?part-of=Communication/"+alert.Text("id")+"&_sort=sent", 2)
+	if calls[0].Text("status") != "not-done" || calls[1].Text("recipient", "display") != "Dr Jones (emergency physician)" ||
+		calls[1].Text("medium", "coding", "code") != "PHONE" || !strings.HasSuffix(calls[1].Text("note", "text"), "read back.") {
+		t.Errorf("%s\n%s", calls[0].Bytes(), calls[1].Bytes())
+	}
+	if alert = c.get("/fhir/Communication/" + alert.Text("id")).node; alert.Text("status") != "completed" || alert.Text("received") == "" {
+		t.Errorf("what was read back is acknowledged: %s", alert.Bytes())
+	}
+	sent := c.messages()
+	if len(sent) != 3 {
+		t.Fatalf("%d messages for the EHR", len(sent))
+	}
+	for _, d := range sent {
+		for _, n := range d.resources(t, "Communication") {
+			if n.Text("subject", "reference") != "Patient/example" || n.Text("basedOn", "reference") != "ServiceRequest/chest-xray" || strings.Contains(string(d.Body), c.url) {
+				t.Errorf("not in the EHR's own words: %s", n.Bytes())
+			}
+		}
+	}
+
+	c.mustAct(access.Reader, id, "$lock", "findings", "Collapsed left lung.", "impression", "Tension pneumothorax.")
+	c.mustAct(access.Reader, id, "$reveal")
+	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$sign")
+	report := c.report(id)
+	for _, want := range []string{"Told to Dr Jones (emergency physician) by phone on ", "Could not reach Dr Who by phone"} {
+		if !strings.Contains(report.Text("conclusion"), want) {
+			t.Errorf("the report does not say %q: %s", want, report.Text("conclusion"))
+		}
+	}
+	if err := Validate(report); err != nil {
+		t.Error(err)
+	}
+	if o := c.get("/fhir/Observation/" + o.Text("id")).node; o.Text("status") != "final" || !slices.ContainsFunc(report.Each("result", "reference"), func(r *Node) bool { return r.Text() == "Observation/"+o.Text("id") }) {
+		t.Errorf("it is a result of the report: %s", o.Bytes())
+	}
+	c.wantCount(access.Reader, "Communication?category=alert", 3)
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones", "role", "emergency physician")
+	c.wantState(id, "closed")
+	if got := string(c.task(id).Bytes()); !strings.Contains(got, "Version 1 by Dr Jones (emergency physician) on ") {
+		t.Errorf("the Task does not say who has read it: %s", got)
+	}
+}
+
+func TestAnEmergentFindingThatNobodyKnowsOfKeepsTheCaseOpen(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("62")
+	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Reader, id, "$raise-finding", "category", "emergent", "text", "Free air below the diaphragm.")
+	c.wantState(id, "final")
+	if r := c.report(id); r.Text("status") != "appended" || !strings.Contains(r.Text("conclusion"), "Free air below the diaphragm.") {
+		t.Errorf("after the signature it is an addendum: %s", r.Text("conclusion"))
+	}
+	c.act(access.Placer, id, "$acknowledge").want(t, http.StatusUnprocessableEntity, "business-rule")
+	alert := c.wantCount(access.Placer, "Communication?category=alert", 1)[0]
+
+	// The EHR acknowledges by a Communication of its own, twice.
+	said := Object("resourceType", "Communication", "status", "completed", "topic", concept(csTopic, "acknowledgement", ""),
+		"subject", alert.Get("subject").Clone(), "about", []*Node{refer("Task/"+id, "Task", "")}, "sender", Object("display", "Dr Jones"),
+		"inResponseTo", []*Node{Object("type", "Communication", "identifier", alert.Get("identifier").Items()[0].Clone())})
+	for range 2 {
+		if got := c.post("/fhir/Communication", said.jsonText()); got.status != http.StatusCreated {
+			t.Fatal(got.status, got.body)
+		}
+	}
+	if got := c.get("/fhir/Communication/" + alert.Text("id")).node; got.Text("status") != "completed" {
+		t.Errorf("%s", got.Bytes())
+	}
+	c.mustAct(access.Placer, id, "$acknowledge")
+	c.wantState(id, "closed")
+}
+
+func TestAQuestionIsOneThreadHoweverOftenItIsSent(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("63")
+	c.mustAct(access.Placer, id, "$acknowledge")
+	report := c.report(id)
+	question := Object("resourceType", "Communication", "status", "completed", "topic", concept(csTopic, "question", ""),
+		"identifier", []*Node{Object("system", "urn:ehr:message", "value", "q-1")},
+		"subject", report.Get("subject").Clone(), "about", []*Node{Object("type", "DiagnosticReport", "identifier", Object("system", sidReport, "value", report.Text("identifier", "value")))},
+		"sender", Object("display", "Dr Jones"), "payload", says("Which segment is it in?"))
+	first := c.post("/fhir/Communication", question.jsonText())
+	if first.status != http.StatusCreated {
+		t.Fatal(first.status, first.body)
+	}
+	again := c.post("/fhir/Communication", question.jsonText())
+	if again.status != http.StatusOK || again.node.Text("id") != first.node.Text("id") {
+		t.Errorf("sent again it is another: %d %s", again.status, again.body)
+	}
+	for range 2 {
+		c.mustAct(access.Placer, id, "$ask", "question", "And how large?", "clinician", "Dr Jones")
+	}
+	matters := c.do(access.Reader, "GET", "/fhir/Task/"+id+"/$matters", "").node
+	if n := len(matters.Each("parameter")); n != 2 {
+		t.Fatalf("%d matters: %s", n, matters.Bytes())
+	}
+	c.act(access.Reader, id, "$answer", "answer", "S1+2.").want(t, http.StatusUnprocessableEntity, "business-rule") // which?
+	c.mustAct(access.Reader, id, "$answer", "number", 1, "answer", "S1+2.")
+	report = c.report(id)
+	if report.Text("status") != "appended" || !strings.Contains(report.Text("conclusion"), "Question: Which segment is it in?\nAnswer: S1+2.") {
+		t.Errorf("%s", report.Text("conclusion"))
+	}
+	answer := c.wantCount(access.Placer, "Communication?identifier="+sidCommunication+"|", 2) // the answer, our copy of the second question, and none of the first
+	i := slices.IndexFunc(answer, func(n *Node) bool { return hasCode(n.Get("topic"), csTopic, "answer") })
+	if i < 0 || answer[i].Text("inResponseTo", "reference") != "Communication/"+first.node.Text("id") || answer[i].Text("sender", "display") != "Dr Second Reader" {
+		t.Errorf("%v", i)
+	}
+	c.wantState(id, "final")
+	c.mustAct(access.Reader, id, "$answer", "answer", "9 mm.")
+	c.act(access.Reader, id, "$answer", "answer", "10 mm.").want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.mustAct(access.Placer, id, "$acknowledge")
+	c.wantState(id, "closed")
+
+	// A further one is taken back by its Communication.
+	question.Set("identifier", []*Node{Object("system", "urn:ehr:message", "value", "q-2")})
+	third := c.post("/fhir/Communication", question.jsonText())
+	if third.status != http.StatusCreated {
+		t.Fatal(third.status, third.body)
+	}
+	third.node.Set("status", "entered-in-error")
+	if got := c.put("/fhir/Communication/"+third.node.Text("id"), third.node.jsonText()); got.status != http.StatusOK {
+		t.Fatal(got.status, got.body)
+	}
+	if got := string(c.do(access.Placer, "GET", "/fhir/Task/"+id+"/$matters", "").body); !strings.Contains(got, "withdrawn") {
+		t.Error(got)
+	}
+}
+
+func TestWhatACorrectionChangedIsReadableWordByWord(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("64")
+	c.act(access.Placer, id, "$difference")
+	c.mustAct(access.Reader, id, "$amend", "reason", "typing error")
+	c.mustAct(access.Reader, id, "$sign", "kind", "correction", "reason", "typing error", "text", "The nodule measures 19 mm.", "impression", "Solitary pulmonary nodule, 19 mm.")
+	c.mustAct(access.Reader, id, "$amend", "reason", "a question")
+	c.mustAct(access.Reader, id, "$sign", "kind", "addition", "reason", "a question", "text", "No calcification.")
+
+	report := c.get("/fhir/DiagnosticReport/" + c.report(id).Text("id") + "/_history/3").node // registered, 1, 2
+	if report.Text("status") != "corrected" {
+		t.Fatal(report.Text("status"))
+	}
+	page, err := base64.StdEncoding.DecodeString(report.Text("presentedForm", "data"))
+	if err != nil || !strings.Contains(string(page), "nodule, <del>9 </del><ins>19 </ins>mm.") {
+		t.Errorf("%v %s", err, page)
+	}
+	if text := report.Text("text", "div"); !strings.Contains(text, "Solitary pulmonary nodule, [-9-] {+19+} mm.") {
+		t.Error(text)
+	}
+	for query, want := range map[string]string{
+		"?from=1&to=2": "nodule, [-9-] {+19+} mm.", "?to=2": "nodule, [-9-] {+19+} mm.", "": "{+No calcification.+}", "?from=1&to=3": "nodule, [-9-] {+19+} mm.",
+	} {
+		got := c.do(access.Placer, "GET", "/fhir/Task/"+id+"/$difference"+query, "")
+		if got.status != http.StatusOK || !strings.Contains(string(got.body), want) {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	c.do(access.Placer, "GET", "/fhir/Task/"+id+"/$difference?from=1&to=9", "").want(t, http.StatusBadRequest, "value")
+}
+
+func TestAStudyThatGrowsAfterTheSignatureIsVerifiedAgain(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("65")
+	c.mustAct(access.Placer, id, "$acknowledge")
+	ids := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3.65").ids()
+	study := c.get("/fhir/ImagingStudy/" + ids[0]).node
+	study.Set("numberOfInstances", 4)
+	study.Get("series").Items()[0].Set("numberOfInstances", 4)
+	for range 2 {
+		if got := c.put("/fhir/ImagingStudy/"+ids[0], study.jsonText()); got.status != http.StatusOK {
+			t.Fatal(got.status, got.body)
+		}
+	}
+	if task := string(c.task(id).Bytes()); !strings.Contains(task, "The study has 4 images now, and had 2; the report is of the study as it was before.") {
+		t.Errorf("the clinician does not see that the report predates images: %s", task)
+	}
+	told := c.wantCount(access.Placer, "Communication?status=in-progress", 1)[0]
+	if !hasCode(told.Get("topic"), csTopic, "study-changed") || len(c.messages()) != 1 {
+		t.Errorf("%s, %d messages", told.Bytes(), len(c.messages()))
+	}
+	c.mustAct(access.Reader, id, "$verify", "note", "A repeated view.")
+	c.wantState(id, "final")
+	if text := c.report(id).Text("conclusion"); !strings.Contains(text, "the report stands as it is. A repeated view.") {
+		t.Error(text)
+	}
+	if task := string(c.task(id).Bytes()); strings.Contains(task, "study-changed") {
+		t.Errorf("it was looked at: %s", task)
+	}
+}
+
+func TestAPreliminaryReportGoesWhereThePolicyWantsOne(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.sql(`UPDATE tenant SET policy = '{"preliminaryOn": "urgent"}'`)
+	id := c.order(chestXray(t, "66")...)
+	c.tick()
+	c.mustAct(access.Reader, id, "$claim", "independent", true)
+	c.mustAct(access.Reader, id, "$start")
+	c.mustAct(access.Reader, id, "$raise-finding", "category", "non-critical", "text", "A small cyst.")
+	c.wantCount(access.Placer, "DiagnosticReport?status=preliminary", 0)
+	c.mustAct(access.Reader, id, "$raise-finding", "category", "urgent", "text", "Pneumothorax.")
+	report := c.wantCount(access.Placer, "DiagnosticReport?status=preliminary", 1)[0]
+	if !strings.Contains(report.Text("conclusion"), "Urgent finding: Pneumothorax.") || report.Get("extension") != nil {
+		t.Errorf("%s", report.Bytes())
+	}
+	c.wantCount(access.Reader, "DiagnosticReport?status=preliminary", 0)
+	c.mustAct(access.Reader, id, "$lock", "findings", "Pneumothorax.", "impression", "Pneumothorax.")
+	c.mustAct(access.Reader, id, "$reveal")
+	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$sign")
+	if r := c.report(id); r.Text("status") != "final" || r.Text("id") != report.Text("id") {
+		t.Errorf("%s", r.Bytes())
+	}
+	if got := c.withdrawnDeliveries(); got != 1 {
+		t.Errorf("%d preliminary reports wait to be sent after the signed one", got)
+	}
+}
+
+func (c *clinic) withdrawnDeliveries() (n int) {
+	c.t.Helper()
+	err := c.db.Owner(c.t).QueryRow(c.t.Context(), `SELECT count(*) FROM delivery WHERE report_no < 0 AND state = 'withdrawn'`).Scan(&n)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,172 @@
+package fhir
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/workflow"
+)
+
+// An actionable finding is an Observation, and a Communication (category alert)
+// that lasts until somebody has acknowledged it. Each attempt to tell somebody is
+// a Communication of its own, part of that one. FHIR R4 communication.html
+
+// communicated says how pressing a finding is as a request, and when somebody is
+// told of it.
+var findingPriority = map[string]string{"emergent": "stat", "urgent": "asap", "non-critical": "routine"}
+
+// media are the codes of v3-ParticipationMode.
+var media = map[string]workflow.Coding{
+	"phone":          {System: participationMode, Code: "PHONE", Display: "telephone"},
+	"in-person":      {System: participationMode, Code: "FACE", Display: "face-to-face"},
+	"secure-message": {System: participationMode, Code: "ONLINEWRIT", Display: "online written"},
+}
+
+// findingResources are what is kept of a finding.
+func findingResources(src reportSources, m workflow.Matter) []*Node {
+	o := findingObservation(src, m.No, m.Category, m.Content.Text, m.OpenedAt, m.OpenedBy)
+	if m.Withdrawn() {
+		takenBack(o)
+	}
+	out := []*Node{o, alert(src, m)}
+	for _, call := range m.Calls {
+		out = append(out, callCommunication(src, m, call))
+	}
+	if m.Settlement != nil && *m.Settlement == "acknowledged" && !m.Closing.Spoken && m.Closing.Resource == "" {
+		slot := matterSlot(m.Kind, m.No)
+		n := communication(src, slot+"-acknowledgement", "acknowledgement", "completed", *m.SettledAt)
+		n.Set("inResponseTo", []*Node{communicationReference(src.Case, slot)})
+		n.Set("sender", src.requesting())
+		n.Set("recipient", []*Node{resourceReference(src.Service)})
+		n.Set("payload", says("Acknowledged"+byWhom(m.Closing.Person, m.Closing.Role)+"."))
+		out = append(out, n)
+	}
+	return out
+}
+
+func byWhom(name, role string) string {
+	switch {
+	case name == "":
+		return ""
+	case role == "":
+		return " by " + name
+	}
+	return " by " + name + " (" + role + ")"
+}
+
+// requesting is who ordered, nil where nobody said.
+func (src reportSources) requesting() *Node { return src.Requester.Clone() }
+
+// findingObservation is a finding as the report has it among its results; before
+// the signature it is preliminary.
+func findingObservation(src reportSources, no int, category, text string, at time.Time, by *uuid.UUID) *Node {
+	o := observationFrame(src, matterSlot(workflow.FindingMatter, no), workflow.Coding{System: csObservation, Code: "actionable-finding", Display: "Actionable finding"})
+	o.Set("issued", instant(at))
+	o.Set("performer", []*Node{resourceReference(src.Service)})
+	if by != nil && src.others[*by] != nil {
+		o.Append("performer", src.person(by))
+	}
+	o.Set("valueString", text)
+	c := actionableCodes[category]
+	o.Set("component", []*Node{Object(
+		"code", concept(csObservation, "actionable-category", "Category of actionable finding"),
+		"valueCodeableConcept", concept(c.System, c.Code, c.Display))})
+	return o
+}
+
+// alert is the Communication that lasts until the finding is acknowledged.
+func alert(src reportSources, m workflow.Matter) *Node {
+	slot := matterSlot(m.Kind, m.No)
+	status := "in-progress"
+	switch {
+	case m.Withdrawn():
+		status = "entered-in-error"
+	case !m.Open():
+		status = "completed"
+	}
+	n := communication(src, slot, "actionable-finding", status, m.OpenedAt)
+	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
+	n.Set("priority", findingPriority[m.Category])
+	n.Append("about", refer("Observation/"+derivedID(src.Case, slot), "Observation", ""))
+	n.Set("recipient", []*Node{src.asker("", "")})
+	n.Set("sender", src.person(m.OpenedBy))
+	if m.Withdrawn() {
+		n.Set("statusReason", Object("text", m.Closing.Text))
+		n.Set("payload", says("This finding was withdrawn."))
+		return n
+	}
+	if !m.Open() {
+		n.Set("received", instant(*m.SettledAt))
+	}
+	n.Set("payload", says(capitalised(m.Category)+" finding: "+m.Content.Text))
+	return n
+}
+
+// callCommunication is one attempt to tell somebody.
+func callCommunication(src reportSources, m workflow.Matter, call workflow.Call) *Node {
+	slot := matterSlot(m.Kind, m.No)
+	status := "completed"
+	switch {
+	case m.Withdrawn():
+		status = "entered-in-error"
+	case !call.Reached:
+		status = "not-done"
+	}
+	n := communication(src, slot+"-call-"+strconv.Itoa(call.No), "actionable-finding", status, call.MadeAt)
+	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
+	n.Set("priority", findingPriority[m.Category])
+	n.Set("partOf", []*Node{communicationReference(src.Case, slot)})
+	how := media[call.Content.Medium]
+	n.Set("medium", []*Node{concept(how.System, how.Code, how.Display)})
+	n.Set("recipient", []*Node{src.asker(call.Content.Recipient, call.Content.Role)})
+	n.Set("sender", src.person(&call.RecordedBy))
+	if !call.Reached {
+		n.Set("statusReason", Object("text", "nobody was reached"))
+	} else if call.Content.Medium != "secure-message" {
+		n.Set("received", instant(call.MadeAt))
+	}
+	if !m.Withdrawn() {
+		n.Set("payload", says(capitalised(m.Category)+" finding: "+m.Content.Text))
+		n.Append("note", Object("text", capitalised(call.Reported().Words(zoneOf(src.Case.Policy)))+"."))
+	}
+	return n
+}
+
+// findingLines tell in the report of each finding and whom somebody told of it.
+func findingLines(src reportSources) (out []shownSection) {
+	zone := zoneOf(src.Case.Policy)
+	for _, f := range src.Report.Findings {
+		var text []string
+		if !f.FromReport {
+			text = append(text, f.Text)
+		}
+		for _, call := range f.Calls {
+			text = append(text, capitalised(call.Words(zone))+byReader(src, call.By)+".")
+		}
+		switch {
+		case f.AcknowledgedAt != nil && len(f.Calls) == 0:
+			text = append(text, "Acknowledged"+byWhom(f.AcknowledgedBy, "")+" on "+f.AcknowledgedAt.In(zone).Format("2 January 2006 at 15:04 MST")+".")
+		case len(f.Calls) == 0:
+			text = append(text, "Nobody had been told by word of mouth when this was signed.")
+		}
+		out = append(out, shownSection{actionableCodes[f.Category].Display, strings.Join(text, "\n")})
+	}
+	return out
+}
+
+func byReader(src reportSources, id *uuid.UUID) string {
+	if id == nil || src.others[*id] == nil {
+		return ""
+	}
+	return ", by " + displayOf(src.others[*id])
+}
+
+func capitalised(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

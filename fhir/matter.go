@@ -1,0 +1,268 @@
+package fhir
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// publishMatters keeps the resources of what is open on a case besides its state,
+// and queues them for the EHR: an Observation of a finding, and Communications of
+// whom somebody told, of questions and answers, and of a study that changed.
+//
+// Under a blinded protocol they are withheld from readers until the reveal, as
+// the original is: who reads next must not know what the one before has found.
+func (s *Server) publishMatters(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	if ch.Matters == nil {
+		return nil
+	}
+	src, err := s.matterSources(ctx, tx, ch)
+	if err != nil {
+		return err
+	}
+	var all []*Node
+	for _, m := range ch.Matters {
+		made, err := s.matterResources(ctx, tx, src, m)
+		if err != nil {
+			return err
+		}
+		for _, n := range made {
+			if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, n); err != nil {
+				return err
+			}
+			if err := s.withholdOwn(ctx, tx, ch.Case, n); err != nil {
+				return err
+			}
+		}
+		all = append(all, made...)
+	}
+	if err := s.publishPreliminary(ctx, tx, ch, src, all); err != nil {
+		return err
+	}
+	if ch.Event == "ask" || ch.Case.SampleOf != nil { // the EHR has just said it itself, or knows nothing of a second read for quality
+		return nil
+	}
+	return s.deliverMessage(ctx, tx, src, all)
+}
+
+// withholdOwn withholds what tells of a blinded reading from other readers: of
+// this case until its reveal, and of the other cases of the study.
+func (s *Server) withholdOwn(ctx context.Context, tx pgx.Tx, c workflow.Case, n *Node) error {
+	if c.Protocol == workflow.Blinded && c.RevealedAt == nil {
+		w := withheld{}
+		w.add(n.Type(), n.Text("id"))
+		if err := w.note(ctx, tx, c); err != nil {
+			return err
+		}
+	}
+	return s.withholdTeller(ctx, tx, c.TenantID, n)
+}
+
+// matterSources are what the resources are made from. Before the reveal there is
+// nothing of the original in them.
+func (s *Server) matterSources(ctx context.Context, tx pgx.Tx, ch workflow.Change) (reportSources, error) {
+	src, err := s.reportSources(ctx, tx, ch.Case)
+	if err != nil {
+		return src, err
+	}
+	if ch.Case.RevealedAt == nil {
+		src.Original, src.OriginalReport = nil, nil
+	}
+	src.Report.Status = "preliminary"
+	if ch.Case.ReportNo > 0 {
+		src.Report.Status = *ch.Case.ReportStatus
+	}
+	return src, nil
+}
+
+// matterResources are what is kept of a matter.
+func (s *Server) matterResources(ctx context.Context, tx pgx.Tx, src reportSources, m workflow.Matter) ([]*Node, error) {
+	who := []*uuid.UUID{m.OpenedBy, m.SettledBy}
+	for i := range m.Calls {
+		who = append(who, &m.Calls[i].RecordedBy)
+	}
+	if err := s.loadPeople(ctx, tx, &src, who...); err != nil {
+		return nil, err
+	}
+	switch m.Kind {
+	case workflow.FindingMatter:
+		return findingResources(src, m), nil
+	case workflow.QuestionMatter:
+		return questionResources(src, m), nil
+	}
+	return []*Node{studyChangeCommunication(src, m)}, nil
+}
+
+// loadPeople finds the readers among these; others, such as the desk, speak for
+// the service.
+func (s *Server) loadPeople(ctx context.Context, tx pgx.Tx, src *reportSources, ids ...*uuid.UUID) error {
+	if src.others == nil {
+		src.others = map[uuid.UUID]*Node{}
+	}
+	for _, id := range ids {
+		if id == nil || src.others[*id] != nil {
+			continue
+		}
+		var reads bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM reader WHERE reader_id = $1)`, *id).Scan(&reads); err != nil {
+			return fmt.Errorf("who has told: %w", err)
+		}
+		if !reads {
+			continue
+		}
+		n, err := s.practitioner(ctx, tx, src.Case.TenantID, id)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if n != nil {
+			src.others[*id] = n
+		}
+	}
+	return nil
+}
+
+// person refers to somebody of the service: a reader, else the service.
+func (src reportSources) person(id *uuid.UUID) *Node {
+	if id != nil && src.others[*id] != nil {
+		return resourceReference(src.others[*id])
+	}
+	return resourceReference(src.Service)
+}
+
+// asker is who asked or is told, by name, else who ordered.
+func (src reportSources) asker(name, role string) *Node {
+	switch {
+	case name != "" && role != "":
+		return Object("display", name+" ("+role+")")
+	case name != "":
+		return Object("display", name)
+	case src.Requester != nil:
+		return src.Requester.Clone()
+	}
+	return Object("display", "the requester")
+}
+
+func matterSlot(kind workflow.MatterKind, no int) string {
+	return string(kind) + "-" + strconv.Itoa(no)
+}
+
+// communication is the frame of every Communication of a matter, slot its name
+// within the case.
+func communication(src reportSources, slot, topic, status string, sent time.Time) *Node {
+	c := src.Case
+	about := []*Node{refer("Task/"+c.TaskID, "Task", "")}
+	if c.ReportID != nil {
+		about = append(about, refer("DiagnosticReport/"+*c.ReportID, "DiagnosticReport", ""))
+	}
+	return Object(
+		"resourceType", "Communication",
+		"id", derivedID(c, slot),
+		"identifier", []*Node{Object("system", sidCommunication, "value", c.CaseID.String()+"/"+slot)},
+		"basedOn", []*Node{src.Order.Clone()},
+		"status", status,
+		"category", []*Node{concept(communicationCategory, "notification", "Notification")},
+		"subject", src.Subject.Clone(),
+		"topic", concept(csTopic, topic, topics[topic]),
+		"about", about,
+		"encounter", src.Encounter.Clone(),
+		"sent", instant(sent),
+	)
+}
+
+// topics are what a Communication of the service may be about.
+var topics = map[string]string{
+	"actionable-finding": "Actionable finding",
+	"acknowledgement":    "Acknowledgement",
+	"question":           "Question about the report",
+	"answer":             "Answer to a question",
+	"study-changed":      "The study changed after the report",
+}
+
+func says(text string) []*Node { return []*Node{Object("contentString", text)} }
+
+func communicationReference(c workflow.Case, slot string) *Node {
+	return refer("Communication/"+derivedID(c, slot), "Communication", "")
+}
+
+// questionResources are a question, unless the EHR keeps its own of it, and its
+// answer.
+func questionResources(src reportSources, m workflow.Matter) []*Node {
+	slot := matterSlot(m.Kind, m.No)
+	asked := communicationReference(src.Case, slot)
+	var out []*Node
+	if m.Content.Resource != "" {
+		asked = refer(m.Content.Resource, "Communication", "")
+	} else {
+		status := "in-progress"
+		switch {
+		case m.Withdrawn():
+			status = "stopped"
+		case !m.Open():
+			status = "completed"
+		}
+		q := communication(src, slot, "question", status, m.OpenedAt)
+		if m.Withdrawn() {
+			q.Set("statusReason", Object("text", m.Closing.Text))
+		}
+		q.Set("recipient", []*Node{resourceReference(src.Service)})
+		if m.Content.Person != "" {
+			q.Set("sender", src.asker("", "")) // FHIR R4 Communication.sender: who, where the EHR has said it
+			q.Append("note", Object("text", "Asked by "+m.Content.Person))
+		}
+		q.Set("payload", says(m.Content.Text))
+		if m.Content.Follows > 0 {
+			q.Set("inResponseTo", []*Node{communicationReference(src.Case, matterSlot(m.Kind, m.Content.Follows)+"-answer")})
+		}
+		out = append(out, q)
+	}
+	if m.Settlement != nil && *m.Settlement == "answered" {
+		a := communication(src, slot+"-answer", "answer", "completed", *m.SettledAt)
+		a.Set("inResponseTo", []*Node{asked})
+		a.Set("recipient", []*Node{src.asker(m.Content.Person, "")})
+		a.Set("sender", src.person(m.SettledBy))
+		a.Set("payload", says(m.Closing.Text))
+		a.Append("note", Object("text", "This answer is an addendum of the report: version "+strconv.Itoa(*m.ReportNo)+"."))
+		out = append(out, a)
+	}
+	return out
+}
+
+// studyChangeCommunication tells who ordered that the report is of the study as
+// it was.
+func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
+	status, text := "in-progress", capitalised(m.Content.Words())+". The report is of the study as it was before; who signed it has been asked to look at it again."
+	switch {
+	case m.Withdrawn():
+		status, text = "stopped", capitalised(m.Content.Words())+". The reading service finds that the report need not be looked at again: "+m.Closing.Text
+	case !m.Open() && *m.Settlement == "valid":
+		status, text = "completed", capitalised(m.Content.Words())+". Who signed has looked at it: the report stands as it is (version "+strconv.Itoa(*m.ReportNo)+")."
+	case !m.Open():
+		status, text = "completed", capitalised(m.Content.Words())+". The report was amended (version "+strconv.Itoa(*m.ReportNo)+")."
+	}
+	n := communication(src, matterSlot(m.Kind, m.No), "study-changed", status, m.OpenedAt)
+	if src.Study != nil {
+		n.Append("about", src.Study.Clone())
+	}
+	n.Set("recipient", []*Node{src.asker("", "")})
+	n.Set("sender", resourceReference(src.Service))
+	n.Set("payload", says(text))
+	return n
+}
+
+// openStudyChange is the change of the study that nobody has looked at, of which
+// the Task warns.
+func openStudyChange(all []workflow.Matter) (workflow.Matter, bool) {
+	i := slices.IndexFunc(all, func(m workflow.Matter) bool { return m.Kind == workflow.VerificationMatter && m.Open() })
+	if i < 0 {
+		return workflow.Matter{}, false
+	}
+	return all[i], true
+}

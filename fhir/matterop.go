@@ -1,0 +1,223 @@
+package fhir
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// What the operations take that open and settle matters.
+
+func numbered(what string) parameter {
+	return parameter{Name: what, Type: "positiveInt", Doc: "Its number, as Task/{id}/$matters tells it. It may be left out where one alone is open.",
+		Set: func(r *request, v *Node) { r.number(v) }}
+}
+
+func (r *request) number(v *Node) {
+	for _, digit := range v.Text() {
+		r.Matter = min(r.Matter*10+int(digit-'0'), 1_000_000)
+	}
+}
+
+// raised is a finding.
+var raised = []parameter{
+	{Name: "category", Type: "code", Min: 1, Codes: workflow.Words("actionable")[1:],
+		Doc: "How soon somebody must act (ACR): emergent within minutes, urgent within hours, non-critical within days.",
+		Set: func(r *request, v *Node) { r.finding().Category = v.Text() }},
+	{Name: "text", Type: "string", Min: 1, Doc: "What was seen, in words for the clinician: nothing of the original report.",
+		Set: func(r *request, v *Node) { r.finding().Text = v.Text() }},
+}
+
+func (r *request) finding() *workflow.RaisedFinding {
+	if r.Finding == nil {
+		r.Finding = new(workflow.RaisedFinding)
+	}
+	return r.Finding
+}
+
+// spokenOf is an attempt to tell somebody of a finding.
+var spokenOf = []parameter{
+	numbered("finding"),
+	{Name: "recipient", Type: "string", Min: 1, Doc: "Whom: the name.", Set: func(r *request, v *Node) { r.call().Content.Recipient = v.Text() }},
+	{Name: "role", Type: "string", Doc: "The recipient's function, such as attending physician.", Set: func(r *request, v *Node) { r.call().Content.Role = v.Text() }},
+	{Name: "medium", Type: "code", Min: 1, Codes: workflow.Media, Doc: "How.", Set: func(r *request, v *Node) { r.call().Content.Medium = v.Text() }},
+	{Name: "reached", Type: "boolean", Min: 1, Doc: "Whether somebody was reached.", Set: func(r *request, v *Node) { r.call().Reached = v.Text() == "true" }},
+	{Name: "readBack", Type: "boolean", Doc: "Whether the recipient said it again and it was right. What was read back is acknowledged.",
+		Set: func(r *request, v *Node) { r.call().Content.ReadBack = v.Text() == "true" }},
+	{Name: "at", Type: "dateTime", Doc: "When, with its time; now where it is left out.",
+		Set: func(r *request, v *Node) {
+			if at, err := time.Parse(time.RFC3339, v.Text()); err == nil {
+				r.call().MadeAt = at
+			} else {
+				r.call().MadeAt = time.Unix(1<<40, 0) // a date without a time: the guard refuses what is to come
+			}
+		}},
+	{Name: "note", Type: "string", Doc: "What else is to be said of it.", Set: func(r *request, v *Node) { r.call().Content.Note = v.Text() }},
+}
+
+func (r *request) call() *workflow.Call {
+	if r.Call == nil {
+		r.Call = new(workflow.Call)
+	}
+	return r.Call
+}
+
+// readBy is who has read something.
+var readBy = []parameter{
+	{Name: "clinician", Type: "string", Doc: "Who has read it, by name.", Set: func(r *request, v *Node) { r.Acknowledged.Person = v.Text() }},
+	{Name: "role", Type: "string", Doc: "The clinician's function, such as attending physician.", Set: func(r *request, v *Node) { r.Acknowledged.Role = v.Text() }},
+}
+
+// questionAsked is a question.
+var questionAsked = []parameter{
+	{Name: "question", Type: "string", Min: 1, Doc: "What is asked.", Set: func(r *request, v *Node) { r.question().Text = v.Text() }},
+	{Name: "clinician", Type: "string", Doc: "Who asks, by name.", Set: func(r *request, v *Node) { r.question().Person = v.Text() }},
+	{Name: "identifier", Type: "Identifier", Doc: "The EHR's own of the question: sent again, it is the same question. Without it the same words of the same clinician are.",
+		Set: func(r *request, v *Node) { r.question().Key = identifierKey(v) }},
+	{Name: "follows", Type: "positiveInt", Doc: "The number of the answered question that this one goes on from.",
+		Set: func(r *request, v *Node) { r.number(v); r.question().Follows, r.Matter = r.Matter, 0 }},
+}
+
+func (r *request) question() *workflow.Asked {
+	if r.Question == nil {
+		r.Question = new(workflow.Asked)
+	}
+	return r.Question
+}
+
+var answered = []parameter{
+	numbered("number"),
+	{Name: "answer", Type: "string", Min: 1, Doc: "The answer. It becomes an addendum of the report, signed in this moment.", Set: func(r *request, v *Node) { r.Answer = v.Text() }},
+}
+
+var amendmentVerifies = parameter{Name: "verifies", Type: "boolean",
+	Doc: "This version takes into account what the study has become since the signature; that settles its re-verification.",
+	Set: func(r *request, v *Node) { r.amendment().Verifies = v.Text() == "true" }}
+
+// raiseFinding and ask do nothing the second time: whoever lost the answer asks
+// again.
+func (s *Server) raiseFinding(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	return s.fireOnce(ctx, tx, actor, c, "raise-finding", workflow.FindingMatter, r.Finding.RequestKey(), r.Input)
+}
+
+func (s *Server) askQuestion(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	return s.fireOnce(ctx, tx, actor, c, "ask", workflow.QuestionMatter, r.Question.RequestKey(), r.Input)
+}
+
+func (s *Server) fireOnce(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, key string, in workflow.Input) error {
+	known, err := workflow.KnownMatterTx(ctx, tx, c.CaseID, kind, key)
+	if err != nil {
+		return err
+	}
+	if known {
+		return workflow.MayFire(actor, c.State, event)
+	}
+	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, event, in)
+	return err
+}
+
+// matterServices are the rows of the table of services that list what is open on
+// a case.
+func matterServices() []service {
+	return []service{
+		{name: "matters", id: "task-matters",
+			does:  "What is or was open on a case besides its state: actionable findings, questions about the report, changes of the study after the signature. Before the reveal of a blinded reading, whoever reads is told of their own findings only.",
+			types: []string{"Task"}, instance: true, by: []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Director}, scope: reading,
+			tells: []parameter{{Name: "matter", Many: true, Doc: "One of them.", Parts: []parameter{
+				{Name: "number", Type: "positiveInt", Min: 1, Doc: "By which operations name it."},
+				{Name: "kind", Type: "code", Min: 1, Doc: "finding, question or verification."},
+				{Name: "category", Type: "code", Doc: "Of a finding."},
+				{Name: "text", Type: "string", Doc: "The finding, the question, or what became of the study."},
+				{Name: "opened", Type: "instant", Min: 1, Doc: "Since when."},
+				{Name: "due", Type: "instant", Min: 1, Doc: "By when it is to be settled."},
+				{Name: "settlement", Type: "code", Doc: "How it was settled: acknowledged, answered, valid, amended, withdrawn."},
+				{Name: "settled", Type: "instant", Doc: "When."},
+				{Name: "by", Type: "string", Doc: "Who acknowledged it, as far as they said."},
+				{Name: "answer", Type: "string", Doc: "The answer, or the reason."},
+				{Name: "told", Type: "string", Many: true, Doc: "Whom somebody told or tried to tell of a finding, how and when."},
+			}}},
+			handle: (*Server).matters},
+	}
+}
+
+// matters is Task/{id}/$matters.
+func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
+	ctx := c.Request().Context()
+	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+		if !idPattern.MatchString(c.Param("id")) {
+			return nil, notFound()
+		}
+		if _, err := s.store.Visible(ctx, tx, actor, "Task", c.Param("id")); err != nil {
+			return nil, err
+		}
+		if !actor.May("Communication", access.Read) {
+			return nil, fault.New(fault.Forbidden, "the scopes of this token do not let it read Communications")
+		}
+		found, err := workflow.CaseByTaskTx(ctx, tx, c.Param("id"))
+		if err != nil {
+			return nil, err
+		}
+		all, err := workflow.MattersTx(ctx, tx, found.CaseID)
+		if err != nil {
+			return nil, err
+		}
+		shown := []*Node{}
+		for _, m := range all {
+			veiled := hidesOriginals(actor) && found.Protocol == workflow.Blinded && found.RevealedAt == nil
+			if own := m.OpenedBy != nil && *m.OpenedBy == viewerOf(actor); veiled && !own {
+				continue
+			}
+			if hidesOriginals(actor) && !tookPart(found, m, actor) {
+				continue
+			}
+			shown = append(shown, matterParts(found, m))
+		}
+		return Object("resourceType", "Parameters", "parameter", shown), nil
+	})
+	if err != nil {
+		return err
+	}
+	return write(c, http.StatusOK, answer.Bytes())
+}
+
+// tookPart tells whether somebody who reads here is one of those who read the case.
+func tookPart(c workflow.Case, m workflow.Matter, actor access.Actor) bool {
+	me := viewerOf(actor)
+	return slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.AdjudicatorID, c.SupervisorID, m.OpenedBy}, func(id *uuid.UUID) bool { return id != nil && *id == me })
+}
+
+func matterParts(c workflow.Case, m workflow.Matter) *Node {
+	text := m.Content.Text
+	if m.Kind == workflow.VerificationMatter {
+		text = m.Content.Words()
+	}
+	parts := []*Node{Object("name", "number", "valuePositiveInt", m.No), Object("name", "kind", "valueCode", string(m.Kind))}
+	add := func(name, element, value string) {
+		if value != "" {
+			parts = append(parts, Object("name", name, element, value))
+		}
+	}
+	add("category", "valueCode", m.Category)
+	add("text", "valueString", text)
+	add("opened", "valueInstant", instant(m.OpenedAt))
+	add("due", "valueInstant", instant(m.DueAt))
+	if m.Settlement != nil {
+		add("settlement", "valueCode", *m.Settlement)
+		add("settled", "valueInstant", instant(*m.SettledAt))
+	}
+	add("by", "valueString", m.Closing.Person)
+	add("answer", "valueString", m.Closing.Text)
+	for _, call := range m.Calls {
+		add("told", "valueString", capitalised(call.Reported().Words(zoneOf(c.Policy)))+".")
+	}
+	return Object("name", "matter", "part", parts)
+}

@@ -1,0 +1,221 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// An EHR may talk with the reading service by Communications as well as by
+// operations: one whose topic is a question about our report asks it ($ask), one
+// whose topic is an acknowledgement acknowledges the finding that it is in
+// response to, or else the report that it is about.
+
+// communicationCreated is the hook of the table of resources.
+func (s *Server) communicationCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
+	asks, acknowledges := hasCode(n.Get("topic"), csTopic, "question"), hasCode(n.Get("topic"), csTopic, "acknowledgement")
+	if !asks && !acknowledges || !slices.Contains([]string{"in-progress", "completed"}, n.Text("status")) {
+		return nil, nil
+	}
+	c, err := s.caseOfCommunication(ctx, tx, actor, n)
+	if err != nil {
+		return nil, err
+	}
+	if asks {
+		return s.askedBy(ctx, tx, actor, c, n)
+	}
+	return nil, s.acknowledgedBy(ctx, tx, actor, c, n)
+}
+
+// askedBy opens the question, unless it was asked before: then its Communication
+// is the one that is here.
+func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) (*Stored, error) {
+	var text []string
+	for _, said := range n.Each("payload", "contentString") {
+		text = append(text, said.Text())
+	}
+	person, err := s.senderName(ctx, tx, actor, n)
+	if err != nil {
+		return nil, err
+	}
+	q := workflow.Asked{
+		Text: strings.Join(text, "\n"), Person: person, Key: identifierKey(n.Get("identifier")), Resource: "Communication/" + n.Text("id"),
+	}
+	if q.Text == "" {
+		return nil, fault.At(fault.Required, "Communication.payload.contentString", "a question has its text in payload.contentString")
+	}
+	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		if m.Kind == workflow.QuestionMatter && respondsTo(n, derivedID(c, matterSlot(m.Kind, m.No)+"-answer")) {
+			q.Follows = m.No
+		}
+		if m.Kind == workflow.QuestionMatter && m.Key == q.RequestKey() && !m.Withdrawn() {
+			earlier := m.Content.Resource
+			if earlier == "" {
+				earlier = "Communication/" + derivedID(c, matterSlot(m.Kind, m.No))
+			}
+			stored, err := s.store.Get(ctx, tx, "Communication", strings.TrimPrefix(earlier, "Communication/"))
+			return &stored, err
+		}
+	}
+	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, "ask", workflow.Input{Question: &q})
+	return nil, aboutCommunication(err)
+}
+
+// acknowledgedBy acknowledges what the Communication is in response to. What was
+// acknowledged before is said a second time.
+func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) error {
+	person, err := s.senderName(ctx, tx, actor, n)
+	if err != nil {
+		return err
+	}
+	in := workflow.Input{Acknowledged: workflow.Acknowledged{Person: person, Resource: "Communication/" + n.Text("id")}}
+	if n.Get("inResponseTo") == nil {
+		if c.State == workflow.Closed {
+			return nil
+		}
+		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge", in)
+		return aboutCommunication(err)
+	}
+	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Kind != workflow.FindingMatter || !respondsTo(n, derivedID(c, matterSlot(m.Kind, m.No))) {
+			continue
+		}
+		if !m.Open() {
+			return nil
+		}
+		in.Matter = m.No
+		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge-finding", in)
+		return aboutCommunication(err)
+	}
+	return fault.At(fault.BusinessRule, "Communication.inResponseTo", "an acknowledgement is in response to the Communication of a finding of the case; for the report itself leave inResponseTo out")
+}
+
+// communicationUpdated is the hook of the table of resources: an EHR that takes its
+// question back withdraws it.
+func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
+	gone := []string{"entered-in-error", "stopped", "not-done"}
+	if !hasCode(after.Get("topic"), csTopic, "question") || slices.Contains(gone, before.Text("status")) || !slices.Contains(gone, after.Text("status")) {
+		return nil
+	}
+	c, err := s.caseOfCommunication(ctx, tx, actor, after)
+	if err != nil {
+		return err
+	}
+	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Kind == workflow.QuestionMatter && m.Open() && m.Content.Resource == "Communication/"+after.Text("id") {
+			_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "withdraw-question", workflow.Input{Matter: m.No, Reason: "the placer took the question back"})
+			return aboutCommunication(err)
+		}
+	}
+	return nil
+}
+
+// respondsTo tells whether a Communication is in response to one of ours.
+func respondsTo(n *Node, id string) bool {
+	return slices.Contains(localIDs(n.Each("inResponseTo"), "Communication"), id) ||
+		slices.ContainsFunc(n.Each("inResponseTo"), func(ref *Node) bool {
+			caseID, slot, _ := strings.Cut(ref.Text("identifier", "value"), "/")
+			parsed, err := uuid.Parse(caseID)
+			return err == nil && ref.Text("identifier", "system") == sidCommunication && uuid.NewSHA1(parsed, []byte(slot)).String() == id
+		})
+}
+
+// caseOfCommunication is the case whose report, Task or order a Communication is
+// about. The EHR may name the report by its own copy of it, or any of them by
+// identifier.
+func (s *Server) caseOfCommunication(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (workflow.Case, error) {
+	r, err := s.resolver(ctx, tx, actor.Tenant)
+	if err != nil {
+		return workflow.Case{}, err
+	}
+	for _, ref := range slices.Concat(n.Each("about"), n.Each("basedOn")) {
+		f, err := r.follow(ctx, ref, n)
+		if err != nil {
+			return workflow.Case{}, err
+		}
+		id, err := caseOf(ctx, tx, f, ref.Text("reference"))
+		if err != nil {
+			return workflow.Case{}, err
+		}
+		if id != uuid.Nil {
+			c, err := workflow.CaseByIDTx(ctx, tx, id)
+			if err == nil {
+				err = mayOperate(ctx, tx, actor, c.TaskID)
+			}
+			return c, err
+		}
+	}
+	return workflow.Case{}, fault.At(fault.BusinessRule, "Communication.about", "say what it is about: the DiagnosticReport or the Task of a second opinion, by reference or by identifier")
+}
+
+// caseOf finds the case that a resource belongs to; uuid.Nil for none.
+func caseOf(ctx context.Context, tx pgx.Tx, f found, literal string) (id uuid.UUID, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT case_id
+		FROM case_file
+		WHERE CASE @type WHEN 'DiagnosticReport' THEN report_id = @id WHEN 'Task' THEN task_id = @id WHEN 'ServiceRequest' THEN service_request_id = @id END
+		UNION ALL
+		SELECT case_id
+		FROM delivery
+		WHERE @literal LIKE '%://%' AND lane = 'report' AND (location = @literal OR starts_with(location, @literal || '/'))
+		LIMIT 1`,
+		pgx.NamedArgs{"type": f.Type(), "id": f.id(), "literal": literal}).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, nil
+	}
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("case of a Communication: %w", err)
+	}
+	return id, nil
+}
+
+// senderName is who says it, as far as the EHR tells; "" where it does not.
+func (s *Server) senderName(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (string, error) {
+	ref := n.Get("sender")
+	if name := ref.Text("display"); ref == nil || name != "" {
+		return name, nil
+	}
+	r, err := s.resolver(ctx, tx, actor.Tenant)
+	if err != nil {
+		return "", err
+	}
+	f, err := r.follow(ctx, ref, n)
+	if err != nil || f.Node == nil {
+		return "", err
+	}
+	return displayOf(f.Node), nil
+}
+
+// aboutCommunication makes a refusal of the case's rules name the resource.
+func aboutCommunication(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Issues[0].Expression != "" {
+		return err
+	}
+	issues := slices.Clone(f.Issues)
+	for i := range issues {
+		issues[i].Expression = "Communication"
+	}
+	return &fault.Error{Issues: issues, Cause: f.Cause}
+}

@@ -1,0 +1,157 @@
+package workflow
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/sergi/go-diff/diffmatchpatch"
+)
+
+// Edit is what became of a run of words between two versions of a text.
+type Edit string
+
+// The edits.
+const (
+	Kept    Edit = "kept"
+	Removed Edit = "removed"
+	Added   Edit = "added"
+)
+
+// Run is a run of words with what became of it; the runs of a section, without
+// those that were removed, are the text as it is now.
+type Run struct {
+	Edit Edit
+	Text string
+}
+
+// SectionChange is a section that two versions of a report do not have in common.
+type SectionChange struct {
+	Section string // "Impression"
+	Runs    []Run
+}
+
+// reportSections are the parts of a report that are compared, in reading order.
+var reportSections = []struct {
+	name string
+	text func(Report) string
+}{
+	{"Technique", func(r Report) string { return r.Opinion.Technique }},
+	{"Comparison", func(r Report) string { return r.Opinion.Comparison }},
+	{"Findings", func(r Report) string { return r.Opinion.Findings }},
+	{"Impression", func(r Report) string { return r.Opinion.Impression }},
+	{"Compared with the original report", func(r Report) string { return r.Difference }},
+	{"Level of the difference", func(r Report) string { return levelWords[r.Level] }},
+	{"Effect on management", func(r Report) string { return r.Management }},
+	{"Urgency", func(r Report) string { return r.Actionable }},
+	{"Recommendation", func(r Report) string { return r.Opinion.Recommendation }},
+	{"Coded conclusions", codedConclusions},
+}
+
+// levelWords say a level as the chart says it.
+var levelWords = map[Level]string{
+	LevelNone: "agreement", LevelMinor: "minor difference", LevelMajor: "major difference", LevelNoComparison: "no comparison",
+}
+
+func codedConclusions(r Report) string {
+	var texts []string
+	for _, c := range r.Opinion.Conclusions {
+		texts = append(texts, strings.TrimSpace(c.Display+" "+c.Code))
+	}
+	return strings.Join(texts, "\n")
+}
+
+// Changes are what a version changed against another one, section by section and
+// word by word. What an addendum adds is a section of its own: it stands in no
+// other.
+func Changes(before, after Report) []SectionChange {
+	var all []SectionChange
+	for _, s := range reportSections {
+		if was, is := s.text(before), s.text(after); was != is {
+			all = append(all, SectionChange{s.name, CompareWords(was, is)})
+		}
+	}
+	if a := after.Amendment; a != nil && a.Kind == "addition" && after.No != before.No {
+		all = append(all, SectionChange{"Addendum", []Run{{Added, a.Text}}})
+	}
+	return all
+}
+
+// mostTokens bounds what is compared word by word: longer texts are compared line
+// by line, since the effort grows with the square of what differs.
+const mostTokens = 4000
+
+// CompareWords compares two texts word by word. The same texts give the same runs, on
+// every machine.
+func CompareWords(was, is string) []Run {
+	split := tokensOf
+	if len(tokensOf(was)) > mostTokens || len(tokensOf(is)) > mostTokens {
+		split = func(s string) []string { return strings.SplitAfter(s, "\n") }
+	}
+	names := map[string]rune{}
+	tokens := map[rune]string{}
+	encode := func(text string) (out []rune) {
+		for _, token := range split(text) {
+			if _, known := names[token]; !known {
+				name := rune(len(names) + 1)
+				if name >= 0xD800 { // surrogates stand for nothing
+					name += 0x800
+				}
+				names[token], tokens[name] = name, token
+			}
+			out = append(out, names[token])
+		}
+		return out
+	}
+	a, b := encode(was), encode(is)
+	differ := diffmatchpatch.New()
+	differ.DiffTimeout = 0 // else the clock has a say in what is shown
+	var runs []Run
+	for _, d := range differ.DiffCleanupSemantic(differ.DiffMainRunes(a, b, false)) {
+		var text strings.Builder
+		for _, name := range d.Text {
+			text.WriteString(tokens[name])
+		}
+		runs = append(runs, Run{map[diffmatchpatch.Operation]Edit{
+			diffmatchpatch.DiffEqual: Kept, diffmatchpatch.DiffDelete: Removed, diffmatchpatch.DiffInsert: Added}[d.Type], text.String()})
+	}
+	return runs
+}
+
+// tokensOf splits a text into words, each with the blanks behind it, so that they
+// make up the text again.
+func tokensOf(text string) (out []string) {
+	start, blank := 0, false
+	for i, r := range text {
+		if blank && !unicode.IsSpace(r) {
+			out, start = append(out, text[start:i]), i
+		}
+		blank = unicode.IsSpace(r)
+	}
+	if start < len(text) {
+		out = append(out, text[start:])
+	}
+	return out
+}
+
+// Marked is a comparison as plain text: [-what was removed-] {+what was added+}.
+func Marked(runs []Run) string {
+	var b strings.Builder
+	for _, r := range runs {
+		text := strings.TrimRightFunc(r.Text, unicode.IsSpace)
+		blanks := r.Text[len(text):]
+		switch {
+		case r.Edit == Kept || text == "":
+			b.WriteString(r.Text)
+			continue
+		case r.Edit == Removed:
+			b.WriteString("[-" + text + "-]")
+		default:
+			b.WriteString("{+" + text + "+}")
+		}
+		if blanks == "" {
+			blanks = " "
+		}
+		b.WriteString(blanks)
+	}
+	return strings.TrimSpace(b.String())
+}

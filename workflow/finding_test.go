@@ -1,0 +1,258 @@
+package workflow
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+var (
+	bleeding = Input{Finding: &RaisedFinding{Category: "emergent", Text: "Acute subdural haematoma."}}
+	phoned   = Input{Call: &Call{Reached: true, Content: CallContent{Recipient: "Dr Jones", Role: "emergency physician", Medium: "phone", ReadBack: true}}}
+)
+
+// matters are those of a case.
+func (h *house) matters(c Case) (all []Matter) {
+	h.Helper()
+	h.in(func(ctx context.Context, tx pgx.Tx) (err error) {
+		all, err = MattersTx(ctx, tx, c.CaseID)
+		return err
+	})
+	return all
+}
+
+func (h *house) readingCase() Case {
+	h.Helper()
+	c := h.ready()
+	h.fire(h.anna, c, "claim", Input{Independent: true})
+	h.fire(h.anna, c, "start", Input{})
+	return c
+}
+
+func TestAnEmergentFindingIsToldLongBeforeTheReport(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	h.refused(fault.Forbidden, h.ben, c, "raise-finding", bleeding)
+	h.refused(fault.BusinessRule, h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "huge", Text: "x"}})
+	ch := h.fire(h.anna, c, "raise-finding", bleeding)
+	if len(ch.Matters) != 1 || ch.Matters[0].Category != "emergent" || ch.Case.State != Reading {
+		t.Fatalf("%+v", ch.Matters)
+	}
+	h.fire(h.anna, c, "communicate", Input{Call: &Call{Content: CallContent{Recipient: "Dr Who", Medium: "phone", Note: "no answer"}}})
+	h.refused(fault.BusinessRule, h.anna, c, "communicate", Input{Call: &Call{Content: CallContent{Recipient: "Dr Who", Medium: "phone", ReadBack: true}}})
+	if m := h.matters(c)[0]; !m.Open() || len(m.Calls) != 1 {
+		t.Errorf("nobody was reached: %+v", m)
+	}
+	h.fire(h.anna, c, "communicate", phoned)
+	m := h.matters(c)[0]
+	if m.Open() || *m.Settlement != "acknowledged" || m.Closing.Person != "Dr Jones" || !m.Closing.Spoken {
+		t.Errorf("what was read back is acknowledged: %+v", m)
+	}
+
+	h.fire(h.anna, c, "lock", Input{Opinion: &opinion})
+	h.fire(h.anna, c, "reveal", Input{})
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	r := h.fire(h.anna, c, "sign", Input{}).Report
+	if len(r.Findings) != 1 || len(r.Findings[0].Calls) != 2 || r.Findings[0].AcknowledgedBy != "Dr Jones" || r.Actionable != "emergent" {
+		t.Errorf("the report tells whom somebody told: %+v", r.Findings)
+	}
+	if got := r.Findings[0].Calls[1].Words(time.UTC); !strings.HasPrefix(got, "told to Dr Jones (emergency physician) by phone on ") || !strings.HasSuffix(got, ", read back") {
+		t.Error(got)
+	}
+	h.fire(h.placer, c, "acknowledge", Input{})
+	h.stands(c, Closed)
+	h.replays(c)
+}
+
+func TestACaseIsNotClosedWhileAnEmergentFindingWaits(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	h.fire(h.anna, c, "sign", Input{})
+	h.refused(fault.BusinessRule, h.placer, c, "acknowledge", Input{})
+	h.refused(fault.Forbidden, h.anna, c, "acknowledge-finding", Input{})
+	h.fire(h.placer, c, "acknowledge-finding", Input{Acknowledged: Acknowledged{Person: "Dr Jones"}})
+	h.refused(fault.BusinessRule, h.placer, c, "acknowledge-finding", Input{Matter: 1})
+	h.fire(h.placer, c, "acknowledge", Input{})
+	h.stands(c, Closed)
+
+	// A closed case opens again when its signatory sees something more.
+	second := Input{Finding: &RaisedFinding{Category: "emergent", Text: "Tension pneumothorax."}}
+	h.refused(fault.Forbidden, h.ben, c, "raise-finding", second)
+	r := h.fire(h.anna, c, "raise-finding", second).Report
+	if r == nil || r.Status != "appended" || !strings.Contains(r.Amendment.Text, "pneumothorax") || len(r.Findings) != 2 {
+		t.Errorf("%+v", r)
+	}
+	h.stands(c, Final)
+	r = h.fire(h.anna, c, "communicate", Input{Matter: 2, Call: phoned.Call}).Report
+	if r == nil || r.No != 3 || !strings.Contains(r.Amendment.Text, "told to Dr Jones") {
+		t.Errorf("who tells of it after the signature signs that: %+v", r)
+	}
+	h.replays(c)
+}
+
+func TestWhatTheDeskTellsAfterTheSignatureIsLinkedAndNotSigned(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	h.fire(h.anna, c, "sign", Input{})
+	if ch := h.fire(h.coordinator, c, "communicate", phoned); ch.Report != nil || len(ch.Matters) == 0 {
+		t.Errorf("a desk signs no report: %+v", ch.Report)
+	}
+	if !h.matters(c)[0].Open() {
+		return
+	}
+	t.Error("it was read back")
+}
+
+func TestAMajorDiscrepancyIsItselfAFinding(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		name, actionable, want string
+	}{
+		{"as pressing as the grade says", "emergent", "emergent"},
+		{"urgent where the grade does not say", "", "urgent"},
+		{"of days where the grade says so", "non-critical", "non-critical"},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, `{"adjudicateOn": "never"}`)
+			c := h.ready()
+			h.comparing(h.anna, c)
+			grade := majorMiss
+			grade.Discrepancies = []Discrepancy{{Finding: "nodule", Significance: "important", Nature: "detection", Actionable: one.actionable}}
+			h.fire(h.anna, c, "grade", Input{Grade: &grade})
+			if len(h.matters(c)) > 0 {
+				t.Error("before the signature the grade may still change")
+			}
+			r := h.fire(h.anna, c, "sign", Input{}).Report
+			m := h.matters(c)
+			if len(m) != 1 || m[0].Category != one.want || m[0].Content.Text != majorMiss.Difference || !m[0].Content.FromReport || r.Actionable != one.want {
+				t.Fatalf("%+v %s", m, r.Actionable)
+			}
+			if one.want == "emergent" {
+				h.refused(fault.BusinessRule, h.placer, c, "acknowledge", Input{})
+				return
+			}
+			h.fire(h.placer, c, "acknowledge", Input{Acknowledged: Acknowledged{Person: "Dr Jones", Role: "attending"}})
+			if m := h.matters(c)[0]; m.Open() || m.Closing.Person != "Dr Jones" {
+				t.Errorf("who has read the report has read of it: %+v", m)
+			}
+			h.in(func(ctx context.Context, tx pgx.Tx) error {
+				acks, err := AcknowledgementsTx(ctx, tx, c.CaseID)
+				if len(acks) != 1 || acks[0].ReportNo != 1 || acks[0].Content.Role != "attending" || acks[0].ActorRole != "placer" {
+					t.Errorf("%+v", acks)
+				}
+				return err
+			})
+		})
+	}
+}
+
+func TestWhatTheReaderHasRaisedIsNotRaisedAgainByTheReport(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"adjudicateOn": "never"}`)
+	c := h.ready()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+	h.fire(h.anna, c, "sign", Input{})
+	if m := h.matters(c); len(m) != 1 {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestAFindingEscalatesUntilItIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	h.setPolicy(chainOfThree) // has chains of its own, none of findings: the default ones hold
+	c := h.readingCase()
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.fire(h.placer, c, "hold", Input{}) // the patient's emergency is not on hold
+	h.skip(14 * time.Minute)
+	h.tick()
+	h.wasTold(c)
+	h.skip(2 * time.Minute)
+	h.tick()
+	h.wasTold(c, "reader")
+	h.skip(6 * time.Minute)
+	h.tick()
+	h.wasTold(c, "reader", "coordinator")
+	h.skip(11 * time.Minute)
+	h.tick()
+	h.wasTold(c, "reader", "coordinator", "director")
+	h.fire(h.placer, c, "cancel", Input{})
+	if !h.matters(c)[0].Open() || len(h.pages(h.coordinator)) != 1 {
+		t.Error("an order that is cancelled cancels no finding")
+	}
+	h.fire(h.coordinator, c, "communicate", phoned)
+	if len(h.pages(h.coordinator)) != 0 {
+		t.Error("acknowledged, and still on the worklist")
+	}
+	h.skip(1000 * time.Hour)
+	if h.tick() != 0 {
+		t.Error("a clock of a finding that is acknowledged")
+	}
+	h.replays(c)
+}
+
+func TestEachFindingHasAClockOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.skip(16 * time.Minute)
+	h.tick()
+	h.wasTold(c, "reader")
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "emergent", Text: "Free air."}})
+	h.refused(fault.BusinessRule, h.anna, c, "communicate", phoned) // of which?
+	h.fire(h.anna, c, "communicate", Input{Matter: 1, Call: phoned.Call})
+	h.skip(16 * time.Minute)
+	h.tick()
+	h.wasTold(c, "reader", "reader")
+	h.refused(fault.BusinessRule, h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "emergent", Text: "Free air."}})
+	h.fire(h.anna, c, "withdraw-finding", Input{Reason: "motion artefact"})
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "emergent", Text: "Free air."}}) // after all
+	if m := h.matters(c); len(m) != 3 || !m[1].Withdrawn() || !m[2].Open() {
+		t.Errorf("%+v", m)
+	}
+	h.replays(c)
+}
+
+func TestARaisedFindingOutlivesItsReader(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.fire(h.anna, c, "release", Input{Reason: "ill"})
+	h.refused(fault.Forbidden, as(h.ben, access.Reader), c, "communicate", phoned)
+	h.fire(h.anna, c, "communicate", phoned) // who raised it may say whom they told
+	h.fire(h.director, c, "declare-error", Input{Reason: "wrong patient"})
+	h.replays(c)
+}
+
+func TestAnErrorWithdrawsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	if ch := h.fire(h.director, c, "declare-error", Input{Reason: "wrong patient"}); len(ch.Matters) != 1 {
+		t.Error("the EHR must learn it")
+	}
+	if m := h.matters(c)[0]; !m.Withdrawn() {
+		t.Errorf("%+v", m)
+	}
+}

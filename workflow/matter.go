@@ -1,0 +1,317 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// MatterKind says what a matter is.
+type MatterKind string
+
+// The kinds of matters.
+const (
+	FindingMatter      MatterKind = "finding"      // somebody must be told (finding.go)
+	QuestionMatter     MatterKind = "question"     // somebody asks about the report (question.go)
+	VerificationMatter MatterKind = "verification" // the study changed after the signature (verification.go)
+)
+
+// Matter is something that is open on a case besides its state, with a clock of
+// its own until it is settled: a row of matter.
+type Matter struct {
+	No          int
+	Kind        MatterKind
+	Key         string // the same again is the same matter
+	Category    string // of a finding: emergent, urgent, non-critical
+	Content     MatterContent
+	OpenedAt    time.Time
+	OpenedBy    *uuid.UUID // nil: the system
+	OpenedRole  string
+	DueAt       time.Time
+	SettledAt   *time.Time // nil: it is open
+	SettledBy   *uuid.UUID
+	SettledRole *string
+	Settlement  *string // acknowledged, answered, valid, amended, withdrawn
+	Closing     Closing
+	ReportNo    *int   // the version that told how it was settled
+	Calls       []Call `db:"-"` // of a finding, the first one first
+}
+
+// MatterContent is what a matter is about.
+type MatterContent struct {
+	Text       string `json:"text,omitempty"`       // the finding or the question, in words
+	FromReport bool   `json:"fromReport,omitempty"` // a finding that nobody raised: the signed report says that it is pressing
+	Person     string `json:"person,omitempty"`     // who asks, as the EHR says it
+	Resource   string `json:"resource,omitempty"`   // "Communication/1": the EHR's own resource that asks
+	Follows    int    `json:"follows,omitempty"`    // the question of the same thread that was answered before
+	Images     int    `json:"images,omitempty"`     // how many the study has now
+	ImagesThen int    `json:"imagesThen,omitempty"` // and had for the report
+	Replaced   bool   `json:"replaced,omitempty"`   // other images have come in the place of those that were read
+}
+
+// Closing is how a matter was settled, in words.
+type Closing struct {
+	Text     string `json:"text,omitempty"`     // the answer, or why it was withdrawn
+	Person   string `json:"person,omitempty"`   // who acknowledged, by name
+	Role     string `json:"role,omitempty"`     // and function
+	Spoken   bool   `json:"spoken,omitempty"`   // acknowledged by word of mouth: read back
+	Resource string `json:"resource,omitempty"` // "Communication/1": the EHR's own resource that says so
+}
+
+// Open tells whether nobody has settled it.
+func (m Matter) Open() bool { return m.SettledAt == nil }
+
+// Withdrawn tells whether it was taken back.
+func (m Matter) Withdrawn() bool { return m.Settlement != nil && *m.Settlement == "withdrawn" }
+
+// The clocks of matters are families: each matter has its own, such as
+// finding-emergent/2, so that one that is late does not hide another.
+const (
+	ClockEmergent    ClockName = "finding-emergent"
+	ClockUrgent      ClockName = "finding-urgent"
+	ClockNonCritical ClockName = "finding-non-critical"
+	ClockQuestion    ClockName = "question"
+	ClockReverify    ClockName = "reverify"
+)
+
+var matterClocks = []ClockName{ClockEmergent, ClockUrgent, ClockNonCritical, ClockQuestion, ClockReverify}
+
+// family is the clock without the number of its matter.
+func (c ClockName) family() ClockName {
+	family, _, _ := strings.Cut(string(c), "/")
+	return ClockName(family)
+}
+
+// OfMatter tells whether it is the clock of a matter.
+func (c ClockName) OfMatter() bool { return slices.Contains(matterClocks, c.family()) }
+
+// clock is the clock of the matter.
+func (m Matter) clock() ClockName {
+	family := map[MatterKind]ClockName{QuestionMatter: ClockQuestion, VerificationMatter: ClockReverify}[m.Kind]
+	if m.Kind == FindingMatter {
+		family = ClockName("finding-" + m.Category)
+	}
+	return family + ClockName("/"+strconv.Itoa(m.No))
+}
+
+// anyTime are the states in which a matter may be open: a finding is not less
+// urgent because its case was cancelled.
+var anyTime = join(unsigned, in(OnHold, Final, Closed, Amending, Rejected, Cancelled, Failed))
+
+// openMatter writes a matter down and starts its clock. It refuses one that the
+// case has already: whoever may say something twice asks KnownMatterTx before.
+func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
+	m.OpenedAt, m.OpenedRole = t.now, string(t.actor.Role)
+	if t.actor.ID != uuid.Nil {
+		m.OpenedBy = &t.actor.ID
+	}
+	known, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	m.No = len(known) + 1
+	for _, k := range known {
+		if k.Kind == m.Kind && k.Withdrawn() && (k.Key == key || strings.HasPrefix(k.Key, key+" again ")) {
+			m.Key = key + " again " + strconv.Itoa(m.No) // what was taken back may be said anew
+		}
+	}
+	if m.Key == "" {
+		m.Key = key
+	}
+	m.DueAt = t.c.Policy.Calendar.Add(t.now, t.c.limit(m.clock()))
+	switch first, err := t.ledger.insertMatter(ctx, t.c, m); {
+	case err != nil:
+		return err
+	case !first:
+		return refuse("this %s is on record already", m.Kind)
+	}
+	t.touch(m)
+	return t.startClock(ctx, m.clock(), restart)
+}
+
+// KnownMatterTx tells whether the case has this matter, and nobody has taken it
+// back: then it is not opened a second time.
+func KnownMatterTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, kind MatterKind, key string) (known bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM matter
+			WHERE case_id = @case AND kind = @kind AND settlement IS DISTINCT FROM 'withdrawn'
+			  AND (request_key = @key OR starts_with(request_key, @key || ' again ')))`,
+		pgx.NamedArgs{"case": caseID, "kind": kind, "key": key}).Scan(&known)
+	if err != nil {
+		return false, fmt.Errorf("known matters: %w", err)
+	}
+	return known, nil
+}
+
+// touch notes in the history which matter the event is about.
+func (t *turn) touch(m Matter) {
+	t.matters = append(t.matters, m.No)
+	t.detail["matter"], t.detail["matterKind"] = m.No, m.Kind
+	if m.Category != "" {
+		t.detail["category"] = m.Category
+	}
+}
+
+// settleMatter ends a matter, its clock, and what was told of it. report is the
+// version that tells so, 0 for none.
+func (t *turn) settleMatter(ctx context.Context, m Matter, how string, closing Closing, report int) error {
+	role := string(t.actor.Role)
+	m.SettledAt, m.SettledRole, m.Settlement, m.Closing = &t.now, &role, &how, closing
+	if t.actor.ID != uuid.Nil {
+		m.SettledBy = &t.actor.ID
+	}
+	if report > 0 {
+		m.ReportNo = &report
+	}
+	if err := t.ledger.updateMatter(ctx, t.c.CaseID, m); err != nil {
+		return err
+	}
+	t.touch(m)
+	if err := t.ledger.deleteEntry(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kindOf(m.clock())}); err != nil {
+		return err
+	}
+	return t.ledger.endEscalations(ctx, t.c.CaseID, m.clock(), t.now)
+}
+
+// MattersTx returns the matters of a case, the first one first, with the calls.
+func MattersTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Matter, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT matter_no AS no, kind, request_key AS key, category, content, opened_at, opened_by, opened_role, due_at,
+		       settled_at, settled_by, settled_role, settlement, closing, report_no
+		FROM matter
+		WHERE case_id = $1
+		ORDER BY matter_no`, caseID)
+	if err != nil {
+		return nil, fmt.Errorf("matters: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[Matter])
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	calls, err := callsTx(ctx, tx, caseID)
+	if err != nil {
+		return nil, err
+	}
+	for _, call := range calls {
+		m := &all[call.MatterNo-1]
+		m.Calls = append(m.Calls, call)
+	}
+	return all, nil
+}
+
+// chosen is the matter that the event is about: the one that was named, or the
+// only open one of its kind.
+func (t *turn) chosen(ctx context.Context, kind MatterKind) (Matter, error) {
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return Matter{}, err
+	}
+	if t.in.Matter > 0 {
+		if t.in.Matter > len(all) || all[t.in.Matter-1].Kind != kind {
+			return Matter{}, refuse("this case has no %s of the number %d", kind, t.in.Matter)
+		}
+		return all[t.in.Matter-1], nil
+	}
+	open := slices.DeleteFunc(all, func(m Matter) bool { return m.Kind != kind || !m.Open() })
+	switch len(open) {
+	case 0:
+		return Matter{}, refuse("no %s is open on this case", kind)
+	case 1:
+		return open[0], nil
+	}
+	var numbers []string
+	for _, m := range open {
+		numbers = append(numbers, strconv.Itoa(m.No))
+	}
+	return Matter{}, refuse("say which %s: open are the numbers %s", kind, strings.Join(numbers, ", "))
+}
+
+// touched are the matters that the event is about, as they are now.
+func (t *turn) touched(ctx context.Context) ([]Matter, error) {
+	if t.matters == nil {
+		return nil, nil
+	}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	return slices.DeleteFunc(all, func(m Matter) bool { return !slices.Contains(t.matters, m.No) }), err
+}
+
+// isOpen is the guard that what the event settles is open.
+func isOpen(kind MatterKind) Guard {
+	return Guard{string(kind) + "Open", "the " + string(kind) + " that is meant is open",
+		func(ctx context.Context, t *turn) error {
+			m, err := t.chosen(ctx, kind)
+			if err == nil && !m.Open() {
+				err = refuse("%s %d was settled before (%s)", kind, m.No, *m.Settlement)
+			}
+			return err
+		}}
+}
+
+// withdraw is the effect that what is meant is taken back.
+func withdraw(kind MatterKind) Effect {
+	return Effect{"withdraw" + capital(string(kind)), "the " + string(kind) + " is taken back, with the reason; its clock ends",
+		func(ctx context.Context, t *turn) error {
+			m, err := t.chosen(ctx, kind)
+			if err != nil {
+				return err
+			}
+			return t.settleMatter(ctx, m, "withdrawn", Closing{Text: t.in.Reason}, 0)
+		}}
+}
+
+var withdrawMatters = Effect{"withdrawMatters", "what is open on the case is withdrawn with it",
+	func(ctx context.Context, t *turn) error {
+		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if m.Open() {
+				if err := t.settleMatter(ctx, m, "withdrawn", Closing{Text: "the case was entered in error"}, 0); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}}
+
+// anyOpen tells whether anything is open on the case.
+func anyOpen(ctx context.Context, l ledger, caseID uuid.UUID) (bool, error) {
+	all, err := l.matters(ctx, caseID)
+	return slices.ContainsFunc(all, Matter.Open), err
+}
+
+// insertMatterTx writes a matter down; first is false where the case has it.
+func insertMatterTx(ctx context.Context, tx pgx.Tx, c *Case, m Matter) (first bool, err error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO matter (tenant_id, case_id, matter_no, kind, category, request_key, content, opened_at, opened_by, opened_role, due_at)
+		VALUES (@tenant, @case, @no, @kind, @category, @key, @content, @at, @by, @role, @due)
+		ON CONFLICT ON CONSTRAINT one_matter_each DO NOTHING`,
+		pgx.NamedArgs{"tenant": c.TenantID, "case": c.CaseID, "no": m.No, "kind": m.Kind, "category": m.Category, "key": m.Key,
+			"content": m.Content, "at": m.OpenedAt, "by": m.OpenedBy, "role": m.OpenedRole, "due": m.DueAt})
+	if err != nil {
+		return false, fmt.Errorf("open a %s: %w", m.Kind, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// updateMatterTx writes what may change of a matter that is open.
+func updateMatterTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, m Matter) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE matter
+		SET content = @content, settled_at = @at, settled_by = @by, settled_role = @role, settlement = @how, closing = @closing, report_no = @report
+		WHERE case_id = @case AND matter_no = @no AND settled_at IS NULL`,
+		pgx.NamedArgs{"case": caseID, "no": m.No, "content": m.Content, "at": m.SettledAt, "by": m.SettledBy, "role": m.SettledRole,
+			"how": m.Settlement, "closing": m.Closing, "report": m.ReportNo})
+	if err != nil {
+		return fmt.Errorf("change a %s: %w", m.Kind, err)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package workflow
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+func TestAQuestionIsAnsweredByAnAddendum(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	ask := Input{Question: &Asked{Text: "Which segment?", Person: "Dr Jones"}}
+	h.refused(fault.Conflict, h.placer, c, "ask", ask) // there is nothing to ask about yet
+	first := h.signed(c)
+	h.fire(h.placer, c, "acknowledge", Input{})
+	h.fire(h.placer, c, "ask", ask)
+	h.stands(c, Closed)
+	h.refused(fault.BusinessRule, h.placer, c, "ask", ask) // is on record
+	h.refused(fault.Forbidden, h.ben, c, "answer", Input{Answer: "S3."})
+	h.refused(fault.BusinessRule, h.anna, c, "answer", Input{})
+	r := h.fire(h.anna, c, "answer", Input{Answer: "S3."}).Report
+	if r.Status != "appended" || r.Amendment.Reason != "question of Dr Jones" || r.Amendment.Text != "Question: Which segment?\nAnswer: S3." || r.OpinionSHA256 != first.OpinionSHA256 {
+		t.Errorf("%+v", r)
+	}
+	if c := h.stands(c, Final); c.ClosedAt != nil {
+		t.Error("the answer waits to be read")
+	}
+	if m := h.matters(c)[0]; m.Open() || *m.Settlement != "answered" || *m.ReportNo != 2 || m.Closing.Text != "S3." {
+		t.Errorf("%+v", m)
+	}
+	h.refused(fault.BusinessRule, h.anna, c, "answer", Input{Answer: "S4."})
+	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Is S4 free?", Follows: 1}})
+	h.fire(h.anna, c, "answer", Input{Answer: "Yes."})
+	h.replays(c)
+}
+
+func TestAQuestionEscalatesToWhoSigned(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"clocks": {"routine": {"question": "10h"}}}`)
+	c := h.ready()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+	h.fire(as(h.carl, access.Adjudicator), c, "adjudicate", Input{Grade: &minorMiss})
+	h.fire(as(h.carl, access.Adjudicator), c, "sign", Input{})
+	h.fire(h.placer, c, "acknowledge", Input{})
+	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Which segment?"}})
+	h.skip(6 * time.Hour)
+	h.tick()
+	if len(h.pages(as(h.carl, access.Adjudicator))) != 1 || len(h.pages(h.anna)) != 0 {
+		t.Error("who signed answers")
+	}
+	h.fire(h.placer, c, "withdraw-question", Input{Reason: "found it"})
+	h.skip(100 * time.Hour)
+	h.tick()
+	h.wasTold(c, "reader")
+	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Which segment?"}}) // after all
+	h.replays(c)
+}
+
+func TestAStudyThatGrowsAfterTheSignatureIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.signed(c)
+	h.fire(h.placer, c, "acknowledge", Input{})
+	changed := func(images int, replaced bool) {
+		t.Helper()
+		h.in(func(ctx context.Context, tx pgx.Tx) error {
+			return h.engine.StudyChangedTx(ctx, tx, h.tenant, "", h.facts[c.PlacerValue].Study.UID, images, replaced)
+		})
+	}
+	read := h.find(c).Exam.imagesRead()
+	if read == 0 {
+		t.Fatal("the case does not know how many images were read")
+	}
+	changed(read, false)
+	if len(h.matters(c)) != 0 {
+		t.Error("nothing has changed")
+	}
+	for range 2 { // the same news twice
+		changed(read+2, false)
+	}
+	changed(read+3, false)
+	m := h.matters(c)
+	if len(m) != 1 || !m[0].Open() || m[0].Content.Images != read+3 || m[0].Content.ImagesThen != read {
+		t.Fatalf("%+v", m)
+	}
+	h.stands(c, Closed)
+	h.refused(fault.Forbidden, h.ben, c, "verify", Input{})
+	r := h.fire(h.anna, c, "verify", Input{Reason: "Repeated series only."}).Report
+	if r.Status != "appended" || !strings.Contains(r.Amendment.Text, "the report stands as it is. Repeated series only.") {
+		t.Errorf("%+v", r.Amendment)
+	}
+	h.stands(c, Final)
+
+	changed(read+3, true)
+	h.fire(h.anna, c, "amend", Input{Reason: "images replaced"})
+	h.fire(h.anna, c, "sign", Input{Opinion: &Opinion{Impression: "Two nodules."}, Amendment: &Amendment{Kind: "correction", Reason: "images replaced", Text: "A second nodule.", Verifies: true}})
+	if m := h.matters(c); len(m) != 2 || *m[1].Settlement != "amended" || *m[1].ReportNo != 3 {
+		t.Errorf("%+v", m)
+	}
+	h.fire(h.anna, c, "amend", Input{Reason: "typo"})
+	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "addition", Reason: "r", Text: "t", Verifies: true}})
+	h.fire(h.anna, c, "withdraw-amendment", Input{})
+
+	changed(read+9, false)
+	h.fire(h.coordinator, c, "dismiss-verification", Input{Reason: "presentation states"})
+	h.replays(c)
+}

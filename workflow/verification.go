@@ -1,0 +1,141 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
+)
+
+// StudyChange is what has become of a study that was reported.
+type StudyChange struct {
+	Images   int  // instances that the study has now
+	Then     int  // and had when it was read; 0: nobody said
+	Replaced bool // other images have come in the place of those that were read
+}
+
+// key tells changes apart, so that each is looked at once.
+func (s StudyChange) key() string { return fmt.Sprintf("images %d replaced %t", s.Images, s.Replaced) }
+
+func (s StudyChange) words() string {
+	switch {
+	case s.Replaced:
+		return "images of the study were replaced"
+	case s.Then > 0:
+		return fmt.Sprintf("the study has %d images now, and had %d", s.Images, s.Then)
+	}
+	return fmt.Sprintf("the study has %d images now", s.Images)
+}
+
+var openVerification = Effect{"openVerification", "the study is another than was read: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",
+	func(ctx context.Context, t *turn) error {
+		s := t.in.Study
+		t.c.Exam.ImagesSeen = s.Images
+		content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced}
+		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			if m.Kind == VerificationMatter && m.Open() {
+				content.ImagesThen, content.Replaced = m.Content.ImagesThen, m.Content.Replaced || s.Replaced
+				m.Content = content
+				t.touch(m)
+				return t.ledger.updateMatter(ctx, t.c.CaseID, m)
+			}
+		}
+		return t.openMatter(ctx, Matter{Kind: VerificationMatter, Content: content}, fmt.Sprintf("%s after %d", s.key(), len(all)))
+	}}
+
+var confirmReport = Effect{"confirmReport", "the report holds for the study as it is now; the report says so",
+	func(ctx context.Context, t *turn) error {
+		m, err := t.chosen(ctx, VerificationMatter)
+		if err != nil {
+			return err
+		}
+		text := capital(m.Content.change().words()) + ". They were looked at, and the report stands as it is."
+		if note := t.in.Reason; note != "" {
+			text += " " + note
+		}
+		t.addendum = &Amendment{Kind: "addition", Reason: "the study changed after the signature", Text: text}
+		t.afterSigning = append(t.afterSigning, func(ctx context.Context) error {
+			return t.settleMatter(ctx, m, "valid", Closing{Text: t.in.Reason}, t.report.No)
+		})
+		return nil
+	}}
+
+func (m MatterContent) change() StudyChange {
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced}
+}
+
+// Words say what has become of the study.
+func (m MatterContent) Words() string { return m.change().words() }
+
+var settleVerified = Effect{"settleVerified", "an amendment that takes the changed study into account settles its verification",
+	func(ctx context.Context, t *turn) error {
+		if !t.in.Amendment.Verifies {
+			return nil
+		}
+		m, err := t.chosen(ctx, VerificationMatter)
+		if err != nil {
+			return err
+		}
+		return t.settleMatter(ctx, m, "amended", Closing{Text: t.in.Amendment.Text}, t.report.No)
+	}}
+
+var verifiesWhatIsOpen = Guard{"verifiesWhatIsOpen", "an amendment that takes a changed study into account is of a study that has changed",
+	func(ctx context.Context, t *turn) error {
+		if !t.in.Amendment.Verifies {
+			return nil
+		}
+		return isOpen(VerificationMatter).Check(ctx, t)
+	}}
+
+// StudyChangedTx tells the signed cases of a study what it is now: those whose
+// report is of fewer images, or of others, are verified again. study is the id
+// here, uid the Study Instance UID; either may be "".
+func (e *Engine) StudyChangedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, study, uid string, images int, replaced bool) error {
+	rows, err := tx.Query(ctx, `
+		SELECT case_id
+		FROM case_file
+		WHERE state = ANY (@signed) AND sample_of IS NULL AND (study_id = nullif(@study, '') OR study_uid = nullif(@uid, ''))
+		ORDER BY case_id`,
+		pgx.NamedArgs{"signed": join(signed, in(Amending)), "study": study, "uid": uid})
+	if err != nil {
+		return fmt.Errorf("signed cases of a study: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c, err := lockCase(ctx, tx, id)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := e.studyChanged(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: e.moment()}, images, replaced); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// studyChanged fires study-changed where the study is another than the report
+// has seen. The caller holds the case.
+func (e *Engine) studyChanged(ctx context.Context, j job, images int, replaced bool) error {
+	read := j.c.Exam.imagesRead()
+	if !replaced && (images <= read || read == 0) {
+		return nil
+	}
+	return e.fireSystem(ctx, j, "study-changed", Input{Study: &StudyChange{Images: max(images, read), Then: read, Replaced: replaced}})
+}
+
+// imagesRead are as many as the report is known to be of: those that the PACS had,
+// or the ImagingStudy said, and those of a change that was told since.
+func (e Exam) imagesRead() int { return max(e.Images, e.ImagesSaid, e.ImagesSeen) }
