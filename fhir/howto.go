@@ -131,6 +131,14 @@ curl -sS -X PUT -H "$AUTH" -H "$JSON" -H "If-Match: $ETAG" \
 		"All versions, newest first; each can be read on its own as well.",
 		`ID=$(curl -sS -H "$AUTH" "$BASE/Patient?identifier=urn:example:mrn|1001"` + foundID + `)
 curl -sS -H "$AUTH" "$BASE/Patient/$ID/_history"`}},
+	{[]string{"$matters", "search-type"}, sample{"open-findings", "Learn of actionable findings",
+		"Alerts that nobody has acknowledged, before the report too. Acknowledge one by Task/{id}/$acknowledge-finding, or with a Communication of the topic acknowledgement in response to it.",
+		`curl -sS -H "$AUTH" "$BASE/Communication?category=alert&status=in-progress"`}},
+	{[]string{"$matters", "search-type"}, sample{"open-matters", "See what is open on a case",
+		"Findings, questions and changes of the study, with their numbers and due times. Ask a question by Task/{id}/$ask, or with a Communication of the topic question about the report: the answer comes as an addendum.",
+		`ORDER=$(curl -sS -H "$AUTH" "$BASE/ServiceRequest?identifier=urn:example:order|A-1001"` + foundID + `)
+TASK=$(curl -sS -H "$AUTH" "$BASE/Task?based-on=ServiceRequest/$ORDER"` + foundID + `)
+curl -sS -H "$AUTH" "$BASE/Task/$TASK/\$matters"`}},
 	{[]string{"$validate"}, sample{"validate", "Check before you send",
 		"$validate says what would be refused, and stores nothing.",
 		`curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Patient","gender":"female"}' "$BASE/Patient/\$validate"`}},

@@ -176,9 +176,10 @@ func caseOf(ctx context.Context, tx pgx.Tx, f found, literal string) (id uuid.UU
 		FROM case_file
 		WHERE CASE @type WHEN 'DiagnosticReport' THEN report_id = @id WHEN 'Task' THEN task_id = @id WHEN 'ServiceRequest' THEN service_request_id = @id END
 		UNION ALL
-		SELECT case_id
-		FROM delivery
-		WHERE @literal LIKE '%://%' AND lane = 'report' AND (location = @literal OR starts_with(location, @literal || '/'))
+		SELECT d.case_id
+		FROM delivery d
+		JOIN destination at ON at.tenant_id = d.tenant_id AND at.destination = d.destination
+		WHERE @literal LIKE '%://%' AND d.lane = 'report' AND starts_with(at.base_url || '/' || d.location || '/', @literal || '/')
 		LIMIT 1`,
 		pgx.NamedArgs{"type": f.Type(), "id": f.id(), "literal": literal}).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -141,6 +141,14 @@ var roads = map[workflow.State][]string{
 	workflow.EnteredInError: {"claim", "start", "declare-error"},
 }
 
+// encores are what else happens to the sample cases of a hospital that have come so
+// far: what is told besides the report, and after it (docs/after-signing.md).
+var encores = map[sampleCase][]string{
+	{"mercy", "pulmonary-angio", "stat", workflow.Reading, "lindqvist", asItShouldBe}: {"raise-finding", "communicate in vain", "communicate"},
+	{"mercy", "thyroid", "routine", workflow.Closed, "okafor", asItShouldBe}:          {"ask"},
+	{"mercy", "spine", "routine", workflow.Closed, "okafor", asItShouldBe}:            {"amend", "sign a correction", "acknowledge", "amend", "sign an addendum", "acknowledge"},
+}
+
 // deed is what somebody does with a case: who, by the name of a token ("" is
 // its reader), and with what.
 type deed struct {
@@ -148,7 +156,7 @@ type deed struct {
 	with func(s sample) []*fhir.Node
 }
 
-// deeds by the name of the operation.
+// deeds by the name of the operation, which words may follow.
 var deeds = map[string]deed{
 	"claim":              {"", said(param("independent", "valueBoolean", true))},
 	"start":              {"", nil},
@@ -168,6 +176,19 @@ var deeds = map[string]deed{
 	"outcome":            {"placer", said(param("right", "valueCode", "second"), param("source", "valueCode", "follow-up-imaging"), param("date", "valueDate", "2026-03-02"))},
 	"add-learning-point": {"", said(param("text", "valueString", "Look at the edges of the images, and at the examination before, ere the impression is written."), param("tag", "valueCode", "search-pattern"))},
 	"declare-error":      {"director", said(param("reason", "valueString", "Ordered under the wrong patient."))},
+	"raise-finding": {"", said(param("category", "valueCode", "emergent"),
+		param("text", "valueString", "Acute pulmonary embolism in both main arteries, with signs of strain on the right heart."))},
+	"communicate in vain": {"", said(param("recipient", "valueString", "Dr. Amara Nwosu"), param("role", "valueString", "emergency physician"),
+		param("medium", "valueCode", "phone"), param("reached", "valueBoolean", false), param("note", "valueString", "in the shock room"))},
+	"communicate": {"", said(param("recipient", "valueString", "Dr. Paul Berger"), param("role", "valueString", "senior emergency physician"),
+		param("medium", "valueCode", "phone"), param("reached", "valueBoolean", true), param("readBack", "valueBoolean", true))},
+	"ask": {"placer", said(param("question", "valueString", "Does the lesion reach the capsule?"), param("clinician", "valueString", "Dr. Hannah Weiss"))},
+	"sign a correction": {"", func(s sample) []*fhir.Node {
+		return []*fhir.Node{param("kind", "valueCode", "correction"), param("reason", "valueString", "A slip of the tongue in the dictation."),
+			param("text", "valueString", "The last sentence was missing."), param("impression", "valueString", s.Second.Impression+" No instability.")}
+	}},
+	"sign an addendum": {"", said(param("kind", "valueCode", "addition"), param("reason", "valueString", "An earlier examination has come in."),
+		param("text", "valueString", "Compared with the examination of two years ago: unchanged."))},
 }
 
 func said(parameters ...*fhir.Node) func(sample) []*fhir.Node {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -169,7 +170,7 @@ func (s *seeder) play(ctx context.Context, i int, row sampleCase) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	for _, name := range roads[row.until] {
+	for _, name := range slices.Concat(roads[row.until], encores[row]) {
 		if err := s.act(ctx, row, task, name); err != nil {
 			return fmt.Errorf("$%s: %w", name, err)
 		}
@@ -257,7 +258,8 @@ func (s *seeder) do(ctx context.Context, row sampleCase, task, name, reader stri
 	if d.with != nil {
 		parameters = d.with(samples[row.sample])
 	}
-	_, err := s.clients[row.hospital+"-"+who].op(ctx, task, name, parameters...)
+	operation, _, _ := strings.Cut(name, " ")
+	_, err := s.clients[row.hospital+"-"+who].op(ctx, task, operation, parameters...)
 	return err
 }
 

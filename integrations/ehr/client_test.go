@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/overread/overread/integrations/ehr"
 	"github.com/overread/overread/internal/outbound"
@@ -238,6 +239,22 @@ func TestAConnectionThatTricklesIsGivenUpInTime(t *testing.T) {
 	got := client().Send(ctx, parcel("http://"+listener.Addr().String(), workflow.PackTransaction, "{}"))
 	if got.Reason != "timeout" || time.Since(started) > 5*time.Second {
 		t.Errorf("%+v after %v", got, time.Since(started))
+	}
+}
+
+func TestAMessageIsAcknowledgedByThePlaceOfItsCommunication(t *testing.T) {
+	t.Parallel()
+	const sent = `{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Observation"}},{"resource":{"resourceType":"Communication"}},{"resource":{"resourceType":"Communication"}}]}`
+	for answer, want := range map[string]workflow.Receipt{
+		response("transaction-response", "200|Observation/1", "201|Communication/3/_history/1", "201|Communication/4/_history/1"): {Verdict: workflow.Delivered, Reason: "acknowledged", Location: "Communication/3/_history/1"},
+		response("transaction-response", "200|Observation/1", "201|", "201|Communication/4/_history/1"):                           {Verdict: workflow.Retry, Reason: "answer-not-understood", Sick: true},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+		got := client().Send(t.Context(), parcel(server.URL, workflow.PackTransaction, sent))
+		server.Close()
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(workflow.Receipt{}, "Status")); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 

@@ -88,11 +88,25 @@ func agreement() letter.Letter {
 	return l
 }
 
+func TestAChangeIsShownWithDelAndIns(t *testing.T) {
+	want := "Nodule of <del>9 </del><ins>19 </ins>mm &lt;b&gt;left&lt;/b&gt;."
+	if got := corrected().Changes[0].HTML(); got != want {
+		t.Error(got)
+	}
+	if page := string(corrected().HTML()); !strings.Contains(page, want) || !strings.Contains(page, "What changed, word by word") {
+		t.Error(page)
+	}
+}
+
 // corrected is a second version, of a minor difference.
 func corrected() letter.Letter {
 	l := major()
 	l.Agreement, l.Actionable, l.Management = "minor-difference", "non-critical", "work-up"
 	l.Status, l.Number = "corrected", 2
+	l.Changes = []letter.Change{{
+		Heading: "Impression", Marked: "Nodule of [-9-] {+19+} mm <b>left</b>.",
+		Runs: []letter.Run{{Text: "Nodule of "}, {Text: "9 ", Removed: true}, {Text: "19 ", Added: true}, {Text: "mm <b>left</b>."}},
+	}}
 	l.Paper = "Letter"
 	l.Zone = time.FixedZone("EST", -5*3600)
 	l.History = append(l.History, letter.Version{

@@ -31,7 +31,7 @@ var params = map[string]param{
 
 // types are the resource types that this EHR knows.
 var types = []string{
-	"Condition", "Consent", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "Endpoint", "ImagingStudy",
+	"Communication", "Condition", "Consent", "Device", "DiagnosticReport", "DocumentReference", "Encounter", "Endpoint", "ImagingStudy",
 	"Location", "Media", "Observation", "Organization", "Patient", "Practitioner", "PractitionerRole", "Provenance",
 	"ServiceRequest", "Task",
 }

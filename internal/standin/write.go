@@ -19,6 +19,7 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 // required is what this EHR insists on, beyond JSON.
 var required = map[string][]string{
 	"DiagnosticReport": {"status", "code"},
+	"Communication":    {"status"},
 	"Observation":      {"status", "code"},
 	"Provenance":       {"target", "recorded", "agent"},
 	"ServiceRequest":   {"status", "intent", "subject"},
