@@ -153,8 +153,12 @@ func parameterDefinitions(use string, rows []parameter) []*Node {
 		if row.Codes != nil {
 			doc += " One of: " + strings.Join(row.Codes, ", ") + "."
 		}
-		out = append(out, Object("name", row.Name, "use", use, "min", row.Min, "max", most,
-			"documentation", doc, "type", row.Type, "part", parameterDefinitions(use, row.Parts)))
+		n := Object("name", row.Name, "use", use, "min", row.Min, "max", most,
+			"documentation", doc, "type", row.Type, "part", parameterDefinitions(use, row.Parts))
+		if set := valueSetOf(row); set != "" {
+			n.Set("binding", Object("strength", "required", "valueSet", set))
+		}
+		out = append(out, n)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,24 @@ import (
 	"github.com/overread/overread/internal/letter"
 	"github.com/overread/overread/workflow"
 )
+
+// wordSets are the value sets of what the elements of a grade may say, by the
+// element.
+var wordSets = map[string]string{
+	"significance": "discrepancy-significance", "nature": "discrepancy-nature", "direction": "discrepancy-direction",
+	"expectedness": "discrepancy-expectedness", "management": "management-change", "actionable": "actionability",
+	"asymmetry": "information-asymmetry", "noComparisonReason": "no-comparison-reason",
+}
+
+// valueSetOf is the value set to which a parameter is bound: that of the element of
+// a grade whose words it takes. "" for none.
+func valueSetOf(p parameter) string {
+	id := wordSets[p.Name]
+	if id == "" || p.Type != "code" || !slices.Equal(p.Codes, workflow.Words(p.Name)) {
+		return ""
+	}
+	return Canonical + "/ValueSet/" + id
+}
 
 // The parameters of the operations for quality work (operation.go).
 

@@ -91,22 +91,15 @@ func TestTheMapsIntoTheChartAreItsTables(t *testing.T) {
 	}
 	for _, element := range []string{"nature", "asymmetry"} {
 		for _, word := range workflow.Words(element) {
-			if got, want := translated(t, element+"-to-learning-event-cause", systemOfWords[element], word, nil), workflow.LearningCause(element, word); got != want || got == "" {
+			if got, want := translated(t, element+"-to-learning-event-cause", wordSets[element], word, nil), workflow.LearningCause(element, word); got != want || got == "" {
 				t.Errorf("%s: %q, want %q", word, got, want)
 			}
 		}
 	}
 }
 
-// systemOfWords are the code systems of what the elements of a grade say.
-var systemOfWords = map[string]string{
-	"significance": "discrepancy-significance", "nature": "discrepancy-nature", "direction": "discrepancy-direction",
-	"expectedness": "discrepancy-expectedness", "management": "management-change", "actionable": "actionability",
-	"asymmetry": "information-asymmetry", "noComparisonReason": "no-comparison-reason",
-}
-
 func TestTheCodeSystemsOfGradesAreTheWordsOfTheOperations(t *testing.T) {
-	for element, id := range systemOfWords {
+	for element, id := range wordSets {
 		var got []string
 		for _, c := range codesIn(t, "CodeSystem", id) {
 			got = append(got, c.Code)
@@ -119,5 +112,27 @@ func TestTheCodeSystemsOfGradesAreTheWordsOfTheOperations(t *testing.T) {
 		if set := codesIn(t, "ValueSet", id); id != "actionability" && len(set) != len(want) {
 			t.Errorf("the value set %s has %d codes", id, len(set))
 		}
+	}
+}
+
+func TestTheParametersOfGradesAreBoundToTheirValueSets(t *testing.T) {
+	bound := map[string]bool{}
+	var look func(rows []*Node)
+	look = func(rows []*Node) {
+		for _, row := range rows {
+			if set := row.Text("binding", "valueSet"); set != "" {
+				if set != Canonical+"/ValueSet/"+wordSets[row.Text("name")] {
+					t.Errorf("%s is bound to %s", row.Text("name"), set)
+				}
+				bound[row.Text("name")] = true
+			}
+			look(row.Get("part").Items())
+		}
+	}
+	for _, n := range operationDefinitions() {
+		look(n.Get("parameter").Items())
+	}
+	if len(bound) != len(wordSets) {
+		t.Errorf("bound are %v", bound)
 	}
 }
