@@ -78,6 +78,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.PACSSet:         {securityAlert, networkConfigured, "U", "pacs"},
 	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
 	access.PolicySet:       {securityAlert, securityConfigured, "U", "policy-version"},
+	access.TemplateSet:     {securityAlert, securityConfigured, "U", "template-version"},
 	access.LogRestored:     {securityAlert, securityConfigured, "E", "checkpoint"},
 	access.CheckpointsLost: {securityAlert, securityConfigured, "E", "checkpoint"},
 }

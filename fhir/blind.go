@@ -36,7 +36,7 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 	if d.c.ServiceRequestID != nil && (containsReport(d.order) || tellsOfOriginal(d.order)) {
 		w.add("ServiceRequest", *d.c.ServiceRequestID)
 	}
-	if d.c.Protocol == workflow.Blinded && d.c.RevealedAt == nil {
+	if d.c.RevealedAt == nil || d.c.Veiled { // whatever the protocol: a rule may yet make it blinded
 		if err := s.withholdSiblings(ctx, tx, d, &w); err != nil {
 			return err
 		}

@@ -134,6 +134,10 @@ func operationDefinition(op operation) *Node {
 	n.Set("type", false)
 	n.Set("instance", true)
 	rows := parameterDefinitions("in", op.Takes)
+	if op.Name == "draft" {
+		n.Set("parameter", append(rows, parameterDefinitions("out", draftRows)...))
+		return n
+	}
 	n.Set("parameter", append(rows, Object("name", "return", "use", "out", "min", 1, "max", "1",
 		"documentation", "The Task after the operation.", "type", "Task")))
 	return n

@@ -25,6 +25,7 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 	for _, prior := range d.priors {
 		e.Priors = append(e.Priors, "ImagingStudy/"+prior.id())
 	}
+	e.Asked = protocolAsked(d.order)
 	if c := d.examConcept(codes); c != nil {
 		e.Display = conceptText(c)
 		e.CodeSystem, e.Code = c.Text("coding", "system"), c.Text("coding", "code")
@@ -51,7 +52,12 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 func (d *dossier) examConcept(codes ValueSet) *Node {
 	named := d.original.Each("code")
 	if d.order.Type() == "ServiceRequest" {
-		named = append(append(named, d.order.Each("orderDetail")...), d.order.Each("code")...)
+		for _, detail := range d.order.Each("orderDetail") {
+			if !asksProtocol(detail) {
+				named = append(named, detail)
+			}
+		}
+		named = append(named, d.order.Each("code")...)
 	}
 	for _, c := range append(named, d.study.Each("procedureCode")...) {
 		if exam := without(codes, c); exam != nil {

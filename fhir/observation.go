@@ -16,7 +16,7 @@ type section struct {
 // sections is the table of what is said in words, in reading order.
 var sections = []section{
 	{"findings", workflow.Coding{System: loinc, Code: "59776-5", Display: "Procedure findings"},
-		func(o workflow.Opinion) string { return o.Findings }},
+		workflow.Opinion.AllFindings},
 	{"impression", workflow.Coding{System: loinc, Code: "19005-8", Display: "Radiology Imaging study [Impression] (narrative)"},
 		func(o workflow.Opinion) string { return o.Impression }},
 	{"recommendation", workflow.Coding{System: loinc, Code: "18783-1", Display: "Radiology Study recommendation (narrative)"},
@@ -52,6 +52,9 @@ func observations(src reportSources) []*Node {
 			out = append(out, o)
 		}
 	}
+	for _, m := range measurementsOf(src.Report.Opinion) {
+		out = append(out, measurement(src, m))
+	}
 	out = append(out, agreement(src))
 	for _, f := range src.Report.Findings {
 		out = append(out, findingObservation(src, f.No, f.Category, f.Text, f.RaisedAt, f.RaisedBy))
@@ -80,12 +83,12 @@ func formerObservations(src reportSources) []*Node {
 			out = append(out, takenBack(observationFrame(src, s.slot, s.code)))
 		}
 	}
-	return out
+	return append(out, formerMeasurements(src)...)
 }
 
 func takenBack(o *Node) *Node {
 	o.Set("status", "entered-in-error")
-	for _, content := range []string{"valueString", "valueCodeableConcept", "note", "component"} {
+	for _, content := range []string{"valueString", "valueCodeableConcept", "valueQuantity", "note", "component"} {
 		o.Remove(content)
 	}
 	o.Set("dataAbsentReason", concept("http://terminology.hl7.org/CodeSystem/data-absent-reason", "error", "Error"))

@@ -29,6 +29,9 @@ func (s *Server) operate(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
+	if op.Name == "draft" {
+		r.saved = new(workflow.Draft)
+	}
 	expected, err := expectedVersion(c.Request().Header.Get("If-Match"))
 	if err != nil {
 		return err
@@ -39,6 +42,9 @@ func (s *Server) operate(c echo.Context, actor access.Actor) error {
 	})
 	if err != nil {
 		return err
+	}
+	if r.saved != nil {
+		return write(c, http.StatusOK, Object("resourceType", "Parameters", "parameter", draftHead(*r.saved)).Bytes())
 	}
 	if !mayShow(actor, task) {
 		task.Body = outcome(issue("information", "informational", "done; the scopes of this token do not let it read the Task", "", "")).Bytes()
@@ -88,6 +94,9 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 		return Stored{}, err
 	}
 	if err := s.expect(ctx, tx, taskID, expected); err != nil {
+		return Stored{}, err
+	}
+	if err := s.fillForm(ctx, tx, c, &r); err != nil {
 		return Stored{}, err
 	}
 	if op.run != nil {
@@ -173,7 +182,10 @@ func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Acto
 	if err := s.completeQuality(ctx, tx, actor, c, &r); err != nil {
 		return err
 	}
-	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, workflow.Event(op.Name), r.Input)
+	ch, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, workflow.Event(op.Name), r.Input)
+	if ch.Draft != nil && r.saved != nil {
+		*r.saved = *ch.Draft
+	}
 	return err
 }
 
@@ -194,9 +206,10 @@ func readerOf(ctx context.Context, tx pgx.Tx, practitioner string) (id uuid.UUID
 }
 
 // sign refuses words that would not be signed: the opinion was sealed when it
-// was locked, and only an amendment brings new ones, or another grade.
+// was locked, and only a supervisor or an amendment brings new ones, or another grade.
 func (s *Server) sign(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
-	if c.State != workflow.Amending && (r.Amendment != nil || r.Opinion != nil || r.Grade != nil) {
+	edits := c.State == workflow.AwaitingCosign && r.Amendment == nil && r.Grade == nil
+	if c.State != workflow.Amending && !edits && (r.Amendment != nil || r.Opinion != nil || r.Grade != nil) {
 		return fault.At(fault.BusinessRule, "Parameters.parameter", "the opinion was sealed when it was locked: sign without parameters, and change the report by $amend afterwards")
 	}
 	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "sign", r.Input)

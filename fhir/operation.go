@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,7 +38,9 @@ type parameter struct {
 // request is what an operation asks for, as far as it is read.
 type request struct {
 	workflow.Input
-	reader string // offer, reassign: the Practitioner's reference
+	reader string          // offer, reassign: the Practitioner's reference
+	saved  *workflow.Draft // draft: what was saved, for the answer
+	form   *Node           // the QuestionnaireResponse that answers the template's form
 }
 
 // operations is the table of operations. The OperationDefinitions, the rows of
@@ -57,17 +60,26 @@ var operations = []operation{
 	{Name: "redeliver", Does: "Sends parked deliveries of the report again, after the EHR has been mended.", run: (*Server).redeliver},
 
 	// The reader: an independent reading first, the comparison after it.
-	{Name: "claim", Does: "Takes the case, from the pool or an offer.", Takes: list(independent)},
+	{Name: "claim", Does: "Takes the case, from the pool or an offer; or, as the third reader, one that waits for a decision between two.", Takes: list(independent)},
 	{Name: "decline", Does: "Declines an offer; the case goes to somebody else.", Takes: list(declineCode, reason(0))},
 	{Name: "start", Does: "Begins the first pass."},
-	{Name: "draft", Does: "Saves the opinion as it stands.", Takes: opinion},
-	{Name: "lock", Does: "Seals the independent opinion, with its hash and time. Without parameters it is the draft as it stands.", Takes: opinion},
+	{Name: "draft", Does: "Saves the opinion as it stands, as the next version of the draft; what is the same as the version before makes none. It is no event of the case, and may be called every few seconds.", Takes: slices.Concat(list(follows), opinion)},
+	{Name: "lock", Does: "Seals the independent opinion, with its hash and time. Without parameters it is the draft as it stands. Where two are to read, the case then goes to the second.", Takes: slices.Concat(list(follows), opinion)},
 	{Name: "release", Does: "Gives the case back to the pool; what was written is sealed and kept.", Takes: list(reason(1))},
 	{Name: "reveal", Does: "Shows the original report. Audited."},
 	{Name: "grade", Does: "Grades what differs between the two readings. Quality work product: of it the report has only the difference in words, its level (agreement, minor or major difference), the change of management and the urgency.", Takes: grade},
-	{Name: "adjudicate", Does: "A third reader decides between two.", Takes: slices.Concat(grade, opinion)},
-	{Name: "sign", Does: "Signs the report; then it takes no parameters. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade), run: (*Server).sign},
-	{Name: "return", Does: "A supervisor returns a report to its reader without signing it.", Takes: list(reason(1))},
+	{Name: "adjudicate", Does: "A third reader decides between the reader and the original report: the grade, and whose opinion stands (decision: first is the reader's, own the one that is locked or given here).", Takes: slices.Concat(list(decision(0)), grade, opinion)},
+
+	// Two readers, who have both locked: they come to one text, or a third decides.
+	{Name: "propose", Does: "Puts a text on the table that both readers may stand by. Every proposal is kept; the last of each reader counts.", Takes: opinion},
+	{Name: "concur", Does: "Stands by the other reader's text: what they proposed last, or their own opinion. Then it is the opinion of both, and its author goes on to the comparison.", Takes: list(textAgreed)},
+	{Name: "refer", Does: "The two readers differ: a third decides.", Takes: list(reason(1))},
+	{Name: "arbitrate", Does: "A third reader decides between two: first, second (in the order in which they were locked), or an opinion of their own.", Takes: slices.Concat(list(decision(1)), opinion)},
+	{Name: "forgo-second", Does: "The coordinator does without the second reading; the record says so.", Takes: list(reason(1))},
+
+	{Name: "sign", Does: "Signs the report; then it takes no parameters, save that a supervisor may change sections of the opinion, which is recorded. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade), run: (*Server).sign},
+	{Name: "return", Does: "A supervisor returns a report to its reader without signing it; the reader may revise the text.", Takes: list(reason(1))},
+	{Name: "revise", Does: "The reader changes the text that a supervisor has returned: the sections that are given, the others stay. What was sealed before is kept.", Takes: opinion},
 	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed.", Takes: list(reason(1))},
 	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays."},
 
@@ -122,6 +134,25 @@ func reason(least int) parameter {
 		Set: func(r *request, v *Node) { r.Reason = v.Text() }}
 }
 
+// follows names the version of the draft on which the text was written.
+var follows = parameter{Name: "follows", Type: "integer",
+	Doc: "The number of the draft that this follows, as the last $draft answered it (0: none). Where there is a draft already it is needed: another window may have saved since, and is not overwritten (409).",
+	Set: func(r *request, v *Node) {
+		if no, err := strconv.Atoi(v.Text()); err == nil {
+			r.DraftNo = &no
+		}
+	}}
+
+var textAgreed = parameter{Name: "sha256", Type: "string", Min: 1,
+	Doc: "Of the text, as GET Task/{id}/$readings tells it: so that nobody agrees to what they have not seen.",
+	Set: func(r *request, v *Node) { r.SHA256 = v.Text() }}
+
+func decision(least int) parameter {
+	return parameter{Name: "decision", Type: "code", Min: least, Codes: []string{"first", "second", "own"},
+		Doc: "Whose opinion stands.",
+		Set: func(r *request, v *Node) { r.Decision = v.Text() }}
+}
+
 func list(rows ...parameter) []parameter { return rows }
 
 // opinion is what the reader makes of the images, in plain text.
@@ -134,6 +165,8 @@ var opinion = []parameter{
 	{Name: "actionable", Type: "code", Codes: workflow.Words("actionable"),
 		Doc: "How soon somebody must act on what is seen (ACR categories), whether or not the first reading saw it too.",
 		Set: func(r *request, v *Node) { r.opinion().Actionable = v.Text() }},
+	{Name: "answers", Type: "QuestionnaireResponse", Doc: "Findings by the sections of the template: the answers to the Questionnaire of GET Task/{id}/$template. The findings in words come after them.",
+		Set: func(r *request, v *Node) { r.opinion(); r.form = v }},
 	{Name: "conclusion", Type: "Coding", Many: true, Doc: "A coded conclusion; DiagnosticReport.conclusionCode.",
 		Set: func(r *request, v *Node) {
 			o := r.opinion()

@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/overread/overread/internal/fault"
@@ -79,7 +81,40 @@ func orderOf(sr *Node, taskID string) (workflow.Order, error) {
 		TaskID:            taskID,
 		PatientID:         localID(sr.Text("subject", "reference"), "Patient"),
 		Priority:          priorityOf(sr),
+		Asked:             orNone(protocolAsked(sr)),
 	}, nil
+}
+
+// protocolAsked is what the order wants of the reading protocol: codes of ours in
+// orderDetail, which says how what is ordered is to be done (FHIR R4
+// servicerequest-definitions.html#ServiceRequest.orderDetail); nil for nothing.
+func protocolAsked(sr *Node) *workflow.ProtocolWish {
+	var asked workflow.ProtocolWish
+	for _, c := range sr.Each("orderDetail", "coding") {
+		if c.Text("system") != csProtocol {
+			continue
+		}
+		if w, ok := workflow.ProtocolWishOf(c.Text("code")); ok {
+			asked.Protocol, asked.Reading = cmp.Or(w.Protocol, asked.Protocol), cmp.Or(w.Reading, asked.Reading)
+		}
+	}
+	if asked == (workflow.ProtocolWish{}) {
+		return nil
+	}
+	return &asked
+}
+
+func orNone(w *workflow.ProtocolWish) workflow.ProtocolWish {
+	if w == nil {
+		return workflow.ProtocolWish{}
+	}
+	return *w
+}
+
+// asksProtocol tells whether a detail of the order is about the protocol, and
+// not about the exam.
+func asksProtocol(detail *Node) bool {
+	return slices.ContainsFunc(detail.Each("coding"), func(c *Node) bool { return c.Text("system") == csProtocol })
 }
 
 // businessIdentifier is an Identifier that can be compared: both parts are there.

@@ -62,6 +62,14 @@ func give(r *request, row parameter, p *Node, at string) error {
 		row.Set(r, p)
 		return fill(r, row.Name, row.Parts, p.Get("part").Items(), at+".part")
 	}
+	if row.Type == "QuestionnaireResponse" {
+		n := p.Get("resource")
+		if n.Type() != row.Type {
+			return fault.At(fault.Value, at, "the parameter %s must be a %s, in resource", row.Name, row.Type)
+		}
+		row.Set(r, n)
+		return nil
+	}
 	for _, element := range valueElements(row.Type) {
 		v := p.Get(element)
 		if v == nil {

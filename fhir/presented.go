@@ -69,7 +69,7 @@ func letterOf(src reportSources) letter.Letter {
 	for _, s := range []letter.Section{
 		{Heading: "Technique", Text: r.Opinion.Technique},
 		{Heading: "Comparison", Text: r.Opinion.Comparison},
-		{Heading: "Findings", Text: r.Opinion.Findings},
+		{Heading: "Findings", Text: r.Opinion.AllFindings()},
 		{Heading: "Impression", Text: r.Opinion.Impression},
 	} {
 		if s.Text != "" {

@@ -48,7 +48,8 @@ func provenanceTargets(src reportSources, version int64) []*Node {
 	return targets
 }
 
-// provenanceAgents: the readers wrote it; whoever signed attests to it; our
+// provenanceAgents: the readers wrote it, a supervisor has verified it and perhaps
+// written some of it; whoever signed attests to it; our
 // organisation keeps it.
 func provenanceAgents(src reportSources) []*Node {
 	agent := func(role, display string, who *Node) *Node {
@@ -58,8 +59,17 @@ func provenanceAgents(src reportSources) []*Node {
 			"onBehalfOf", resourceReference(src.Service))
 	}
 	agents := []*Node{agent("author", "Author", src.Reader)}
+	if src.Report.OtherReaderID != nil && src.Other != nil {
+		agents = append(agents, agent("author", "Author", src.Other))
+	}
 	if src.Adjudicator != nil {
 		agents = append(agents, agent("author", "Author", src.Adjudicator))
+	}
+	if src.Supervisor != nil { // who signs what another has read answers for having looked at it
+		agents = append(agents, agent("verifier", "Verifier", src.Supervisor))
+		if len(src.Report.Cosigned) > 0 {
+			agents = append(agents, agent("author", "Author", src.Supervisor))
+		}
 	}
 	for _, p := range src.people() {
 		if p.signed {

@@ -34,7 +34,7 @@ var qualityTells = []parameter{
 	{Name: "original", Type: "Reference", Doc: "The report of the first reading, where it is known."},
 	{Name: "independent", Type: "boolean", Doc: "Of a blinded case whose opinion is sealed: whether its reader had not opened the patient's record in an emergency before. What is false counts in no statistic of independent readings."},
 	{Name: "reading", Many: true, Doc: "Who took part in the second opinion.", Parts: []parameter{
-		{Name: "role", Type: "code", Min: 1, Codes: []string{"reader", "adjudicator", "supervisor"}, Doc: "As what."},
+		{Name: "role", Type: "code", Min: 1, Codes: []string{"reader", "other-reader", "adjudicator", "supervisor"}, Doc: "As what; other-reader: of two who have read it the one who did not lead it on."},
 		{Name: "who", Type: "Reference", Min: 1, Doc: "The Practitioner."},
 	}},
 	{Name: "grade", Many: true, Doc: "One grade, the first one first.", Parts: []parameter{
@@ -166,7 +166,7 @@ func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, lat
 	for _, who := range []struct {
 		role string
 		id   *uuid.UUID
-	}{{"reader", c.ReaderID}, {"adjudicator", c.AdjudicatorID}, {"supervisor", c.SupervisorID}} {
+	}{{"reader", c.ReaderID}, {"other-reader", c.OtherReaderID}, {"adjudicator", c.AdjudicatorID}, {"supervisor", c.SupervisorID}} {
 		if who.id != nil {
 			rows = append(rows, Object("name", "reading", "part", []*Node{
 				Object("name", "role", "valueCode", who.role), Object("name", "who", "valueReference", personOf(people, *who.id))}))

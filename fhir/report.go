@@ -37,6 +37,7 @@ type reportSources struct {
 
 	Service     *Node                // our Organization
 	Reader      *Node                // Practitioner
+	Other       *Node                // Practitioner or nil: the other of two who have read it
 	Adjudicator *Node                // Practitioner or nil
 	Supervisor  *Node                // Practitioner or nil
 	names       map[uuid.UUID]string // of everybody who signed a version
@@ -196,6 +197,9 @@ func (src reportSources) people() []author {
 		}
 	}
 	add(src.Case.ReaderID, src.Reader, "Reader")
+	if src.Report.OtherReaderID != nil { // who stands behind the text; whoever differed is nobody's business
+		add(src.Report.OtherReaderID, src.Other, "Second reader")
+	}
 	add(src.Case.AdjudicatorID, src.Adjudicator, "Third reader")
 	add(src.Case.SupervisorID, src.Supervisor, "Supervisor")
 	return all

@@ -17,7 +17,7 @@ func shownSections(src reportSources) []shownSection {
 	all := []shownSection{
 		{"Technique", o.Technique},
 		{"Comparison", o.Comparison},
-		{"Findings", o.Findings},
+		{"Findings", o.AllFindings()},
 		{"Impression", o.Impression},
 		{"Compared with the original report", difference(src)},
 		{"Effect on management", managementCodes[src.Report.Management]},

@@ -55,8 +55,8 @@ func viewerOf(actor access.Actor) uuid.UUID {
 }
 
 // notHidden leaves out the original reports of blinded cases that are not
-// revealed yet, with all that belongs to them: of all cases for whoever comes as a
-// reader (reads), and of their own cases (read by them, or offered to them) for
+// revealed yet, or are veiled until a third reader has read for themselves, with all that belongs to them: of all cases for whoever comes as a
+// reader (reads), and of their own cases (read by them, first, second or third, or offered to them) for
 // whoever comes in another role. A case that ended unread hides
 // nothing. Who has seen the original in another case goes on seeing it: its
 // reader, and (decides) whoever adjudicates and supervises, but for the case that
@@ -67,9 +67,10 @@ const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
 			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
-			  AND c.protocol = 'blinded' AND c.revealed_at IS NULL
+			  AND c.protocol = 'blinded'
+			  AND (c.revealed_at IS NULL OR c.veiled AND c.reader_id IS DISTINCT FROM @viewer AND c.other_reader_id IS DISTINCT FROM @viewer)
 			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
-			  AND (@reads OR c.reader_id = @viewer OR c.offered_to = @viewer)
+			  AND (@reads OR c.reader_id = @viewer OR c.other_reader_id = @viewer OR c.offered_to = @viewer OR c.adjudicator_id = @viewer)
 			  AND (c.patient_id = ANY (@opened)) IS NOT TRUE
 			  AND NOT EXISTS (
 				SELECT FROM case_file own
@@ -79,8 +80,9 @@ const notHidden = `NOT EXISTS (
 				SELECT FROM case_original other
 				JOIN case_file seen ON seen.tenant_id = other.tenant_id AND seen.case_id = other.case_id
 				WHERE other.tenant_id = o.tenant_id AND other.type = o.type AND other.id = o.id
-				  AND c.reader_id IS DISTINCT FROM @viewer AND c.offered_to IS DISTINCT FROM @viewer
-				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR @decides)))`
+				  AND c.reader_id IS DISTINCT FROM @viewer AND c.other_reader_id IS DISTINCT FROM @viewer
+				  AND c.adjudicator_id IS DISTINCT FROM @viewer AND c.offered_to IS DISTINCT FROM @viewer
+				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR seen.other_reader_id = @viewer OR @decides AND NOT c.veiled)))`
 
 // viewArgs adds to the arguments of a statement those of notHidden.
 func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {

@@ -26,7 +26,7 @@ func (s *Server) reportSources(ctx context.Context, tx pgx.Tx, c workflow.Case) 
 	for _, p := range []struct {
 		id *uuid.UUID
 		to **Node
-	}{{c.ReaderID, &src.Reader}, {c.AdjudicatorID, &src.Adjudicator}, {c.SupervisorID, &src.Supervisor}} {
+	}{{c.ReaderID, &src.Reader}, {c.OtherReaderID, &src.Other}, {c.AdjudicatorID, &src.Adjudicator}, {c.SupervisorID, &src.Supervisor}} {
 		if *p.to, err = s.practitioner(ctx, tx, c.TenantID, p.id); err != nil {
 			return src, err
 		}

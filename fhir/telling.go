@@ -24,7 +24,7 @@ func (s *Server) publishTold(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 			return err
 		}
 		recipient := service
-		if told.PersonID != nil {
+		if told.PersonID != nil && !ch.Case.Unsettled() { // two who read it are not to know of each other
 			if recipient, err = s.practitioner(ctx, tx, ch.Case.TenantID, told.PersonID); err != nil {
 				return err
 			}

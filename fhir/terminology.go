@@ -29,6 +29,7 @@ const (
 	csFinding     = Canonical + "/CodeSystem/intake-finding"
 	csTopic       = Canonical + "/CodeSystem/communication-topic"
 	csOutput      = Canonical + "/CodeSystem/task-output"
+	csProtocol    = Canonical + "/CodeSystem/reading-protocol"
 	csManagement  = Canonical + "/CodeSystem/management-change"
 )
 

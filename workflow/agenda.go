@@ -40,6 +40,7 @@ const (
 	openSample         = "open-sample"
 	closeSample        = "close-sample"
 	sampleFinding      = "sample-finding"
+	conferTimeout      = "confer-timeout"
 )
 
 // agenda is the table of them all. It is a function because its rows fire
@@ -66,6 +67,8 @@ func agenda() []item {
 			Doc: "nobody could be found for so long: the next step of the policy's ladder"},
 		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
 			Doc: "the reader has not answered: the next one is asked"},
+		{Kind: conferTimeout, While: in(Conferring), do: (*Engine).timeOutConferring,
+			Doc: "the two readers have not come to one text within the policy's time: a third decides"},
 		{Kind: escalateNext, While: anyTime, do: (*Engine).escalate,
 			Doc: "nobody has taken note of what was told: the next one in the chain is told"},
 		{Kind: openSample, While: join(signed, in(Amending)), do: (*Engine).openSample,
@@ -79,7 +82,7 @@ func agenda() []item {
 		clock(ClockFinal, unsigned, waiting, "from completeness to the signature, less the pauses"),
 		{Kind: kindOf(ClockGross), Clock: ClockGross, While: join(unsigned, in(OnHold)), Always: true,
 			Doc: "from the order to the signature, whatever it waits for, on hold too; only where the policy has a limit; fires as the others"},
-		clock(ClockAdjudicate, in(Adjudication), nil, "from the grade to the adjudicator's signature"),
+		clock(ClockAdjudicate, in(Conferring, Arbitration, Adjudication), nil, "from the grade to the adjudicator's signature; where two read, from the second lock until they are one"),
 		clock(ClockAcknowledge, in(Final, Amending), nil, "from the signature until the clinician has read it"),
 		matterClock(ClockEmergent, "from an emergent finding until it is acknowledged"),
 		matterClock(ClockUrgent, "from an urgent finding until it is acknowledged"),

@@ -157,12 +157,12 @@ func unveilTx(ctx context.Context, tx pgx.Tx, e Emergency) ([]Unveiled, error) {
 	rows, err := tx.Query(ctx, `
 		WITH seen AS (
 			INSERT INTO case_unveiling (tenant_id, case_id, actor_id, break_id, before_lock)
-			SELECT tenant_id, case_id, @actor, @id, locked_at IS NULL
+			SELECT tenant_id, case_id, @actor, @id, locked_at IS NULL AND other_reader_id IS DISTINCT FROM @actor -- of two, the first has locked
 			FROM case_file
-			WHERE patient_id = @patient AND protocol = 'blinded' AND revealed_at IS NULL AND state = ANY (@open)
+			WHERE patient_id = @patient AND protocol = 'blinded' AND (revealed_at IS NULL AND state = ANY (@open) OR veiled)
 			ON CONFLICT DO NOTHING
 			RETURNING tenant_id, case_id, before_lock)
-		SELECT s.case_id, c.task_id, s.before_lock, @actor IN (c.reader_id, c.offered_to) IS TRUE AS own
+		SELECT s.case_id, c.task_id, s.before_lock, @actor IN (c.reader_id, c.other_reader_id, c.offered_to) IS TRUE AS own
 		FROM seen s
 		JOIN case_file c ON c.tenant_id = s.tenant_id AND c.case_id = s.case_id
 		ORDER BY s.case_id`,
@@ -180,14 +180,14 @@ func unveilTx(ctx context.Context, tx pgx.Tx, e Emergency) ([]Unveiled, error) {
 // UnveiledTx tells whether the case's reader had seen what blinding withholds, in an
 // emergency, before their opinion was sealed: then it is no independent reading.
 func UnveiledTx(ctx context.Context, tx pgx.Tx, c Case) (seen bool, err error) {
-	if c.Protocol != Blinded || c.ReaderID == nil {
+	if c.Protocol != Blinded || c.lead() == nil {
 		return false, nil
 	}
 	err = tx.QueryRow(ctx, `
 		SELECT EXISTS (
 			SELECT FROM case_unveiling
 			WHERE case_id = @case AND actor_id = @reader AND before_lock)`,
-		pgx.NamedArgs{"case": c.CaseID, "reader": *c.ReaderID}).Scan(&seen)
+		pgx.NamedArgs{"case": c.CaseID, "reader": *c.lead()}).Scan(&seen)
 	if err != nil {
 		return false, fmt.Errorf("whether a case was unveiled: %w", err)
 	}

@@ -29,13 +29,20 @@ type Case struct {
 	OriginalReportVersion *int64
 	Exam                  Exam
 	Protocol              Protocol
-	Comparable            *bool // nil until known; false: no original report to compare with
+	Reading               ReadingProtocol
+	ProtocolWhy           string // who has decided both, and by what
+	Comparable            *bool  // nil until known; false: no original report to compare with
 	Policy                Policy
 	PolicyVersion         int    // of tenant_policy; 0: none, or before there were versions
 	PolicySHA256          []byte // of the version's text
 	Waived                []string
 	Findings              []Finding
-	ReaderID              *uuid.UUID
+	ReaderID              *uuid.UUID // who has the case; of two who have read it, who leads it on
+	OtherReaderID         *uuid.UUID // of two who read independently the other one
+	OpinionNo             *int       // the opinion in force, once it is known
+	Settled               *string    // how two opinions became one (protocol.go)
+	ReturnedAt            *time.Time // a supervisor has returned it to its reader, who may revise the text
+	Veiled                bool       // a third reader is to read before they see what is known
 	AdjudicatorID         *uuid.UUID
 	SupervisorID          *uuid.UUID
 	OfferedTo             *uuid.UUID
@@ -73,39 +80,31 @@ func (c Case) Number() string {
 	return "OR" + c.OpenedAt.UTC().Format("060102") + "-" + string(digits[:4]) + "-" + string(digits[4:])
 }
 
-// Protocol says what the reader may see before the lock.
-type Protocol string
-
-// The protocols of this release.
-const (
-	Unblinded Protocol = "unblinded"
-	Blinded   Protocol = "blinded"
-)
-
 // Exam is what is read: the study, and who read it first, as far as matching
 // and the report need it.
 type Exam struct {
-	Display         string      `json:"display,omitempty"`    // "CT Head W contrast IV"
-	CodeSystem      string      `json:"codeSystem,omitempty"` // of the original exam, e.g. http://loinc.org
-	Code            string      `json:"code,omitempty"`
-	Modality        string      `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
-	BodySite        string      `json:"bodySite,omitempty"`
-	Laterality      string      `json:"laterality,omitempty"`   // left, right, bilateral or ""
-	Subspecialty    string      `json:"subspecialty,omitempty"` // see triage.go
-	Needs           []string    `json:"needs,omitempty"`        // what a reader must have besides
-	Triage          *Triage     `json:"triage,omitempty"`       // why; nil where the facts said the subspecialty themselves
-	Broadened       *Broadening `json:"broadened,omitempty"`    // who may read it besides; nil: only those who should
-	Downgrade       string      `json:"downgrade,omitempty"`    // that its reader is none of those who should read it, and why: for the report
-	Reasons         []string    `json:"reasons,omitempty"`      // of the request: system|code
-	Priors          []string    `json:"priors,omitempty"`       // ImagingStudy/{id} of those that are only compared
-	Jurisdiction    string      `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
-	Images          int         `json:"images,omitempty"`       // instances in the PACS when the order was found complete
-	ImagesSaid      int         `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
-	ImagesSeen      int         `json:"imagesSeen,omitempty"`   // that the ImagingStudy said, and then the study had when it last changed after the signature
-	PatientAge      int         `json:"patientAge"`             // years at the time of the study; -1 when unknown
-	StudyStarted    *time.Time  `json:"studyStarted,omitempty"`
-	OriginalReaders []string    `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
-	OriginalGroups  []string    `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value
+	Display         string        `json:"display,omitempty"`    // "CT Head W contrast IV"
+	CodeSystem      string        `json:"codeSystem,omitempty"` // of the original exam, e.g. http://loinc.org
+	Code            string        `json:"code,omitempty"`
+	Modality        string        `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
+	BodySite        string        `json:"bodySite,omitempty"`
+	Laterality      string        `json:"laterality,omitempty"`   // left, right, bilateral or ""
+	Subspecialty    string        `json:"subspecialty,omitempty"` // see triage.go
+	Needs           []string      `json:"needs,omitempty"`        // what a reader must have besides
+	Triage          *Triage       `json:"triage,omitempty"`       // why; nil where the facts said the subspecialty themselves
+	Asked           *ProtocolWish `json:"asked,omitempty"`        // what the order wants of the protocol
+	Broadened       *Broadening   `json:"broadened,omitempty"`    // who may read it besides; nil: only those who should
+	Downgrade       string        `json:"downgrade,omitempty"`    // that its reader is none of those who should read it, and why: for the report
+	Reasons         []string      `json:"reasons,omitempty"`      // of the request: system|code
+	Priors          []string      `json:"priors,omitempty"`       // ImagingStudy/{id} of those that are only compared
+	Jurisdiction    string        `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
+	Images          int           `json:"images,omitempty"`       // instances in the PACS when the order was found complete
+	ImagesSaid      int           `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
+	ImagesSeen      int           `json:"imagesSeen,omitempty"`   // that the ImagingStudy said, and then the study had when it last changed after the signature
+	PatientAge      int           `json:"patientAge"`             // years at the time of the study; -1 when unknown
+	StudyStarted    *time.Time    `json:"studyStarted,omitempty"`
+	OriginalReaders []string      `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
+	OriginalGroups  []string      `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value
 }
 
 // Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).
@@ -117,19 +116,20 @@ type Order struct {
 	TaskID            string // of the Coordination Task: the placer's own, or ours
 	PatientID         *string
 	Priority          string
-	Protocol          Protocol // "" means the tenant's policy
+	Asked             ProtocolWish // what the order wants; it counts where the policy lets it
 	SampleOf          *uuid.UUID
 }
 
 // Opinion is what a reader makes of the images, section by section; plain text.
 type Opinion struct {
-	Technique      string   `json:"technique,omitempty"`
-	Comparison     string   `json:"comparison,omitempty"` // priors looked at
-	Findings       string   `json:"findings"`
-	Impression     string   `json:"impression"`
-	Recommendation string   `json:"recommendation,omitempty"`
-	Actionable     string   `json:"actionable,omitempty"`  // how soon somebody must act: none, non-critical, urgent, emergent
-	Conclusions    []Coding `json:"conclusions,omitempty"` // DiagnosticReport.conclusionCode
+	Technique      string      `json:"technique,omitempty"`
+	Comparison     string      `json:"comparison,omitempty"` // priors looked at
+	Findings       string      `json:"findings"`
+	Impression     string      `json:"impression"`
+	Recommendation string      `json:"recommendation,omitempty"`
+	Actionable     string      `json:"actionable,omitempty"`  // how soon somebody must act: none, non-critical, urgent, emergent
+	Conclusions    []Coding    `json:"conclusions,omitempty"` // DiagnosticReport.conclusionCode
+	Structured     *Structured `json:"structured,omitempty"`  // findings by the sections of a template; Findings is free text after them
 }
 
 // MoreImages tells that the PACS has more images than the ImagingStudy says, which does not
@@ -157,8 +157,10 @@ type Report struct {
 	Findings      []ReportedFinding `json:"findings,omitempty"`         // actionable ones, with whom somebody told of them
 	Amendment     *Amendment        `json:"amendment,omitempty"`
 	ReaderID      uuid.UUID         `json:"readerId"`
+	OtherReaderID *uuid.UUID        `json:"otherReaderId,omitempty"` // the second of two who stand behind the text
 	AdjudicatorID *uuid.UUID        `json:"adjudicatorId,omitempty"`
 	SupervisorID  *uuid.UUID        `json:"supervisorId,omitempty"`
+	Cosigned      []string          `json:"cosigned,omitempty"` // the sections that the supervisor has changed
 	SignedBy      uuid.UUID         `json:"signedBy"`
 	SignedAt      time.Time         `json:"signedAt"`
 	GradeNo       int               `json:"gradeNo,omitempty"` // the grade that it was compared by; 0 when there was nothing to compare with
@@ -183,6 +185,9 @@ type Input struct {
 	Code         string         // decline: why, one of DeclineCodes
 	Breadth      Breadth        // broaden: how far
 	Opinion      *Opinion       // draft, lock; adjudicate and amend: the corrected opinion, else nil
+	DraftNo      *int           // draft, lock: the draft that it follows; nil: none
+	SHA256       string         // concur: of the text that is agreed to, hex
+	Decision     string         // arbitrate, adjudicate: whose opinion stands: first, second, own
 	Grade        *Grade         // grade, adjudicate
 	Amendment    *Amendment     // sign, when amending
 	Judgement    *Judgement     // judge-management
@@ -216,6 +221,7 @@ type Change struct {
 	Input   Input
 	At      time.Time // the transaction's one now
 	Report  *Report   // set when the event signed one
+	Draft   *Draft    // set when the event saved one
 	Told    []Told    // who was told by the event
 	Matters []Matter  // those that the event opened, changed or settled
 }

@@ -27,12 +27,16 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		}
 		before := c.Exam
 		c.Exam = f.Exam
+		triage := DecideTriage(c.Policy.Triage, c.Exam, c.Priority)
+		if c.AcceptedAt == nil { // whoever has begun goes on as they began
+			c.decideProtocol(&triage)
+			t.detail["protocol"], t.detail["reading"], t.detail["protocolWhy"] = c.Protocol, c.Reading, c.ProtocolWhy
+		}
 		if s := f.seen(); s != nil {
 			c.Exam.Images, c.Exam.ImagesSaid = s.Instances, f.Study.promised()
 			t.detail["images"] = map[string]int{"inPACS": s.Instances, "said": f.Study.promised()}
 		}
 		if c.Exam.Subspecialty == "" {
-			triage := DecideTriage(c.Policy.Triage, c.Exam, c.Priority)
 			c.Exam.Subspecialty, c.Exam.Needs, c.Exam.Triage = triage.Subspecialty, triage.Needs, &triage
 			t.detail["triage"] = triage
 		}
@@ -188,13 +192,18 @@ var noteLapse = Effect{"noteLapse", "the server asks the others first, and then,
 
 var assignReader = Effect{"assignReader", "the actor has the case; the report gets its id; that they are none of those who should read it is recorded with the reason",
 	func(ctx context.Context, t *turn) error {
-		t.c.ReaderID, t.c.AcceptedAt = &t.actor.ID, &t.now
+		t.c.ReaderID = &t.actor.ID
+		if t.c.AcceptedAt == nil || t.c.OtherReaderID == nil {
+			t.c.AcceptedAt = &t.now
+		}
 		if t.c.Exam.Broadened != nil {
 			r, err := t.ledger.reader(ctx, t.actor.ID)
 			if err != nil {
 				return err
 			}
-			t.c.Exam.Downgrade = t.c.Exam.downgrade(r.fields(DateOf(r.local(t.now))))
+			if down := t.c.Exam.downgrade(r.fields(DateOf(r.local(t.now)))); down != "" || t.c.OtherReaderID == nil { // of two, it is told of either
+				t.c.Exam.Downgrade = down
+			}
 			t.detail["downgrade"] = t.c.Exam.Downgrade
 		}
 		if t.c.ReportID == nil {
@@ -210,20 +219,25 @@ var unassignReader = Effect{"unassignReader", "the case is nobody's; what was lo
 		c := t.c
 		t.detail["reader"] = c.ReaderID
 		c.Declined = append(c.Declined, *c.ReaderID)
-		c.ReaderID, c.AcceptedAt, c.LockedAt, c.RevealedAt = nil, nil, nil, nil
-		c.Exam.Downgrade = ""
+		c.ReaderID, c.LockedAt, c.RevealedAt, c.OpinionNo, c.Settled, c.ReturnedAt = nil, nil, nil, nil, nil, nil
+		if c.OtherReaderID == nil {
+			c.AcceptedAt, c.Exam.Downgrade = nil, ""
+		}
 		return nil
 	}}
 
 var openDraft = Effect{"openDraft", "an empty draft",
-	func(ctx context.Context, t *turn) error { return t.ledger.saveDraft(ctx, t.c, Opinion{}, t.now) }}
+	func(ctx context.Context, t *turn) error {
+		_, err := t.openDraft(ctx, t.c.partOf())
+		return err
+	}}
 
-var saveDraft = Effect{"saveDraft", "the draft is saved",
+var saveDraft = Effect{"saveDraft", "the draft is saved as its next version; one that says the same makes none",
 	func(ctx context.Context, t *turn) error {
 		if t.in.Opinion == nil {
 			return nil
 		}
-		return t.ledger.saveDraft(ctx, t.c, *t.in.Opinion, t.now)
+		return t.saveDraft(ctx, t.c.partOf(), *t.in.Opinion)
 	}}
 
 var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and the time are recorded, and it never changes again",
@@ -236,12 +250,16 @@ var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and 
 		if seen { // for whoever counts independent readings
 			t.detail["unveiled"] = true
 		}
-		return t.seal(ctx, "locked")
+		no, err := t.seal(ctx, "locked")
+		if !t.c.double() {
+			t.c.OpinionNo = &no
+		}
+		return err
 	}}
 
 var sealPartialRead = Effect{"sealPartialRead", "a draft, if there is one, is sealed as an unfinished reading",
 	func(ctx context.Context, t *turn) error {
-		err := t.seal(ctx, "released")
+		_, err := t.seal(ctx, "released")
 		if errors.Is(err, errNoDraft) {
 			return nil
 		}
@@ -260,26 +278,10 @@ var recordGrade = Effect{"recordGrade", "the grade is recorded; the latest is in
 		return err
 	}}
 
-var startAdjudication = Effect{"startAdjudication", "the adjudicate clock starts",
-	func(ctx context.Context, t *turn) error { return t.startClock(ctx, ClockAdjudicate, restart) }}
-
-var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudicator; the grade, and the opinion if the adjudicator gives another, are recorded and in force",
+var startAdjudication = Effect{"startAdjudication", "the adjudicate clock starts; where the policy wants it, the original is withheld from third readers until one has locked an opinion of their own",
 	func(ctx context.Context, t *turn) error {
-		t.c.AdjudicatorID = &t.actor.ID
-		if _, err := t.recordGrade(ctx); err != nil || t.in.Opinion == nil {
-			return err
-		}
-		if err := complete(*t.in.Opinion); err != nil {
-			return err
-		}
-		return t.sealNew(ctx, *t.in.Opinion)
-	}}
-
-var unassignAdjudicator = Effect{"unassignAdjudicator", "the adjudication is nobody's; what was given stays on record, and the next adjudicator begins anew",
-	func(_ context.Context, t *turn) error {
-		t.detail["adjudicator"] = t.c.AdjudicatorID
-		t.c.AdjudicatorID = nil
-		return nil
+		t.c.Veiled = t.c.Policy.BlindAdjudication
+		return t.startClock(ctx, ClockAdjudicate, restart)
 	}}
 
 var noteSupervisor = Effect{"noteSupervisor", "the actor is the supervisor",
@@ -343,23 +345,28 @@ var proposeError = Effect{"proposeError", "the actor is the first of the two dir
 		return nil
 	}}
 
-// seal closes the draft.
-func (t *turn) seal(ctx context.Context, status string) error {
-	sum, err := t.ledger.sealDraft(ctx, t.c.CaseID, status, t.now)
+// seal closes the draft and returns the number of the opinion.
+func (t *turn) seal(ctx context.Context, status string) (int, error) {
+	no, sum, err := t.ledger.sealDraft(ctx, t.c.CaseID, status, t.now)
 	if err == nil {
-		t.detail["sha256"] = sum
+		t.detail["sha256"], t.detail["opinionNo"] = sum, no
 	}
-	return err
+	return no, err
 }
 
 // sealNew writes and seals an opinion of the actor in one go.
-func (t *turn) sealNew(ctx context.Context, o Opinion) error {
-	author := *t.c // the draft belongs to who writes it
-	author.ReaderID = &t.actor.ID
-	if err := t.ledger.saveDraft(ctx, &author, o, t.now); err != nil {
-		return err
+func (t *turn) sealNew(ctx context.Context, part ReadingPart, o Opinion) (int, error) {
+	if err := t.saveDraft(ctx, part, o); err != nil {
+		return 0, err
 	}
 	return t.seal(ctx, "locked")
+}
+
+// sealInForce is sealNew of the opinion that is in force from now on.
+func (t *turn) sealInForce(ctx context.Context, part ReadingPart, o Opinion) error {
+	no, err := t.sealNew(ctx, part, o)
+	t.c.OpinionNo = &no
+	return err
 }
 
 func optional(s string) *string {

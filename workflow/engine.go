@@ -75,8 +75,11 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		Priority: o.Priority, PlacerSystem: o.PlacerSystem, PlacerValue: o.PlacerValue,
 		ServiceRequestID: o.ServiceRequestID, ServiceRequestRef: o.ServiceRequestRef,
 		TaskID: o.TaskID, PatientID: o.PatientID, OfferRound: 1,
-		Exam: Exam{PatientAge: -1}, Protocol: o.Protocol,
+		Exam:   Exam{PatientAge: -1, Asked: &o.Asked},
 		Policy: current.policy, PolicyVersion: current.version, PolicySHA256: current.sha256, OpenedAt: now,
+	}
+	if o.Asked.empty() {
+		c.Exam.Asked = nil
 	}
 	if c.SampleOf = o.SampleOf; c.SampleOf != nil {
 		sampled, err := CaseByIDTx(ctx, tx, *c.SampleOf)
@@ -85,9 +88,7 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		}
 		c.Waived = sampled.Waived // what stood against the order was decided then
 	}
-	if c.Protocol == "" {
-		c.Protocol = c.Policy.Protocol
-	}
+	c.decideProtocol(nil)
 	if !slices.Contains(Priorities, c.Priority) {
 		c.Priority = "routine" // FHIR R4 ServiceRequest.priority: no value is routine
 	}
@@ -100,7 +101,7 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		c, err := CaseByPlacerTx(ctx, tx, o.PlacerSystem, o.PlacerValue)
 		return c, false, err
 	}
-	t := &turn{ledger: sqlLedger{tx}, tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol, "policy": c.PolicyVersion}}
+	t := &turn{ledger: sqlLedger{tx}, tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol, "reading": c.Reading, "protocolWhy": c.ProtocolWhy, "policy": c.PolicyVersion}}
 	return c, true, e.begin(ctx, t)
 }
 
@@ -158,6 +159,9 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 		}
 	}
 	before := t.c.State
+	if row.To == Quietly {
+		return Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Draft: t.draft}, nil
+	}
 	t.c.enter(row.To)
 	t.c.Version++
 	if err := t.ledger.updateCase(ctx, t.c); err != nil {
@@ -176,7 +180,7 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 
 // record appends the event to the history and tells the outside.
 func (e *Engine) record(ctx context.Context, t *turn, before State) (Change, error) {
-	ch := Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Report: t.report, Told: t.told}
+	ch := Change{Before: before, Case: *t.c, Event: t.event, Actor: t.actor, Input: t.in, At: t.now, Report: t.report, Told: t.told, Draft: t.draft}
 	var err error
 	if ch.Matters, err = t.touched(ctx); err != nil {
 		return Change{}, err

@@ -29,7 +29,7 @@ func TestAnAgreementGoesFromOrderToClosure(t *testing.T) {
 	h.fire(h.anna, c, "start", Input{})
 	h.fire(h.anna, c, "draft", Input{Opinion: &Opinion{Findings: "So far."}})
 	h.refused(fault.BusinessRule, h.anna, c, "lock", Input{})
-	h.fire(h.anna, c, "draft", Input{Opinion: &opinion})
+	h.fire(h.anna, c, "draft", Input{Opinion: &opinion, DraftNo: new(1)})
 	h.fire(h.anna, c, "lock", Input{})
 	h.refused(fault.Conflict, h.anna, c, "draft", Input{Opinion: &opinion})
 	h.fire(h.anna, c, "reveal", Input{})
@@ -105,12 +105,33 @@ func TestATraineesReportIsSignedByASupervisor(t *testing.T) {
 	c := h.ready()
 	h.comparing(h.trainee, c)
 	h.fire(h.trainee, c, "grade", Input{Grade: &agreement})
+	h.refused(fault.BusinessRule, h.trainee, c, "revise", Input{Opinion: &opinion})
 	h.fire(h.trainee, c, "sign", Input{})
 	h.stands(c, AwaitingCosign)
 	h.refused(fault.BusinessRule, as(h.ben, access.Supervisor), c, "sign", Input{})
+	if diff := cmp.Diff([]string{"first"}, h.readings(as(h.carl, access.Supervisor), c)); diff != "" {
+		t.Error("a supervisor sees what waits for their signature:", diff)
+	}
+	if seen := h.readings(as(h.ben, access.Supervisor), c); seen != nil {
+		t.Errorf("who may not supervise sees %v", seen)
+	}
 	h.fire(as(h.carl, access.Supervisor), c, "return", Input{Reason: "say more"})
+	h.fire(h.trainee, c, "revise", Input{Opinion: &Opinion{Recommendation: "CT."}})
+	h.refused(fault.Forbidden, h.ben, c, "revise", Input{Opinion: &opinion})
 	h.fire(h.trainee, c, "sign", Input{})
-	report := h.fire(as(h.carl, access.Supervisor), c, "sign", Input{}).Report
+	report := h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &Opinion{Impression: "Nodule, 9 mm."}}).Report
+	want := Opinion{Findings: opinion.Findings, Impression: "Nodule, 9 mm.", Recommendation: "CT."}
+	if diff := cmp.Diff(want, report.Opinion); diff != "" || !slices.Equal(report.Cosigned, []string{"impression"}) {
+		t.Errorf("%s %v", diff, report.Cosigned)
+	}
+	var kept []string
+	for _, o := range h.sealed(c) {
+		kept = append(kept, string(o.Part)+" "+o.Content.Impression+o.Content.Recommendation)
+	}
+	if diff := cmp.Diff([]string{"first Nodule.", "revision Nodule.CT.", "cosign Nodule, 9 mm.CT."}, kept); diff != "" {
+		t.Error("every text is kept:", diff)
+	}
+	h.replays(c)
 	if *report.SupervisorID != h.carl.ID || report.SignedBy != h.carl.ID || report.ReaderID != h.trainee.ID {
 		t.Errorf("%+v", report)
 	}
@@ -256,7 +277,7 @@ func TestARefusalSaysWhatIsPossible(t *testing.T) {
 	h := newHouse(t, `{}`)
 	c := h.ready()
 	got := h.refused(fault.Conflict, h.anna, c, "sign", Input{})
-	want := "conflict: a case that is ready does not take the event sign; possible now: acknowledge-finding, broaden, cancel, claim, communicate, declare-error, heed, hold, offer, reject, withdraw-finding"
+	want := "conflict: a case that is ready does not take the event sign; possible now: acknowledge-finding, broaden, cancel, claim, communicate, declare-error, forgo-second, heed, hold, offer, reject, withdraw-finding"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -113,14 +113,16 @@ func (c *Case) responsible(clock ClockName) *uuid.UUID {
 	switch {
 	case clock.OfMatter() && c.ReportNo > 0:
 		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID) // who signed
-	case clock == ClockAdjudicate || c.State == Adjudication:
+	case c.State == Conferring:
+		return c.ReaderID
+	case clock == ClockAdjudicate || c.State == Adjudication || c.State == Arbitration:
 		return c.AdjudicatorID
 	case c.State == Offered:
 		return c.OfferedTo
 	case c.State == AwaitingCosign:
 		return c.SupervisorID
 	}
-	return c.ReaderID
+	return c.lead()
 }
 
 // startEscalations tells the first link of each rule for a stage of a clock.

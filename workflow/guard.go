@@ -30,6 +30,8 @@ type turn struct {
 	matters      []int                         // that are opened, changed or settled
 	addendum     *Amendment                    // that signAddendum signs
 	afterSigning []func(context.Context) error // what needs the number of the version that is signed
+	draft        *Draft                        // when one is saved
+	changed      []string                      // sections that a supervisor or a returned reader has changed
 }
 
 // Guard refuses an event with a reason: a fault of kind Forbidden when the
@@ -127,9 +129,9 @@ var offeredToActor = Guard{"offeredToActor", "it is offered to the actor",
 		return t.actorIs(t.c.OfferedTo, "the case is offered to another reader")
 	}}
 
-var isReader = Guard{"isReader", "the actor is the reader who has the case",
+var isReader = Guard{"isReader", "the actor is the reader who has the case, or the third reader who has decided between two",
 	func(_ context.Context, t *turn) error {
-		return t.actorIs(t.c.ReaderID, "another reader has this case")
+		return t.actorIs(t.c.lead(), "another reader has this case")
 	}}
 
 var isReaderOrCoordinator = orCoordinator("isReaderOrCoordinator", "the actor is the reader who has the case, or a coordinator", isReader)
@@ -186,8 +188,11 @@ func complete(o Opinion) error {
 	if o.unknownCategory() {
 		return errCategory
 	}
-	if strings.TrimSpace(o.Findings) == "" || strings.TrimSpace(o.Impression) == "" {
+	if o.AllFindings() == "" || strings.TrimSpace(o.Impression) == "" {
 		return refuse("an opinion needs findings and an impression before it can be sealed")
+	}
+	if lacks := o.incomplete(); lacks != "" {
+		return refuse("%s", lacks)
 	}
 	return nil
 }
@@ -215,29 +220,11 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, unless ther
 			return nil
 		}
 		grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
-		if err == nil && grade.GradedBy != *t.c.ReaderID {
+		if err == nil && grade.GradedBy != *t.c.lead() {
 			err = errNoGrade // it is of the reader before
 		}
 		return err
 	}}
-
-var isThirdReader = Guard{"isThirdReader", "the actor may adjudicate, is neither of the two readers, and no other adjudicator has begun",
-	func(ctx context.Context, t *turn) error {
-		if t.c.AdjudicatorID != nil {
-			return t.actorIs(t.c.AdjudicatorID, "another adjudicator has this case")
-		}
-		return t.eligible(ctx, t.actor.ID, ToAdjudicate)
-	}}
-
-var isAdjudicator = Guard{"isAdjudicator", "the actor has adjudicated this case",
-	func(_ context.Context, t *turn) error {
-		if t.c.AdjudicatorID == nil {
-			return refuse("nobody has adjudicated this case yet; adjudicate first")
-		}
-		return t.actorIs(t.c.AdjudicatorID, "another adjudicator has this case")
-	}}
-
-var isAdjudicatorOrCoordinator = orCoordinator("isAdjudicatorOrCoordinator", "the actor has adjudicated this case, or is a coordinator", isAdjudicator)
 
 var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise, and has had no other part in the case",
 	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToSupervise) }}
@@ -288,9 +275,9 @@ var notProposedYet = Guard{"notProposedYet", "the actor has not proposed it alre
 		return nil
 	}}
 
-var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of the discrepancy reaches the policy's adjudicateOn",
+var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of the discrepancy reaches the policy's adjudicateOn, and no third reader has decided before",
 	func(_ context.Context, t *turn) (bool, error) {
-		if t.in.Grade == nil {
+		if t.in.Grade == nil || t.c.settledBy(settledArbitrated) { // a third has read it already
 			return false, nil
 		}
 		switch level := t.in.Grade.Level(); t.c.Policy.AdjudicateOn {
@@ -304,7 +291,7 @@ var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of
 
 var readerNeedsCosign = &Choice{"readerNeedsCosign", "the reader is a trainee or a locum",
 	func(ctx context.Context, t *turn) (bool, error) {
-		r, err := t.ledger.reader(ctx, *t.c.ReaderID)
+		r, err := t.ledger.reader(ctx, *t.c.lead())
 		if errors.Is(err, pgx.ErrNoRows) {
 			return true, nil // no longer credentialed here: not without a supervisor
 		}
@@ -372,7 +359,7 @@ func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
 			need.Involved = append(need.Involved, id)
 		}
 	}
-	if duty == ToRead {
+	if duty == ToRead || duty == ToAdjudicate && (c.Veiled || c.State == Arbitration) {
 		need.Opened, err = openedByTx(ctx, tx, c)
 	}
 	return need, err

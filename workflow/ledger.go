@@ -31,9 +31,10 @@ type ledger interface {
 	// What readers write. draft returns errNoDraft, lastGrade errNoGrade and
 	// lastReport a fault of kind BusinessRule where there is none.
 	draft(ctx context.Context, caseID uuid.UUID) (draft, error)
-	saveDraft(ctx context.Context, c *Case, o Opinion, now time.Time) error
-	sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (sha256 string, err error)
-	lockedOpinion(ctx context.Context, c *Case) (sealedOpinion, error)
+	openDraft(ctx context.Context, c *Case, author uuid.UUID, part ReadingPart, now time.Time) (opinionNo int, err error)
+	saveDraft(ctx context.Context, c *Case, d Draft) error // the next version
+	sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (opinionNo int, sha256 string, err error)
+	sealed(ctx context.Context, caseID uuid.UUID) ([]Sealed, error) // the oldest first
 	insertGrade(ctx context.Context, caseID uuid.UUID, g GivenGrade) (no int, err error)
 	lastGrade(ctx context.Context, caseID uuid.UUID) (GivenGrade, error)
 	insertReport(ctx context.Context, caseID uuid.UUID, r Report) (sha256 string, err error)
@@ -103,14 +104,17 @@ func (l sqlLedger) unveiled(ctx context.Context, c *Case) (bool, error) {
 func (l sqlLedger) draft(ctx context.Context, caseID uuid.UUID) (draft, error) {
 	return draftTx(ctx, l.tx, caseID)
 }
-func (l sqlLedger) saveDraft(ctx context.Context, c *Case, o Opinion, now time.Time) error {
-	return saveDraftTx(ctx, l.tx, c, o, now)
+func (l sqlLedger) openDraft(ctx context.Context, c *Case, author uuid.UUID, part ReadingPart, now time.Time) (int, error) {
+	return openDraftTx(ctx, l.tx, c, author, part, now)
 }
-func (l sqlLedger) sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (string, error) {
+func (l sqlLedger) saveDraft(ctx context.Context, c *Case, d Draft) error {
+	return saveDraftTx(ctx, l.tx, c, d)
+}
+func (l sqlLedger) sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (int, string, error) {
 	return sealDraftTx(ctx, l.tx, caseID, status, now)
 }
-func (l sqlLedger) lockedOpinion(ctx context.Context, c *Case) (sealedOpinion, error) {
-	return lockedOpinionTx(ctx, l.tx, c)
+func (l sqlLedger) sealed(ctx context.Context, caseID uuid.UUID) ([]Sealed, error) {
+	return sealedTx(ctx, l.tx, caseID)
 }
 func (l sqlLedger) insertGrade(ctx context.Context, caseID uuid.UUID, g GivenGrade) (int, error) {
 	return insertGradeTx(ctx, l.tx, caseID, g)

@@ -39,7 +39,7 @@ type Need struct {
 // need is what the case asks for a duty.
 func (c *Case) need(duty Duty) Need {
 	n := Need{Duty: duty, Exam: c.Exam, SameGroupForbidden: c.Policy.SameGroupForbidden, Weights: c.Policy.Matching.Weights, Conflicted: c.Conflicted}
-	for _, id := range []*uuid.UUID{c.ReaderID, c.AdjudicatorID} {
+	for _, id := range []*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID} {
 		if id != nil {
 			n.Involved = append(n.Involved, *id)
 		}

@@ -2,8 +2,6 @@ package workflow
 
 import (
 	"context"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,56 +13,31 @@ import (
 	"github.com/overread/overread/internal/fault"
 )
 
-// draft is the one unsealed opinion of a case.
-type draft struct {
-	No      int
-	Content Opinion
-}
+// ReadingPart is which part of a case an opinion is.
+type ReadingPart string
 
-var errNoDraft = fault.New(fault.BusinessRule, "there is no draft yet; give the opinion")
+// The parts. Whoever gave an opinion, it is kept and never changes.
+const (
+	PartFirst        ReadingPart = "first"        // of the reader, or of the first of two
+	PartSecond       ReadingPart = "second"       // of the second of two, who knows nothing of the first
+	PartProposal     ReadingPart = "proposal"     // a text of one of the two that both may agree on
+	PartArbitration  ReadingPart = "arbitration"  // of a third reader who decides between the two
+	PartAdjudication ReadingPart = "adjudication" // of a third reader who decides between the reader and the original
+	PartRevision     ReadingPart = "revision"     // of the reader, after a supervisor has returned it
+	PartCosign       ReadingPart = "cosign"       // of the supervisor who signs
+	PartAmendment    ReadingPart = "amendment"    // of a report that was signed
+)
 
-// draftTx returns the draft of a case, errNoDraft when there is none.
-func draftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (draft, error) {
-	var d draft
-	err := tx.QueryRow(ctx, `
-		SELECT opinion_no, content
-		FROM opinion
-		WHERE case_id = $1 AND status = 'draft'`, caseID).Scan(&d.No, &d.Content)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return d, errNoDraft
-	}
-	if err != nil {
-		return d, fmt.Errorf("draft: %w", err)
-	}
-	return d, nil
-}
-
-// saveDraftTx writes the draft of the case's reader, over an earlier one.
-func saveDraftTx(ctx context.Context, tx pgx.Tx, c *Case, o Opinion, now time.Time) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO opinion (tenant_id, case_id, opinion_no, reader_id, status, content, saved_at)
-		SELECT @tenant_id, @case_id, coalesce(max(opinion_no), 0) + 1, @reader_id, 'draft', @content, @now
-		FROM opinion
-		WHERE case_id = @case_id
-		ON CONFLICT (tenant_id, case_id) WHERE status = 'draft' DO UPDATE
-		SET content = EXCLUDED.content, saved_at = EXCLUDED.saved_at`,
-		pgx.NamedArgs{"tenant_id": c.TenantID, "case_id": c.CaseID, "reader_id": c.ReaderID, "content": o, "now": now})
-	if err != nil {
-		return fmt.Errorf("save draft: %w", err)
-	}
-	return nil
-}
-
-// sealDraftTx closes the draft for good and returns its SHA-256 in hex. It
-// returns errNoDraft when there is none.
-func sealDraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, status string, now time.Time) (string, error) {
+// sealDraftTx closes the draft for good and returns its number and its SHA-256
+// in hex. It returns errNoDraft when there is none.
+func sealDraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, status string, now time.Time) (no int, sha256 string, err error) {
 	d, err := draftTx(ctx, tx, caseID)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	_, sum, err := canonical(d.Content)
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE opinion
@@ -72,36 +45,75 @@ func sealDraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, status string
 		WHERE case_id = @case_id AND opinion_no = @no AND status = 'draft'`,
 		pgx.NamedArgs{"case_id": caseID, "no": d.No, "status": status, "now": now, "sum": sum[:]})
 	if err != nil {
-		return "", fmt.Errorf("seal opinion: %w", err)
+		return 0, "", fmt.Errorf("seal opinion: %w", err)
 	}
-	return hexOf(sum), nil
+	return d.No, hexOf(sum), nil
 }
 
-// sealedOpinion is an opinion that never changes again.
-type sealedOpinion struct {
-	Content  Opinion
-	SealedAt time.Time
-	SHA256   string // hex
+// Sealed is an opinion that never changes again.
+type Sealed struct {
+	OpinionNo int
+	ReaderID  uuid.UUID
+	Part      ReadingPart
+	Status    string // locked, or released: unfinished
+	Content   Opinion
+	SealedAt  time.Time
+	SHA256    string // hex
 }
 
-// lockedOpinionTx returns the opinion in force: the one that was locked last
-// by somebody who still has a part in the case.
-func lockedOpinionTx(ctx context.Context, tx pgx.Tx, c *Case) (sealedOpinion, error) {
-	var o sealedOpinion
-	var sum []byte
-	err := tx.QueryRow(ctx, `
-		SELECT content, sealed_at, content_sha256
+// sealedTx returns every sealed opinion of a case, the oldest first.
+func sealedTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Sealed, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT opinion_no, reader_id, part, status, content, sealed_at, encode(content_sha256, 'hex') AS sha256
 		FROM opinion
-		WHERE case_id = @case_id AND status = 'locked' AND reader_id IN (@reader, @adjudicator, @supervisor)
-		ORDER BY opinion_no DESC
-		LIMIT 1`,
-		pgx.NamedArgs{"case_id": c.CaseID, "reader": c.ReaderID, "adjudicator": c.AdjudicatorID, "supervisor": c.SupervisorID}).
-		Scan(&o.Content, &o.SealedAt, &sum)
+		WHERE case_id = $1 AND status <> 'draft'
+		ORDER BY opinion_no`, caseID)
 	if err != nil {
-		return o, fmt.Errorf("locked opinion: %w", err)
+		return nil, fmt.Errorf("sealed opinions: %w", err)
 	}
-	o.SHA256, o.SealedAt = hex.EncodeToString(sum), o.SealedAt.UTC()
-	return o, nil
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[Sealed])
+	if err != nil {
+		return nil, fmt.Errorf("sealed opinions: %w", err)
+	}
+	for i := range all {
+		all[i].SealedAt = all[i].SealedAt.UTC()
+	}
+	return all, nil
+}
+
+// lastLocked is the last opinion that somebody has locked as one of these parts.
+func lastLocked(all []Sealed, reader uuid.UUID, parts ...ReadingPart) (Sealed, bool) {
+	for _, o := range slices.Backward(all) {
+		if o.ReaderID == reader && o.Status == "locked" && slices.Contains(parts, o.Part) {
+			return o, true
+		}
+	}
+	return Sealed{}, false
+}
+
+// lockedOpinion returns the opinion in force: the one that the case says, else
+// the one that was locked last by somebody who still has a part in the case.
+func (t *turn) lockedOpinion(ctx context.Context) (Sealed, error) {
+	all, err := t.ledger.sealed(ctx, t.c.CaseID)
+	if err != nil {
+		return Sealed{}, err
+	}
+	return standing(t.c, all)
+}
+
+func standing(c *Case, all []Sealed) (Sealed, error) {
+	for _, o := range slices.Backward(all) {
+		has := func(who *uuid.UUID) bool { return who != nil && *who == o.ReaderID }
+		switch {
+		case c.OpinionNo != nil:
+			if *c.OpinionNo == o.OpinionNo {
+				return o, nil
+			}
+		case o.Status == "locked" && o.Part != PartProposal && (has(c.ReaderID) || has(c.AdjudicatorID) || has(c.SupervisorID)):
+			return o, nil
+		}
+	}
+	return Sealed{}, fmt.Errorf("case %s has no locked opinion", c.CaseID)
 }
 
 // pastReadersTx returns who has sealed an opinion on the case or on another of
@@ -169,6 +181,9 @@ func (o Opinion) over(earlier Opinion) Opinion {
 	if o.Conclusions == nil {
 		o.Conclusions = earlier.Conclusions
 	}
+	if o.Structured == nil {
+		o.Structured = earlier.Structured
+	}
 	return o
 }
 
@@ -190,3 +205,19 @@ func (o Opinion) unknownCategory() bool {
 }
 
 var errCategory = fault.New(fault.BusinessRule, "the opinion's actionable category must be one of %s", strings.Join(actionables, ", "))
+
+// ChangedSections are the sections that are not the same in two opinions.
+func ChangedSections(before, after Opinion) (changed []string) {
+	for _, s := range sections {
+		if *s.text(&before) != *s.text(&after) {
+			changed = append(changed, s.name)
+		}
+	}
+	if !slices.Equal(before.Conclusions, after.Conclusions) {
+		changed = append(changed, conclusion)
+	}
+	if before.Structured.Text() != after.Structured.Text() {
+		changed = append(changed, "structured")
+	}
+	return changed
+}

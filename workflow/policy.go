@@ -10,35 +10,39 @@ import (
 // laid over the defaults. A case keeps the one that was in force when it began.
 // What each setting means and may be is said in policyschema.go.
 type Policy struct {
-	Protocol                Protocol      `json:"protocol"`
-	Assignment              Assignment    `json:"assignment"`
-	OfferRounds             int           `json:"offerRounds"`
-	AdjudicateOn            AdjudicateOn  `json:"adjudicateOn"`
-	ServiceRequestAuthority Authority     `json:"serviceRequestAuthority"`
-	Clocks                  Clocks        `json:"clocks"`
-	Calendar                Calendar      `json:"calendar"`
-	DuplicateWithinDays     int           `json:"duplicateWithinDays"` // 0: only open cases count as duplicates
-	ImagesGiveUpDays        int           `json:"imagesGiveUpDays"`
-	ImagesSteadyMinutes     int           `json:"imagesSteadyMinutes,omitzero"` // 0 for 5 (the release before knows it not, and reads policies strictly); so long the PACS must show the same number of images, where it has more than was said
-	OriginalReportWait      *Span         `json:"originalReportWait,omitempty"` // nil: as long as intake may take
-	QuestionRequired        bool          `json:"questionRequired"`
-	HistoryRequired         bool          `json:"historyRequired"`
-	RequesterRequired       bool          `json:"requesterRequired"`
-	ConsentRequired         bool          `json:"consentRequired"`
-	Requesters              []string      `json:"requesters,omitempty"` // who may order; empty: whomever the placer lets
-	OutOfScope              []TriageWhen  `json:"outOfScope,omitempty"` // exams that are not read here, unless the coordinator says so
-	SameGroupForbidden      bool          `json:"sameGroupForbidden"`   // no reader of the original reader's group
-	Findings                FindingLimits `json:"findings"`
-	PreliminaryOn           PreliminaryOn `json:"preliminaryOn"`
-	Triage                  []TriageRule  `json:"triage,omitempty"`
-	Matching                Matching      `json:"matching"`
-	Broaden                 []Rung        `json:"broaden,omitempty"` // none: only the coordinator broadens
-	Related                 []Kinship     `json:"related,omitempty"`
-	Escalations             []Escalation  `json:"escalations"`
-	Grading                 GradingMode   `json:"grading,omitempty"`  // "": scored (the release before knows it not, and reads policies strictly)
-	Feedback                FeedbackMode  `json:"feedback,omitempty"` // "": off
-	Sampling                *Sampling     `json:"sampling,omitempty"` // nil: none
-	Contacts                Contacts      `json:"contacts"`           // read from the version in force, for cases of every version
+	Protocol                Protocol        `json:"protocol"`
+	Reading                 ReadingProtocol `json:"reading,omitzero"`           // "" for single
+	ConferWithin            *Span           `json:"conferWithin,omitempty"`     // nil: half of what adjudication may take
+	BlindAdjudication       bool            `json:"blindAdjudication,omitzero"` // a third reader reads before they see what the others say
+	OrderMayAskProtocol     bool            `json:"orderMayAskProtocol,omitzero"`
+	Assignment              Assignment      `json:"assignment"`
+	OfferRounds             int             `json:"offerRounds"`
+	AdjudicateOn            AdjudicateOn    `json:"adjudicateOn"`
+	ServiceRequestAuthority Authority       `json:"serviceRequestAuthority"`
+	Clocks                  Clocks          `json:"clocks"`
+	Calendar                Calendar        `json:"calendar"`
+	DuplicateWithinDays     int             `json:"duplicateWithinDays"` // 0: only open cases count as duplicates
+	ImagesGiveUpDays        int             `json:"imagesGiveUpDays"`
+	ImagesSteadyMinutes     int             `json:"imagesSteadyMinutes,omitzero"` // 0 for 5 (the release before knows it not, and reads policies strictly); so long the PACS must show the same number of images, where it has more than was said
+	OriginalReportWait      *Span           `json:"originalReportWait,omitempty"` // nil: as long as intake may take
+	QuestionRequired        bool            `json:"questionRequired"`
+	HistoryRequired         bool            `json:"historyRequired"`
+	RequesterRequired       bool            `json:"requesterRequired"`
+	ConsentRequired         bool            `json:"consentRequired"`
+	Requesters              []string        `json:"requesters,omitempty"` // who may order; empty: whomever the placer lets
+	OutOfScope              []TriageWhen    `json:"outOfScope,omitempty"` // exams that are not read here, unless the coordinator says so
+	SameGroupForbidden      bool            `json:"sameGroupForbidden"`   // no reader of the original reader's group
+	Findings                FindingLimits   `json:"findings"`
+	PreliminaryOn           PreliminaryOn   `json:"preliminaryOn"`
+	Triage                  []TriageRule    `json:"triage,omitempty"`
+	Matching                Matching        `json:"matching"`
+	Broaden                 []Rung          `json:"broaden,omitempty"` // none: only the coordinator broadens
+	Related                 []Kinship       `json:"related,omitempty"`
+	Escalations             []Escalation    `json:"escalations"`
+	Grading                 GradingMode     `json:"grading,omitempty"`  // "": scored (the release before knows it not, and reads policies strictly)
+	Feedback                FeedbackMode    `json:"feedback,omitempty"` // "": off
+	Sampling                *Sampling       `json:"sampling,omitempty"` // nil: none
+	Contacts                Contacts        `json:"contacts"`           // read from the version in force, for cases of every version
 }
 
 // Assignment says how a case finds its reader.
@@ -257,4 +261,12 @@ func (p Policy) informationWait(priority string) Span {
 		return *p.OriginalReportWait
 	}
 	return p.Clocks.For(priority).Intake
+}
+
+// conferWithin is how long two readers may confer before a third decides.
+func (p Policy) conferWithin(priority string) Span {
+	if p.ConferWithin != nil {
+		return *p.ConferWithin
+	}
+	return p.Clocks.For(priority).Adjudicate.Percent(50)
 }

@@ -58,17 +58,7 @@ const maxPolicy = 256 << 10
 // PolicyErrors with everything that is wrong.
 func ReadPolicy(text []byte) (PolicyDocument, error) {
 	d := PolicyDocument{Text: text, SHA256: sha256.Sum256(text)}
-	switch {
-	case len(text) > maxPolicy:
-		return d, PolicyErrors{{Text: fmt.Sprintf("is longer than %d kB", maxPolicy>>10)}}
-	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
-		return d, PolicyErrors{{Text: "is no text in UTF-8"}}
-	}
-	read := readYAML
-	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		read = readJSON
-	}
-	tree, lines, faults := read(text)
+	tree, lines, faults := readDocument(text)
 	if faults == nil {
 		faults = judge(tree)
 	}
@@ -86,6 +76,20 @@ func ReadPolicy(text []byte) (PolicyDocument, error) {
 		return d, lines.place(faults)
 	}
 	return d, nil
+}
+
+// readDocument reads JSON or YAML.
+func readDocument(text []byte) (any, places, PolicyErrors) {
+	switch {
+	case len(text) > maxPolicy:
+		return nil, nil, PolicyErrors{{Text: fmt.Sprintf("is longer than %d kB", maxPolicy>>10)}}
+	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
+		return nil, nil, PolicyErrors{{Text: "is no text in UTF-8"}}
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return readJSON(text)
+	}
+	return readYAML(text)
 }
 
 // places is the line on which each path of a document is said.

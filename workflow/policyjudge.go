@@ -13,9 +13,13 @@ import (
 // judge holds a document against the published schema.
 func judge(tree any) PolicyErrors {
 	schema, _ := policySchema()
+	return judgeBy(schema, tree)
+}
+
+func judgeBy(schema *jsonschema.Schema, tree any) PolicyErrors {
 	err := schema.Validate(tree)
 	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
-		return complaints(tree, invalid)
+		return complaints(schema, tree, invalid)
 	}
 	if err != nil {
 		return PolicyErrors{{Text: err.Error()}}
@@ -24,9 +28,9 @@ func judge(tree any) PolicyErrors {
 }
 
 // complaints are the leaves of the validator's tree of errors, in our words.
-func complaints(tree any, e *jsonschema.ValidationError) (faults PolicyErrors) {
+func complaints(schema *jsonschema.Schema, tree any, e *jsonschema.ValidationError) (faults PolicyErrors) {
 	for _, cause := range e.Causes {
-		faults = append(faults, complaints(tree, cause)...)
+		faults = append(faults, complaints(schema, tree, cause)...)
 	}
 	if len(e.Causes) > 0 {
 		return faults
@@ -34,7 +38,7 @@ func complaints(tree any, e *jsonschema.ValidationError) (faults PolicyErrors) {
 	path := pathOf(tree, e.InstanceLocation)
 	if unknown, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
 		for _, name := range unknown.Properties {
-			faults = append(faults, PolicyFault{Path: inner(path, name), Text: "is no setting; " + known(path, name)})
+			faults = append(faults, PolicyFault{Path: inner(path, name), Text: "is no setting; " + known(schema, path, name)})
 		}
 		return faults
 	}
@@ -89,8 +93,7 @@ func plainType(json string) string {
 
 // known names the settings that stand beside an unknown one, the likely one
 // first.
-func known(path, name string) string {
-	schema, _ := policySchema()
+func known(schema *jsonschema.Schema, path, name string) string {
 	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' }) {
 		if strings.HasSuffix(step, "]") {
 			schema = schema.Items2020

@@ -29,7 +29,11 @@ type setting struct {
 // it is the schema, which judges every policy (policyfile.go) and is published
 // as it is; so the schema cannot say anything else than what is done.
 var settings = map[string]setting{
-	"Policy.protocol":                {doc: "What the reader may see before the lock: under blinded, nothing of the original report.", oneOf: texts(Unblinded, Blinded)},
+	"Policy.protocol":                {doc: "What the reader may see before the lock: under blinded, nothing of the original report.", oneOf: texts(protocols...)},
+	"Policy.reading":                 {doc: "How many read a case independently, and how two opinions become one: single; recall-if-one-suggests (of two the more pressing stands); consensus (both agree on one text); arbitration (a third decides where they differ); mixed (consensus, and arbitration where there is none in time). Single where it is left out.", oneOf: texts(readingProtocols...)},
+	"Policy.conferWithin":            {doc: "How long two readers may confer before a third one decides (arbitration, mixed); half of what adjudication may take where this is left out."},
+	"Policy.blindAdjudication":       {doc: "A third reader reads and locks an opinion of their own before they see what the others say."},
+	"Policy.orderMayAskProtocol":     {doc: "An order may ask for a protocol (ServiceRequest.orderDetail, codes of the CodeSystem reading-protocol)."},
 	"Policy.assignment":              {doc: "How a case finds its reader: offered to the best one and then the next, claimed from the pool, or offered in batches, after a look at all cases that wait and all readers at once.", oneOf: texts(ByOffer, FromPool, ByBatch)},
 	"Policy.offerRounds":             {doc: "How often the eligible readers are asked, one after the other, when they let offers expire; who declines is not asked again.", least: 1, most: 10},
 	"Policy.adjudicateOn":            {doc: "The least discrepancy that demands a third reader.", oneOf: texts(AdjudicateMajor, AdjudicateMinor, AdjudicateNever)},
@@ -85,6 +89,8 @@ var settings = map[string]setting{
 	"TriageWhen.priority": {doc: "Priorities of the order.", oneOf: Priorities, least: 1},
 
 	"TriageThen.subspecialty": {doc: "Who should read it: a subspecialty of the readers' credentials, or general, which all may.", must: true},
+	"TriageThen.protocol":     {doc: "What the reader may see before the lock, instead of what the policy says.", oneOf: texts(protocols...)},
+	"TriageThen.reading":      {doc: "How many read it and how two opinions become one, instead of what the policy says.", oneOf: texts(readingProtocols...)},
 	"TriageThen.needs":        {doc: "What a reader must have among their subspecialties besides.", least: 1},
 
 	"Ages.from": {doc: "From this age on."},
@@ -122,7 +128,7 @@ var settings = map[string]setting{
 	"Limits.final":       {doc: "From completeness to the signature, less the pauses: the net time."},
 	"Limits.gross":       {doc: "From the order to the signature, whatever it waited for: the gross time. Without it there is no limit."},
 	"Limits.acknowledge": {doc: "From the signature until the clinician has read it."},
-	"Limits.adjudicate":  {doc: "From the grade to the adjudicator's signature."},
+	"Limits.adjudicate":  {doc: "From the grade to the adjudicator's signature; where two read, from the second lock until they are one."},
 	"Limits.question":    {doc: "From a question about a signed report to its answer."},
 	"Limits.reverify":    {doc: "From a change of the study after the signature until who signed has looked at it."},
 
@@ -143,6 +149,7 @@ var forms = []struct {
 	want    string
 }{
 	{reflect.TypeFor[Span](), `^([0-9]{1,4}(\.[0-9]+)?(bd|d)|([0-9]{1,6}(\.[0-9]{1,6})?[hms])+)$`, `^[0.bdhms]*$`, "a length of time such as 90m, 72h, 7d or 1bd (business day), and more than nothing"},
+	{reflect.TypeFor[ItemID](), `^[a-z][-a-z0-9]{0,62}$`, "", "a name of small letters, digits and hyphens"},
 	{reflect.TypeFor[Address](), mailPattern, "", "an address of mail"},
 	{reflect.TypeFor[Privilege](), `^[a-z][a-z0-9-]{0,62}$`, "", "a subspecialty such as neuro or head-neck: small letters, digits and hyphens"},
 	{reflect.TypeFor[Word](), `^[^A-Z]{2,100}$`, "", "a word in small letters, two at least"},
@@ -158,28 +165,31 @@ func texts[T ~string](list ...T) (out []string) {
 
 // policySchema is the schema, compiled, and as its published text.
 var policySchema = sync.OnceValues(func() (*jsonschema.Schema, []byte) {
-	schema := schemaOf(reflect.TypeFor[Policy](), setting{}, defaultTree())
+	return compileSchema(PolicySchemaURL, "Policy of a tenant of Overread", "How a tenant wants its cases to run. What is left out has its default.",
+		schemaOf(reflect.TypeFor[Policy](), setting{}, defaultTree()))
+})
+
+// compileSchema finishes the schema of a document that tenants write.
+func compileSchema(address, title, about string, schema map[string]any) (*jsonschema.Schema, []byte) {
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	schema["$id"] = PolicySchemaURL
-	schema["title"] = "Policy of a tenant of Overread"
-	schema["description"] = "How a tenant wants its cases to run. What is left out has its default."
+	schema["$id"], schema["title"], schema["description"] = address, title, about
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(schema); err != nil {
-		panic("workflow: schema of policies: " + err.Error())
+		panic("workflow: " + title + ": " + err.Error())
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text.Bytes()))
 	if err != nil {
-		panic("workflow: schema of policies: " + err.Error())
+		panic("workflow: " + title + ": " + err.Error())
 	}
 	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource(PolicySchemaURL, doc); err != nil {
-		panic("workflow: schema of policies: " + err.Error())
+	if err := compiler.AddResource(address, doc); err != nil {
+		panic("workflow: " + title + ": " + err.Error())
 	}
-	return compiler.MustCompile(PolicySchemaURL), text.Bytes()
-})
+	return compiler.MustCompile(address), text.Bytes()
+}
 
 // PolicySchema is the JSON Schema (draft 2020-12) of policies.
 func PolicySchema() []byte {
@@ -260,6 +270,9 @@ func objectSchema(schema map[string]any, t reflect.Type, preset any) {
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		s, known := settings[t.Name()+"."+name]
+		if !known {
+			s, known = templateSettings[t.Name()+"."+name]
+		}
 		if !known {
 			panic(fmt.Sprintf("workflow: the table of settings lacks %s.%s", t.Name(), name))
 		}

@@ -140,7 +140,7 @@ func (e *Engine) openSample(ctx context.Context, j job) (time.Time, error) {
 		_, err := j.tx.Exec(ctx, `UPDATE quality_sample SET not_read = $2 WHERE case_id = $1`, j.c.CaseID, why)
 		return time.Time{}, err
 	}
-	order.SampleOf, order.Protocol = &j.c.CaseID, Blinded
+	order.SampleOf = &j.c.CaseID
 	_, opened, err := e.OpenTx(ctx, j.tx, access.SystemActor(j.c.TenantID), order)
 	if err == nil && !opened {
 		err = errors.New("the order of a quality sample has a case already")

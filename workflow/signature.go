@@ -19,7 +19,7 @@ var reportStatus = map[string]string{
 
 var signReport = Effect{"signReport", "the report is written down word for word from the sealed opinion and the grade in force, before anything is rendered from it; the policy's feedback for the original reader is kept, and it is drawn whether a second read for quality follows",
 	func(ctx context.Context, t *turn) error {
-		opinion, err := t.ledger.lockedOpinion(ctx, t.c)
+		opinion, err := t.lockedOpinion(ctx)
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ var signReport = Effect{"signReport", "the report is written down word for word 
 			}
 			r.compare(grade)
 		}
-		t.c.FinalAt = &t.now
+		t.c.FinalAt, r.Cosigned = &t.now, t.changed
 		return t.sign(ctx, r)
 	}}
 
@@ -47,10 +47,10 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 		}
 		r.Amendment, r.Status = t.in.Amendment, reportStatus[t.in.Amendment.Kind]
 		if changed, ok := t.amendedOpinion(r.Opinion); ok {
-			if err := t.sealNew(ctx, changed); err != nil {
+			if err := t.sealInForce(ctx, PartAmendment, changed); err != nil {
 				return err
 			}
-			opinion, err := t.ledger.lockedOpinion(ctx, t.c)
+			opinion, err := t.lockedOpinion(ctx)
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ var signError = Effect{"signError", "the last version of the report says that it
 	}}
 
 // use takes a sealed opinion as the text of the report.
-func (r *Report) use(o sealedOpinion) {
+func (r *Report) use(o Sealed) {
 	r.Opinion, r.OpinionSHA256, r.LockedAt = o.Content, o.SHA256, o.SealedAt
 }
 
@@ -124,6 +124,9 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 		return err
 	}
 	r.ReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, c.AdjudicatorID, c.SupervisorID
+	if c.both() {
+		r.OtherReaderID = c.OtherReaderID
+	}
 	r.SignedBy, r.SignedAt = t.actor.ID, t.now
 	sum, err := t.ledger.insertReport(ctx, c.CaseID, r)
 	if err != nil {

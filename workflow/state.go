@@ -14,6 +14,8 @@ const (
 	Offered             State = "offered"
 	Accepted            State = "accepted"
 	Reading             State = "reading"
+	Conferring          State = "conferring"
+	Arbitration         State = "arbitration"
 	Locked              State = "locked"
 	Comparing           State = "comparing"
 	Adjudication        State = "adjudication"
@@ -53,6 +55,8 @@ var States = []StateInfo{
 	{Offered, "Offered", "offered to one reader until the offer expires", "reader", "active", "ready", ""},
 	{Accepted, "Accepted", "a reader has it and attested independence", "reader", "active", "accepted", "registered"},
 	{Reading, "Reading", "first pass; under a blinded protocol the original report is withheld", "reader", "active", "in-progress", "registered"},
+	{Conferring, "Conferring", "two independent opinions are sealed; their readers compare them, and may see both from now on", "reader", "active", "in-progress", "registered"},
+	{Arbitration, "Arbitration", "the two readers differ; a third decides", "adjudicator", "active", "in-progress", "registered"},
 	{Locked, "Locked", "the independent opinion is sealed with its hash and time", "reader", "active", "in-progress", "registered"},
 	{Comparing, "Comparing", "the original is revealed; the discrepancy is graded", "reader", "active", "in-progress", "registered"},
 	{Adjudication, "Adjudication", "policy demands a third reader", "adjudicator", "active", "in-progress", "registered"},

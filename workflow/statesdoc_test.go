@@ -109,7 +109,7 @@ the table below.
 func diagram(b *strings.Builder) {
 	b.WriteString("```mermaid\nstateDiagram-v2\n    [*] --> received: open\n")
 	for _, row := range Transitions {
-		if len(row.From) > 2 || row.To == Same || row.To == Resumed {
+		if len(row.From) > 2 || row.To == Same || row.To == Quietly || row.To == Resumed {
 			continue
 		}
 		for _, from := range row.From {
@@ -140,6 +140,8 @@ func target(s State) string {
 	switch s {
 	case Same:
 		return "the same"
+	case Quietly:
+		return "the same, quietly"
 	case Resumed:
 		return "the state before the hold"
 	}

@@ -19,7 +19,8 @@ import (
 const caseColumns = `
 	tenant_id, case_id, version, state, resume_state, priority, placer_system, placer_value, service_request_id,
 	service_request_ref, task_id, patient_id, study_id, study_uid, accession, original_report_id,
-	original_report_version, exam, protocol, comparable, policy, policy_version, policy_sha256, waived, findings, reader_id, adjudicator_id,
+	original_report_version, exam, protocol, reading, protocol_why, comparable, policy, policy_version, policy_sha256, waived, findings, reader_id, other_reader_id,
+	opinion_no, settled, returned_at, veiled, adjudicator_id,
 	supervisor_id, offered_to, declined, lapsed, offer_round, conflicted, report_id, report_no, report_status, error_proposed_by, opened_at,
 	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at, sample_of`
 
@@ -62,14 +63,14 @@ func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patientID string) ([]uuid.UU
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-// CasesReadingTx returns the blinded cases before the reveal, or on hold, of any of
-// these studies, by the id here or by Study Instance UID.
+// CasesReadingTx returns the blinded cases before the reveal, or on hold, or with a
+// third reader who is not to know yet, of any of these studies, by the id here or by Study Instance UID.
 func CasesReadingTx(ctx context.Context, tx pgx.Tx, studies, uids []string) ([]uuid.UUID, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT case_id
 		FROM case_file
 		WHERE (study_id = ANY (@studies) OR study_uid = ANY (@uids))
-		  AND protocol = 'blinded' AND revealed_at IS NULL AND state = ANY (@open)`,
+		  AND protocol = 'blinded' AND (revealed_at IS NULL AND state = ANY (@open) OR veiled)`,
 		pgx.NamedArgs{"studies": studies, "uids": uids, "open": join(beforeAcceptance, beforeReveal, in(OnHold))})
 	if err != nil {
 		return nil, fmt.Errorf("cases of a study: %w", err)
@@ -108,17 +109,17 @@ func queryCase(ctx context.Context, tx pgx.Tx, where string, args ...any) (Case,
 func insertCase(ctx context.Context, tx pgx.Tx, c *Case) (inserted bool, err error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value,
-		                       service_request_id, service_request_ref, task_id, patient_id, exam, protocol,
+		                       service_request_id, service_request_ref, task_id, patient_id, exam, protocol, reading, protocol_why,
 		                       policy, policy_version, policy_sha256, opened_at, waived, sample_of)
 		VALUES (@tenant_id, @case_id, @version, @state, @priority, @placer_system, @placer_value,
-		        @service_request_id, @service_request_ref, @task_id, @patient_id, @exam, @protocol,
+		        @service_request_id, @service_request_ref, @task_id, @patient_id, @exam, @protocol, @reading, @protocol_why,
 		        @policy, @policy_version, @policy_sha256, @opened_at, @waived, @sample_of)
 		ON CONFLICT ON CONSTRAINT one_case_per_placer_order DO NOTHING`,
 		pgx.NamedArgs{
 			"tenant_id": c.TenantID, "case_id": c.CaseID, "version": c.Version, "state": c.State, "priority": c.Priority,
 			"placer_system": c.PlacerSystem, "placer_value": c.PlacerValue, "service_request_id": c.ServiceRequestID,
 			"service_request_ref": c.ServiceRequestRef, "task_id": c.TaskID, "patient_id": c.PatientID, "exam": c.Exam,
-			"protocol": c.Protocol, "policy": c.Policy, "policy_version": c.PolicyVersion, "policy_sha256": c.PolicySHA256, "opened_at": c.OpenedAt,
+			"protocol": c.Protocol, "reading": c.Reading, "protocol_why": c.ProtocolWhy, "policy": c.Policy, "policy_version": c.PolicyVersion, "policy_sha256": c.PolicySHA256, "opened_at": c.OpenedAt,
 			"waived": listed(c.Waived), "sample_of": c.SampleOf,
 		})
 	if err != nil {
@@ -135,8 +136,9 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 		SET version = @version, state = @state, resume_state = @resume_state, patient_id = @patient_id,
 		    study_id = @study_id, study_uid = @study_uid, accession = @accession,
 		    original_report_id = @original_report_id, original_report_version = @original_report_version,
-		    exam = @exam, comparable = @comparable, waived = @waived, findings = @findings,
-		    reader_id = @reader_id, adjudicator_id = @adjudicator_id, supervisor_id = @supervisor_id,
+		    exam = @exam, protocol = @protocol, reading = @reading, protocol_why = @protocol_why, comparable = @comparable,
+		    waived = @waived, findings = @findings, reader_id = @reader_id, other_reader_id = @other_reader_id,
+		    opinion_no = @opinion_no, settled = @settled, returned_at = @returned_at, veiled = @veiled, adjudicator_id = @adjudicator_id, supervisor_id = @supervisor_id,
 		    offered_to = @offered_to, declined = @declined, lapsed = @lapsed, offer_round = @offer_round, conflicted = @conflicted,
 		    report_id = @report_id, report_no = @report_no, report_status = @report_status,
 		    error_proposed_by = @error_proposed_by, complete_at = @complete_at, accepted_at = @accepted_at,
@@ -147,7 +149,9 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 			"patient_id": c.PatientID, "study_id": c.StudyID, "study_uid": c.StudyUID, "accession": c.Accession,
 			"original_report_id": c.OriginalReportID, "original_report_version": c.OriginalReportVersion,
 			"exam": c.Exam, "comparable": c.Comparable, "waived": listed(c.Waived), "findings": listed(c.Findings),
-			"reader_id": c.ReaderID, "adjudicator_id": c.AdjudicatorID, "supervisor_id": c.SupervisorID,
+			"protocol": c.Protocol, "reading": c.Reading, "protocol_why": c.ProtocolWhy,
+			"reader_id": c.ReaderID, "other_reader_id": c.OtherReaderID, "opinion_no": c.OpinionNo, "settled": c.Settled, "returned_at": c.ReturnedAt, "veiled": c.Veiled,
+			"adjudicator_id": c.AdjudicatorID, "supervisor_id": c.SupervisorID,
 			"offered_to": c.OfferedTo, "declined": listed(c.Declined), "lapsed": listed(c.Lapsed), "offer_round": c.OfferRound, "conflicted": listed(c.Conflicted),
 			"report_id": c.ReportID, "report_no": c.ReportNo, "report_status": c.ReportStatus,
 			"error_proposed_by": c.ErrorProposedBy, "complete_at": c.CompleteAt, "accepted_at": c.AcceptedAt,

@@ -17,7 +17,7 @@ type Event string
 type Transition struct {
 	From    []State
 	Event   Event
-	To      State // Same: the state does not change; Resumed: the state before the hold
+	To      State // Same: the state does not change; Quietly: and nothing of it is told; Resumed: the state before the hold
 	By      []role.Role
 	When    *Choice  // nil: always
 	Guards  []Guard  // each may refuse
@@ -27,14 +27,16 @@ type Transition struct {
 // Pseudo-states of the To column.
 const (
 	Same    State = "="
+	Quietly State = "quietly" // no event in the history, and the Task stays as it is: saving a draft
 	Resumed State = "resumed"
 )
 
 // The states that share rows.
 var (
 	beforeAcceptance = in(Received, IntakeReview, AwaitingInformation, AwaitingImages, Ready, Unassignable)
-	beforeReveal     = in(Ready, Unassignable, Offered, Accepted, Reading, Locked)
-	atWork           = in(Accepted, Reading, Locked, Comparing, Adjudication, AwaitingCosign)
+	beforeReveal     = in(Ready, Unassignable, Offered, Accepted, Reading, Conferring, Arbitration, Locked)
+	atWork           = in(Accepted, Reading, Conferring, Arbitration, Locked, Comparing, Adjudication, AwaitingCosign)
+	third            = in(Arbitration, Adjudication)
 	unsigned         = join(beforeAcceptance, in(Offered), atWork)
 	signed           = in(Final, Closed)
 	whileRead        = in(Reading, Locked, Comparing, Adjudication, AwaitingCosign, OnHold)
@@ -66,29 +68,47 @@ var Transitions = []Transition{
 	{From: in(Offered), Event: "claim", To: Accepted, By: by(role.Reader), Guards: check(offeredToActor, independenceAttested, actorEligible), Effects: do(assignReader)},
 	{From: in(Offered), Event: "decline", To: Ready, By: by(role.Reader), Guards: check(offeredToActor, declineCodeKnown), Effects: do(noteDecline, startAssignment)},
 	{From: in(Offered), Event: "expire-offer", To: Ready, By: by(role.System), Effects: do(noteLapse, startAssignment)},
-	{From: in(Offered, Accepted, Reading, Locked, Comparing), Event: "reassign", To: Offered, By: by(role.Coordinator), Guards: check(reasonGiven, candidateEligible), Effects: do(sealPartialRead, takeAway, makeOffer, startAssignClock)},
+	{From: in(Offered, Accepted, Reading, Locked, Comparing), Event: "reassign", To: Offered, By: by(role.Coordinator), Guards: check(reasonGiven, notDecidedByThird, candidateEligible), Effects: do(sealPartialRead, takeAway, makeOffer, startAssignClock)},
 	{From: in(Ready, Unassignable), Event: "broaden", To: Ready, By: by(role.System, role.Coordinator), Guards: check(reasonGiven, broadens), Effects: do(broadenCase, startAssignment)},
 	{From: in(Offered), Event: "withdraw-offer", To: Ready, By: by(role.Coordinator), Effects: do(startAssignment)},
 
 	// The read: independent until locked, then compared and graded.
 	{From: in(Accepted), Event: "start", To: Reading, By: by(role.Reader), Guards: check(isReader), Effects: do(openDraft)},
-	{From: in(Reading), Event: "draft", To: Same, By: by(role.Reader), Guards: check(isReader, opinionGiven), Effects: do(saveDraft)},
-	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, opinionComplete), Effects: do(saveDraft, sealOpinion)},
+	{From: in(Reading), Event: "draft", To: Quietly, By: by(role.Reader), Guards: check(isReader, opinionGiven, draftFollows), Effects: do(saveDraft)},
+	{From: in(Accepted, Reading), Event: "lock", To: Ready, By: by(role.Reader), When: secondIsToRead, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, passOn, startAssignment)},
+	{From: in(Accepted, Reading), Event: "lock", To: Conferring, By: by(role.Reader), When: twoAreToConfer, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, startConferring)},
+	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
+	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion)},
+	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator)},
 	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
-	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader), Guards: check(isReader, stillIndependent), Effects: do(revealOriginal)},
-	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader), When: policyDemandsThirdReader, Guards: check(isReader, gradeComplete), Effects: do(recordGrade, startAdjudication)},
-	{From: in(Comparing), Event: "grade", To: Same, By: by(role.Reader), Guards: check(isReader, gradeComplete), Effects: do(recordGrade)},
-	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, gradeComplete), Effects: do(recordAdjudication)},
-	{From: in(Adjudication), Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator)},
+	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent), Effects: do(revealOriginal)},
+	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, gradeComplete), Effects: do(recordGrade, startAdjudication)},
+	{From: in(Comparing), Event: "grade", To: Same, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, gradeComplete), Effects: do(recordGrade)},
+
+	// Two readers: both have locked, and come to one text, or a third decides.
+	{From: in(Ready, Unassignable, Offered), Event: "forgo-second", To: Locked, By: by(role.Coordinator), Guards: check(secondIsMissing, reasonGiven), Effects: do(forgoSecond)},
+	{From: in(Conferring), Event: "propose", To: Same, By: by(role.Reader), Guards: check(isOneOfTwo, consensusIsSought, proposalComplete), Effects: do(sealProposal)},
+	{From: in(Conferring), Event: "concur", To: Locked, By: by(role.Reader), Guards: check(isOneOfTwo, knowsTheText), Effects: do(agree)},
+	{From: in(Conferring), Event: "refer", To: Arbitration, By: by(role.Reader, role.Coordinator, role.System), Guards: check(isOneOfTwoOrOffice, mayRefer, reasonGiven), Effects: do(startArbitration)},
+	{From: in(Conferring), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
+
+	// The third reader: between two readers, or between the reader and the original.
+	{From: third, Event: "claim", To: Same, By: by(role.Adjudicator), Guards: check(independenceAttested, isThirdReader), Effects: do(assignAdjudicator)},
+	{From: third, Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
+	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
+	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
+	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
+	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator)},
 
 	// The signature: the report is written down, rendered and queued here, once.
-	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},
-	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
-	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise), Effects: do(noteSupervisor, signReport, startAcknowledgement, lookAfterSigning)},
+	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},
+	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
+	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, editComplete), Effects: do(noteSupervisor, sealEdit, signReport, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
-	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven)},
+	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven), Effects: do(noteReturn)},
+	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
 
 	// After the signature.
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Guards: check(noOpenEmergency), Effects: do(noteAcknowledgement, endCase)},

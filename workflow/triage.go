@@ -26,8 +26,10 @@ type TriageWhen struct {
 
 // TriageThen is what a rule decides.
 type TriageThen struct {
-	Subspecialty Privilege   `json:"subspecialty"`
-	Needs        []Privilege `json:"needs,omitempty"` // what a reader must have besides
+	Subspecialty Privilege       `json:"subspecialty"`
+	Needs        []Privilege     `json:"needs,omitempty"`    // what a reader must have besides
+	Protocol     Protocol        `json:"protocol,omitempty"` // "": as the policy says
+	Reading      ReadingProtocol `json:"reading,omitempty"`
 }
 
 // Privilege is a subspecialty as readers' credentials have it.
@@ -38,10 +40,11 @@ type Word string
 
 // Triage is what the rules have decided, and why.
 type Triage struct {
-	Subspecialty string   `json:"subspecialty"`
-	Needs        []string `json:"needs,omitempty"`
-	Rule         string   `json:"rule"` // "rule 3", "default rule 5", "no rule"
-	Why          string   `json:"why"`  // "rule 3: MR of brain or head, age 0 to 17 -> neuro with paediatric"
+	Subspecialty string       `json:"subspecialty"`
+	Needs        []string     `json:"needs,omitempty"`
+	Rule         string       `json:"rule"` // "rule 3", "default rule 5", "no rule"
+	Protocol     ProtocolWish `json:"protocol,omitzero"`
+	Why          string       `json:"why"` // "rule 3: MR of brain or head, age 0 to 17 -> neuro with paediatric"
 }
 
 // DecideTriage finds who should read an exam.
@@ -53,7 +56,8 @@ func DecideTriage(rules []TriageRule, e Exam, priority string) Triage {
 		for i, rule := range list.rules {
 			if rule.When.holds(e, priority) {
 				name := fmt.Sprintf("%s %d", list.name, i+1)
-				return Triage{Subspecialty: string(rule.Then.Subspecialty), Needs: texts(rule.Then.Needs...), Rule: name, Why: name + ": " + rule.String()}
+				return Triage{Subspecialty: string(rule.Then.Subspecialty), Needs: texts(rule.Then.Needs...), Rule: name, Why: name + ": " + rule.String(),
+					Protocol: ProtocolWish{rule.Then.Protocol, rule.Then.Reading}}
 			}
 		}
 	}
@@ -103,6 +107,9 @@ func (r TriageRule) String() string {
 	then := string(r.Then.Subspecialty)
 	if len(r.Then.Needs) > 0 {
 		then += " with " + strings.Join(texts(r.Then.Needs...), " and ")
+	}
+	if wish := (ProtocolWish{r.Then.Protocol, r.Then.Reading}); !wish.empty() {
+		then += "; read " + wish.String()
 	}
 	return strings.Join(parts, ", ") + " -> " + then
 }

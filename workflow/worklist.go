@@ -33,8 +33,9 @@ var worklists = map[access.Role]struct {
 	states []State
 	whose  string
 }{
-	access.Reader:      {in(Offered, Accepted, Reading, Locked, Comparing, AwaitingCosign, Amending), `(offered_to = @me OR reader_id = @me)`},
-	access.Adjudicator: {in(Adjudication), `adjudicator_id = @me`},
+	access.Reader: {in(Offered, Accepted, Reading, Conferring, Locked, Comparing, AwaitingCosign, Amending),
+		`(offered_to = @me OR reader_id = @me AND settled IS DISTINCT FROM 'arbitrated' OR other_reader_id = @me AND state = 'conferring')`},
+	access.Adjudicator: {in(Arbitration, Adjudication, Locked, Comparing), `adjudicator_id = @me`},
 	access.Coordinator: {in(IntakeReview, AwaitingInformation, AwaitingImages, Unassignable, OnHold), `true`},
 	access.Director:    {in(Adjudication, AwaitingCosign, Unassignable), `true`},
 }
@@ -47,7 +48,7 @@ var pools = map[access.Role]struct {
 	duty   Duty
 }{
 	access.Reader:      {in(Ready), `true`, ToRead},
-	access.Adjudicator: {in(Adjudication), `adjudicator_id IS NULL AND reader_id <> @me`, ToAdjudicate},
+	access.Adjudicator: {in(Arbitration, Adjudication), `adjudicator_id IS NULL`, ToAdjudicate},
 	access.Supervisor:  {in(AwaitingCosign), `reader_id <> @me`, ToSupervise},
 }
 
@@ -73,6 +74,14 @@ func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([
 	return append(items, pool...), err
 }
 
+// nowTx is the one now of a transaction.
+func nowTx(ctx context.Context, tx pgx.Tx) (now time.Time, err error) {
+	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return now, fmt.Errorf("now: %w", err)
+	}
+	return now, nil
+}
+
 // takeable are the cases in the pool of the actor's role for which they are eligible.
 func takeable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (pool []WorkItem, err error) {
 	reader, err := ReaderByIDTx(ctx, tx, actor.ID)
@@ -82,9 +91,9 @@ func takeable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (poo
 	if err != nil {
 		return nil, err
 	}
-	var now time.Time
-	if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
-		return nil, fmt.Errorf("worklist: %w", err)
+	now, err := nowTx(ctx, tx)
+	if err != nil {
+		return nil, err
 	}
 	of := pools[actor.Role]
 	waiting, err := workItems(ctx, tx, of.states, of.whose, actor, mostLooked)

@@ -28,6 +28,7 @@ type verbs struct {
 	Doctor      doctorCmd      `cmd:"" help:"Check the database and what leans on it, and say how to mend what is wrong."`
 	Version     versionCmd     `cmd:"" help:"Print the version of this binary and of the schema that it wants."`
 	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
+	Template    templateCmd    `cmd:"" help:"How a tenant's reports are laid out."`
 	Policy      policyCmd      `cmd:"" help:"How a tenant wants its cases to run."`
 	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
 	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`

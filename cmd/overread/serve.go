@@ -174,6 +174,9 @@ func (o *overread) handler(kick func()) http.Handler {
 	e.Use(kickAfterWrite(kick))
 	o.surface.Register(e)
 	e.Use(limiter.Middleware) // within what renders its errors
+	e.GET("/schema/template.json", func(c echo.Context) error {
+		return c.Blob(http.StatusOK, "application/schema+json", workflow.TemplateSchema())
+	})
 	e.GET("/schema/policy.json", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/schema+json", workflow.PolicySchema())
 	})

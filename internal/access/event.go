@@ -53,6 +53,7 @@ const (
 	PACSSet         EventKind = "pacs-set"
 	PACSRemoved     EventKind = "pacs-removed"
 	PolicySet       EventKind = "policy-set"
+	TemplateSet     EventKind = "template-set"           // how reports on an exam are laid out
 	LogRestored     EventKind = "audit-log-restored"     // the database was restored, and its audit log lacks what was signed
 	CheckpointsLost EventKind = "audit-checkpoints-lost" // the file outside the database that proved the log is gone
 )

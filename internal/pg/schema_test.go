@@ -73,6 +73,8 @@ var rows = map[string]string{
 	"sampling_secret": `INSERT INTO sampling_secret (tenant_id, secret) VALUES (@tenant, sha256(''))`,
 	"quality_sample":  `INSERT INTO quality_sample (tenant_id, case_id, stratum, per_thousand, drawn, drawn_at) VALUES (@tenant, @tenant, 'all', 20, false, now())`,
 	"aside":           `INSERT INTO aside (tenant_id, type, id, case_id) VALUES (@tenant, 'Task', 't', @tenant)`,
+	"opinion_draft":   `INSERT INTO opinion_draft (tenant_id, case_id, opinion_no, draft_no, saved_at, content, content_sha256) VALUES (@tenant, @tenant, 1, 1, now(), '{}', sha256('{}'))`,
+	"report_template": `INSERT INTO report_template (tenant_id, name, version, set_by, text, document, text_sha256) VALUES (@tenant, 'chest', 1, 'me', '{}', '{}', sha256('{}'))`,
 	"agenda":          `INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at) VALUES (@tenant, @tenant, 'checks', now(), now())`,
 	"delivery":        `INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256) VALUES (@tenant, @tenant, 1, 'ehr', 'PUT', '/x', '{}', sha256('{}'))`,
 	"export_job": `INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, transaction_time, waits_for, expires_at)
@@ -115,7 +117,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 			t.Fatalf("%s: %v", table, err)
 		}
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer", "matter"}
+	first := []string{"tenant", "destination", "resource", "case_file", "opinion", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer", "matter"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -242,7 +244,7 @@ func TestWhatHasHappenedCannotBeChanged(t *testing.T) {
 	ctx := context.Background()
 	db := pgtest.New(t)
 	tenant := addRows(t, db.Owner(t))
-	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling", "tenant_policy", "reader_credential"} {
+	for _, table := range []string{"resource_history", "audit_event", "audit_leaf", "audit_hash", "audit_checkpoint", "case_event", "case_original", "grade", "signed_report", "delivery_attempt", "break_glass", "case_unveiling", "tenant_policy", "report_template", "opinion_draft", "reader_credential"} {
 		for _, sql := range []string{
 			`UPDATE ` + table + ` SET tenant_id = tenant_id`,
 			`DELETE FROM ` + table,
@@ -269,7 +271,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
-		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'reader_credential', 'batch_run', 'agenda',
+		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'report_template', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'reader_credential', 'batch_run', 'agenda',
 		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
