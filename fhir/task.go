@@ -133,7 +133,7 @@ func taskOutput(c workflow.Case, times *workflow.Times) []*Node {
 		}
 	}
 	if b := c.Exam.Broadened; b != nil {
-		out = append(out, Object("type", concept(csOutput, "broadened", "Read more broadly than asked for"), "valueString", broadenedText(c.Exam)))
+		out = append(out, Object("type", concept(csOutput, "broadened", "Read more broadly than asked for"), "valueString", broadenedText(c.Exam, c.Unsettled())))
 	}
 	if c.ReportNo > 0 && c.ReportID != nil {
 		out = append(out, outputReference("report", "Second-opinion report", "DiagnosticReport/"+*c.ReportID))
@@ -249,8 +249,8 @@ func setIfAbsent(n *Node, name string, v *Node) {
 
 // broadenedText says who may read a case besides those who should, or who has it
 // and is none of them. It names nobody.
-func broadenedText(e workflow.Exam) string {
-	if e.Downgrade != "" {
+func broadenedText(e workflow.Exam, unsettled bool) string {
+	if e.Downgrade != "" && !unsettled { // two who read it are not to know what the other is
 		return e.Downgrade
 	}
 	who := "every radiologist of the modality and the patient's age"
