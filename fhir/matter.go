@@ -56,7 +56,7 @@ func (s *Server) publishMatters(ctx context.Context, tx pgx.Tx, ch workflow.Chan
 // withholdOwn withholds what tells of a blinded reading from other readers: of
 // this case until its reveal, and of the other cases of the study.
 func (s *Server) withholdOwn(ctx context.Context, tx pgx.Tx, c workflow.Case, n *Node) error {
-	if c.Protocol == workflow.Blinded && c.RevealedAt == nil {
+	if c.Protocol == workflow.Blinded && (c.RevealedAt == nil || c.Veiled) {
 		w := withheld{}
 		w.add(n.Type(), n.Text("id"))
 		if err := w.note(ctx, tx, c); err != nil {

@@ -172,7 +172,7 @@ func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		shown := []*Node{}
 		for _, m := range all {
-			veiled := hidesOriginals(actor) && found.Protocol == workflow.Blinded && found.RevealedAt == nil
+			veiled := hidesOriginals(actor) && found.Protocol == workflow.Blinded && (found.RevealedAt == nil || found.Veiled && !found.IsOneOfTwo(viewerOf(actor)))
 			if own := m.OpenedBy != nil && *m.OpenedBy == viewerOf(actor); veiled && !own {
 				continue
 			}
@@ -192,7 +192,7 @@ func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
 // tookPart tells whether somebody who reads here is one of those who read the case.
 func tookPart(c workflow.Case, m workflow.Matter, actor access.Actor) bool {
 	me := viewerOf(actor)
-	return slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.AdjudicatorID, c.SupervisorID, m.OpenedBy}, func(id *uuid.UUID) bool { return id != nil && *id == me })
+	return slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID, m.OpenedBy}, func(id *uuid.UUID) bool { return id != nil && *id == me })
 }
 
 func matterParts(c workflow.Case, m workflow.Matter) *Node {

@@ -29,7 +29,7 @@ var morePressingStands = &Choice{"morePressingStands", "this is the second opini
 
 var isOneOfTwo = Guard{"isOneOfTwo", "the actor is one of the two who have read the case",
 	func(_ context.Context, t *turn) error {
-		if !t.c.isOneOfTwo(t.actor.ID) {
+		if !t.c.IsOneOfTwo(t.actor.ID) {
 			return forbid("two other readers confer on this case")
 		}
 		return nil

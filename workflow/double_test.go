@@ -286,7 +286,7 @@ func TestTheProtocolIsTheOrdersWhereAllowedThenTheRulesThenThePolicys(t *testing
 	}{
 		"the policy":                      {Policy{Protocol: Unblinded}, ProtocolWish{}, "CT", Unblinded, SingleReading, "policy"},
 		"a rule":                          {Policy{Protocol: Unblinded, Triage: rule}, ProtocolWish{}, "MR", Blinded, ByConsensus, "rule 1"},
-		"no rule of these":                {Policy{Protocol: Unblinded, Reading: MixedReading, Triage: rule}, ProtocolWish{}, "CT", Unblinded, MixedReading, "policy"},
+		"no rule of these":                {Policy{Protocol: Unblinded, Reading: MixedReading, Triage: rule}, ProtocolWish{}, "CT", Blinded, MixedReading, "policy"},
 		"before the facts, as blind":      {Policy{Protocol: Unblinded, Triage: rule}, ProtocolWish{}, "", Blinded, SingleReading, "until order and triage have decided"},
 		"the order":                       {Policy{Protocol: Blinded, Triage: rule, OrderMayAskProtocol: true}, ProtocolWish{Reading: ByArbitration}, "MR", Blinded, ByArbitration, "order"},
 		"the order, which is not allowed": {Policy{Protocol: Blinded}, ProtocolWish{Protocol: Unblinded}, "CT", Blinded, SingleReading, "policy; the order asked for unblinded, which the policy does not allow"},
@@ -307,7 +307,7 @@ func TestTheProtocolIsKeptWithTheCaseAndDoesNotChangeOnceAReaderHasIt(t *testing
 	t.Parallel()
 	h := newHouse(t, `{"triage": [{"when": {"modality": ["CT"]}, "then": {"subspecialty": "neuro", "protocol": "unblinded", "reading": "mixed"}}]}`)
 	c := h.ready()
-	if c.Protocol != Unblinded || c.Reading != MixedReading || c.ProtocolWhy != "rule 1" {
+	if c.Protocol != Blinded || c.Reading != MixedReading || c.ProtocolWhy != "rule 1" {
 		t.Errorf("%s, %s by %s", c.Protocol, c.Reading, c.ProtocolWhy)
 	}
 	var items []WorkItem

@@ -153,7 +153,7 @@ func (h *house) randomActor(rt *rapid.T, c Case, event Event) access.Actor {
 	for _, a := range people {
 		for _, row := range Transitions {
 			if row.Event == event && slices.Contains(row.From, c.State) && slices.Contains(row.By, a.Role) &&
-				(a.Role != access.Reader || c.ReaderID == nil || c.isOneOfTwo(a.ID)) {
+				(a.Role != access.Reader || c.ReaderID == nil || c.IsOneOfTwo(a.ID)) {
 				fit = append(fit, a)
 			}
 		}
@@ -268,7 +268,7 @@ func (h *house) readingsFit(rt *rapid.T, c Case) {
 	switch {
 	case c.OpinionNo != nil && !inForce:
 		rt.Errorf("opinion %d is in force, and is none", *c.OpinionNo)
-	case c.AdjudicatorID != nil && c.isOneOfTwo(*c.AdjudicatorID):
+	case c.AdjudicatorID != nil && c.IsOneOfTwo(*c.AdjudicatorID):
 		rt.Error("the third reader is one of the two")
 	case c.double() && c.FinalAt != nil && (c.Settled == nil || c.OpinionNo == nil):
 		rt.Errorf("it is %s by two who have not come to one opinion", c.State)

@@ -68,7 +68,7 @@ func ProtocolWishOf(code string) (w ProtocolWish, ok bool) {
 // decideProtocol says by what protocol a case is read, and why: the order may
 // ask where the policy lets it, then a rule of triage says, then the policy. It
 // is decided when the order is found complete; until then (triage is nil) a case
-// is held as blind as any rule could make it.
+// is held as blind as any rule could make it. Where two read, both are blinded.
 func decideProtocol(p Policy, asked ProtocolWish, triage *Triage) (protocol Protocol, reading ReadingProtocol, why string) {
 	protocol, reading, why = p.Protocol, cmp.Or(p.Reading, SingleReading), "policy"
 	blindest := func() bool {
@@ -88,6 +88,9 @@ func decideProtocol(p Policy, asked ProtocolWish, triage *Triage) (protocol Prot
 		why = "order"
 	default:
 		why += "; the order asked for " + asked.String() + ", which the policy does not allow"
+	}
+	if reading != SingleReading { // what one of two raises before the lock is withheld from the other as the original is
+		protocol = Blinded
 	}
 	return protocol, reading, why
 }
@@ -133,8 +136,8 @@ func (c *Case) settledBy(how string) bool { return c.Settled != nil && *c.Settle
 // both stand behind the text of the report.
 func (c *Case) both() bool { return c.settledBy(settledAgreed) || c.settledBy(settledConsensus) }
 
-// isOneOfTwo tells whether somebody is one of the two who have read the case.
-func (c *Case) isOneOfTwo(who uuid.UUID) bool {
+// IsOneOfTwo tells whether somebody is one of the two who have read the case.
+func (c *Case) IsOneOfTwo(who uuid.UUID) bool {
 	return c.ReaderID != nil && *c.ReaderID == who || c.OtherReaderID != nil && *c.OtherReaderID == who
 }
 

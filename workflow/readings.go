@@ -48,11 +48,11 @@ func ReadingsTx(ctx context.Context, tx pgx.Tx, actor access.Actor, c Case) ([]S
 func (c *Case) mutual(actor access.Actor, all []Sealed) func(Sealed) bool {
 	nothing := func(Sealed) bool { return false }
 	between := func(o Sealed) bool {
-		return o.Status == "locked" && c.isOneOfTwo(o.ReaderID) && slices.Contains([]ReadingPart{PartFirst, PartSecond, PartProposal, PartRevision}, o.Part)
+		return o.Status == "locked" && c.IsOneOfTwo(o.ReaderID) && slices.Contains([]ReadingPart{PartFirst, PartSecond, PartProposal, PartRevision}, o.Part)
 	}
 	conferred := c.double() && (c.Settled != nil || slices.Contains(in(Conferring, Arbitration), c.State) || c.heldIn(Conferring, Arbitration))
 	switch {
-	case c.isOneOfTwo(actor.ID) && conferred:
+	case c.IsOneOfTwo(actor.ID) && conferred:
 		return between
 	case c.AdjudicatorID == nil || *c.AdjudicatorID != actor.ID || !slices.Contains(third, c.State) && c.State != Locked && c.State != Comparing:
 		return nothing
