@@ -312,3 +312,23 @@ func readerIDOf(tx pgx.Tx, practitioner string) (id uuid.UUID, err error) {
 	err = tx.QueryRow(context.Background(), `SELECT reader_id FROM reader WHERE practitioner_id = $1`, practitioner).Scan(&id)
 	return id, err
 }
+
+func TestACaseThatNobodyCouldReadIsLookedAtWhenAReaderComes(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.sql(`UPDATE tenant SET policy = '{"triage": [{"when": {"bodySite": ["chest"]}, "then": {"subspecialty": "cardiac"}}]}'`)
+	task := c.order(chestXray(t, "1")...)
+	c.tick()
+	c.wantState(task, "unassignable")
+	bundle := Object("resourceType", "Bundle", "type", "transaction", "entry", []*Node{
+		entryOf(roleOf("urn:uuid:00000000-0000-4000-8000-000000000001", func(n *Node) {
+			n.Set("specialty", []*Node{concept(csSubspecialty, "cardiac", "")})
+		}), "urn:uuid:00000000-0000-4000-8000-000000000002"),
+		entryOf(ito("2099-12-31"), "urn:uuid:00000000-0000-4000-8000-000000000001"),
+	})
+	if got := c.do(access.Coordinator, "POST", "/fhir", bundle.jsonText()); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	c.tick()
+	c.wantState(task, "ready")
+}

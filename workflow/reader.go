@@ -137,7 +137,8 @@ func countWork(ctx context.Context, tx pgx.Tx, readers []Reader, fairDays int) e
 		FROM (
 			SELECT reader_id AS who, coalesce(exam->>'modality', '') AS modality, 1 AS open, 0 AS done
 			FROM case_file
-			WHERE state = ANY (@at_work) AND reader_id IS NOT NULL
+			WHERE state NOT IN ('closed', 'cancelled', 'rejected', 'failed') -- the index case_by_reader has no more
+			  AND state = ANY (@at_work) AND reader_id IS NOT NULL
 			UNION ALL
 			SELECT offered_to, coalesce(exam->>'modality', ''), 1, 0
 			FROM case_file
