@@ -216,6 +216,9 @@ func (d *demo) checkStates(t *testing.T) {
 		}
 	}
 	for _, row := range workflow.States {
+		if row.State == workflow.Conferring || row.State == workflow.Arbitration {
+			continue // where two read, which the hospitals of the demo do not want
+		}
 		if found[row.State] == 0 {
 			t.Errorf("no sample case is %s", row.State)
 		}

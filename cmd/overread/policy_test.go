@@ -21,7 +21,7 @@ func TestAPolicyIsCheckedSetShownAndRemembered(t *testing.T) {
 	wrong := written(t, "wrong.yaml", "assignment: lottery\nclocks:\n  stat:\n    fnal: 90m\n")
 
 	out, err := overreadOutput(t, "policy", "check", wrong)
-	if err == nil || out != wrong+": line 1: assignment must be one of offer, pool\n"+wrong+": line 4: clocks.stat.fnal is no setting; did you mean final?\n" {
+	if err == nil || out != wrong+": line 1: assignment must be one of offer, pool, batch\n"+wrong+": line 4: clocks.stat.fnal is no setting; did you mean final?\n" {
 		t.Errorf("%v: %s", err, out)
 	}
 	out, err = overreadOutput(t, "policy", "check", file)

@@ -52,7 +52,7 @@ func TestATemplateIsCheckedSetListedAndShown(t *testing.T) {
 	var events int
 	err = db.Owner(t).QueryRow(t.Context(), `
 		SELECT count(*)
-		FROM (SELECT body FROM audit_event UNION ALL SELECT unnest(bodies) FROM audit_inbox) e
+		FROM (SELECT body FROM audit_event UNION ALL SELECT records FROM audit_inbox) e
 		WHERE convert_from(body, 'UTF8') LIKE '%template-set%'`).Scan(&events)
 	if err != nil || events != 1 {
 		t.Errorf("%d AuditEvents of one set: %v", events, err)
