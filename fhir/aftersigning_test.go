@@ -62,11 +62,11 @@ func TestAnEmergentFindingReachesTheClinicianBeforeTheReport(t *testing.T) {
 		c.wantCount(role, "Communication", 0)
 		c.wantCount(role, "Observation?code="+csObservation+"|actionable-finding", 0)
 		c.do(role, "GET", "/fhir/Communication/"+alert.Text("id"), "").want(t, http.StatusNotFound, "not-found")
-		if body := c.do(role, "GET", "/fhir/Task/"+id, "").body; strings.Contains(string(body), "finding") {
+		if body := c.do(role, "GET", "/fhir/Task/"+id, "").body; strings.Contains(body, "finding") {
 			t.Errorf("the Task tells a reader of a finding: %s", body)
 		}
 	}
-	if got := c.do(access.Adjudicator, "GET", "/fhir/Task/"+id+"/$matters", "").body; strings.Contains(string(got), "pneumothorax") {
+	if got := c.do(access.Adjudicator, "GET", "/fhir/Task/"+id+"/$matters", "").body; strings.Contains(got, "pneumothorax") {
 		t.Errorf("%s", got)
 	}
 	if got := c.do(access.Reader, "GET", "/fhir/Task/"+id+"/$matters", "").node; len(got.Each("parameter")) != 1 {
@@ -200,7 +200,7 @@ func TestAQuestionIsOneThreadHoweverOftenItIsSent(t *testing.T) {
 	if got := c.put("/fhir/Communication/"+third.node.Text("id"), third.node.jsonText()); got.status != http.StatusOK {
 		t.Fatal(got.status, got.body)
 	}
-	if got := string(c.do(access.Placer, "GET", "/fhir/Task/"+id+"/$matters", "").body); !strings.Contains(got, "withdrawn") {
+	if got := c.do(access.Placer, "GET", "/fhir/Task/"+id+"/$matters", "").body; !strings.Contains(got, "withdrawn") {
 		t.Error(got)
 	}
 }

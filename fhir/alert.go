@@ -14,8 +14,7 @@ import (
 // that lasts until somebody has acknowledged it. Each attempt to tell somebody is
 // a Communication of its own, part of that one. FHIR R4 communication.html
 
-// communicated says how pressing a finding is as a request, and when somebody is
-// told of it.
+// findingPriority says how pressing a finding is in the codes of request-priority.
 var findingPriority = map[string]string{"emergent": "stat", "urgent": "asap", "non-critical": "routine"}
 
 // media are the codes of v3-ParticipationMode.

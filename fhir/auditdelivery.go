@@ -29,6 +29,12 @@ func (s *Server) RecordDelivery(ctx context.Context, tx pgx.Tx, p workflow.Parce
 	if err != nil {
 		return fmt.Errorf("whose report was delivered: %w", err)
 	}
+	switch {
+	case p.ReportNo >= workflow.FirstMessage: // what was told besides, and not the report
+		e.Report, e.ReportNo = "", 0
+	case p.ReportNo < 0: // preliminary: no version of it is signed
+		e.ReportNo = 0
+	}
 	if r.Verdict != workflow.Delivered {
 		e.Why = "refused for good: " + r.Reason
 	}

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -88,16 +89,16 @@ func (s *Server) publishPreliminary(ctx context.Context, tx pgx.Tx, ch workflow.
 		return err
 	}
 	report := registeredReport(src, "preliminary")
-	text := "Preliminary: the examination is still being read."
+	said := []string{"Preliminary: the examination is still being read."}
 	for _, m := range all {
 		if m.Kind == workflow.FindingMatter && !m.Withdrawn() {
-			text += "\n\n" + capitalised(m.Category) + " finding: " + m.Content.Text
+			said = append(said, capitalised(m.Category)+" finding: "+m.Content.Text)
 			report.Append("result", refer("Observation/"+derivedID(c, matterSlot(m.Kind, m.No)), "Observation", "Actionable finding"))
 		}
 	}
 	report.Set("effectiveDateTime", effective(src))
 	report.Set("issued", instant(ch.At))
-	report.Set("conclusion", text)
+	report.Set("conclusion", strings.Join(said, "\n\n"))
 	return s.keepPreliminary(ctx, tx, ch, src, report, matters)
 }
 

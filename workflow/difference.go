@@ -88,15 +88,15 @@ func CompareWords(was, is string) []Run {
 		split = func(s string) []string { return strings.SplitAfter(s, "\n") }
 	}
 	names := map[string]rune{}
+	next := rune(0)
 	tokens := map[rune]string{}
 	encode := func(text string) (out []rune) {
 		for _, token := range split(text) {
 			if _, known := names[token]; !known {
-				name := rune(len(names) + 1)
-				if name >= 0xD800 { // surrogates stand for nothing
-					name += 0x800
+				if next++; next == 0xD800 { // surrogates stand for nothing
+					next = 0xE000
 				}
-				names[token], tokens[name] = name, token
+				names[token], tokens[next] = next, token
 			}
 			out = append(out, names[token])
 		}

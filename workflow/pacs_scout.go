@@ -140,13 +140,14 @@ func (s *Scout) record(ctx context.Context, e errand, best Sighting, all []Sight
 				return err
 			}
 		}
-		if c.State == Received {
+		switch {
+		case c.State == Received:
 			err = wakeChecksTx(ctx, tx, c)
-		} else if slices.Contains(lookedAtAfter, c.State) {
+		case slices.Contains(lookedAtAfter, c.State):
 			if best.Answer == PACSFound {
 				err = s.engine.studyChanged(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: s.engine.moment()}, best.Study.Instances, false)
 			}
-		} else {
+		default:
 			err = s.engine.reconsider(ctx, job{ledger: sqlLedger{tx}, tx: tx, c: &c, now: s.engine.moment()})
 		}
 		if err != nil {
