@@ -64,7 +64,7 @@ func (s *Server) adopt(ctx context.Context, tx pgx.Tx, actor access.Actor, c wor
 	if err := s.withholdEarly(ctx, tx, c); err != nil {
 		return nil, err
 	}
-	return nil, s.followOrder(ctx, tx, actor, c, "active", n)
+	return nil, s.followOrder(ctx, tx, actor, c, Object("resourceType", "ServiceRequest", "status", "active"), n)
 }
 
 // mayAdopt refuses an order that is not understood, and as the first one of its

@@ -69,6 +69,15 @@ func (s *Server) patientsOf(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	if keys == nil && (n.Type() == "DiagnosticReport" || n.Type() == "ImagingStudy") {
 		return []string{""}, nil
 	}
+	into, err := mergedTx(ctx, tx, keys) // cases are of the patient into whose record this one's was merged
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if into[key] != "" {
+			keys = append(keys, into[key])
+		}
+	}
 	slices.Sort(keys)
 	return slices.Compact(keys), nil
 }

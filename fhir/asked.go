@@ -194,7 +194,7 @@ func askFor(d *dossier, service *Node, f workflow.Finding, number int, at string
 		"status", "active",
 		"category", []*Node{Object("coding", []*Node{coding(communicationInstruction, "instruction", "Instruction")}, "text", kindWords[f.Kind])},
 		"priority", c.Priority,
-		"subject", d.subjectReference(),
+		"subject", portable(d.subject(), d.order), // as the order says it, whoever's record that is merged into
 		"about", []*Node{refer("Task/"+c.TaskID, "Task", ""), order.Clone()},
 		"encounter", portable(d.order.Get("encounter"), d.order),
 		"payload", []*Node{Object("contentString", findingText(f))},

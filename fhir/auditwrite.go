@@ -8,8 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-
-	"github.com/overread/overread/internal/access"
 )
 
 // owned is a row of an index table with the id of its AuditEvent.
@@ -65,7 +63,7 @@ func (s *Server) writeEvents(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, e
 			s.log.Error("cannot index", "type", auditEventType, "id", id)
 			n = Object("resourceType", auditEventType, "id", id)
 		}
-		w.add(id, e.At, body, s.store.index(access.Actor{Tenant: tenant}, n))
+		w.add(id, e.At, body, indexOf(tenant, s.resources[n.Type()], n))
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(`

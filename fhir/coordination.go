@@ -226,7 +226,7 @@ var taskEvents = map[string]workflow.Event{
 }
 
 // placersElements are what the placer may change on the Task of a case.
-var placersElements = []string{"status", "statusReason", "note", "text", "meta", "lastModified"}
+var placersElements = []string{"status", "statusReason", "priority", "note", "text", "meta", "lastModified"}
 
 // taskUpdated is the hook of the table of resources.
 func (s *Server) taskUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
@@ -239,7 +239,12 @@ func (s *Server) taskUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	}
 	for _, name := range changed(before, after) {
 		if !slices.Contains(placersElements, name) {
-			return fault.At(fault.BusinessRule, "Task."+name, "this Task follows a case: change only its status (cancelled, on-hold, requested), and use the operations for all else")
+			return fault.At(fault.BusinessRule, "Task."+name, "this Task follows a case: change only its status (cancelled, on-hold, requested) and priority, and use the operations for all else")
+		}
+	}
+	if before.Text("priority") != after.Text("priority") && !over(c) {
+		if err := s.reprioritise(ctx, tx, actor, c, request{Input: workflow.Input{Priority: priorityOf(after)}}); err != nil {
+			return err
 		}
 	}
 	status := after.Text("status")

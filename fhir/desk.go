@@ -47,6 +47,23 @@ func (s *Server) Worklist(ctx context.Context, actor access.Actor, most int, ask
 	})
 }
 
+// Notices are what a reader is told at the tenant of one of their places, because
+// somebody else changed a case under their hands.
+func (s *Server) Notices(ctx context.Context, actor access.Actor, asked Asked) ([]workflow.Notice, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]workflow.Notice, error) {
+		notices, err := workflow.NoticesTx(ctx, tx, actor)
+		if err != nil || len(notices) == 0 {
+			return nil, err
+		}
+		seen, err := inside(ctx, tx, actor, column(notices, func(n workflow.Notice) string { return "Task/" + n.TaskID }), access.Search)
+		notices = slices.DeleteFunc(notices, func(n workflow.Notice) bool { return !seen["Task/"+n.TaskID] })
+		if err != nil || len(notices) == 0 {
+			return nil, err
+		}
+		return notices, s.audit(ctx, tx, actor, auditEntry{Interaction: "search-type", Query: "notices of the role " + string(actor.Role), RequestID: asked.RequestID, Client: asked.Client})
+	})
+}
+
 // Emergencies are the records that were opened in an emergency at the tenant of a
 // coordinator's or director's place.
 func (s *Server) Emergencies(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, asked Asked) (workflow.EmergencyList, error) {

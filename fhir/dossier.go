@@ -20,6 +20,7 @@ type dossier struct {
 	order *Node // the ServiceRequest: ours, or contained in the Task; else the Task, which then says the same things
 	task  *Node
 
+	survivor   string // the id of the Patient into whose record that of the order was merged
 	patient    *Node
 	patientKey string // the id here, or system|value, or a URL: comparable with the next two
 
@@ -76,6 +77,30 @@ func (d *dossier) findOrder(ctx context.Context, r resolver) error {
 		return err
 	}
 	d.task = task.Node
+	if err := d.readOrder(ctx, r); err != nil {
+		return err
+	}
+	return d.followSubject(ctx, r)
+}
+
+// followSubject notes into whose record that of the patient was merged.
+func (d *dossier) followSubject(ctx context.Context, r resolver) error {
+	id := localID(d.subject().Text("reference"), "Patient")
+	if id == nil {
+		return nil
+	}
+	named, err := r.get(ctx, "Patient", *id)
+	if err != nil {
+		return err
+	}
+	survivor, err := r.survivor(ctx, named)
+	if survivor.id() != named.id() {
+		d.survivor = survivor.id()
+	}
+	return err
+}
+
+func (d *dossier) readOrder(ctx context.Context, r resolver) error {
 	if d.c.ServiceRequestID != nil {
 		order, err := r.get(ctx, "ServiceRequest", *d.c.ServiceRequestID)
 		d.order = order.Node
@@ -92,6 +117,9 @@ func (d *dossier) findPatient(ctx context.Context, r resolver) error {
 	ref := d.subject()
 	patient, err := r.follow(ctx, ref, d.order)
 	if err != nil {
+		return err
+	}
+	if patient, err = r.survivor(ctx, patient); err != nil {
 		return err
 	}
 	d.patient = patient.Node
@@ -124,10 +152,14 @@ func (r resolver) patientKey(ctx context.Context, ref, parent *Node) (string, er
 	case err != nil:
 		return "", err
 	case f.id() != "":
-		return f.id(), nil
+		f, err := r.survivor(ctx, f)
+		return f.id(), err
 	case f.Node != nil: // contained: find the patient whom it describes
 		for _, id := range f.Each("identifier") {
 			same, err := r.byIdentifier(ctx, "Patient", id.Text("system"), id.Text("value"))
+			if err == nil && same.Node != nil {
+				same, err = r.survivor(ctx, same)
+			}
 			if err != nil || same.Node != nil {
 				return same.id(), err
 			}

@@ -261,7 +261,7 @@ func (s *Server) belonged(tenant uuid.UUID, job exportJob, typ string, body []by
 	if err != nil {
 		return false
 	}
-	for _, ref := range s.store.index(access.SystemActor(tenant), n).references {
+	for _, ref := range indexOf(tenant, s.resources[n.Type()], n).references {
 		if ref.typ == "Patient" && slices.Contains(patientParams(typ), ref.param) && (job.Patients == nil || slices.Contains(job.Patients, ref.id)) {
 			return true
 		}

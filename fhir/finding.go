@@ -22,6 +22,10 @@ func findingsNow(c workflow.Case) []workflow.Finding {
 	switch c.State {
 	case workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages:
 		return slices.Clone(c.Findings)
+	case workflow.OnHold:
+		if c.Correction != nil { // the coordinator decides
+			return slices.Clone(c.Findings)
+		}
 	}
 	return nil
 }

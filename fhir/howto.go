@@ -99,6 +99,20 @@ curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' \
 curl -sS -H "$AUTH" "$BASE/ValueSet/second-opinion-reason/\$expand"
 curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' \
   --data '[{"op":"add","path":"/reasonCode/-","value":{"coding":[{"system":"` + workflow.ReasonSystem + `","code":"staging"}]}}]' "$BASE/ServiceRequest/$ORDER"`}},
+	{[]string{"update"}, sample{"change-an-order", "Cancel, hold or speed up an order, or put it right",
+		"Write what the order says now: status on-hold, active or revoked, priority, subject, supportingInfo. The case follows in every state, or the answer says why not and what to do " +
+			"(docs/placer-changes.md has all of them). Who is reading is told. A signed report never changes by its order.",
+		`ORDER=$(curl -sS -H "$AUTH" "$BASE/ServiceRequest?identifier=urn:example:order|A-1001"` + foundID + `)
+for CHANGE in '{"op":"replace","path":"/priority","value":"urgent"}' '{"op":"replace","path":"/status","value":"on-hold"}' '{"op":"replace","path":"/status","value":"active"}'; do
+  curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' --data "[$CHANGE]" "$BASE/ServiceRequest/$ORDER"; echo
+done
+curl -sS -H "$AUTH" "$BASE/Task?based-on=ServiceRequest/$ORDER"`}},
+	{[]string{"update"}, sample{"merge-patients", "Merge two records of one patient, and part them again",
+		"The record that is no longer used says which one has taken its place. Everything that refers to it is then found under both, and cases follow. Without the link all of it goes back.",
+		`KEEP=$(curl -sS -H "$AUTH" "$BASE/Patient?identifier=urn:example:mrn|1001"` + foundID + `)
+OLD=$(curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Patient","identifier":[{"system":"urn:example:mrn","value":"1002"}],"name":[{"family":"Exemplar"}]}' "$BASE/Patient"` + intoID + `)
+curl -sS -X PUT -H "$AUTH" -H "$JSON" --data '{"resourceType":"Patient","id":"'$OLD'","identifier":[{"system":"urn:example:mrn","value":"1002"}],"active":false,"link":[{"other":{"reference":"Patient/'$KEEP'"},"type":"replaced-by"}]}' "$BASE/Patient/$OLD"
+curl -sS -X PUT -H "$AUTH" -H "$JSON" --data '{"resourceType":"Patient","id":"'$OLD'","identifier":[{"system":"urn:example:mrn","value":"1002"}],"active":true}' "$BASE/Patient/$OLD"`}},
 	{[]string{"_include"}, sample{"read-reports", "Read reports with what they refer to",
 		"The newest reports of a patient with their orders and results in the same Bundle. Entries that were asked for have search.mode match, the others include.",
 		`curl -sS -H "$AUTH" "$BASE/DiagnosticReport?patient.identifier=urn:example:mrn|1001&_include=DiagnosticReport:based-on&_include=DiagnosticReport:result&_sort=-date"`}},

@@ -216,6 +216,27 @@ func (s *Server) sign(ctx context.Context, tx pgx.Tx, actor access.Actor, c work
 	return err
 }
 
+// reprioritise is for orders that are not kept here: of those that are, the order
+// says how urgent it is.
+func (s *Server) reprioritise(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	if c.ServiceRequestID != nil && actor.Role == access.Placer {
+		return fault.New(fault.BusinessRule, "the order of this case is kept here, and says how urgent it is: write its priority (ServiceRequest/%s)", *c.ServiceRequestID)
+	}
+	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "reprioritise", r.Input)
+	return err
+}
+
+// continueReading looks at what the order means now, which decides.
+func (s *Server) continueReading(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	facts, err := s.Facts(ctx, tx, &c)
+	if err != nil {
+		return err
+	}
+	r.Facts = &facts
+	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, "continue-reading", r.Input)
+	return err
+}
+
 // redeliver makes what a destination refused, or what waits for its next try,
 // due at once. Only a coordinator may.
 func (*Server) redeliver(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, _ request) error {

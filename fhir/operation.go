@@ -108,6 +108,12 @@ var operations = []operation{
 	{Name: "open-review", Does: "The quality role looks into a case. A reader of the original who disagrees with what they were told opens one too.", Takes: list(reason(1))},
 	{Name: "close-review", Does: "Concludes a review. It changes neither grade nor report: who signed may amend them.", Takes: reviewConclusion},
 
+	{Name: "reprioritise", Does: "Gives the case another priority, where its order is not kept here (else write ServiceRequest.priority). The clocks are what they would be had it been so from the beginning.", Takes: list(newPriority), run: (*Server).reprioritise},
+
+	// The coordinator: the placer has corrected patient or study of an order that is being read.
+	{Name: "continue-reading", Does: "Lets the reading go on after a correction of the order: the images are those that were read, and the patient is theirs.", Takes: list(reason(1)), run: (*Server).continueReading},
+	{Name: "restart-reading", Does: "Has the reading begin anew after a correction of the order: the intake checks run, and what was written is sealed and kept.", Takes: list(reason(1))},
+
 	// The medical director.
 	{Name: "declare-error", Does: "Declares the case entered in error. Once the report is signed it takes two directors: the first proposes, another confirms.", Takes: list(reason(1))},
 }
@@ -127,6 +133,9 @@ var declineCode = parameter{Name: "code", Type: "code", Codes: workflow.DeclineC
 var breadth = parameter{Name: "to", Type: "code", Min: 1, Codes: []string{string(workflow.ToRelated), string(workflow.ToGeneral)},
 	Doc: "How far.",
 	Set: func(r *request, v *Node) { r.Breadth = workflow.Breadth(v.Text()) }}
+
+var newPriority = parameter{Name: "priority", Type: "code", Min: 1, Codes: workflow.Priorities, Doc: "FHIR request-priority.",
+	Set: func(r *request, v *Node) { r.Priority = v.Text() }}
 
 func reason(least int) parameter {
 	return parameter{Name: "reason", Type: "string", Min: least,

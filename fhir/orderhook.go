@@ -59,13 +59,20 @@ type orderEvent struct {
 	reason string
 }
 
-// orderEvents is the table of them. completed is the placer's to say, after we
-// have finished; it changes nothing here.
+// orderEvents is the table of them. completed and draft are in unfinished; what is
+// unknown changes nothing here.
 var orderEvents = map[string]orderEvent{
 	"revoked":          {"cancel", "the placer revoked the order"},
 	"entered-in-error": {"cancel", "the placer entered the order in error"},
 	"on-hold":          {"hold", "the placer suspended the order"},
 	"active":           {"resume", ""},
+}
+
+// unfinished are the statuses that an order cannot have while its case is open, and
+// what to do instead.
+var unfinished = map[string]string{
+	"completed": "the second opinion is not signed yet (the case is %s), so the order is not completed: wait for the report, or set revoked to cancel",
+	"draft":     "the order is in work (the case is %s) and does not become a draft again: set on-hold, or revoked to cancel",
 }
 
 // orderUpdated is the hook of the table of resources: the placer revokes,
@@ -78,26 +85,34 @@ func (s *Server) orderUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if err != nil {
 		return err
 	}
-	if err := sameOrder(c, before, after); err != nil {
+	if err := s.sameOrder(ctx, tx, c, before, after); err != nil {
 		return err
 	}
-	return s.followOrder(ctx, tx, actor, c, before.Text("status"), after)
+	return s.followOrder(ctx, tx, actor, c, before, after)
 }
 
-// followOrder makes the case do what its order says now; before is the status
-// that the order had.
-func (s *Server) followOrder(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, before string, order *Node) error {
+// followOrder makes the case do what its order says now; before is the order as it
+// was.
+func (s *Server) followOrder(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, before, order *Node) error {
 	if err := s.sameStudy(ctx, tx, c); err != nil {
 		return err
 	}
-	if status := order.Text("status"); status != before {
+	if err := s.followPriority(ctx, tx, actor, &c, before, order); err != nil {
+		return err
+	}
+	if status := order.Text("status"); status != before.Text("status") {
 		e, ok := orderEvents[status]
 		switch {
+		case unfinished[status] != "" && c.ReportNo == 0 && !hasEnded(c):
+			return fault.At(fault.BusinessRule, "ServiceRequest.status", unfinished[status], c.State)
 		case !ok:
 		case e.tooLate(c):
 			return fault.At(fault.BusinessRule, "ServiceRequest.status", "the case of this order has ended (it is %s) and does not begin again: send a new order", c.State)
 		case e.applies(c):
-			return s.fireOrderEvent(ctx, tx, actor, c, e)
+			if err := s.fireOrderEvent(ctx, tx, actor, c, e); err != nil {
+				return err
+			}
+			return s.engine.RecheckTx(ctx, tx, actor.Tenant, c.CaseID) // it may be corrected in the same breath
 		}
 	}
 	// The checks may find the same as before, which is no event: the Task follows its order all the same.
@@ -106,6 +121,22 @@ func (s *Server) followOrder(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	}
 	return s.engine.RecheckTx(ctx, tx, actor.Tenant, c.CaseID)
 }
+
+// followPriority: an order that becomes more or less urgent takes its case along.
+func (s *Server) followPriority(ctx context.Context, tx pgx.Tx, actor access.Actor, c *workflow.Case, before, order *Node) error {
+	priority := priorityOf(order)
+	if order.Text("priority") == before.Text("priority") || priority == c.Priority || over(*c) {
+		return nil
+	}
+	ch, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "reprioritise", workflow.Input{Priority: priority})
+	if err == nil {
+		*c = ch.Case
+	}
+	return err
+}
+
+// over: no clock runs any more that a priority could change.
+func over(c workflow.Case) bool { return hasEnded(c) || c.State == workflow.Closed }
 
 // becomesOrder: a draft is activated, or an order is coded as a second opinion.
 func (s *Server) becomesOrder(ctx context.Context, tx pgx.Tx, actor access.Actor, after *Node) error {
@@ -117,9 +148,15 @@ func (s *Server) becomesOrder(ctx context.Context, tx pgx.Tx, actor access.Actor
 }
 
 // sameOrder: what makes it this order stays; anything else is a new order.
-func sameOrder(c workflow.Case, before, after *Node) error {
-	if c.AcceptedAt != nil && !sameReference(before.Get("subject"), after.Get("subject")) {
-		return fault.At(fault.BusinessRule, "ServiceRequest.subject", "a reader has the case, and its patient cannot change any more; revoke this order and send a new one")
+func (s *Server) sameOrder(ctx context.Context, tx pgx.Tx, c workflow.Case, before, after *Node) error {
+	if c.ReportNo > 0 && !sameReference(before.Get("subject"), after.Get("subject")) {
+		same, err := s.samePatientNow(ctx, tx, c.TenantID, before, after)
+		if err == nil && !same {
+			err = fault.At(fault.BusinessRule, "ServiceRequest.subject", "the second opinion is signed, and its patient does not change by its order: for a wrong patient ask the medical director to declare the case an error ($declare-error), and send a new order for the right one")
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if after.Text("doNotPerform") == "true" {
 		return fault.At(fault.BusinessRule, "ServiceRequest.doNotPerform", "a case runs on this order, and it cannot turn into its opposite; revoke it")
@@ -134,19 +171,33 @@ func sameOrder(c workflow.Case, before, after *Node) error {
 	return nil
 }
 
+// samePatientNow: the two orders are of one patient, whose records may have been merged.
+func (s *Server) samePatientNow(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, before, after *Node) (bool, error) {
+	r, err := s.resolver(ctx, tx, tenant)
+	if err != nil {
+		return false, err
+	}
+	was, err := r.patientKey(ctx, before.Get("subject"), before)
+	if err != nil {
+		return false, err
+	}
+	is, err := r.patientKey(ctx, after.Get("subject"), after)
+	return was == is, err
+}
+
 // sameReference: wherever two References say it, they say the same.
 func sameReference(a, b *Node) bool {
 	return a.Text("reference") == b.Text("reference") && identifierKey(a.Get("identifier")) == identifierKey(b.Get("identifier"))
 }
 
-// sameStudy: the report is of the study that was read.
+// sameStudy: a report is of the study that was read.
 func (s *Server) sameStudy(ctx context.Context, tx pgx.Tx, c workflow.Case) error {
-	if c.AcceptedAt == nil || c.StudyID == nil {
+	if c.ReportNo == 0 || c.StudyID == nil {
 		return nil
 	}
 	d, err := s.dossier(ctx, tx, c)
 	if err == nil && d.study.id() != "" && d.study.id() != *c.StudyID {
-		err = fault.At(fault.BusinessRule, "ServiceRequest.supportingInfo", "a reader has the case, and its study cannot change any more; revoke this order and send a new one")
+		err = fault.At(fault.BusinessRule, "ServiceRequest.supportingInfo", "the second opinion is signed, and its study does not change by its order: for a wrong study ask the medical director to declare the case an error ($declare-error), and send a new order for the right one")
 	}
 	return err
 }
@@ -154,10 +205,16 @@ func (s *Server) sameStudy(ctx context.Context, tx pgx.Tx, c workflow.Case) erro
 // tooLate: a case that has ended cannot be held, and does not begin again.
 func (e orderEvent) tooLate(c workflow.Case) bool { return e.event != "cancel" && hasEnded(c) }
 
-// applies: an order that is activated again resumes only what was on hold, and
-// one that is revoked ends only what has not ended.
+// applies: an order that is activated again resumes only what was on hold, one that
+// is held holds what is not, and one that is revoked ends only what has not ended.
 func (e orderEvent) applies(c workflow.Case) bool {
-	return !hasEnded(c) && (e.event != "resume" || c.State == workflow.OnHold)
+	switch held := c.State == workflow.OnHold; e.event {
+	case "resume":
+		return held
+	case "hold": // it may be on hold by its Task already
+		return !hasEnded(c) && (!held || c.Correction != nil)
+	}
+	return !hasEnded(c)
 }
 
 func hasEnded(c workflow.Case) bool {

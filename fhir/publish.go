@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -105,7 +106,8 @@ func (s *Server) owner(ctx context.Context, tx pgx.Tx, c workflow.Case) (*Node, 
 // (workflow.States); a signature makes a new version of it.
 func (s *Server) publishReport(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	status := ch.Case.State.Info().Report
-	if ch.Report == nil && (status == "" || status == "=" || ch.Before == ch.Case.State) {
+	renew := status == "registered" && slices.Contains([]workflow.Event{"claim", "continue-reading", "follow-patient"}, ch.Event) // of another patient, perhaps
+	if ch.Report == nil && !renew && (status == "" || status == "=" || ch.Before == ch.Case.State) {
 		return nil
 	}
 	stored, err := s.store.Get(ctx, tx, "DiagnosticReport", reportID(ch.Case))
@@ -120,7 +122,7 @@ func (s *Server) publishReport(ctx context.Context, tx pgx.Tx, ch workflow.Chang
 		return s.release(ctx, tx, ch, before)
 	}
 	preliminary := before.Text("status") == "preliminary"
-	if before.Node == nil && status != "registered" || before.Text("status") == status || preliminary && status == "registered" {
+	if before.Node == nil && status != "registered" || before.Text("status") == status && !renew || preliminary && status == "registered" {
 		return nil
 	}
 	src, err := s.reportSources(ctx, tx, ch.Case)
@@ -130,7 +132,11 @@ func (s *Server) publishReport(ctx context.Context, tx pgx.Tx, ch workflow.Chang
 	if preliminary { // the EHR has it, and must learn that no other comes
 		return s.keepPreliminary(ctx, tx, ch, src, registeredReport(src, status), nil)
 	}
-	_, err = s.putOf(ctx, tx, ch.Case, ch.Actor, registeredReport(src, status))
+	after := registeredReport(src, status)
+	if before.Node != nil && bytes.Equal(undated(after), undated(before.Node)) {
+		return nil
+	}
+	_, err = s.putOf(ctx, tx, ch.Case, ch.Actor, after)
 	return err
 }
 

@@ -113,6 +113,11 @@ func (s *Server) reindex(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, table
 	if err != nil {
 		return 0, err
 	}
+	return len(claimed), s.indexAgain(ctx, tx, tenant, table, claimed)
+}
+
+// indexAgain indexes rows that are locked.
+func (s *Server) indexAgain(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, table reindexTable, claimed []Stored) error {
 	batch := &pgx.Batch{}
 	var trees []*Node
 	for _, r := range claimed {
@@ -122,22 +127,26 @@ func (s *Server) reindex(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, table
 			n = Object("resourceType", r.Type, "id", r.ID)
 		}
 		trees = append(trees, n)
-		args := indexOf(tenant, s.resources[r.Type], n).args(r, access.Actor{Tenant: tenant})
+		x := indexOf(tenant, s.resources[r.Type], n)
+		if err := x.follow(ctx, tx, tenant, r.Type); err != nil {
+			return err
+		}
+		args := x.args(r, access.Actor{Tenant: tenant})
 		for _, rows := range indexTables {
 			batch.Queue(`DELETE FROM `+rows+` WHERE tenant_id = @tenant AND type = @type AND id = @id`, args)
 		}
 		batch.Queue(`WITH again AS (`+table.update+`)`+indexRows("again")+` SELECT 1 FROM again`, args)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return 0, err
+		return err
 	}
 	for _, n := range trees { // what an earlier release did not know to withhold
 		if n.Type() == auditEventType {
 			continue
 		}
 		if err := s.withholdTeller(ctx, tx, tenant, n); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(claimed), nil
+	return nil
 }

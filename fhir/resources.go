@@ -78,7 +78,7 @@ func resourceTable() []resourceType {
 				ownParam("Binary", "security-context", "reference", "Binary.securityContext"),
 			}},
 
-		{name: "Patient", interactions: readWrite, onCreate: (*Server).factCreated, onUpdate: (*Server).factUpdated},
+		{name: "Patient", interactions: readWrite, onCreate: (*Server).patientCreated, onUpdate: (*Server).patientUpdated},
 		{name: "Practitioner", interactions: readWrite, directory: true, onCreate: (*Server).practitionerCreated, onUpdate: (*Server).practitionerUpdated},
 		{name: "PractitionerRole", interactions: readWrite, directory: true, onCreate: (*Server).roleCreated, onUpdate: (*Server).roleUpdated, onDelete: (*Server).roleDeleted},
 		{name: "Organization", interactions: readWrite, directory: true},

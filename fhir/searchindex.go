@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -49,9 +50,11 @@ type (
 	}
 )
 
-// index collects what a resource of this tenant can be found by.
-func (s *store) index(actor access.Actor, n *Node) *index {
-	return indexOf(actor.Tenant, s.resources[n.Type()], n)
+// index collects what a resource of this tenant can be found by, under the patients
+// into whose records others were merged too.
+func (s *store) index(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*index, error) {
+	x := indexOf(actor.Tenant, s.resources[n.Type()], n)
+	return x, x.follow(ctx, tx, actor.Tenant, n.Type())
 }
 
 func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {

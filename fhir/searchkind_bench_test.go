@@ -46,7 +46,7 @@ func (r *rest) fill(n int) {
 			batch := &pgx.Batch{}
 			for i := from; i < min(from+500, n); i++ {
 				o := observation(i)
-				args := r.server.store.index(actor, o).args(r.server.store.stamp(o, Stored{}), actor)
+				args := indexOf(actor.Tenant, r.server.resources[o.Type()], o).args(r.server.store.stamp(o, Stored{}), actor)
 				batch.Queue(`
 					WITH created AS (
 						INSERT INTO resource (tenant_id, type, id, version, last_updated, body, keys, indexed)

@@ -110,7 +110,7 @@ func (w *scaleWorld) copyCases(ctx context.Context, conn *pgx.Conn, actor access
 	for i := from; i < to; i++ {
 		for _, n := range w.scaleCase(i) {
 			r := Stored{Type: n.Type(), ID: n.Text("id"), Version: 1, LastUpdated: scaleTime(w.cases, i), Body: n.Bytes()}
-			args := w.server.store.index(actor, n).args(r, actor)
+			args := indexOf(actor.Tenant, w.server.resources[n.Type()], n).args(r, actor)
 			rows["resource"] = append(rows["resource"], []any{tenant, r.Type, r.ID, r.Version, r.LastUpdated, r.Body, encoded(args["keys"].([]uuid.UUID)), args["indexed"]})
 			if len(args["quantity_params"].([]string)) > 0 {
 				return fmt.Errorf("%s has quantities, which are not loaded", r.Type)

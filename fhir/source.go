@@ -67,6 +67,9 @@ func (d *dossier) sources() reportSources {
 
 // subjectReference is the patient, in the order's words where we keep none.
 func (d *dossier) subjectReference() *Node {
+	if d.survivor != "" {
+		return refer("Patient/"+d.survivor, "Patient", "")
+	}
 	return portable(d.subject(), d.order)
 }
 

@@ -222,7 +222,11 @@ func versionConflict(expected, current int64) error {
 // insert stores version 1; ok is false when there is a resource of that id.
 func (s *store) insert(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (_ Stored, ok bool, err error) {
 	next := s.stamp(n, Stored{})
-	args := s.index(actor, n).args(next, actor)
+	x, err := s.index(ctx, tx, actor, n)
+	if err != nil {
+		return Stored{}, false, err
+	}
+	args := x.args(next, actor)
 	tag, err := tx.Exec(ctx, `
 		WITH created AS (
 			INSERT INTO resource (tenant_id, type, id, version, last_updated, body, keys, indexed)
@@ -245,7 +249,11 @@ func (s *store) insert(ctx context.Context, tx pgx.Tx, actor access.Actor, n *No
 // what the audit calls it: update or patch.
 func (s *store) replace(ctx context.Context, tx pgx.Tx, actor access.Actor, interaction string, n *Node, current Stored) (Stored, error) {
 	next := s.stamp(n, current)
-	args := s.index(actor, n).args(next, actor)
+	x, err := s.index(ctx, tx, actor, n)
+	if err != nil {
+		return Stored{}, err
+	}
+	args := x.args(next, actor)
 	batch := supersede(args)
 	batch.Queue(`
 		WITH updated AS (

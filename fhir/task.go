@@ -46,6 +46,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	say := setIfAbsent
 	if isOwnTask(t, c) { // it follows its order; a placer's says these itself
 		say = setIfSaid
+		t.Set("priority", c.Priority)
 		if src.Question != "" {
 			t.Set("description", src.Question)
 		}
@@ -91,9 +92,14 @@ func statusReason(t *Node, c workflow.Case, src taskSources) *Node {
 	switch c.State {
 	case workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages:
 		return findingsReason(c.Findings)
+	case workflow.OnHold:
+		if c.Correction != nil {
+			return findingsReason(c.Findings)
+		}
 	case workflow.Unassignable:
 		return concept(csFinding, "nobody-eligible", "No eligible reader is available at present; the reading service is looking for one")
-	case workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError, workflow.OnHold:
+	}
+	if c.State == workflow.OnHold || hasEnded(c) {
 		if src.Reason == "" {
 			return t.Get("statusReason")
 		}

@@ -26,8 +26,9 @@ var elsewhere = map[access.Role]string{
 
 // work is what there is to do at a place.
 type work struct {
-	Place access.Place
-	Items []workflow.WorkItem
+	Place   access.Place
+	Notices []workflow.Notice
+	Items   []workflow.WorkItem
 }
 
 // home shows who somebody is, and what there is to do at all their places, each
@@ -57,8 +58,12 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 		if err != nil {
 			return err
 		}
-		if len(items) > 0 {
-			data.Work = append(data.Work, work{p, items})
+		notices, err := s.Desk.Notices(ctx, p.Actor, s.caller(c))
+		if err != nil {
+			return err
+		}
+		if len(items) > 0 || len(notices) > 0 {
+			data.Work = append(data.Work, work{p, notices, items})
 		}
 		if p.Role == access.Coordinator || p.Role == access.Director && !s.coordinates(found, p.TenantName) {
 			list, err := s.Desk.Emergencies(ctx, p.Actor, workflow.EmergencyWindow{Within: recent, Most: mostEmergencies}, s.caller(c))

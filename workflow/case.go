@@ -37,12 +37,13 @@ type Case struct {
 	PolicySHA256          []byte // of the version's text
 	Waived                []string
 	Findings              []Finding
-	ReaderID              *uuid.UUID // who has the case; of two who have read it, who leads it on
-	OtherReaderID         *uuid.UUID // of two who read independently the other one
-	OpinionNo             *int       // the opinion in force, once it is known
-	Settled               *string    // how two opinions became one (protocol.go)
-	ReturnedAt            *time.Time // a supervisor has returned it to its reader, who may revise the text
-	Veiled                bool       // a third reader is to read before they see what is known
+	Correction            *Correction // of the order, while it was read; on hold only
+	ReaderID              *uuid.UUID  // who has the case; of two who have read it, who leads it on
+	OtherReaderID         *uuid.UUID  // of two who read independently the other one
+	OpinionNo             *int        // the opinion in force, once it is known
+	Settled               *string     // how two opinions became one (protocol.go)
+	ReturnedAt            *time.Time  // a supervisor has returned it to its reader, who may revise the text
+	Veiled                bool        // a third reader is to read before they see what is known
 	AdjudicatorID         *uuid.UUID
 	SupervisorID          *uuid.UUID
 	OfferedTo             *uuid.UUID
@@ -184,6 +185,7 @@ type Input struct {
 	ReaderID     *uuid.UUID     // offer, reassign: to whom
 	Code         string         // decline: why, one of DeclineCodes
 	Breadth      Breadth        // broaden: how far
+	Priority     string         // reprioritise
 	Opinion      *Opinion       // draft, lock; adjudicate and amend: the corrected opinion, else nil
 	DraftNo      *int           // draft, lock: the draft that it follows; nil: none
 	SHA256       string         // concur: of the text that is agreed to, hex
@@ -202,7 +204,8 @@ type Input struct {
 	Answer       string         // answer
 
 	// Of the system's own events.
-	Facts        *Facts                 // intake: what the checks looked at
+	Facts        *Facts                 // intake, correct, continue-reading: what the order means now
+	PatientID    *string                // follow-patient
 	Findings     []Finding              // intake and matching: what they said
 	Candidates   map[uuid.UUID][]string // find-nobody: why not, by reader
 	Clock        ClockName              // warn, breach, escalate

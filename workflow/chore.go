@@ -125,12 +125,18 @@ func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, cas
 // reconsider compares what the checks say now with what they said before.
 func (e *Engine) reconsider(ctx context.Context, j job) error {
 	c := j.c
-	if !slices.Contains(join(beforeAcceptance, beforeReveal, in(OnHold)), c.State) {
+	if !slices.Contains(join(unsigned, in(OnHold)), c.State) {
 		return nil
 	}
-	facts, found, err := e.evaluate(ctx, j)                     // which also withholds what came from blinded readers
-	if err != nil || c.State == Received || c.State == OnHold { // the checks are about to run anyway, or after the hold
+	facts, found, err := e.evaluate(ctx, j) // which also withholds what came from blinded readers
+	if err != nil {
 		return err
+	}
+	if c.beingRead() && len(c.corrections(facts)) > 0 {
+		return e.noticeCorrection(ctx, j, facts)
+	}
+	if c.State == Received || c.State == OnHold { // the checks are about to run anyway, or after the hold
+		return nil
 	}
 	arrived := facts.Original != nil && !c.comparable()
 	switch c.State {
@@ -151,8 +157,7 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 
 // movedFrom: the order means another patient or study than the case keeps.
 func (c *Case) movedFrom(f Facts) bool {
-	return c.PatientID != nil && differ(*c.PatientID, f.OrderPatient) ||
-		c.StudyID != nil && f.Study != nil && differ(*c.StudyID, f.Study.ID)
+	return c.PatientID != nil && differ(*c.PatientID, f.OrderPatient) || f.Study != nil && c.otherStudy(*f.Study)
 }
 
 func (e *Engine) timeOutInformation(ctx context.Context, j job) (time.Time, error) {

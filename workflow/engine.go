@@ -153,6 +153,8 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 		}
 	}
 	t.note()
+	t.item = e.item
+	hands, resume := t.c.hands(), t.c.ResumeState
 	for _, effect := range row.Effects {
 		if err := effect.Do(ctx, t); err != nil {
 			return Change{}, fmt.Errorf("%s: %w", effect.Name, err)
@@ -167,13 +169,18 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 	if err := t.ledger.updateCase(ctx, t.c); err != nil {
 		return Change{}, err
 	}
-	if t.c.State != before {
+	if t.c.State != before || t.c.ResumeState != resume {
 		if err := e.settle(ctx, t.ledger, t.c, t.now); err != nil {
 			return Change{}, err
 		}
+	}
+	if t.c.State != before {
 		if err := t.keepWaits(ctx); err != nil {
 			return Change{}, err
 		}
+	}
+	if err := t.tellHands(ctx, hands); err != nil {
+		return Change{}, err
 	}
 	return e.record(ctx, t, before)
 }
@@ -268,7 +275,7 @@ func (c *Case) enter(to State) {
 	}
 	c.State = to
 	if to != OnHold {
-		c.ResumeState = nil
+		c.ResumeState, c.Correction = nil, nil
 	}
 	if to != Offered {
 		c.OfferedTo = nil

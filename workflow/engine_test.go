@@ -277,7 +277,7 @@ func TestARefusalSaysWhatIsPossible(t *testing.T) {
 	h := newHouse(t, `{}`)
 	c := h.ready()
 	got := h.refused(fault.Conflict, h.anna, c, "sign", Input{})
-	want := "conflict: a case that is ready does not take the event sign; possible now: acknowledge-finding, broaden, cancel, claim, communicate, declare-error, forgo-second, heed, hold, offer, reject, withdraw-finding"
+	want := "conflict: a case that is ready does not take the event sign; possible now: acknowledge-finding, broaden, cancel, claim, communicate, declare-error, forgo-second, heed, hold, offer, reject, reprioritise, withdraw-finding"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -421,7 +421,10 @@ func (h *house) replays(c Case) {
 			if *r.FromState != state || !allowed(r, resume) {
 				h.Errorf("event %d: %s from %s to %s while %s", r.Seq, r.Event, *r.FromState, r.ToState, state)
 			}
-			if r.Event == "hold" {
+			switch {
+			case r.ToState == OnHold && r.Event == "restart-reading": // while the placer holds it besides
+				resume = Received
+			case r.ToState == OnHold && state != OnHold:
 				resume = resumes(state)
 			}
 			state = r.ToState

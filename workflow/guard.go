@@ -24,14 +24,15 @@ type turn struct {
 	event        Event
 	in           Input
 	now          time.Time
-	detail       map[string]any                // of the case_event; no patient data
-	report       *Report                       // when one is signed
-	told         []Told                        // when somebody is told
-	matters      []int                         // that are opened, changed or settled
-	addendum     *Amendment                    // that signAddendum signs
-	afterSigning []func(context.Context) error // what needs the number of the version that is signed
-	draft        *Draft                        // when one is saved
-	changed      []string                      // sections that a supervisor or a returned reader has changed
+	detail       map[string]any                 // of the case_event; no patient data
+	report       *Report                        // when one is signed
+	told         []Told                         // when somebody is told
+	matters      []int                          // that are opened, changed or settled
+	addendum     *Amendment                     // that signAddendum signs
+	afterSigning []func(context.Context) error  // what needs the number of the version that is signed
+	draft        *Draft                         // when one is saved
+	changed      []string                       // sections that a supervisor or a returned reader has changed
+	item         func(kind string) (item, bool) // of the agenda
 }
 
 // Guard refuses an event with a reason: a fault of kind Forbidden when the

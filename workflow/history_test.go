@@ -165,7 +165,7 @@ func (h *house) randomActor(rt *rapid.T, c Case, event Event) access.Actor {
 }
 
 func (h *house) randomInput(rt *rapid.T, c Case) Input {
-	in := Input{Reason: "because", Independent: true, Opinion: &opinion, ReaderID: &h.trainee.ID}
+	in := Input{Priority: rapid.SampledFrom(Priorities).Draw(rt, "priority"), Reason: "because", Independent: true, Opinion: &opinion, ReaderID: &h.trainee.ID}
 	in.Grade = rapid.SampledFrom([]*Grade{&agreement, &minorMiss, &majorMiss, {NoComparisonReason: "original-unusable", NoComparison: "cut off"}, nil}).Draw(rt, "grade")
 	in.Amendment = &Amendment{Kind: rapid.SampledFrom([]string{"addition", "correction", "amendment", "whim"}).Draw(rt, "kind"), Reason: "r", Text: "t"}
 	in.Finding = &RaisedFinding{Category: rapid.SampledFrom(categories).Draw(rt, "category"), Text: rapid.SampledFrom([]string{"Bleeding.", "Free air."}).Draw(rt, "finding")}

@@ -420,7 +420,7 @@ const OriginalMissing = "original-report-missing"
 // PlacerMends tells whether the placer can do anything about a finding. It cannot
 // where the archive does not answer, or only has to be looked at again.
 func PlacerMends(code string) bool {
-	return notThePlacers[code] == "" && code != "pacs-study-growing"
+	return notThePlacers[code] == "" && code != "pacs-study-growing" && code != OrderCorrected
 }
 
 // SetAside tells whether the check with this code was set aside for the case.

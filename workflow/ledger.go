@@ -51,6 +51,8 @@ type ledger interface {
 	openEscalations(ctx context.Context, caseID, person uuid.UUID) (open, mine int, err error)
 	heedEscalations(ctx context.Context, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error
 	queueMail(ctx context.Context, c *Case, told Told) error
+	waits(ctx context.Context, caseID uuid.UUID) ([]Wait, error)
+	insertNotices(ctx context.Context, c *Case, event Event, people []uuid.UUID, now time.Time) error
 
 	// What is open on a case besides its state. insertMatter leaves one that is there
 	// by its key; updateMatter writes what may change: content and settlement.
@@ -175,6 +177,12 @@ func (l sqlLedger) insertAcknowledgement(ctx context.Context, caseID uuid.UUID, 
 }
 func (l sqlLedger) wantLookAfter(ctx context.Context, c *Case, pause time.Duration) error {
 	return wantLookAfterTx(ctx, l.tx, c, pause)
+}
+func (l sqlLedger) waits(ctx context.Context, caseID uuid.UUID) ([]Wait, error) {
+	return WaitsTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) insertNotices(ctx context.Context, c *Case, event Event, people []uuid.UUID, now time.Time) error {
+	return insertNotices(ctx, l.tx, c, event, people, now)
 }
 func (l sqlLedger) duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error) {
 	return duplicatesTx(ctx, l.tx, c, studyUID)

@@ -19,7 +19,7 @@ import (
 const caseColumns = `
 	tenant_id, case_id, version, state, resume_state, priority, placer_system, placer_value, service_request_id,
 	service_request_ref, task_id, patient_id, study_id, study_uid, accession, original_report_id,
-	original_report_version, exam, protocol, reading, protocol_why, comparable, policy, policy_version, policy_sha256, waived, findings, reader_id, other_reader_id,
+	original_report_version, exam, protocol, reading, protocol_why, comparable, policy, policy_version, policy_sha256, waived, findings, correction, reader_id, other_reader_id,
 	opinion_no, settled, returned_at, veiled, adjudicator_id,
 	supervisor_id, offered_to, declined, lapsed, offer_round, conflicted, report_id, report_no, report_status, error_proposed_by, opened_at,
 	complete_at, accepted_at, locked_at, revealed_at, final_at, closed_at, sample_of`
@@ -46,7 +46,7 @@ func CaseByServiceRequestTx(ctx context.Context, tx pgx.Tx, id string) (Case, er
 	return queryCase(ctx, tx, `service_request_id = $1`, id)
 }
 
-// CasesWaitingTx returns the cases, before the original is revealed or on hold, that a
+// CasesWaitingTx returns the cases that are not signed that a
 // resource about this patient may concern: those of the patient and those
 // whose patient is not known yet; all of them for patientID "". Give their ids
 // to Engine.RecheckTx.
@@ -56,7 +56,7 @@ func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patientID string) ([]uuid.UU
 		FROM case_file
 		WHERE state = ANY(@open) AND (@patient = '' OR patient_id IS NULL OR patient_id = @patient)
 		ORDER BY case_id`,
-		pgx.NamedArgs{"open": join(beforeAcceptance, beforeReveal, in(OnHold)), "patient": patientID})
+		pgx.NamedArgs{"open": join(unsigned, in(OnHold)), "patient": patientID})
 	if err != nil {
 		return nil, fmt.Errorf("waiting cases: %w", err)
 	}
@@ -137,7 +137,7 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 		    study_id = @study_id, study_uid = @study_uid, accession = @accession,
 		    original_report_id = @original_report_id, original_report_version = @original_report_version,
 		    exam = @exam, protocol = @protocol, reading = @reading, protocol_why = @protocol_why, comparable = @comparable,
-		    waived = @waived, findings = @findings, reader_id = @reader_id, other_reader_id = @other_reader_id,
+		    waived = @waived, findings = @findings, correction = @correction, priority = @priority, reader_id = @reader_id, other_reader_id = @other_reader_id,
 		    opinion_no = @opinion_no, settled = @settled, returned_at = @returned_at, veiled = @veiled, adjudicator_id = @adjudicator_id, supervisor_id = @supervisor_id,
 		    offered_to = @offered_to, declined = @declined, lapsed = @lapsed, offer_round = @offer_round, conflicted = @conflicted,
 		    report_id = @report_id, report_no = @report_no, report_status = @report_status,
@@ -148,7 +148,7 @@ func updateCase(ctx context.Context, tx pgx.Tx, c *Case) error {
 			"case_id": c.CaseID, "version": c.Version, "state": c.State, "resume_state": c.ResumeState,
 			"patient_id": c.PatientID, "study_id": c.StudyID, "study_uid": c.StudyUID, "accession": c.Accession,
 			"original_report_id": c.OriginalReportID, "original_report_version": c.OriginalReportVersion,
-			"exam": c.Exam, "comparable": c.Comparable, "waived": listed(c.Waived), "findings": listed(c.Findings),
+			"exam": c.Exam, "comparable": c.Comparable, "waived": listed(c.Waived), "findings": listed(c.Findings), "correction": c.Correction, "priority": c.Priority,
 			"protocol": c.Protocol, "reading": c.Reading, "protocol_why": c.ProtocolWhy,
 			"reader_id": c.ReaderID, "other_reader_id": c.OtherReaderID, "opinion_no": c.OpinionNo, "settled": c.Settled, "returned_at": c.ReturnedAt, "veiled": c.Veiled,
 			"adjudicator_id": c.AdjudicatorID, "supervisor_id": c.SupervisorID,

@@ -40,6 +40,7 @@ var (
 	unsigned         = join(beforeAcceptance, in(Offered), atWork)
 	signed           = in(Final, Closed)
 	whileRead        = in(Reading, Locked, Comparing, Adjudication, AwaitingCosign, OnHold)
+	everyState       = join(unsigned, signed, in(Amending, OnHold, Rejected, Cancelled, Failed, EnteredInError))
 )
 
 // readers are the roles in which somebody answers for a report.
@@ -150,8 +151,23 @@ var Transitions = []Transition{
 
 	// The placer's own decisions.
 	{From: unsigned, Event: "hold", To: OnHold, By: by(role.Placer), Effects: do(rememberState)},
+	{From: in(OnHold), Event: "hold", To: Same, By: by(role.Placer), Guards: check(notHeldYet), Effects: do(holdBesides)},
+	{From: in(OnHold), Event: "resume", To: Same, By: by(role.Placer), When: correctionPending, Effects: do(releaseHold)},
 	{From: in(OnHold), Event: "resume", To: Resumed, By: by(role.Placer), Effects: do(lookAtOnce)},
 	{From: join(unsigned, in(OnHold)), Event: "cancel", To: Cancelled, By: by(role.Placer), Effects: do(sealPartialRead, endCase)},
+
+	{From: join(unsigned, in(OnHold, Final, Amending)), Event: "reprioritise", To: Same, By: by(role.Placer), Guards: check(priorityGiven), Effects: do(changePriority)},
+
+	// The order means another patient or study than is read: the coordinator decides.
+	{From: atWork, Event: "correct", To: OnHold, By: by(role.System), Effects: do(rememberState, noteCorrection)},
+	{From: in(OnHold), Event: "correct", To: Same, By: by(role.System), Effects: do(noteCorrection)},
+	{From: in(OnHold), Event: "continue-reading", To: Same, By: by(role.Coordinator), When: heldBesides, Guards: check(reasonGiven, sameImages), Effects: do(takeCorrection)},
+	{From: in(OnHold), Event: "continue-reading", To: Resumed, By: by(role.Coordinator), Guards: check(correctionIsPending, reasonGiven, sameImages), Effects: do(takeCorrection, lookAtOnce)},
+	{From: in(OnHold), Event: "restart-reading", To: Same, By: by(role.Coordinator), When: heldBesides, Guards: check(reasonGiven), Effects: do(sealPartialRead, startOver, resumeAtIntake)},
+	{From: in(OnHold), Event: "restart-reading", To: Received, By: by(role.Coordinator), Guards: check(correctionIsPending, reasonGiven), Effects: do(sealPartialRead, startOver)},
+
+	// The records of two patients were merged, or parted again: the case follows.
+	{From: everyState, Event: "follow-patient", To: Same, By: by(role.System), Effects: do(followPatient)},
 
 	// An error is declared, never deleted; once signed it takes two directors.
 	{From: join(unsigned, in(OnHold)), Event: "declare-error", To: EnteredInError, By: by(role.Director), Guards: check(reasonGiven), Effects: do(sealPartialRead, withdrawMatters, endCase)},

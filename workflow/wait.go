@@ -35,8 +35,11 @@ var waits = []struct {
 	{AwaitingInformation, WaitsForPlacer, true, "information-missing"},
 	{AwaitingImages, WaitsForPlacer, true, "images-missing"},
 	{Unassignable, WaitsForFiller, false, "nobody-eligible"},
-	{OnHold, WaitsForPlacer, true, "held"},
+	{OnHold, WaitsForPlacer, true, heldReason},
 }
+
+// heldReason is why a case waits on hold: all clocks but the gross one stand still.
+const heldReason = "held"
 
 // notThePlacers are the findings that are not of the placer's making, though
 // the case waits where it waits for the placer.

@@ -20,7 +20,8 @@ func IntakeCodes() []Coding {
 	for _, c := range checks {
 		codes = append(codes, Coding{Code: c.code, Display: c.doc})
 	}
-	return append(codes, Coding{Code: StudyLarger, Display: "the PACS has more images than the ImagingStudy says"})
+	return append(codes, Coding{Code: OrderCorrected, Display: "patient or study of the order were corrected while it was read"},
+		Coding{Code: StudyLarger, Display: "the PACS has more images than the ImagingStudy says"})
 }
 
 // StudyLarger is what a Task says besides its state where Exam.MoreImages.

@@ -33,7 +33,7 @@ var worklists = map[access.Role]struct {
 	states []State
 	whose  string
 }{
-	access.Reader: {in(Offered, Accepted, Reading, Conferring, Locked, Comparing, AwaitingCosign, Amending),
+	access.Reader: {in(Offered, Accepted, Reading, Conferring, Locked, Comparing, AwaitingCosign, Amending, OnHold),
 		`(offered_to = @me OR reader_id = @me AND settled IS DISTINCT FROM 'arbitrated' OR other_reader_id = @me AND state = 'conferring')`},
 	access.Adjudicator: {in(Arbitration, Adjudication, Locked, Comparing), `adjudicator_id = @me`},
 	access.Coordinator: {in(IntakeReview, AwaitingInformation, AwaitingImages, Unassignable, OnHold), `true`},

@@ -94,6 +94,9 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			Worklist: func(ctx context.Context, actor access.Actor, most int, from web.Caller) ([]workflow.WorkItem, error) {
 				return surface().Worklist(ctx, actor, most, asked(from))
 			},
+			Notices: func(ctx context.Context, actor access.Actor, from web.Caller) ([]workflow.Notice, error) {
+				return surface().Notices(ctx, actor, asked(from))
+			},
 			Emergencies: func(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, from web.Caller) (workflow.EmergencyList, error) {
 				return surface().Emergencies(ctx, actor, w, asked(from))
 			},

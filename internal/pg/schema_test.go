@@ -49,8 +49,10 @@ var rows = map[string]string{
 	"audit_outside":      `INSERT INTO audit_outside (tenant_id) VALUES (@tenant)`,
 	"case_file": `INSERT INTO case_file (tenant_id, case_id, version, state, priority, placer_system, placer_value, service_request_ref, task_id, protocol, policy, opened_at)
 	              VALUES (@tenant, @tenant, 1, 'received', 'routine', 's', 'v', 'ServiceRequest/1', '1', 'blinded', '{}', now())`,
-	"case_event": `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
-	"case_wait":  `INSERT INTO case_wait (tenant_id, case_id, wait_no, party, reason, stops, began_at) VALUES (@tenant, @tenant, 1, 'placer', 'held', true, now())`,
+	"case_event":    `INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, to_state, actor_role) VALUES (@tenant, @tenant, 1, now(), 'open', 'received', 'placer')`,
+	"case_wait":     `INSERT INTO case_wait (tenant_id, case_id, wait_no, party, reason, stops, began_at) VALUES (@tenant, @tenant, 1, 'placer', 'held', true, now())`,
+	"case_notice":   `INSERT INTO case_notice (tenant_id, case_id, seq, person_id, event, priority, told_at) VALUES (@tenant, @tenant, 1, @tenant, 'hold', 'routine', now())`,
+	"patient_merge": `INSERT INTO patient_merge (tenant_id, patient_id, into_id) VALUES (@tenant, 'p', 'q')`,
 	"escalation": `INSERT INTO escalation (tenant_id, case_id, clock, clock_started_at, stage, rule, link, escalation_id, tell, ways, told_at)
 	               VALUES (@tenant, @tenant, 'final', now(), 100, 0, 0, @tenant, 'coordinator', '{page}', now())`,
 	"matter": `INSERT INTO matter (tenant_id, case_id, matter_no, kind, category, request_key, content, opened_at, opened_role, due_at)

@@ -1,0 +1,212 @@
+package fhir
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/workflow"
+)
+
+// mergeInto makes the record of one patient replaced by another's, or parts them
+// again with "".
+func (c *clinic) mergeInto(patient, other string) response {
+	c.t.Helper()
+	return c.change("Patient", patient, func(n *Node) {
+		n.Remove("link")
+		n.Set("active", other == "")
+		if other != "" {
+			n.Set("link", []*Node{Object("other", Object("reference", "Patient/"+other), "type", "replaced-by")})
+		}
+	})
+}
+
+func TestCasesSearchesAndReportsFollowAPatientWhoWasMergedAndPartAgain(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	read := orderToSpoil(t, "read")
+	read.send(c)
+	signed := c.get("/fhir/ServiceRequest/" + read.orderID).node.Clone()
+	signed.Remove("id")
+	signed.Each("identifier")[0].Set("value", "signed")
+	old := parseReference(c.task(read.taskID).Text("for", "reference")).id
+	c.tick()
+	c.read(read.taskID)
+	c.mustAct(access.Reader, read.taskID, "$grade")
+	c.mustAct(access.Reader, read.taskID, "$sign")
+	report := c.report(read.taskID)
+	open := c.taskOf("ServiceRequest/" + c.mustCreate("ServiceRequest", signed.jsonText()))
+	stays := c.mustCreate("Patient", `{"resourceType":"Patient","identifier":[{"system":"urn:mrn:new","value":"N1"}],"name":[{"family":"Stays"}]}`)
+
+	find := func(path string) []string {
+		found := slices.DeleteFunc(c.get(path).refs(), func(ref string) bool {
+			return strings.HasPrefix(ref, "Patient/") || strings.HasPrefix(ref, "CommunicationRequest/")
+		})
+		slices.Sort(found)
+		return found
+	}
+	ways := []string{"/fhir/DiagnosticReport?patient=PATIENT", "/fhir/DiagnosticReport?subject=Patient/PATIENT", "/fhir/Task?patient=PATIENT", "/fhir/ImagingStudy?subject=PATIENT",
+		"/fhir/Patient/PATIENT/Observation", "/fhir/Patient/PATIENT/*", "/fhir/Patient/PATIENT/$everything"}
+	of := func(patient string) map[string][]string {
+		found := map[string][]string{}
+		for _, way := range ways {
+			found[way] = find(strings.ReplaceAll(way, "PATIENT", patient))
+		}
+		found["chain"] = find("/fhir/ServiceRequest?patient.identifier=urn:mrn:new|N1")
+		return found
+	}
+	before, nobody := of(old), of(stays)
+	if len(before[ways[1]]) != 2 || len(nobody["chain"]) != 0 || len(nobody[ways[0]]) != 0 {
+		t.Fatalf("%v %v", before, nobody)
+	}
+	if got := c.mergeInto(old, stays); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	after := of(stays)
+	if len(after["chain"]) != 2 {
+		t.Errorf("by the identifier of who stays: %v", after["chain"])
+	}
+	for _, way := range ways {
+		if diff := cmp.Diff(before[way], after[way]); diff != "" {
+			t.Errorf("%s: %s", way, diff)
+		}
+	}
+	for _, task := range []string{open, read.taskID} {
+		if got := c.task(task).Text("for", "reference"); got != "Patient/"+stays {
+			t.Errorf("the Task is for %s", got)
+		}
+	}
+	if diff := cmp.Diff(report.jsonText(), c.report(read.taskID).jsonText()); diff != "" {
+		t.Errorf("what is signed has changed: %s", diff)
+	}
+
+	c.tick() // the study is a possible duplicate, and of the same patient as its order
+	if got := c.task(open).Text("statusReason", "coding", "code"); got != "duplicate-case" {
+		t.Fatalf("the open case waits for %q", got)
+	}
+	c.mustAct(access.Coordinator, open, "$resolve", "reason", "another question")
+	c.tick()
+	c.wantState(open, "ready")
+	if got := c.mergeInto(stays, old); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("a circle: %d", got.status)
+	}
+	third := c.mustCreate("Patient", `{"resourceType":"Patient","name":[{"family":"Third"}]}`)
+	if got := c.mergeInto(stays, third); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	if diff := cmp.Diff(before[ways[0]], of(third)[ways[0]]); diff != "" {
+		t.Errorf("a chain of merges: %s", diff)
+	}
+	c.mergeInto(stays, "")
+	if diff := cmp.Diff(after[ways[5]], of(stays)[ways[5]]); diff != "" || len(of(third)[ways[0]]) != 0 {
+		t.Errorf("the second merge is undone: %s", diff)
+	}
+	c.mergeInto(old, "")
+	if diff := cmp.Diff(nobody, of(stays)); diff != "" {
+		t.Errorf("parted again, and still found: %s", diff)
+	}
+	if diff := cmp.Diff(before[ways[5]], of(old)[ways[5]]); diff != "" {
+		t.Errorf("parted again: %s", diff)
+	}
+	if got := c.task(open).Text("for", "reference"); got != "Patient/"+old {
+		t.Errorf("the Task is for %s", got)
+	}
+}
+
+// The report that is signed after a merge is of who stays, and the reader hears of it.
+func TestAReportThatIsSignedAfterAMergeIsOfWhoStays(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	o := orderToSpoil(t, "read")
+	o.send(c)
+	c.tick()
+	c.mustAct(access.Reader, o.taskID, "$claim", "independent", true)
+	old := parseReference(c.task(o.taskID).Text("for", "reference")).id
+	stays := c.mustCreate("Patient", `{"resourceType":"Patient","name":[{"family":"Stays"}]}`)
+	c.mergeInto(old, stays)
+	c.wantState(o.taskID, "accepted")
+	registered := c.get("/fhir/DiagnosticReport?status=registered").node.Each("entry", "resource")
+	if len(registered) != 1 || registered[0].Text("subject", "reference") != "Patient/"+stays {
+		t.Errorf("registered for %s", registered[0].Text("subject", "reference"))
+	}
+	notices, err := c.server.Notices(t.Context(), c.readers[access.Reader], Asked{})
+	if err != nil || len(notices) != 1 || notices[0].Event != "follow-patient" || notices[0].TaskID != o.taskID {
+		t.Errorf("%v %v", notices, err)
+	}
+	c.mustChange("ServiceRequest", o.orderID, func(n *Node) { n.Set("subject", Object("reference", "Patient/"+stays)) })
+	c.wantState(o.taskID, "accepted") // it is the same patient
+	for _, step := range []string{"$start", "$lock", "$reveal", "$grade", "$sign"} {
+		given := []any{}
+		if step == "$lock" {
+			given = []any{"findings", "f", "impression", "i"}
+		}
+		c.mustAct(access.Reader, o.taskID, step, given...)
+	}
+	if got := c.report(o.taskID).Text("subject", "reference"); got != "Patient/"+stays {
+		t.Errorf("the report is of %s", got)
+	}
+}
+
+func TestAnOrderThatIsCorrectedWhileItIsReadIsDecidedByTheCoordinator(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	o := orderToSpoil(t, "read")
+	o.send(c)
+	c.tick()
+	c.mustAct(access.Reader, o.taskID, "$claim", "independent", true)
+	c.mustAct(access.Reader, o.taskID, "$start")
+	right := "Patient/" + c.mustCreate("Patient", `{"resourceType":"Patient","name":[{"family":"Right"}]}`)
+	subject := func(n *Node) { n.Set("subject", Object("reference", right)) }
+	c.mustChange("ServiceRequest", o.orderID, subject)
+	c.wantState(o.taskID, "on-hold")
+	if got := c.task(o.taskID); got.Text("statusReason", "coding", "code") != workflow.OrderCorrected || got.Text("status") != "on-hold" {
+		t.Errorf("%s", got.Bytes())
+	}
+	if got := c.do(access.Placer, "GET", "/fhir/Task/"+o.taskID+"/$check", ""); !strings.Contains(got.body, workflow.OrderCorrected) || !strings.Contains(got.body, "ServiceRequest.subject") {
+		t.Error(got.body)
+	}
+	c.act(access.Reader, o.taskID, "$draft", "findings", "f").want(t, http.StatusConflict, "conflict")
+	c.act(access.Coordinator, o.taskID, "$continue-reading", "reason", "r").want(t, http.StatusUnprocessableEntity, "business-rule") // the study is still the other patient's
+	for typ, ids := range map[string][]string{"ImagingStudy": c.get("/fhir/ImagingStudy").ids(), "DiagnosticReport": c.get("/fhir/DiagnosticReport?status=final").ids()} {
+		for _, id := range ids {
+			c.mustChange(typ, id, subject)
+		}
+	}
+	c.act(access.Placer, o.taskID, "$continue-reading", "reason", "r").want(t, http.StatusForbidden, "forbidden")
+	c.mustAct(access.Coordinator, o.taskID, "$continue-reading", "reason", "the EHR had mixed up two patients; the images are right")
+	c.wantState(o.taskID, "reading")
+	if got := c.task(o.taskID).Text("for", "reference"); got != right {
+		t.Errorf("the Task is for %s", got)
+	}
+	if got := c.get("/fhir/DiagnosticReport?status=registered").node.Each("entry", "resource")[0].Text("subject", "reference"); got != right {
+		t.Errorf("the report is registered for %s", got)
+	}
+}
+
+func TestATaskOfTheEHRsMakesACaseMorePressing(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.chart("early")
+	task := coordinationTask(Object("reference", ehrBase+"/ServiceRequest/9"), "input", withStudy(ehrBase+"/ImagingStudy/xr1"))
+	task.Set("priority", "routine")
+	id := c.mustCreate("Task", task.jsonText())
+	c.tick()
+	c.wantState(id, "ready")
+	due := c.task(id).Text("restriction", "period", "end")
+	c.mustChange("Task", id, func(n *Node) { n.Set("priority", "stat") })
+	if got := c.task(id); got.Text("priority") != "stat" || got.Text("restriction", "period", "end") >= due {
+		t.Errorf("%s", got.Bytes())
+	}
+	body := Object("resourceType", "Parameters", "parameter", []*Node{Object("name", "priority", "valueCode", "urgent")}).jsonText()
+	if got := c.do(access.Placer, "POST", "/fhir/Task/"+id+"/$reprioritise", body); got.status != http.StatusOK {
+		t.Error(got.body)
+	}
+	order := c.order(chestXray(t, "here")...)
+	if got := c.do(access.Placer, "POST", "/fhir/Task/"+order+"/$reprioritise", body); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("%d: the order is kept here, and says so itself", got.status)
+	}
+}

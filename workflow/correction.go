@@ -1,0 +1,174 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The placer may find that an order names the wrong patient or the wrong study.
+// Before a reader has the case the intake checks run again. While it is read the
+// case is held for the coordinator, and the reader is told: the coordinator lets the
+// reading go on, where the images are those that were read and the patient is
+// theirs, or has it begin anew. What is signed is not corrected by its order.
+
+// Correction is what the placer has corrected of an order that is being read.
+type Correction struct {
+	Of   []string `json:"of"`             // patient, study
+	Held bool     `json:"held,omitempty"` // the placer holds the case besides
+}
+
+// OrderCorrected is the code of the finding that the coordinator decides.
+const OrderCorrected = "order-corrected"
+
+// corrections are in what the order means something else than what is read.
+func (c *Case) corrections(f Facts) (of []string) {
+	if c.PatientID != nil && differ(*c.PatientID, f.OrderPatient) || strandedPatient(f) && !c.SetAside("patient-mismatch") {
+		of = append(of, "patient")
+	}
+	if f.Study != nil && c.otherStudy(*f.Study) {
+		of = append(of, "study")
+	}
+	return of
+}
+
+// strandedPatient: the study or the original turns out to be of somebody else.
+func strandedPatient(f Facts) bool {
+	return f.Study != nil && differ(f.OrderPatient, f.Study.Patient) || f.Original != nil && differ(f.OrderPatient, f.Original.Patient)
+}
+
+// otherStudy: its UID decides, so that a study which is sent anew is the same.
+func (c *Case) otherStudy(s StudyFacts) bool {
+	if c.StudyUID != nil && s.UID != "" {
+		return *c.StudyUID != s.UID
+	}
+	return c.StudyID != nil && differ(*c.StudyID, s.ID)
+}
+
+// beingRead tells that a reader has the case, on hold too.
+func (c *Case) beingRead() bool {
+	return slices.Contains(atWork, c.State) || c.State == OnHold && slices.Contains(atWork, *c.ResumeState)
+}
+
+// noticeCorrection fires what follows when the order of a case that is being read
+// means something else now.
+func (e *Engine) noticeCorrection(ctx context.Context, j job, f Facts) error {
+	of := j.c.corrections(f)
+	if len(of) == 0 || j.c.Correction != nil && slices.Equal(of, j.c.Correction.Of) {
+		return nil
+	}
+	return e.fireSystem(ctx, j, "correct", Input{Facts: &f})
+}
+
+var noteCorrection = Effect{"noteCorrection", "what the placer has corrected waits for the coordinator",
+	func(_ context.Context, t *turn) error {
+		of := t.c.corrections(*t.in.Facts)
+		held := t.c.State == OnHold
+		if t.c.Correction != nil {
+			held = t.c.Correction.Held
+		}
+		t.c.Correction = &Correction{Of: of, Held: held}
+		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
+			Text: fmt.Sprintf("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
+		t.detail["corrected"] = of
+		return nil
+	}}
+
+var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo"}
+
+var holdBesides = Effect{"holdBesides", "the placer holds the case besides",
+	func(_ context.Context, t *turn) error {
+		t.c.Correction.Held = true
+		return nil
+	}}
+
+var releaseHold = Effect{"releaseHold", "the placer no longer holds the case; the coordinator still has to decide",
+	func(_ context.Context, t *turn) error {
+		t.c.Correction.Held = false
+		return nil
+	}}
+
+var correctionPending = &Choice{"correctionPending", "the coordinator has a correction to decide",
+	func(_ context.Context, t *turn) (bool, error) { return t.c.Correction != nil, nil }}
+
+var heldBesides = &Choice{"heldBesides", "the placer holds the case besides the correction",
+	func(_ context.Context, t *turn) (bool, error) {
+		return t.c.Correction != nil && t.c.Correction.Held, nil
+	}}
+
+var notHeldYet = Guard{"notHeldYet", "it is on hold for the coordinator alone, because of a correction",
+	func(_ context.Context, t *turn) error {
+		if t.c.Correction == nil {
+			return refuse("the case is on hold already")
+		}
+		return nil
+	}}
+
+var correctionIsPending = Guard{"correctionIsPending", "there is a correction of the order to decide",
+	func(_ context.Context, t *turn) error {
+		if t.c.Correction == nil {
+			return refuse("the placer holds the case, and has corrected nothing: it goes on when the placer resumes it")
+		}
+		return nil
+	}}
+
+var sameImages = Guard{"sameImages", "the images are those that were read, and nothing says that they are of another patient than the order's",
+	func(ctx context.Context, t *turn) error {
+		f := t.in.Facts
+		switch {
+		case f == nil || f.Study == nil:
+			return refuse("the study of the order is not here; begin the reading anew ($restart-reading)")
+		case t.c.otherStudy(*f.Study):
+			return refuse("the order means another study than was read; begin the reading anew ($restart-reading)")
+		case strandedPatient(*f):
+			return refuse("the order is of another patient than its study or its original report; begin the reading anew ($restart-reading), or have the placer mend it")
+		}
+		seen := *f
+		var err error
+		if seen.PACS, err = t.ledger.pacs(ctx, t.c, seen); err != nil {
+			return err
+		}
+		for _, found := range EvalIntake(seen, t.c.Policy, nil) {
+			if found.Code == "pacs-patient-mismatch" {
+				return refuse("%s; begin the reading anew ($restart-reading), or have the placer mend it", found.Text)
+			}
+		}
+		return nil
+	}}
+
+var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom the order names now",
+	func(_ context.Context, t *turn) error {
+		f, c := t.in.Facts, t.c
+		c.Correction, c.Findings = nil, nil
+		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") {
+			c.PatientID = &f.OrderPatient
+		}
+		c.StudyID, c.Exam.PatientAge = optional(f.Study.ID), f.Exam.PatientAge
+		return nil
+	}}
+
+var startOver = Effect{"startOver", "the reading begins anew: nobody has the case, and what was written is sealed and kept",
+	func(ctx context.Context, t *turn) error {
+		c := t.c
+		t.detail["reader"] = c.ReaderID
+		c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID = nil, nil, nil, nil
+		c.OpinionNo, c.Settled, c.ReturnedAt, c.Veiled = nil, nil, nil, false
+		c.AcceptedAt, c.LockedAt, c.RevealedAt = nil, nil, nil
+		c.Correction, c.Findings, c.Waived, c.Comparable = nil, nil, nil, nil
+		c.OriginalReportID, c.OriginalReportVersion = nil, nil
+		return t.plan(ctx, intakeChecks, t.now, restart)
+	}}
+
+var resumeAtIntake = Effect{"resumeAtIntake", "when the placer resumes it, the intake checks run",
+	func(_ context.Context, t *turn) error {
+		back := Received
+		t.c.ResumeState = &back
+		return nil
+	}}
+
+var followPatient = Effect{"followPatient", "the case is of the patient into whom the record of its patient was merged, or again of that patient",
+	func(_ context.Context, t *turn) error {
+		t.c.PatientID = t.in.PatientID
+		return nil
+	}}
