@@ -188,7 +188,7 @@ func TestEveryCheckIsToldInThreeWaysThatAgreeAndGoesOnWhenMended(t *testing.T) {
 	t.Parallel()
 	rows := spoiltOrders(nil)
 	for _, code := range workflow.IntakeCodes() {
-		if _, has := rows[code.Code]; !has && !strings.HasPrefix(code.Code, "pacs-") {
+		if _, has := rows[code.Code]; !has && !strings.HasPrefix(code.Code, "pacs-") && code.Code != workflow.OrderCorrected {
 			t.Errorf("%s has no row", code.Code)
 		}
 	}

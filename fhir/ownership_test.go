@@ -74,7 +74,7 @@ func TestAReaderIsOursAndACopyOfOurProvenanceIsTheEHRs(t *testing.T) {
 }
 
 // The report names the study of its order: it must be the one that was read.
-func TestTheStudyOfAnOrderStaysOnceAReaderHasIt(t *testing.T) {
+func TestAnotherStudyOfAnOrderThatIsReadHasTheReadingBeginAnew(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
 	id := c.order(chestXray(t, "study")...)
@@ -87,11 +87,13 @@ func TestTheStudyOfAnOrderStaysOnceAReaderHasIt(t *testing.T) {
 	order.Set("supportingInfo", []*Node{Object("reference", "ImagingStudy/"+c.mustCreate("ImagingStudy", other.jsonText()))})
 
 	c.mustAct(access.Reader, id, "$claim", "independent", true)
-	c.put("/fhir/"+focus, order.jsonText()).want(t, http.StatusUnprocessableEntity, "business-rule")
-	c.mustAct(access.Reader, id, "$release", "reason", "off duty")
 	if got := c.put("/fhir/"+focus, order.jsonText()); got.status != http.StatusOK {
 		t.Fatal(got.status, got.body)
 	}
+	c.wantState(id, "on-hold")
+	c.act(access.Coordinator, id, "$continue-reading", "reason", "r").want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.mustAct(access.Coordinator, id, "$restart-reading", "reason", "another study is meant")
+	c.wantState(id, "received")
 	c.tick()
 	c.wantState(id, "ready")
 }
