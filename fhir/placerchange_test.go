@@ -277,6 +277,9 @@ func TestEveryChangeOfThePlacerHasItsAnswerInEveryState(t *testing.T) {
 	var states []string
 	outcomes := map[string][]string{}
 	for _, info := range workflow.States {
+		if info.State == workflow.Conferring || info.State == workflow.Arbitration {
+			continue // the rows of the transition table are those of reading (atWork)
+		}
 		o := c.stand(info.State)
 		o.other = another
 		states = append(states, string(info.State))
