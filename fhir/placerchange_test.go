@@ -25,11 +25,11 @@ const placerDoc = "../docs/placer-changes.md"
 // placerChange is a column: a request of the placer, about the case of an order.
 type placerChange struct {
 	name string
-	ask  func(o *placed) []errand
+	ask  func(o *placedOrder) []errand
 }
 
-// placed is an order whose case stands somewhere, as it is kept.
-type placed struct {
+// placedOrder is an order whose case stands somewhere, as it is kept.
+type placedOrder struct {
 	task, order, patient, study *Node
 	other                       map[string]string // of another patient: Patient, ImagingStudy
 }
@@ -48,24 +48,24 @@ func asks(method, path string, body *Node) errand {
 	return e
 }
 
-func (o *placed) status(status string) []errand {
+func (o *placedOrder) status(status string) []errand {
 	return []errand{put(o.order, func(n *Node) { n.Set("status", status) })}
 }
 
-func (o *placed) taskStatus(status string) []errand {
+func (o *placedOrder) taskStatus(status string) []errand {
 	return []errand{put(o.task, func(n *Node) { n.Set("status", status) })}
 }
 
-func (o *placed) operation(name string) []errand {
+func (o *placedOrder) operation(name string) []errand {
 	return []errand{asks(http.MethodPost, "Task/"+o.task.Text("id")+"/$"+name, nil)}
 }
 
-func (o *placed) remove(n *Node) []errand {
+func (o *placedOrder) remove(n *Node) []errand {
 	return []errand{asks(http.MethodDelete, n.Type()+"/"+n.Text("id"), nil)}
 }
 
 // merge: the record of the patient is replaced by that of another.
-func (o *placed) merge() errand {
+func (o *placedOrder) merge() errand {
 	return put(o.patient, func(n *Node) {
 		n.Set("active", false)
 		n.Set("link", []*Node{Object("other", Object("reference", o.other["Patient"]), "type", "replaced-by")})
@@ -73,47 +73,47 @@ func (o *placed) merge() errand {
 }
 
 var placerChanges = []placerChange{
-	{"order: revoked", func(o *placed) []errand { return o.status("revoked") }},
-	{"order: entered-in-error", func(o *placed) []errand { return o.status("entered-in-error") }},
-	{"order: on-hold", func(o *placed) []errand { return o.status("on-hold") }},
-	{"order: on-hold, then active", func(o *placed) []errand { return append(o.status("on-hold"), o.status("active")...) }},
-	{"order: completed", func(o *placed) []errand { return o.status("completed") }},
-	{"order: draft", func(o *placed) []errand { return o.status("draft") }},
-	{"order: priority stat", func(o *placed) []errand {
+	{"order: revoked", func(o *placedOrder) []errand { return o.status("revoked") }},
+	{"order: entered-in-error", func(o *placedOrder) []errand { return o.status("entered-in-error") }},
+	{"order: on-hold", func(o *placedOrder) []errand { return o.status("on-hold") }},
+	{"order: on-hold, then active", func(o *placedOrder) []errand { return append(o.status("on-hold"), o.status("active")...) }},
+	{"order: completed", func(o *placedOrder) []errand { return o.status("completed") }},
+	{"order: draft", func(o *placedOrder) []errand { return o.status("draft") }},
+	{"order: priority stat", func(o *placedOrder) []errand {
 		return []errand{put(o.order, func(n *Node) { n.Set("priority", "stat") })}
 	}},
-	{"order: another patient, and so its study", func(o *placed) []errand {
+	{"order: another patient, and so its study", func(o *placedOrder) []errand {
 		return []errand{put(o.study, func(n *Node) { n.Set("subject", Object("reference", o.other["Patient"])) }),
 			put(o.order, func(n *Node) { n.Set("subject", Object("reference", o.other["Patient"])) })}
 	}},
-	{"order: another study", func(o *placed) []errand {
+	{"order: another study", func(o *placedOrder) []errand {
 		return []errand{put(o.order, func(n *Node) {
 			n.Set("supportingInfo", []*Node{Object("reference", o.other["ImagingStudy"])})
 		})}
 	}},
-	{"order: another number", func(o *placed) []errand {
+	{"order: another number", func(o *placedOrder) []errand {
 		return []errand{put(o.order, func(n *Node) { n.Each("identifier")[0].Set("value", "changed") })}
 	}},
-	{"patient: merged into another", func(o *placed) []errand { return []errand{o.merge()} }},
-	{"patient: merged, then parted", func(o *placed) []errand {
+	{"patient: merged into another", func(o *placedOrder) []errand { return []errand{o.merge()} }},
+	{"patient: merged, then parted", func(o *placedOrder) []errand {
 		return []errand{o.merge(), put(o.patient, func(*Node) {})}
 	}},
-	{"Task: cancelled", func(o *placed) []errand { return o.taskStatus("cancelled") }},
-	{"Task: on-hold", func(o *placed) []errand { return o.taskStatus("on-hold") }},
-	{"Task: requested", func(o *placed) []errand { return o.taskStatus("requested") }},
-	{"Task: entered-in-error", func(o *placed) []errand { return o.taskStatus("entered-in-error") }},
-	{"Task: completed", func(o *placed) []errand { return o.taskStatus("completed") }},
-	{"abort Task", func(o *placed) []errand {
+	{"Task: cancelled", func(o *placedOrder) []errand { return o.taskStatus("cancelled") }},
+	{"Task: on-hold", func(o *placedOrder) []errand { return o.taskStatus("on-hold") }},
+	{"Task: requested", func(o *placedOrder) []errand { return o.taskStatus("requested") }},
+	{"Task: entered-in-error", func(o *placedOrder) []errand { return o.taskStatus("entered-in-error") }},
+	{"Task: completed", func(o *placedOrder) []errand { return o.taskStatus("completed") }},
+	{"abort Task", func(o *placedOrder) []errand {
 		return []errand{asks(http.MethodPost, "Task", Object("resourceType", "Task", "status", "requested", "intent", "order",
 			"code", concept(taskCode, "abort", ""), "focus", Object("reference", "Task/"+o.task.Text("id"))))}
 	}},
-	{"$cancel", func(o *placed) []errand { return o.operation("cancel") }},
-	{"$hold", func(o *placed) []errand { return o.operation("hold") }},
-	{"$resume", func(o *placed) []errand { return o.operation("resume") }},
-	{"delete order", func(o *placed) []errand { return o.remove(o.order) }},
-	{"delete Task", func(o *placed) []errand { return o.remove(o.task) }},
-	{"delete patient", func(o *placed) []errand { return o.remove(o.patient) }},
-	{"delete study", func(o *placed) []errand { return o.remove(o.study) }},
+	{"$cancel", func(o *placedOrder) []errand { return o.operation("cancel") }},
+	{"$hold", func(o *placedOrder) []errand { return o.operation("hold") }},
+	{"$resume", func(o *placedOrder) []errand { return o.operation("resume") }},
+	{"delete order", func(o *placedOrder) []errand { return o.remove(o.order) }},
+	{"delete Task", func(o *placedOrder) []errand { return o.remove(o.task) }},
+	{"delete patient", func(o *placedOrder) []errand { return o.remove(o.patient) }},
+	{"delete study", func(o *placedOrder) []errand { return o.remove(o.study) }},
 }
 
 // errUndo undoes what a change has done, so that the next one finds the same.
@@ -121,7 +121,7 @@ var errUndo = errors.New("undo")
 
 // outcomeOf does a change and undoes it: what the server answered, and where the
 // case stood then, "" where it did not move.
-func (c *clinic) outcomeOf(o *placed, change placerChange) string {
+func (c *clinic) outcomeOf(o *placedOrder, change placerChange) string {
 	c.t.Helper()
 	actor := access.Actor{Tenant: c.tenant, Role: access.Placer, Display: "the placer"}
 	var told string
@@ -181,7 +181,7 @@ var placedRoads = map[workflow.State][]string{
 }
 
 // stand brings an order of its own to a state.
-func (c *clinic) stand(state workflow.State) *placed {
+func (c *clinic) stand(state workflow.State) *placedOrder {
 	c.t.Helper()
 	o := orderToSpoil(c.t, string(state))
 	for _, e := range o.entries { // nothing of it is another state's
@@ -222,7 +222,7 @@ func (c *clinic) stand(state workflow.State) *placed {
 	c.walk(o.taskID, state)
 	c.wantState(o.taskID, string(state))
 	kept := func(typ, id string) *Node { return c.get("/fhir/" + typ + "/" + id).node }
-	p := &placed{task: c.task(o.taskID), order: kept("ServiceRequest", o.orderID)}
+	p := &placedOrder{task: c.task(o.taskID), order: kept("ServiceRequest", o.orderID)}
 	p.patient = kept("Patient", parseReference(p.task.Text("for", "reference")).id)
 	p.study = kept("ImagingStudy", parseReference(p.order.Each("supportingInfo")[0].Text("reference")).id)
 	return p
