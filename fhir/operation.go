@@ -52,7 +52,7 @@ var operations = []operation{
 	{Name: "give-up", Does: "Ends a case that cannot be done: the images never came, or nobody is eligible.", Takes: list(reason(1))},
 	{Name: "reject", Does: "Refuses the order: wrong patient, duplicate, out of scope, no consent, jurisdiction.", Takes: list(reason(1))},
 	{Name: "offer", Does: "Offers the case to one eligible reader, until the offer expires.", Takes: list(offeredTo)},
-	{Name: "reassign", Does: "Takes the case from whoever has it, or its offer, and offers it to another eligible reader. What the former reader has written is sealed and kept, and the next one never sees it before sealing their own.", Takes: list(offeredTo, reason(1))},
+	{Name: "reassign", Does: "Takes the case from whoever has it, or its offer, and offers it to another eligible reader. What the former reader has written is sealed and kept, and the next one never sees it before sealing their own. Of a report that is being amended: gives the amendment to a supervisor or an adjudicator who stands in for who signed.", Takes: list(offeredTo, reason(1))},
 	{Name: "broaden", Does: "Lets more read the case than should: readers of related subspecialties, or every reader of the modality and the patient's age. The Task says so, and the report if one of them reads it, with the reason as it is given here.", Takes: list(breadth, reason(1))},
 	{Name: "withdraw-offer", Does: "Takes an offer back; the case returns to the pool."},
 	{Name: "rematch", Does: "Looks again for an eligible reader."},
@@ -80,8 +80,8 @@ var operations = []operation{
 	{Name: "sign", Does: "Signs the report; then it takes no parameters, save that a supervisor may change sections of the opinion, which is recorded. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it; the reader may revise the text.", Takes: list(reason(1))},
 	{Name: "revise", Does: "The reader changes the text that a supervisor has returned: the sections that are given, the others stay. What was sealed before is kept.", Takes: opinion},
-	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed.", Takes: list(reason(1))},
-	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays."},
+	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed. A supervisor or an adjudicator so takes over the amendment of somebody who cannot sign it (no longer a reader here, without a licence, absent).", Takes: list(reason(1))},
+	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays. Where a finding or a changed study is the reason for it, only a physician may: who signed, who stands in, or a director.", Takes: list(reason(1))},
 
 	// Findings that cannot wait, questions, and a study that changed after the signature (docs/after-signing.md).
 	{Name: "raise-finding", Does: "Puts an actionable finding on record, before the signature too; somebody must be told of it in time. After the signature it is also an addendum, signed in this moment. The same again is the same finding.", Takes: raised, run: (*Server).raiseFinding},

@@ -290,14 +290,6 @@ var noteSupervisor = Effect{"noteSupervisor", "the actor is the supervisor",
 		return nil
 	}}
 
-var noteStandIn = Effect{"noteStandIn", "a supervisor who amends for somebody is the case's supervisor",
-	func(_ context.Context, t *turn) error {
-		if t.actor.Role == access.Supervisor {
-			t.c.SupervisorID = &t.actor.ID
-		}
-		return nil
-	}}
-
 var startAcknowledgement = Effect{"startAcknowledgement", "the acknowledge clock starts anew",
 	func(ctx context.Context, t *turn) error {
 		t.c.ClosedAt = nil

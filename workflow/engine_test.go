@@ -149,7 +149,7 @@ func TestAnAmendmentIsANewVersionAndIsAcknowledgedAnew(t *testing.T) {
 	h.fire(h.placer, c, "acknowledge", Input{})
 	h.refused(fault.Forbidden, h.ben, c, "amend", Input{Reason: "typo"})
 	h.fire(h.anna, c, "amend", Input{Reason: "typo"})
-	h.fire(h.anna, c, "withdraw-amendment", Input{})
+	h.fire(h.anna, c, "withdraw-amendment", Input{Reason: "nothing to change"})
 	h.stands(c, Closed)
 	h.fire(h.anna, c, "amend", Input{Reason: "a prior came"})
 
@@ -248,7 +248,7 @@ func TestTheCoordinatorUnblocksWhatAPersonWhoIsGoneHolds(t *testing.T) {
 	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
 	h.fire(h.anna, c, "sign", Input{})
 	h.fire(h.anna, c, "amend", Input{Reason: "a prior came"})
-	h.fire(h.coordinator, c, "withdraw-amendment", Input{})
+	h.fire(h.coordinator, c, "withdraw-amendment", Input{Reason: "nothing to change"})
 	h.stands(c, Final)
 	h.replays(c)
 }

@@ -111,8 +111,8 @@ func (p Policy) escalationFaults() (wrong PolicyErrors) {
 // responsible is the person who has the case as far as the clock is concerned.
 func (c *Case) responsible(clock ClockName) *uuid.UUID {
 	switch {
-	case clock.OfMatter() && c.ReportNo > 0:
-		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID) // who signed
+	case c.ReportNo > 0 && (clock.OfMatter() || c.State == Amending):
+		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID) // who signed, or stands in
 	case c.State == Conferring:
 		return c.ReaderID
 	case clock == ClockAdjudicate || c.State == Adjudication || c.State == Arbitration:

@@ -230,22 +230,6 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, unless ther
 var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise, and has had no other part in the case",
 	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToSupervise) }}
 
-var isSignatory = Guard{"isSignatory", "the actor signed the report in force, or is a supervisor and who signed is no longer a reader here",
-	func(ctx context.Context, t *turn) error {
-		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
-		if err != nil {
-			return err
-		}
-		if t.actor.Role == access.Supervisor && report.SignedBy != t.actor.ID {
-			if _, err := t.ledger.reader(ctx, report.SignedBy); errors.Is(err, pgx.ErrNoRows) {
-				return t.eligible(ctx, t.actor.ID, ToSupervise)
-			}
-		}
-		return t.actorIs(&report.SignedBy, "only who signed the report may change it")
-	}}
-
-var isSignatoryOrCoordinator = orCoordinator("isSignatoryOrCoordinator", "the actor signed the report in force, or is a coordinator", isSignatory)
-
 var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves opinion and grade as they are; a grade that is given is complete",
 	func(ctx context.Context, t *turn) error {
 		a := t.in.Amendment

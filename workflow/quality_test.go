@@ -522,7 +522,7 @@ func TestASamplesFindingThatIsSetAsideIsReviewed(t *testing.T) {
 	h := newHouse(t, sampleAll)
 	c, _ := h.sampled(&majorMiss)
 	h.tick()
-	h.fire(h.anna, c, "withdraw-amendment", Input{})
+	h.fire(h.anna, c, "withdraw-amendment", Input{Reason: "nothing to change"})
 	h.in(func(ctx context.Context, tx pgx.Tx) error {
 		open, err := OpenReviewsTx(ctx, tx, 10)
 		if err != nil || len(open) != 1 || open[0].Reason != FindingNotTold {

@@ -108,7 +108,7 @@ func TestAStudyThatGrowsAfterTheSignatureIsLookedAtAgain(t *testing.T) {
 	}
 	h.fire(h.anna, c, "amend", Input{Reason: "typo"})
 	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "addition", Reason: "r", Text: "t", Verifies: true}})
-	h.fire(h.anna, c, "withdraw-amendment", Input{})
+	h.fire(h.anna, c, "withdraw-amendment", Input{Reason: "nothing to change"})
 
 	changed(read+9, false)
 	h.fire(h.coordinator, c, "dismiss-verification", Input{Reason: "presentation states"})

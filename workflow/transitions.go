@@ -113,10 +113,12 @@ var Transitions = []Transition{
 
 	// After the signature.
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Guards: check(noOpenEmergency), Effects: do(noteAcknowledgement, endCase)},
-	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
-	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, verifiesWhatIsOpen), Effects: do(signAmendment, settleVerified, startAcknowledgement)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), When: acknowledgedBefore, Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator), Guards: check(isSignatoryOrCoordinator), Effects: do(reviewUntold, keepAcknowledgement)},
+	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn, startAmendmentClock)},
+	{From: in(Amending), Event: "amend", To: Same, By: by(role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
+	{From: in(Amending), Event: "reassign", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, standInEligible), Effects: do(nameStandIn)},
+	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, verifiesWhatIsOpen), Effects: do(noteStandIn, signAmendment, settleVerified, startAcknowledgement)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), When: acknowledgedBefore, Guards: check(reasonGiven, mayDropAmendment), Effects: do(dropStandIn, reviewUntold)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(reasonGiven, mayDropAmendment), Effects: do(dropStandIn, reviewUntold, keepAcknowledgement)},
 
 	// Quality work on what is signed; none of it is in the chart (docs/grading.md).
 	{From: join(signed, in(Amending)), Event: "judge-management", To: Same, By: by(role.Placer), Guards: check(judgementGiven), Effects: do(recordJudgement)},
@@ -132,21 +134,21 @@ var Transitions = []Transition{
 	// once. After the signature, what the signatory says becomes an addendum.
 	{From: whileRead, Event: "raise-finding", To: Same, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding)},
 	{From: in(Amending), Event: "raise-finding", To: Same, By: readers, Guards: check(isSignatory, findingComplete), Effects: do(raiseFinding)},
-	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(isSignatory, mayPractise, findingComplete), Effects: do(raiseFinding, signAddendum, startAcknowledgement)},
-	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(recordCall, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(isSignatory, mayPractise, findingComplete), Effects: do(noteStandIn, raiseFinding, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(noteStandIn, recordCall, signAddendum, startAcknowledgement)},
 	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
 	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
 	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, isOpen(FindingMatter), mayWithdraw), Effects: do(withdraw(FindingMatter))},
 
 	// Questions about a signed report are answered by an addendum.
 	{From: join(signed, in(Amending)), Event: "ask", To: Same, By: by(role.Placer), Guards: check(questionGiven), Effects: do(openQuestion)},
-	{From: signed, Event: "answer", To: Final, By: readers, Guards: check(isSignatory, mayPractise, answerGiven, isOpen(QuestionMatter)), Effects: do(answerQuestion, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "answer", To: Final, By: readers, Guards: check(isSignatory, mayPractise, answerGiven, isOpen(QuestionMatter)), Effects: do(noteStandIn, answerQuestion, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "withdraw-question", To: Same, By: by(role.Placer, role.Coordinator), Guards: check(reasonGiven, isOpen(QuestionMatter)), Effects: do(withdraw(QuestionMatter))},
 
 	// The study is another than was read: who signed looks at it, and the report
 	// says that it holds, or is amended.
 	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
-	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(confirmReport, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter)), Effects: do(withdraw(VerificationMatter))},
 
 	// The placer's own decisions.
