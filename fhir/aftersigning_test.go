@@ -230,7 +230,7 @@ func TestWhatACorrectionChangedIsReadableWordByWord(t *testing.T) {
 		"?from=1&to=2": "nodule, [-9-] {+19+} mm.", "?to=2": "nodule, [-9-] {+19+} mm.", "": "{+No calcification.+}", "?from=1&to=3": "nodule, [-9-] {+19+} mm.",
 	} {
 		got := c.do(access.Placer, "GET", "/fhir/Task/"+id+"/$difference"+query, "")
-		if got.status != http.StatusOK || !strings.Contains(string(got.body), want) {
+		if got.status != http.StatusOK || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %d %s", query, got.status, got.body)
 		}
 	}

@@ -22,11 +22,11 @@ type mendable struct {
 
 // spoiltOrder is the order of chestXray and what it is made of.
 type spoiltOrder struct {
-	t                              testing.TB
-	entries                        []*Node
-	patient, study, report, order  *Node
-	taskID                         string
-	orderID, studyID, reportID, id string
+	t                             testing.TB
+	entries                       []*Node
+	patient, study, report, order *Node
+	taskID                        string
+	orderID, reportID, id         string
 }
 
 func orderToSpoil(t testing.TB, placer string) *spoiltOrder {

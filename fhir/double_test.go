@@ -29,14 +29,6 @@ func (c *clinic) by(token string) *clinic {
 	return c
 }
 
-func (c *clinic) lock(id, text string) {
-	c.t.Helper()
-	c.mustAct(access.Reader, id, "$claim", "independent", true)
-	c.mustAct(access.Reader, id, "$start")
-	c.mustAct(access.Reader, id, "$draft", "findings", text+" draft", "impression", text)
-	c.mustAct(access.Reader, id, "$lock")
-}
-
 // valuesOfPart are the values of a part of each parameter of this name.
 func valuesOfPart(n *Node, name, part string) (values []string) {
 	for _, p := range n.Get("parameter").Items() {

@@ -100,7 +100,7 @@ func (d *dossier) findRequester(ctx context.Context, r resolver) error {
 			}
 		}
 	}
-	d.requesters = append(asks.firstReaders, asks.firstGroups...)
+	d.requesters = slices.Concat(asks.firstReaders, asks.firstGroups)
 	return nil
 }
 

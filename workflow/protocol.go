@@ -118,8 +118,8 @@ func (w ProtocolWish) String() string {
 // double: two read the case independently.
 func (c *Case) double() bool { return c.Reading != "" && c.Reading != SingleReading }
 
-// Unsettled: two read the case and have not come to one opinion yet. Until then
-// neither is told of the other.
+// Unsettled tells whether two read the case and have not come to one opinion yet.
+// Until then neither is told of the other.
 func (c *Case) Unsettled() bool { return c.double() && c.Settled == nil }
 
 // lead is who takes the case through the comparison to the signature: its

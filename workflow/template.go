@@ -212,19 +212,15 @@ func (t Template) faults() (wrong PolicyErrors) {
 // Fits tells whether the template is for this exam.
 func (t Template) Fits(e Exam, priority string) bool { return t.When.holds(e, priority) }
 
-// section and the others find a part by its name.
-func (t Template) section(id string) (TemplateSection, bool) {
-	i := slices.IndexFunc(t.Sections, func(s TemplateSection) bool { return string(s.ID) == id })
-	if i < 0 {
-		return TemplateSection{}, false
-	}
-	return t.Sections[i], true
-}
+// NormalID is the link id of the item that says a section is normal, as the form
+// has it (SDC Questionnaire.item.linkId).
+func (s TemplateSection) NormalID() string { return string(s.ID) + ".normal" }
 
-// LinkIDs of the items of a section, as the form has them (SDC Questionnaire.item.linkId).
-func (s TemplateSection) NormalID() string   { return string(s.ID) + ".normal" }
+// FindingsID is the link id of the item with a section's coded findings.
 func (s TemplateSection) FindingsID() string { return string(s.ID) + ".findings" }
-func (s TemplateSection) TextID() string     { return string(s.ID) + ".text" }
+
+// TextID is the link id of the item with a section's text.
+func (s TemplateSection) TextID() string { return string(s.ID) + ".text" }
 
 // MeasurementID is the link id of a measurement.
 func (s TemplateSection) MeasurementID(m TemplateMeasurement) string {
