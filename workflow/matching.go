@@ -121,33 +121,32 @@ func meet(a, b []string) bool {
 // General is the subspecialty of exams that every reader may read.
 const General = "general"
 
-// subspecialties is the table of who reads what: by the modality, else by the
-// first word that stands in the body site or the name of the exam. The rules of
-// triage that every tenant has are made from it.
+// subspecialties is the table of who reads what, by the words of a body site. The
+// rules of triage that every tenant has are made from it (triagedefault.go).
 var subspecialties = []struct {
-	name       string
-	modalities []string
-	region     string // of the body; "" where the subspecialty is not one of a region
-	words      []string
+	name   string
+	region string // of the body
+	words  []string
 }{
-	{"breast", []string{"MG"}, "breast", []string{"breast", "mamm"}},
-	{"nuclear", []string{"NM", "PT"}, "", nil},
-	{"cardiac", nil, "heart", []string{"cardiac", "heart", "coronar"}},
-	{"vascular", []string{"XA"}, "vessels", []string{"angio", "aorta", "carotid", "vascular", "cardiovascular"}},
-	{"neuro", nil, "head", []string{"head", "brain", "skull", "neuro", "pituitary", "orbit", "cranial", "intracranial"}},
-	{"neuro", nil, "spine", []string{"spine", "spinal", "vertebra", "cervical", "lumbar", "sacral", "lumbosacral", "thoracolumbar"}},
-	{"head-neck", nil, "neck", []string{"neck", "sinus", "thyroid", "parathyroid", "temporal bone", "larynx", "face"}},
-	{"chest", nil, "chest", []string{"chest", "thorax", "thoracic", "lung", "pulmonary", "rib"}},
-	{"abdominal", nil, "abdomen", []string{"abdom", "abd", "liver", "pancrea", "bowel", "colon", "kidney", "renal", "adrenal", "spleen", "biliary", "hepatobiliary", "gallbladder"}},
-	{"genitourinary", nil, "pelvis", []string{"pelvi", "prostat", "uter", "ovar", "bladder", "scrot"}},
-	{"musculoskeletal", nil, "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "forefoot", "midfoot", "hindfoot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe"}},
+	{"breast", "breast", []string{"breast", "mamm"}},
+	{"cardiac", "heart", []string{"cardiac", "heart", "coronar"}},
+	{"vascular", "vessels", []string{"angiogr", "aorta", "carotid", "vascular", "cardiovascular"}},
+	{"musculoskeletal", "limb", []string{"head of femur", "head of humerus", "femoral head", "humeral head", "radial head"}},
+	{"abdominal", "abdomen", []string{"head of pancreas", "pancreatic head"}},
+	{"neuro", "head", []string{"head", "brain", "skull", "neuro", "pituitary", "orbit", "cranial", "intracranial", "cerebr"}},
+	{"neuro", "spine", []string{"spine", "spinal", "vertebra", "lumbar", "sacral", "lumbosacral", "thoracolumbar"}},
+	{"head-neck", "neck", []string{"neck", "sinus", "thyroid", "parathyroid", "temporal bone", "larynx", "face"}},
+	{"chest", "chest", []string{"chest", "thorax", "thoracic", "lung", "pulmonary", "rib"}},
+	{"abdominal", "abdomen", []string{"abdom", "abd", "liver", "pancrea", "bowel", "colon", "kidney", "renal", "adrenal", "spleen", "biliary", "hepatobiliary", "gallbladder"}},
+	{"genitourinary", "pelvis", []string{"pelvi", "prostat", "uter", "cervix", "ovar", "bladder", "scrot"}},
+	{"musculoskeletal", "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "forefoot", "midfoot", "hindfoot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe", "leg", "arm", "thigh", "calf", "forearm"}},
 }
 
 // bodyRegion is the coarse region of a body site, "" when nothing tells.
 func bodyRegion(site string) string {
 	site = strings.ToLower(site)
 	for _, s := range subspecialties {
-		if s.region != "" && containsAny(site, s.words) {
+		if containsAny(site, s.words) {
 			return s.region
 		}
 	}

@@ -161,7 +161,7 @@ func bodyRegions(site string) []string {
 	site = strings.ToLower(site)
 	var regions []string
 	for _, s := range subspecialties {
-		if s.region != "" && containsAny(site, s.words) && !slices.Contains(regions, s.region) {
+		if containsAny(site, s.words) && !slices.Contains(regions, s.region) {
 			regions = append(regions, s.region)
 		}
 	}

@@ -393,7 +393,7 @@ func TestTheDocumentationListsTheDefaultRulesOfTriage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin, end := "made from `workflow/matching.go`:\n\n", "\n## Example"
+	begin, end := "Made from `workflow/triagedefault.go`:\n\n", "\n## Example"
 	before, rest, ok := strings.Cut(string(page), begin)
 	_, after, ended := strings.Cut(rest, end)
 	if !ok || !ended {

@@ -49,16 +49,17 @@ type Triage struct {
 
 // DecideTriage finds who should read an exam.
 func DecideTriage(rules []TriageRule, e Exam, priority string) Triage {
-	for _, list := range []struct {
-		name  string
-		rules []TriageRule
-	}{{"rule", rules}, {"default rule", defaultTriage}} {
-		for i, rule := range list.rules {
-			if rule.When.holds(e, priority) {
-				name := fmt.Sprintf("%s %d", list.name, i+1)
-				return Triage{Subspecialty: string(rule.Then.Subspecialty), Needs: texts(rule.Then.Needs...), Rule: name, Why: name + ": " + rule.String(),
-					Protocol: ProtocolWish{rule.Then.Protocol, rule.Then.Reading}}
-			}
+	for i, rule := range rules {
+		if rule.When.holds(e, priority) {
+			name := fmt.Sprintf("rule %d", i+1)
+			return Triage{Subspecialty: string(rule.Then.Subspecialty), Needs: texts(rule.Then.Needs...), Rule: name, Why: name + ": " + rule.String(),
+				Protocol: ProtocolWish{rule.Then.Protocol, rule.Then.Reading}}
+		}
+	}
+	for i, rule := range defaultTriage {
+		if rule.holds(e) {
+			name := fmt.Sprintf("default rule %d", i+1)
+			return Triage{Subspecialty: rule.subspecialty, Rule: name, Why: name + ": " + rule.String()}
 		}
 	}
 	return Triage{Subspecialty: General, Rule: "no rule", Why: "no rule: everything else -> " + General}
@@ -184,24 +185,3 @@ func (p Policy) triageFaults() (wrong PolicyErrors) {
 	}
 	return wrong
 }
-
-// defaultTriage are the rules of every tenant, after its own: the modality where
-// it tells alone, then the first region whose words stand in the name.
-var defaultTriage = func() (rules []TriageRule) {
-	for _, s := range subspecialties {
-		if s.modalities != nil {
-			rules = append(rules, TriageRule{TriageWhen{Modality: s.modalities}, TriageThen{Subspecialty: Privilege(s.name)}})
-		}
-	}
-	for _, s := range subspecialties {
-		if s.words == nil {
-			continue
-		}
-		rule := TriageRule{Then: TriageThen{Subspecialty: Privilege(s.name)}}
-		for _, w := range s.words {
-			rule.When.BodySite = append(rule.When.BodySite, Word(w))
-		}
-		rules = append(rules, rule)
-	}
-	return rules
-}()

@@ -39,7 +39,7 @@ func TestTheFirstRuleThatHoldsDecidesAndSaysWhy(t *testing.T) {
 		{"a child's head", "routine", Exam{Modality: "MR", BodySite: "Brain", PatientAge: 4}, "rule 1: MR or CT of brain or head, age 0 to 17 -> neuro with paediatric", []string{"paediatric"}},
 		{"the last year", "routine", Exam{Modality: "CT", Display: "CT HEAD", PatientAge: 17}, "rule 1: MR or CT of brain or head, age 0 to 17 -> neuro with paediatric", []string{"paediatric"}},
 		{"a child's knee", "routine", Exam{Modality: "MR", BodySite: "Knee", PatientAge: 4}, "rule 2: age 0 to 17 -> paediatric", nil},
-		{"an adult's head", "routine", Exam{Modality: "MR", BodySite: "Brain", PatientAge: 18}, "default rule 7: head or brain or skull or neuro", nil},
+		{"an adult's head", "routine", Exam{Modality: "MR", BodySite: "Brain", PatientAge: 18}, "default rule 21: body site head or brain or skull or neuro", nil},
 		{"an age that nobody knows", "routine", Exam{Modality: "MR", BodySite: "Brain", PatientAge: -1}, "default", nil},
 		{"by code and system", "routine", Exam{CodeSystem: "http://loinc.org", Code: "24590-2", PatientAge: 40}, "rule 3: code http://loinc.org|24590-2 or 36554-4 -> chest", nil},
 		{"by code alone", "routine", Exam{CodeSystem: "urn:ours", Code: "36554-4", PatientAge: 40}, "rule 3: ", nil},
