@@ -51,5 +51,8 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 		if len(t.changed) == 0 {
 			return nil
 		}
-		return t.sealInForce(ctx, part, after)
+		if err := t.sealInForce(ctx, part, after); err != nil || part == PartCosign { // which is signed in this moment
+			return err
+		}
+		return t.raiseFromOpinion(ctx, *t.c.OpinionNo, ofAnybody)
 	}}

@@ -129,8 +129,11 @@ var startConferring = Effect{"startConferring", "each of the two may see the oth
 
 var sealProposal = Effect{"sealProposal", "the text is put on the table and kept; it is the actor's until the other concurs",
 	func(ctx context.Context, t *turn) error {
-		_, err := t.sealNew(ctx, PartProposal, *t.in.Opinion)
-		return err
+		no, err := t.sealNew(ctx, PartProposal, *t.in.Opinion)
+		if err != nil {
+			return err
+		}
+		return t.raiseFromOpinion(ctx, no, ofAnybody)
 	}}
 
 var agree = Effect{"agree", "the other reader's text is both of theirs; its author leads the case on",

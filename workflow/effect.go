@@ -240,7 +240,7 @@ var saveDraft = Effect{"saveDraft", "the draft is saved as its next version; one
 		return t.saveDraft(ctx, t.c.partOf(), *t.in.Opinion)
 	}}
 
-var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and the time are recorded, and it never changes again",
+var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and the time are recorded, and it never changes again. One that is urgent or emergent is a finding of which somebody must be told now, unless its reader has raised one",
 	func(ctx context.Context, t *turn) error {
 		t.c.LockedAt = &t.now
 		seen, err := t.ledger.unveiled(ctx, t.c)
@@ -251,10 +251,13 @@ var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and 
 			t.detail["unveiled"] = true
 		}
 		no, err := t.seal(ctx, "locked")
+		if err != nil {
+			return err
+		}
 		if !t.c.double() {
 			t.c.OpinionNo = &no
 		}
-		return err
+		return t.raiseFromOpinion(ctx, no, t.ofActor)
 	}}
 
 var sealPartialRead = Effect{"sealPartialRead", "a draft, if there is one, is sealed as an unfinished reading",

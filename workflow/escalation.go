@@ -125,6 +125,21 @@ func (c *Case) responsible(clock ClockName) *uuid.UUID {
 	return c.lead()
 }
 
+// answers is whom a clock is for: before the signature that of a finding is for who
+// raised it, whoever reads now, who may know nothing of it.
+func (t *turn) answers(ctx context.Context, clock ClockName) (*uuid.UUID, error) {
+	if t.c.ReportNo > 0 || !clock.OfMatter() {
+		return t.c.responsible(clock), nil
+	}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	for _, m := range all {
+		if m.clock() == clock {
+			return m.OpenedBy, err
+		}
+	}
+	return nil, err
+}
+
 // startEscalations tells the first link of each rule for a stage of a clock.
 func (t *turn) startEscalations(ctx context.Context, clock ClockName, stage int, started time.Time) error {
 	for i, rule := range t.c.Policy.rules() {
@@ -146,7 +161,11 @@ func (t *turn) tell(ctx context.Context, told Told) error {
 		link := chain[told.Link]
 		told.Tell, told.Ways = link.Tell, link.By
 		if told.Tell == TellReader {
-			if told.PersonID = t.c.responsible(told.Clock); told.PersonID == nil {
+			var err error
+			if told.PersonID, err = t.answers(ctx, told.Clock); err != nil {
+				return err
+			}
+			if told.PersonID == nil {
 				continue
 			}
 		}

@@ -315,14 +315,57 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	return t.openMatter(ctx, m, keyOf(category, text))
 }
 
-// reportedFindings are the findings of the case as its report tells them.
-func (t *turn) reportedFindings(ctx context.Context) (out []ReportedFinding, err error) {
+// raiseFromOpinion: an opinion that is sealed and calls for action within minutes
+// or hours is a finding of which somebody must be told now: until the signature it
+// may be another reader's turn, or a supervisor's, and the order may be cancelled.
+// It is not raised twice: known says of a finding that is on record that it tells
+// the same.
+func (t *turn) raiseFromOpinion(ctx context.Context, no int, known func(Matter) bool) error {
+	if t.c.SampleOf != nil {
+		return nil // the patient's clinicians have the report that was sampled
+	}
+	sealed, err := t.ledger.sealed(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(sealed, func(o Sealed) bool { return o.OpinionNo == no })
+	if i < 0 || !slices.Contains(pressing, sealed[i].Content.Actionable) {
+		return nil
+	}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	category, text := sealed[i].Content.Actionable, sealed[i].Content.Impression
+	key := keyOf(category, text)
+	if slices.ContainsFunc(all, func(m Matter) bool {
+		return m.Kind == FindingMatter && !m.Withdrawn() && (m.isOf(key) || mostPressing(m.Category, category) == m.Category && known(m))
+	}) {
+		return nil
+	}
+	if err := t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key); err != nil {
+		return err
+	}
+	t.preliminary(category)
+	return nil
+}
+
+// ofActor: of two who read, each tells of what they have seen themselves.
+func (t *turn) ofActor(m Matter) bool { return m.OpenedBy != nil && *m.OpenedBy == t.actor.ID }
+
+// ofAnybody: who knows what the others have found has nothing new to tell.
+func ofAnybody(Matter) bool { return true }
+
+// reportedFindings are the findings of the case as its report tells them: in words
+// of its own but where the text of the report is that of the finding.
+func (t *turn) reportedFindings(ctx context.Context, r Report) (out []ReportedFinding, err error) {
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	for _, m := range all {
 		if m.Kind != FindingMatter || m.Withdrawn() {
 			continue
 		}
-		f := ReportedFinding{No: m.No, Category: m.Category, Text: m.Content.Text, FromReport: m.Content.FromReport, RaisedAt: m.OpenedAt.UTC(), RaisedBy: m.OpenedBy}
+		f := ReportedFinding{No: m.No, Category: m.Category, Text: m.Content.Text, RaisedAt: m.OpenedAt.UTC(), RaisedBy: m.OpenedBy}
+		f.FromReport = m.Content.FromReport && (f.Text == r.Opinion.Impression || f.Text == r.Difference)
 		for _, call := range m.Calls {
 			call.MadeAt = call.MadeAt.UTC()
 			f.Calls = append(f.Calls, call.Reported())

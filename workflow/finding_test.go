@@ -256,3 +256,81 @@ func TestAnErrorWithdrawsWhatIsOpen(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+var bled = Opinion{Findings: "Dense crescent on the left.", Impression: "Acute subdural haematoma.", Actionable: "emergent"}
+
+func TestAnEmergentOpinionIsToldWhenItIsSealed(t *testing.T) {
+	t.Parallel()
+	t.Run("and outlives the cancellation", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{}`)
+		c := h.readingCase()
+		ch := h.fire(h.anna, c, "lock", Input{Opinion: &bled})
+		if len(ch.Matters) != 1 || ch.Matters[0].Category != "emergent" || ch.Matters[0].Content.Text != bled.Impression {
+			t.Fatalf("%+v", ch.Matters)
+		}
+		h.fire(h.placer, c, "cancel", Input{})
+		if m := h.matters(c); len(m) != 1 || !m[0].Open() {
+			t.Errorf("%+v", m)
+		}
+		h.replays(c)
+	})
+	t.Run("once, also at the signature", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{}`)
+		c := h.readingCase()
+		h.fire(h.anna, c, "lock", Input{Opinion: &bled})
+		h.fire(h.anna, c, "reveal", Input{})
+		h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+		r := h.fire(h.anna, c, "sign", Input{}).Report
+		if m := h.matters(c); len(m) != 1 || len(r.Findings) != 1 || !r.Findings[0].FromReport {
+			t.Errorf("%+v %+v", m, r.Findings)
+		}
+	})
+	t.Run("unless its reader has raised it", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{}`)
+		c := h.readingCase()
+		h.fire(h.anna, c, "raise-finding", bleeding)
+		h.fire(h.anna, c, "lock", Input{Opinion: &bled})
+		if m := h.matters(c); len(m) != 1 {
+			t.Errorf("%+v", m)
+		}
+	})
+	t.Run("of the first of two, and the second is told nothing", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"reading": "mixed"}`)
+		c := h.readingCase()
+		h.fire(h.anna, c, "lock", Input{Opinion: &bled})
+		h.stands(c, Ready)
+		if m := h.matters(c); len(m) != 1 {
+			t.Fatalf("%+v", m)
+		}
+		h.fire(h.ben, c, "claim", Input{Independent: true})
+		h.exec(`UPDATE agenda SET due_at = now() WHERE kind = 'clock-finding-emergent/1'`)
+		h.tick()
+		var told int
+		h.in(func(ctx context.Context, tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `SELECT count(*) FROM escalation WHERE clock = 'finding-emergent/1' AND person_id = $1`, h.ben.ID).Scan(&told)
+		})
+		if told != 0 {
+			t.Error("the clock of the first reader's finding tells the second reader")
+		}
+		h.fire(h.ben, c, "lock", Input{Opinion: &bled})
+		if m := h.matters(c); len(m) != 1 {
+			t.Errorf("the same words of both: %+v", m)
+		}
+	})
+	t.Run("of a next reader in the same words", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{}`)
+		c := h.readingCase()
+		h.fire(h.anna, c, "lock", Input{Opinion: &bled})
+		h.fire(h.anna, c, "release", Input{Reason: "ill"})
+		h.fire(h.ben, c, "claim", Input{Independent: true})
+		h.fire(h.ben, c, "lock", Input{Opinion: &bled})
+		if m := h.matters(c); len(m) != 1 {
+			t.Errorf("%+v", m)
+		}
+	})
+}

@@ -70,6 +70,11 @@ func (m Matter) Open() bool { return m.SettledAt == nil }
 // Withdrawn tells whether it was taken back.
 func (m Matter) Withdrawn() bool { return m.Settlement != nil && *m.Settlement == "withdrawn" }
 
+// isOf tells whether it is of this key, perhaps said anew after it was taken back.
+func (m Matter) isOf(key string) bool {
+	return m.Key == key || strings.HasPrefix(m.Key, key+" again ")
+}
+
 // The clocks of matters are families: each matter has its own, such as
 // finding-emergent/2, so that one that is late does not hide another.
 const (
@@ -117,7 +122,7 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 	}
 	m.No = len(known) + 1
 	for _, k := range known {
-		if k.Kind == m.Kind && k.Withdrawn() && (k.Key == key || strings.HasPrefix(k.Key, key+" again ")) {
+		if k.Kind == m.Kind && k.Withdrawn() && k.isOf(key) {
 			m.Key = key + " again " + strconv.Itoa(m.No) // what was taken back may be said anew
 		}
 	}

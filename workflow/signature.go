@@ -151,7 +151,7 @@ func (t *turn) tellFindings(ctx context.Context, r *Report) (err error) {
 	if err := t.raiseFromReport(ctx, *r); err != nil {
 		return err
 	}
-	r.Findings, err = t.reportedFindings(ctx)
+	r.Findings, err = t.reportedFindings(ctx, *r)
 	for _, f := range r.Findings {
 		r.Actionable = mostPressing(r.Actionable, f.Category)
 	}

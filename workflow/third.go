@@ -112,8 +112,11 @@ var startArbitration = Effect{"startArbitration", "the case waits for a third re
 var sealThirdOpinion = Effect{"sealThirdOpinion", "the third reader's own opinion is sealed; from now on they may see the others",
 	func(ctx context.Context, t *turn) error {
 		t.c.Veiled = false
-		_, err := t.seal(ctx, "locked")
-		return err
+		no, err := t.seal(ctx, "locked")
+		if err != nil {
+			return err
+		}
+		return t.raiseFromOpinion(ctx, no, t.ofActor)
 	}}
 
 var takeDecision = Effect{"takeDecision", "the opinion that the third reader has chosen, or their own, is in force; all others are kept",
@@ -127,6 +130,9 @@ var takeDecision = Effect{"takeDecision", "the opinion that the third reader has
 		case t.in.Opinion != nil:
 			no, err := t.sealNew(ctx, PartArbitration, *t.in.Opinion)
 			if err != nil {
+				return err
+			}
+			if err := t.raiseFromOpinion(ctx, no, ofAnybody); err != nil {
 				return err
 			}
 			text = Sealed{OpinionNo: no, ReaderID: t.actor.ID, SealedAt: t.now}
@@ -150,7 +156,10 @@ var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudica
 		}
 		switch {
 		case t.in.Opinion != nil:
-			return t.sealInForce(ctx, PartAdjudication, *t.in.Opinion)
+			if err := t.sealInForce(ctx, PartAdjudication, *t.in.Opinion); err != nil {
+				return err
+			}
+			return t.raiseFromOpinion(ctx, *t.c.OpinionNo, ofAnybody)
 		case t.in.Decision == "own":
 			own, locked, err := t.ownOpinion(ctx)
 			if err == nil && !locked {
