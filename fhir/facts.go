@@ -127,13 +127,20 @@ func accession(study *Node) *Node {
 // person is who the patient is, to be compared with what the images say: the
 // Patient, and what the order calls it by.
 func (d *dossier) person() workflow.Person {
-	p := workflow.Person{BirthDate: d.patient.Text("birthDate"), Sex: d.patient.Text("gender")}
-	for _, id := range append(d.patient.Each("identifier"), d.subject().Each("identifier")...) {
+	p := personIn(d.patient)
+	p.IDs = append(p.IDs, personIn(d.subject()).IDs...)
+	return p
+}
+
+// personIn is who a Patient is, or as far as a Reference has identifiers.
+func personIn(n *Node) workflow.Person {
+	p := workflow.Person{BirthDate: n.Text("birthDate"), Sex: n.Text("gender")}
+	for _, id := range n.Each("identifier") {
 		if value := id.Text("value"); value != "" {
 			p.IDs = append(p.IDs, workflow.PersonID{System: id.Text("system"), Value: value})
 		}
 	}
-	for _, name := range d.patient.Each("name") {
+	for _, name := range n.Each("name") {
 		var given []string
 		for _, g := range name.Each("given") {
 			given = append(given, g.Text())

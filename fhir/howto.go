@@ -91,6 +91,14 @@ curl -sS -H "$AUTH" "$BASE/CommunicationRequest?status=active&_include=Communica
 # the history was missing: add it
 curl -sS -X PATCH -H "$AUTH" -H 'Content-Type: application/json-patch+json' \
   --data '[{"op":"add","path":"/note","value":[{"text":"Coughs since spring; smoker."}]}]' "$BASE/ServiceRequest/$ORDER"`}},
+	{[]string{"$comparison", "search-type"}, sample{"settle-a-doubt", "Settle a doubt of the intake checks",
+		"With a token of a coordinator, here in OVERREAD_COORDINATOR_TOKEN: a case that waits for one, and for each doubt what order, Patient, ImagingStudy, original report, PACS or the other case say, side by side, with equal, differs or unknown. " +
+			"Then $resolve goes on, $reject refuses, and for a correction of what is being read $continue-reading or $restart-reading decides. Who looks is recorded; a coordinator who reads here too is refused before the original is shown.",
+		`if [ -n "${OVERREAD_COORDINATOR_TOKEN:-}" ]; then
+  AUTH="Authorization: Bearer $OVERREAD_COORDINATOR_TOKEN"
+  TASK=$(curl -sS -H "$AUTH" "$BASE/Task?business-status=intake-review&_count=1"` + foundID + `)
+  curl -sS -H "$AUTH" "$BASE/Task/$TASK/\$comparison"
+fi`}},
 	{[]string{"patch"}, sample{"say-why", "Say why a second opinion is asked for",
 		"reasonCode takes a code of ValueSet second-opinion-reason beside the question in words. Rules of triage know it, and it counts in statistics. " +
 			"Codes that tell what the first report says (inconclusive-report, discordant, persistent-symptoms) withhold the order from blinded readers: " +
