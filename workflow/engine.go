@@ -154,7 +154,7 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 	}
 	t.note()
 	t.item = e.item
-	hands, resume := t.c.hands(), t.c.ResumeState
+	hands, resume, forCoordinator := t.c.hands(), t.c.ResumeState, t.c.heldForCoordinator()
 	for _, effect := range row.Effects {
 		if err := effect.Do(ctx, t); err != nil {
 			return Change{}, fmt.Errorf("%s: %w", effect.Name, err)
@@ -174,7 +174,7 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 			return Change{}, err
 		}
 	}
-	if t.c.State != before {
+	if t.c.State != before || t.c.heldForCoordinator() != forCoordinator {
 		if err := t.keepWaits(ctx); err != nil {
 			return Change{}, err
 		}

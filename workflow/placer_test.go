@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -280,6 +281,37 @@ func TestACorrectionDuringAHoldIsDecidedBeforeTheReadingGoesOn(t *testing.T) {
 		h.tick()
 		h.fire(h.placer, c, "cancel", Input{})
 	}
+}
+
+func TestTheWaitForTheCoordinatorIsNotThePlacers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.atWorkOn(Reading)
+	f := h.facts[c.PlacerValue]
+	f.OrderPatient, f.Study.Patient, f.Original.Patient = "p2", "p2", "p2"
+	h.recheck(c)
+	h.skip(2 * time.Hour)
+	h.fire(h.placer, c, "hold", Input{})
+	h.skip(3 * time.Hour)
+	h.fire(h.placer, c, "resume", Input{})
+	h.skip(4 * time.Hour)
+	h.fire(h.coordinator, c, "continue-reading", Input{Reason: "the same images", Facts: f})
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		waits, err := WaitsTx(ctx, tx, c.CaseID)
+		var told []string
+		for _, w := range waits {
+			told = append(told, fmt.Sprint(w.Party, " ", w.Reason, " ", w.Stops))
+		}
+		if diff := cmp.Diff([]string{"filler order-corrected true", "placer held true", "filler order-corrected true"}, told); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+		times, err := TimesTx(ctx, tx, c.CaseID, time.Now(), false)
+		if got := times.Waited[WaitsForFiller].Round(time.Minute); got != 6*time.Hour || times.Waited[WaitsForPlacer].Round(time.Minute) != 3*time.Hour {
+			t.Errorf("waited for: %v", times.Waited)
+		}
+		return err
+	})
+	h.replays(c)
 }
 
 func TestANoticeGoesWhenTheReaderDoesSomethingAndAfterAWeek(t *testing.T) {

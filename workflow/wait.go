@@ -35,7 +35,7 @@ var waits = []struct {
 	{AwaitingInformation, WaitsForPlacer, true, "information-missing"},
 	{AwaitingImages, WaitsForPlacer, true, "images-missing"},
 	{Unassignable, WaitsForFiller, false, "nobody-eligible"},
-	{OnHold, WaitsForPlacer, true, heldReason},
+	{OnHold, WaitsForPlacer, true, heldReason}, // for the filler, while the coordinator alone has a correction to decide
 }
 
 // heldReason is why a case waits on hold: all clocks but the gross one stand still.
@@ -69,6 +69,9 @@ func (c *Case) waitOf() (w Wait, ok bool) {
 		if len(c.Findings) > 0 && c.State != OnHold {
 			w.Reason = c.Findings[0].Code
 		}
+		if c.heldForCoordinator() {
+			w.Party, w.Reason = WaitsForFiller, OrderCorrected
+		}
 		if party, not := notThePlacers[w.Reason]; not {
 			w.Party = party
 		}
@@ -77,8 +80,14 @@ func (c *Case) waitOf() (w Wait, ok bool) {
 	return Wait{}, false
 }
 
-// keepWaits ends the wait of the state that the case has left, and begins that
-// of the one that it has entered.
+// heldForCoordinator: it is on hold because the coordinator has a correction to
+// decide, and the placer does not hold it besides.
+func (c *Case) heldForCoordinator() bool {
+	return c.State == OnHold && c.Correction != nil && !c.Correction.Held
+}
+
+// keepWaits ends the wait that is over, and begins that of the state in which the
+// case is now.
 func (t *turn) keepWaits(ctx context.Context) error {
 	if err := t.ledger.endWait(ctx, t.c.CaseID, t.now); err != nil {
 		return err
