@@ -20,7 +20,9 @@ import (
 // under the tenant's row of batch_run: whoever holds it assigns, and a second
 // replica passes by. Killed in the middle, nothing of it has happened.
 
-// mostPooled is how many cases a look takes, the most pressing first.
+// mostPooled is how many cases a look takes, the most pressing first. Where more
+// wait it takes as many again of those behind, each time the next ones: none is
+// kept from a reader by a thousand before it that nobody can read.
 const mostPooled = 1000
 
 // BatchTick assigns the pools that are due, and returns how many cases were
@@ -78,13 +80,46 @@ func (e *Engine) assignPool(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (o
 		return 0, err
 	}
 	matching, now := current.policy.Matching, e.moment()
-	readers, err := ReadersTx(ctx, tx, matching.FairDays)
+	looked, offered, err := e.assignPage(ctx, tx, tenant, matching, 0, now)
 	if err != nil {
 		return 0, err
 	}
-	pool, err := poolTx(ctx, tx, readers, now)
+	behind := 0
+	if looked == e.mostPooled {
+		if behind, err = behindTx(ctx, tx, tenant); err != nil {
+			return 0, err
+		}
+		from := max(behind, e.mostPooled) - offered // as many as were offered have left the pool
+		more, also, err := e.assignPage(ctx, tx, tenant, matching, from, now)
+		if err != nil {
+			return 0, err
+		}
+		offered += also
+		if behind = from + more - also; more < e.mostPooled {
+			behind = 0 // the end: from the top again
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE batch_run
+		SET ran_at = now(), due_at = now() + make_interval(secs => @every), behind = @behind
+		WHERE tenant_id = @tenant`,
+		pgx.NamedArgs{"tenant": tenant, "every": matching.BatchEvery.Length.Seconds(), "behind": behind})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("next batch: %w", err)
+	}
+	return offered, nil
+}
+
+// assignPage makes the best offers for as many cases as a look takes, from the one
+// at this place of the pool.
+func (e *Engine) assignPage(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, matching Matching, from int, now time.Time) (looked, offered int, err error) {
+	readers, err := ReadersTx(ctx, tx, matching.FairDays)
+	if err != nil {
+		return 0, 0, err
+	}
+	pool, err := poolTx(ctx, tx, readers, from, e.mostPooled, now)
+	if err != nil {
+		return 0, 0, err
 	}
 	desks := make([]Desk, len(readers))
 	for i, r := range readers {
@@ -93,21 +128,22 @@ func (e *Engine) assignPool(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (o
 	for _, pair := range Assign(pool, desks, now, matching.Weights.assign()).Assigned {
 		done, err := e.offerOf(ctx, tx, tenant, pair, now)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if done {
 			offered++
 		}
 	}
-	_, err = tx.Exec(ctx, `
-		UPDATE batch_run
-		SET ran_at = now(), due_at = now() + make_interval(secs => @every)
-		WHERE tenant_id = @tenant`,
-		pgx.NamedArgs{"tenant": tenant, "every": matching.BatchEvery.Length.Seconds()})
+	return len(pool), offered, nil
+}
+
+// behindTx is how far down its pool the last look at it has come.
+func behindTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (behind int, err error) {
+	err = tx.QueryRow(ctx, `SELECT behind FROM batch_run WHERE tenant_id = $1`, tenant).Scan(&behind)
 	if err != nil {
-		return 0, fmt.Errorf("next batch: %w", err)
+		err = fmt.Errorf("place in the pool: %w", err)
 	}
-	return offered, nil
+	return behind, err
 }
 
 // claimBatch holds the tenant's row until the transaction ends, when it is due and
@@ -132,14 +168,14 @@ func claimBatch(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (bool, error) 
 	return len(claimed) == 1, err
 }
 
-// poolTx is what waits for a batch, as Assign wants it.
-func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, now time.Time) (pool []Waiting, err error) {
+// poolTx is what waits for a batch from a place on, as Assign wants it.
+func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, from, most int, now time.Time) (pool []Waiting, err error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+caseColumns+`
 		FROM case_file
 		WHERE state = 'ready' AND policy->>'assignment' = @batch
-		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], priority), opened_at
-		LIMIT @most`, pgx.NamedArgs{"batch": ByBatch, "most": mostPooled})
+		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], priority), opened_at, case_id
+		LIMIT @most OFFSET @from`, pgx.NamedArgs{"batch": ByBatch, "most": most, "from": from})
 	if err != nil {
 		return nil, fmt.Errorf("pool: %w", err)
 	}

@@ -220,3 +220,29 @@ func TestTheWeightsOfAPolicyWeighABatchToo(t *testing.T) {
 		}
 	}
 }
+
+func TestThosePastTheMostPressingAreLookedAtInTurn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, batchPolicy)
+	h.pool(7, func(f *Facts) { f.Exam = Exam{Modality: "MG", PatientAge: 50} }) // nobody reads breasts
+	h.exec(`UPDATE case_file SET state = 'ready'`)
+	h.exec(`INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at) SELECT tenant_id, case_id, 'await-batch', 'infinity', now() FROM case_file ON CONFLICT DO NOTHING`)
+	last := h.pool(1)[0]
+	h.engine.mostPooled = 2
+	looks := 0
+	for ; looks < 5 && h.find(last).State == Ready; looks++ {
+		h.nextBatch()
+		h.batch()
+	}
+	if looks != 3 { // two of each look's are the first, two those behind: 3 and 4, 5 and 6, 7 and 8
+		t.Errorf("%d looks: %s", looks, h.find(last).State)
+	}
+	next := h.pool(1)[0] // from the top again
+	for looks = 0; looks < 5 && h.find(next).State == Ready; looks++ {
+		h.nextBatch()
+		h.batch()
+	}
+	if h.find(next).State != Offered {
+		t.Errorf("after %d more looks: %s", looks, h.find(next).State)
+	}
+}

@@ -26,6 +26,8 @@ type Engine struct {
 	hooks  Hooks
 	agenda []item
 
+	mostPooled int // cases of a look at a pool
+
 	mu     sync.Mutex
 	failed map[failureKey]int // agenda rows that failed, and how often
 }
@@ -47,7 +49,7 @@ type Hooks struct {
 
 // NewEngine returns an engine without hooks; Use connects them.
 func NewEngine(db *pg.DB, now func() time.Time, log *slog.Logger) *Engine {
-	return &Engine{db: db, now: now, log: log, agenda: agenda(), failed: map[failureKey]int{}, hooks: Hooks{
+	return &Engine{db: db, now: now, log: log, agenda: agenda(), mostPooled: mostPooled, failed: map[failureKey]int{}, hooks: Hooks{
 		Facts:   func(context.Context, pgx.Tx, *Case) (Facts, error) { return Facts{}, nil },
 		Publish: func(context.Context, pgx.Tx, Change) error { return nil },
 		Sample:  func(context.Context, pgx.Tx, *Case) (Order, string, error) { return Order{}, "no-order", nil },
