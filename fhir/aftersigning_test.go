@@ -304,3 +304,51 @@ func (c *clinic) withdrawnDeliveries() (n int) {
 	}
 	return n
 }
+
+// grow makes the study of an order have so many images.
+func (c *clinic) grow(uid string, images int) {
+	c.t.Helper()
+	id := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|" + uid).ids()[0]
+	study := c.get("/fhir/ImagingStudy/" + id).node
+	study.Set("numberOfInstances", images)
+	study.Get("series").Items()[0].Set("numberOfInstances", images)
+	if got := c.put("/fhir/ImagingStudy/"+id, study.jsonText()); got.status != http.StatusOK {
+		c.t.Fatal(got.status, got.body)
+	}
+}
+
+// What comes before the opinion is sealed is read with the rest. What comes later,
+// nobody has looked at when the report is signed.
+func TestAStudyThatGrowsWhileItIsReadIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		sealed bool
+		want   int // verifications that are open after the signature
+	}{"before the opinion is sealed": {false, 0}, "after": {true, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startClinic(t)
+			id := c.order(chestXray(t, "66")...)
+			c.tick()
+			c.mustAct(access.Reader, id, "$claim", "independent", true)
+			c.mustAct(access.Reader, id, "$start")
+			if !row.sealed {
+				c.grow("1.2.3.66", 4)
+			}
+			c.mustAct(access.Reader, id, "$lock", "findings", "Clear.", "impression", "Normal.")
+			c.mustAct(access.Reader, id, "$reveal")
+			if row.sealed {
+				c.grow("1.2.3.66", 4)
+			}
+			var told int
+			if err := c.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM case_notice WHERE event = 'study-grows'`).Scan(&told); err != nil {
+				t.Fatal(err)
+			}
+			c.mustAct(access.Reader, id, "$grade")
+			c.mustAct(access.Reader, id, "$sign")
+			if got := strings.Count(string(c.task(id).Bytes()), "The study has 4 images now, and had 2"); got != row.want || told != 1 {
+				t.Errorf("%d verifications are open, want %d; the reader was told %d times", got, row.want, told)
+			}
+		})
+	}
+}

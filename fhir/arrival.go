@@ -25,8 +25,10 @@ func (s *Server) factCreated(ctx context.Context, tx pgx.Tx, actor access.Actor,
 
 // factUpdated is the hook of the table of resources.
 func (s *Server) factUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
-	if err := s.arrived(ctx, tx, actor, after); err != nil {
-		return err
+	for _, n := range []*Node{before, after} { // whose it was is concerned as well
+		if err := s.arrived(ctx, tx, actor, n); err != nil {
+			return err
+		}
 	}
 	return s.studyChanged(ctx, tx, actor, before, after)
 }

@@ -75,6 +75,7 @@ func (d *dossier) studyFacts() *workflow.StudyFacts {
 		BodySite:      bodySite(n),
 		Laterality:    seriesLaterality(n),
 		Available:     n.Text("status") == "available",
+		Void:          slices.Contains([]string{"entered-in-error", "cancelled"}, n.Text("status")),
 		Instances:     had,
 		InstancesSaid: said,
 	}

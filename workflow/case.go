@@ -101,6 +101,7 @@ type Exam struct {
 	Jurisdiction    string        `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
 	Images          int           `json:"images,omitempty"`       // instances in the PACS when the order was found complete
 	ImagesSaid      int           `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
+	ImagesSince     int           `json:"imagesSince,omitempty"`  // that the study has since it grew after an opinion was sealed
 	ImagesSeen      int           `json:"imagesSeen,omitempty"`   // that the ImagingStudy said, and then the study had when it last changed after the signature
 	PatientAge      int           `json:"patientAge"`             // years at the time of the study; -1 when unknown
 	StudyStarted    *time.Time    `json:"studyStarted,omitempty"`

@@ -27,7 +27,7 @@ func (c *Case) corrections(f Facts) (of []string) {
 	if c.PatientID != nil && differ(*c.PatientID, f.OrderPatient) || strandedPatient(f) && !c.SetAside("patient-mismatch") {
 		of = append(of, "patient")
 	}
-	if f.Study != nil && c.otherStudy(*f.Study) {
+	if f.Study != nil && (c.otherStudy(*f.Study) || f.Study.Void) {
 		of = append(of, "study")
 	}
 	return of
@@ -119,6 +119,8 @@ var sameImages = Guard{"sameImages", "the images are those that were read, and n
 		switch {
 		case f == nil || f.Study == nil:
 			return refuse("the study of the order is not here; begin the reading anew ($restart-reading)")
+		case f.Study.Void:
+			return refuse("the study that was read is declared an error; begin the reading anew ($restart-reading), which waits for the right one")
 		case t.c.otherStudy(*f.Study):
 			return refuse("the order means another study than was read; begin the reading anew ($restart-reading)")
 		case strandedPatient(*f):

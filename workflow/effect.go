@@ -193,6 +193,9 @@ var noteLapse = Effect{"noteLapse", "the server asks the others first, and then,
 var assignReader = Effect{"assignReader", "the actor has the case; the report gets its id; that they are none of those who should read it is recorded with the reason",
 	func(ctx context.Context, t *turn) error {
 		t.c.ReaderID = &t.actor.ID
+		if e := &t.c.Exam; t.c.OtherReaderID == nil { // who begins sees the study as it is
+			e.ImagesSeen, e.ImagesSince = max(e.ImagesSeen, e.ImagesSince), 0
+		}
 		if t.c.AcceptedAt == nil || t.c.OtherReaderID == nil {
 			t.c.AcceptedAt = &t.now
 		}

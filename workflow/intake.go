@@ -67,6 +67,7 @@ type StudyFacts struct {
 	BodySite      string
 	Laterality    string
 	Available     bool // ImagingStudy.status is available
+	Void          bool // ImagingStudy.status is entered-in-error or cancelled
 	Instances     int  // that can be had
 	InstancesSaid int  // that ImagingStudy.numberOfInstances promises; 0 when it does not say
 }

@@ -28,6 +28,7 @@ var noticed = map[Event]string{
 	"continue-reading": "The coordinator has looked at the correction of the order: the images are those that you read, and you may go on. Look at the patient again.",
 	"restart-reading":  "The order was corrected, and the coordinator has the reading begin anew. What was written is sealed and kept.",
 	"follow-patient":   "The record of the patient was merged with another one, or parted from it. Look at the patient again.",
+	"study-grows":      "More images have come to the study. Look at them before you go on.",
 	"reassign":         "The coordinator has given the case to another reader. What was written is sealed and kept.",
 	"declare-error":    "The medical director has declared the case an error.",
 }

@@ -104,9 +104,9 @@ var Transitions = []Transition{
 
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},
-	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise), Effects: do(signReport, startAcknowledgement, lookAfterSigning)},
-	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, editComplete), Effects: do(noteSupervisor, sealEdit, signReport, startAcknowledgement, lookAfterSigning)},
+	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, editComplete), Effects: do(noteSupervisor, sealEdit, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven), Effects: do(noteReturn)},
 	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
@@ -147,6 +147,7 @@ var Transitions = []Transition{
 
 	// The study is another than was read: who signed looks at it, and the report
 	// says that it holds, or is amended.
+	{From: join(atWork, in(OnHold)), Event: "study-grows", To: Same, By: by(role.System), Effects: do(noteGrowth)},
 	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
 	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter)), Effects: do(withdraw(VerificationMatter))},

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -50,6 +51,30 @@ var openVerification = Effect{"openVerification", "the study is another than was
 		return t.openMatter(ctx, Matter{Kind: VerificationMatter, Content: content}, fmt.Sprintf("%s after %d", s.key(), len(all)))
 	}}
 
+// What comes before the opinion is sealed is read with the rest; who reads is told
+// (notice.go). What comes later nobody who sealed has seen.
+var noteGrowth = Effect{"noteGrowth", "more images have come: the reader is told, and where an opinion is sealed the report is verified at its signature",
+	func(_ context.Context, t *turn) error {
+		e := &t.c.Exam
+		t.detail["images"], t.detail["then"] = t.in.Study.Images, t.in.Study.Then
+		if t.c.LockedAt == nil && t.c.OpinionNo == nil && t.c.OtherReaderID == nil {
+			e.ImagesSeen = t.in.Study.Images
+			return nil
+		}
+		e.ImagesSince = t.in.Study.Images
+		return nil
+	}}
+
+var verifyGrowth = Effect{"verifyGrowth", "images that came after the opinion was sealed have to be looked at: a verification is open",
+	func(ctx context.Context, t *turn) error {
+		since, read := t.c.Exam.ImagesSince, t.c.Exam.imagesRead()
+		if since <= read {
+			return nil
+		}
+		t.in.Study = &StudyChange{Images: since, Then: read}
+		return openVerification.Do(ctx, t)
+	}}
+
 var confirmReport = Effect{"confirmReport", "the report holds for the study as it is now; the report says so",
 	func(ctx context.Context, t *turn) error {
 		m, err := t.chosen(ctx, VerificationMatter)
@@ -94,8 +119,9 @@ var verifiesWhatIsOpen = Guard{"verifiesWhatIsOpen", "an amendment that takes a 
 		return isOpen(VerificationMatter).Check(ctx, t)
 	}}
 
-// StudyChangedTx tells the signed cases of a study what it is now: those whose
-// report is of fewer images, or of others, are verified again. study is the id
+// StudyChangedTx tells the cases of a study that are read or signed what it is now:
+// who reads is told, and a report that is of fewer images, or of others, is verified
+// again. study is the id
 // here, uid the Study Instance UID; either may be "".
 func (e *Engine) StudyChangedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, study, uid string, images int, replaced bool) error {
 	rows, err := tx.Query(ctx, `
@@ -103,9 +129,9 @@ func (e *Engine) StudyChangedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID
 		FROM case_file
 		WHERE state = ANY (@signed) AND sample_of IS NULL AND (study_id = nullif(@study, '') OR study_uid = nullif(@uid, ''))
 		ORDER BY case_id`,
-		pgx.NamedArgs{"signed": join(signed, in(Amending)), "study": study, "uid": uid})
+		pgx.NamedArgs{"signed": join(signed, in(Amending), atWork, in(OnHold)), "study": study, "uid": uid})
 	if err != nil {
-		return fmt.Errorf("signed cases of a study: %w", err)
+		return fmt.Errorf("cases of a study: %w", err)
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err != nil {
@@ -127,11 +153,17 @@ func (e *Engine) StudyChangedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID
 }
 
 // studyChanged fires study-changed where the study is another than the report
-// has seen. The caller holds the case.
+// has seen, and study-grows while it is read. The caller holds the case.
 func (e *Engine) studyChanged(ctx context.Context, j job, images int, replaced bool) error {
 	read := j.c.Exam.imagesRead()
 	if !replaced && (images <= read || read == 0) {
 		return nil
+	}
+	if !slices.Contains(join(signed, in(Amending)), j.c.State) {
+		if images <= max(read, j.c.Exam.ImagesSince) || !j.c.beingRead() {
+			return nil
+		}
+		return e.fireSystem(ctx, j, "study-grows", Input{Study: &StudyChange{Images: images, Then: read}})
 	}
 	return e.fireSystem(ctx, j, "study-changed", Input{Study: &StudyChange{Images: max(images, read), Then: read, Replaced: replaced}})
 }
