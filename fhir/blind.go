@@ -37,11 +37,39 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 		w.add("ServiceRequest", *d.c.ServiceRequestID)
 	}
 	if d.c.RevealedAt == nil || d.c.Veiled { // whatever the protocol: a rule may yet make it blinded
+		if err := s.withholdOthers(ctx, tx, d.c, d.study, &w); err != nil {
+			return err
+		}
 		if err := s.withholdSiblings(ctx, tx, d, &w); err != nil {
 			return err
 		}
 	}
 	return w.note(ctx, tx, d.c)
+}
+
+// withholdOthers adds the orders and Tasks of the other cases of the study, and
+// withholds this one from theirs: how far another reading is, and who has it, tells
+// of the original. To whom they are there nevertheless, notHidden says.
+func (s *Server) withholdOthers(ctx context.Context, tx pgx.Tx, c workflow.Case, study found, w *withheld) error {
+	others, err := workflow.CasesOfStudyTx(ctx, tx, c, study.id(), studyUID(study.Node))
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		w.runsOn(other, c)
+		if other.RevealedAt != nil && !other.Veiled {
+			continue
+		}
+		theirs := withheld{}
+		theirs.runsOn(c, other)
+		if err := s.withholdPointers(ctx, tx, other, &theirs); err != nil {
+			return err
+		}
+		if err := theirs.note(ctx, tx, other); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withholdSiblings adds the other reports of the study, such as a preliminary
@@ -256,6 +284,17 @@ func (w *withheld) add(typ, id string) {
 	}
 	if id != "" {
 		w.types, w.ids = append(w.types, typ), append(w.ids, id)
+	}
+}
+
+// runsOn adds the order and the Task that a case runs on, for another one that
+// does not run on them too.
+func (w *withheld) runsOn(c, of workflow.Case) {
+	if c.TaskID != of.TaskID {
+		w.add("Task", c.TaskID)
+	}
+	if c.ServiceRequestID != nil && (of.ServiceRequestID == nil || *c.ServiceRequestID != *of.ServiceRequestID) {
+		w.add("ServiceRequest", *c.ServiceRequestID)
 	}
 }
 

@@ -195,8 +195,15 @@ func TestTheReaderOfASecondOrderDoesNotSeeTheOriginalAsAnAdjudicator(t *testing.
 	if got := c.do("hat of quality", "GET", "/fhir/Task/"+first+"/$quality", ""); got.status != http.StatusNotFound {
 		t.Errorf("petrov opens how the first reading was graded: %d", got.status)
 	}
-	if c.reads(access.Adjudicator, original) == nil {
-		t.Error("hidden from another adjudicator")
+	if c.reads(access.Adjudicator, original) != nil {
+		t.Error("seen by an adjudicator who has no part in the first case, and may yet get the second")
+	}
+	for _, hat := range hats[:3] {
+		for _, path := range []string{"Task/" + first, "Task/" + first + "/_history", c.task(first).Text("focus", "reference")} {
+			if got := c.do(hat, "GET", "/fhir/"+path, ""); got.status != http.StatusNotFound {
+				t.Errorf("petrov sees how far the first case is, %s: %s %d", hat, path, got.status)
+			}
+		}
 	}
 	c.tokens["okafor"] = okafor
 	if c.reads("okafor", original) == nil {

@@ -253,12 +253,11 @@ func mayShow(actor access.Actor, r Stored) bool {
 }
 
 // inside are those of these references ("Patient/1") that the fence, and what
-// is withheld from whoever reads here and comes in another role, let the actor know
-// of; all of them where there is neither.
+// is withheld from whoever reads here, let the actor know of; all of them where there is neither.
 func inside(ctx context.Context, tx pgx.Tx, actor access.Actor, references []string, any ...access.Permission) (map[string]bool, error) {
 	found := map[string]bool{}
 	f := fenceOf(actor, any...)
-	veiled := hidesOriginals(actor) && !readsHere(actor) // who comes as a reader is asked about Tasks only
+	veiled := hidesOriginals(actor)
 	if f == nil && !veiled || len(references) == 0 {
 		for _, ref := range references {
 			found[ref] = true
@@ -313,7 +312,7 @@ func (c *change) fenced(ctx context.Context, tx pgx.Tx, actor access.Actor, ther
 			return Stored{}, err
 		}
 	}
-	if hidesOriginals(actor) && !readsHere(actor) {
+	if hidesOriginals(actor) && (!readsHere(actor) || c.row.name == "Task") {
 		if shown, err := c.unveiled(ctx, tx, actor); err != nil || !shown {
 			return Stored{}, err
 		}

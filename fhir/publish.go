@@ -20,7 +20,7 @@ import (
 // report once and queues exactly those bytes for the EHR.
 func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
-		s.publishTask, s.publishReport, s.publishMatters, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
+		s.publishTask, s.withholdSample, s.publishReport, s.publishMatters, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
 	} {
 		if err := step(ctx, tx, ch); err != nil {
 			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)
@@ -40,6 +40,15 @@ func (s *Server) recordUnblinding(ctx context.Context, tx pgx.Tx, ch workflow.Ch
 		e.Patient = "Patient/" + *ch.Case.PatientID
 	}
 	return s.RecordEvent(ctx, tx, e)
+}
+
+// withholdSample hides from the first moment what a second read for quality is not
+// to know of: no order comes for it that would (orderCreated).
+func (s *Server) withholdSample(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	if ch.Event != "open" || ch.Case.SampleOf == nil {
+		return nil
+	}
+	return s.withholdEarly(ctx, tx, ch.Case)
 }
 
 func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {

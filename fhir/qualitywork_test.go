@@ -159,7 +159,7 @@ func TestTheOriginalReaderIsToldWithoutScoreOrNameAndAnswers(t *testing.T) {
 			t.Errorf("%q is not told: %s", word, got.body)
 		}
 	}
-	for _, word := range []string{"most-of-the-time", "3a", "QCANARY", "Second Reader", c.readers[access.Reader].ID.String(), "unimportant"} {
+	for _, word := range []string{"most-of-the-time", `"3a"`, "QCANARY", "Second Reader", c.readers[access.Reader].ID.String(), "unimportant"} {
 		if strings.Contains(got.body, word) {
 			t.Errorf("%q is told: %s", word, got.body)
 		}
@@ -407,8 +407,8 @@ func TestASecondReadForQualityIsInNobodysChartAndLooksToItsReaderAsAnyCase(t *te
 			t.Errorf("it says what it is for: %s", text)
 		}
 	}
-	c.act(access.Reader, sample, "$claim", "independent", true).want(t, http.StatusUnprocessableEntity, "business-rule") // read what is sampled
-	c.act(ronald, sample, "$claim", "independent", true).want(t, http.StatusUnprocessableEntity, "business-rule")        // read the original
+	c.act(access.Reader, sample, "$claim", "independent", true).want(t, http.StatusNotFound, "not-found") // read what is sampled
+	c.act(ronald, sample, "$claim", "independent", true).want(t, http.StatusNotFound, "not-found")        // read the original
 	c.mustAct(another, sample, "$claim", "independent", true)
 	c.mustAct(another, sample, "$lock", "findings", "A mass of 3 cm.", "impression", "SCANARY mass.")
 	c.mustAct(another, sample, "$reveal")
@@ -477,6 +477,98 @@ func TestASecondReadForQualityIsInNobodysChartAndLooksToItsReaderAsAnyCase(t *te
 				}
 			}
 		}
+	}
+}
+
+// Neither the pool nor the case that is read again tells which one is a sample, in
+// whatever role somebody comes who may read it; and who may not does not learn of it.
+func TestWhoMayReadASampleDoesNotFindTheFirstReadingNorWhoSignedItTheSample(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.sql(`UPDATE tenant SET policy = '{"sampling": {"rates": [{"perThousand": 1000}]}}'`)
+	entries := chestXray(t, "1")
+	entries[len(entries)-1].Get("resource").Get("identifier").Items()[0].Set("value", "PO-4711")
+	entries[len(entries)-1].Get("resource").Set("requisition", Object("system", "urn:placer", "value", "group-1"))
+	task := c.order(entries...)
+	first := c.task(task)
+	original := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport?status=final").ids()[0]
+	c.tick()
+	c.read(task)
+	c.mustAct(access.Reader, task, "$grade", "discrepancy", missed("important")[:3], "difference", "A nodule is not mentioned.")
+	c.mustAct(access.Adjudicator, task, "$adjudicate", "discrepancy", missed("important")[:3], "difference", "A nodule is not mentioned.")
+	c.mustAct(access.Adjudicator, task, "$sign")
+	own := "DiagnosticReport/" + c.report(task).Text("id")
+	c.tokens[another], c.readers[another] = pgtest.AddReader(t, c.db, c.tenant, "Dr Fourth Reader", everything)
+	hats := []access.Role{another, c.hat(c.readers[another], access.Adjudicator), c.hat(c.readers[another], access.Supervisor)}
+	signer := []access.Role{access.Reader, access.Adjudicator, c.hat(c.readers[access.Reader], access.Coordinator)}
+	for _, hat := range append(slices.Clone(hats), signer...) {
+		if c.reads(hat, original) == nil {
+			t.Errorf("%s does not see the original of a case that nobody reads any more", hat)
+		}
+	}
+	c.sql(`UPDATE agenda SET due_at = now() WHERE kind = 'open-sample'`)
+	c.tick()
+	got := c.do(access.Quality, "GET", "/fhir/Task/$samples", "")
+	sample := strings.TrimPrefix(saidIn(got.node, "sample", "secondRead"), "Task/")
+	order := first.Text("focus", "reference")
+	hidden := func(when string) {
+		t.Helper()
+		for _, hat := range hats {
+			for _, ref := range []string{"Task/" + task, "Task/" + task + "/_history", "Task/" + task + "/_history/1", order, original, own} {
+				if got := c.do(hat, "GET", "/fhir/"+ref, ""); got.status != http.StatusNotFound {
+					t.Errorf("%s: %s to the %s: %d", when, ref, hat, got.status)
+				}
+			}
+			for _, path := range []string{"Task?_count=100", "Task/_history?_count=100", "_history?_count=500", "Task?_include=*&_revinclude=*&_count=100", "ServiceRequest?_count=100", "Provenance?_count=100",
+				"Communication?_count=100", "Task/" + sample + "/$everything", "Patient/" + localPart(first.Text("for", "reference")) + "/$everything"} {
+				got := c.do(hat, "GET", "/fhir/"+path, "")
+				for _, word := range []string{task, localPart(order), "PO-4711", "group-1", "adjudication", "A nodule is not mentioned."} {
+					if strings.Contains(strings.ReplaceAll(got.body, path, ""), word) {
+						t.Errorf("%s: %s by the %s has %s", when, path, hat, word)
+					}
+				}
+			}
+			for _, op := range []string{"$claim", "$amend", "$adjudicate"} {
+				if got := c.act(hat, task, op, "independent", true); got.status < 400 || got.status == http.StatusUnprocessableEntity {
+					t.Errorf("%s: %s on the first case by the %s: %d %s", when, op, hat, got.status, got.body)
+				}
+			}
+			for _, op := range []string{"$triage", "$matters", "$quality", "$check", "$readings"} {
+				if got := c.do(hat, "GET", "/fhir/Task/"+task+"/"+op, ""); got.status == http.StatusOK {
+					t.Errorf("%s: %s on the first case by the %s: %s", when, op, hat, got.body)
+				}
+			}
+		}
+		for _, who := range signer {
+			for _, ref := range []string{"Task/" + task, original, own, own + "/_history/1"} {
+				if got := c.do(who, "GET", "/fhir/"+ref, ""); got.status != http.StatusOK {
+					t.Errorf("%s: %s to the %s who answers for it: %d", when, ref, who, got.status)
+				}
+			}
+			for _, path := range []string{"Task/" + sample, "Task/" + sample + "/_history", "Task?_count=100", "_history?_count=500", "ServiceRequest?_count=100", "Task/" + sample + "/$everything", "Task/" + sample + "/$triage"} {
+				if got := c.do(who, "GET", "/fhir/"+path, ""); strings.Contains(strings.ReplaceAll(got.body, path, ""), sample) {
+					t.Errorf("%s: %s by the %s has the sample", when, path, who)
+				}
+			}
+			c.act(who, sample, "$claim", "independent", true).want(t, http.StatusNotFound, "not-found")
+		}
+	}
+	hidden("when it comes")
+	c.tick()
+	hidden("in the pool")
+	c.mustAct(another, sample, "$claim", "independent", true)
+	hidden("claimed")
+	c.mustAct(another, sample, "$lock", "findings", "f", "impression", "i")
+	hidden("locked")
+	c.mustAct(another, sample, "$reveal")
+	for _, ref := range []string{"Task/" + task, original, own} {
+		if c.reads(another, ref) == nil {
+			t.Errorf("%s is withheld after the reveal", ref)
+		}
+	}
+	// What is asked for where a sample lacks something is the coordinator's to find.
+	if at := c.do(access.Coordinator, "GET", "/fhir/Task/"+sample, "").node; at.Text("identifier", "value") == "PO-4711" || c.do(access.Coordinator, "GET", "/fhir/ServiceRequest?identifier=PO-4711", "").ids()[0] != localPart(order) {
+		t.Error("the sample has the number of the order that it repeats")
 	}
 }
 

@@ -2,7 +2,9 @@ package fhir
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -15,7 +17,7 @@ import (
 )
 
 // sidSample is the system of the order numbers of second reads for quality. It
-// stands in no resource: their orders look as those that they repeat.
+// stands in no resource: their orders look like others of the placer's.
 const sidSample = Canonical + "/sid/quality-sample"
 
 // Sample makes the order of a second read for quality (workflow.Hooks): the order
@@ -42,13 +44,18 @@ func (s *Server) Sample(ctx context.Context, tx pgx.Tx, c *workflow.Case) (workf
 	}
 	id := uuid.Must(uuid.NewV7()).String()
 	order := sampleOrder(before.Node, *c, id, told)
+	number, err := renumber(ctx, tx, order, *c)
+	if err != nil {
+		return workflow.Order{}, "", err
+	}
+	order.Set("authoredOn", instant(s.now()))
 	aside := *c
 	aside.SampleOf = &c.CaseID
 	if _, err := s.putOf(ctx, tx, aside, access.SystemActor(c.TenantID), order); err != nil {
 		return workflow.Order{}, "", err
 	}
 	return workflow.Order{
-		PlacerSystem: sidSample, PlacerValue: c.PlacerValue, ServiceRequestID: &id, ServiceRequestRef: "ServiceRequest/" + id,
+		PlacerSystem: sidSample, PlacerValue: number, ServiceRequestID: &id, ServiceRequestRef: "ServiceRequest/" + id,
 		TaskID: uuid.Must(uuid.NewV7()).String(), PatientID: c.PatientID, Priority: "routine",
 	}, "", nil
 }
@@ -96,4 +103,66 @@ func sampleOrder(before *Node, c workflow.Case, id string, told map[string]bool)
 	}
 	order.Append("supportingInfo", refer("DiagnosticReport/"+*c.ReportID, "", ""))
 	return order
+}
+
+// renumber gives an order that is made again numbers of its own, which look like the
+// placer's and are in use for nothing here, and returns that of the case. The
+// accession number stays: it is the study's.
+func renumber(ctx context.Context, tx pgx.Tx, order *Node, c workflow.Case) (number string, err error) {
+	var kept []*Node
+	for _, id := range order.Each("identifier") {
+		switch {
+		case hasCode(id.Get("type"), v2Identifier, "FILL") || id.Text("system") == sidFiller:
+			continue
+		case !hasCode(id.Get("type"), v2Identifier, "ACSN"):
+			was := id.Text("value")
+			id = id.Clone()
+			fresh, err := freshNumber(ctx, tx, c.TenantID, id.Text("system"), was)
+			if err != nil {
+				return "", err
+			}
+			id.Set("value", fresh)
+			if was == c.PlacerValue {
+				number = fresh
+			}
+		}
+		kept = append(kept, id)
+	}
+	order.Remove("requisition") // it has the order that is repeated
+	order.Set("identifier", kept)
+	if number == "" {
+		number, err = freshNumber(ctx, tx, c.TenantID, c.PlacerSystem, c.PlacerValue)
+	}
+	return number, err
+}
+
+// freshNumber is a number like this one, with other digits, that no order here has.
+func freshNumber(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, system, like string) (string, error) {
+	digit := func() byte {
+		n, _ := rand.Int(rand.Reader, big.NewInt(10)) // it never fails (Go 1.24)
+		return byte('0' + n.Int64())
+	}
+	for {
+		fresh, digits := []byte(like), 0
+		for i, b := range fresh {
+			if b >= '0' && b <= '9' {
+				fresh[i] = digit()
+				digits++
+			}
+		}
+		for ; digits < 4; digits++ { // too few to be another number each time
+			fresh = append(fresh, digit())
+		}
+		var used bool
+		err := tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM case_file WHERE placer_value = @value)
+			    OR EXISTS (SELECT FROM resource_search WHERE type = 'ServiceRequest' AND keys && ARRAY[@key::uuid])`,
+			pgx.NamedArgs{"value": string(fresh), "key": keySpace{tenant, "ServiceRequest", "identifier"}.key(formSystemCode, system, string(fresh))}).Scan(&used)
+		if err != nil {
+			return "", fmt.Errorf("a number for an order: %w", err)
+		}
+		if !used {
+			return string(fresh), nil
+		}
+	}
 }

@@ -54,35 +54,67 @@ func viewerOf(actor access.Actor) uuid.UUID {
 	return actor.ID
 }
 
-// notHidden leaves out the original reports of blinded cases that are not
-// revealed yet, or are veiled until a third reader has read for themselves, with all that belongs to them: of all cases for whoever comes as a
-// reader (reads), and of their own cases (read by them, first, second or third, or offered to them) for
-// whoever comes in another role. A case that ended unread hides
-// nothing. Who has seen the original in another case goes on seeing it: its
-// reader, and (decides) whoever adjudicates and supervises, but for the case that
-// they read themselves; matching keeps them off the new case. What another case
-// came to run on is there for its reader. Nor is anything hidden of a patient whose
-// record the actor has opened in an emergency.
+// notHidden leaves out what blinding withholds: of all blinded cases that are not
+// revealed yet, or are veiled until a third reader has read for themselves, for
+// whoever comes as a reader (reads), and of their own cases (read by them, first,
+// second or third, or offered to them) for whoever comes in another role. A case
+// that ended unread hides nothing, and nothing is hidden of a patient whose record
+// the actor has opened in an emergency.
+//
+// Blinding is of the person. Who had a part in another reading of the study goes on
+// seeing what they saw there, and what they signed: matching keeps them off the new
+// case. Nobody else does, in whatever role: an adjudicator claims the other case
+// first, and is then no reader of this one. Only who may cosign sees it unclaimed.
+//
+// Orders and Tasks of other cases of the study are withheld too (withholdOthers):
+// always from the case's own readers; from others who read once that case is
+// compared, for what became of it tells of the original. Who has a part in it, and
+// the adjudicators and supervisors for whom it waits, have it.
+//
+// What is kept aside of a second read for quality is not there for those who
+// answer for the report that is read again, or for its original: they may not read
+// it, and would know of the draw.
 const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
+			CROSS JOIN LATERAL (SELECT (@viewer IN (c.reader_id, c.other_reader_id, c.offered_to, c.adjudicator_id)) IS TRUE AS own) AS mine
 			WHERE o.tenant_id = r.tenant_id AND o.type = r.type AND o.id = r.id
 			  AND c.protocol = 'blinded'
 			  AND (c.revealed_at IS NULL OR c.veiled AND c.reader_id IS DISTINCT FROM @viewer AND c.other_reader_id IS DISTINCT FROM @viewer)
 			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
-			  AND (@reads OR c.reader_id = @viewer OR c.other_reader_id = @viewer OR c.offered_to = @viewer OR c.adjudicator_id = @viewer)
+			  AND (@reads OR mine.own)
 			  AND (c.patient_id = ANY (@opened)) IS NOT TRUE
-			  AND NOT EXISTS (
-				SELECT FROM case_file own
-				WHERE own.tenant_id = o.tenant_id AND own.case_id <> o.case_id
-				  AND (o.type = 'ServiceRequest' AND own.service_request_id = o.id OR o.type = 'Task' AND own.task_id = o.id))
-			  AND NOT EXISTS (
-				SELECT FROM case_original other
-				JOIN case_file seen ON seen.tenant_id = other.tenant_id AND seen.case_id = other.case_id
-				WHERE other.tenant_id = o.tenant_id AND other.type = o.type AND other.id = o.id
-				  AND c.reader_id IS DISTINCT FROM @viewer AND c.other_reader_id IS DISTINCT FROM @viewer
-				  AND c.adjudicator_id IS DISTINCT FROM @viewer AND c.offered_to IS DISTINCT FROM @viewer
-				  AND seen.revealed_at IS NOT NULL AND (seen.reader_id = @viewer OR seen.other_reader_id = @viewer OR @decides AND NOT c.veiled)))`
+			  AND (mine.own OR NOT EXISTS (
+				SELECT FROM case_file other
+				WHERE other.tenant_id = o.tenant_id AND other.case_id <> o.case_id
+				  AND (o.type = 'ServiceRequest' AND other.service_request_id = o.id OR o.type = 'Task' AND other.task_id = o.id)
+				  AND (@viewer IN (other.reader_id, other.other_reader_id, other.offered_to, other.adjudicator_id, other.supervisor_id)
+				    OR other.revealed_at IS NULL AND other.final_at IS NULL AND (other.protocol = 'blinded' OR other.accepted_at IS NULL)
+				    OR @decides AND other.state IN ('arbitration', 'adjudication', 'awaiting-cosign'))))
+			  AND (mine.own OR NOT EXISTS (
+				SELECT FROM case_file seen
+				WHERE seen.tenant_id = o.tenant_id AND seen.case_id <> o.case_id AND (seen.study_uid = c.study_uid OR seen.case_id = c.sample_of)
+				  AND `+hasSeen+`))
+			  AND (mine.own OR NOT EXISTS (
+				SELECT FROM case_original again
+				JOIN case_file seen ON seen.tenant_id = again.tenant_id AND seen.case_id = again.case_id
+				WHERE again.tenant_id = o.tenant_id AND again.type = o.type AND again.id = o.id AND again.case_id <> o.case_id
+				  AND `+hasSeen+`)))
+		AND NOT EXISTS (
+			SELECT FROM aside a
+			JOIN case_file sampled ON sampled.tenant_id = a.tenant_id AND sampled.case_id = a.case_id
+			LEFT JOIN reader me ON me.tenant_id = a.tenant_id AND me.reader_id = @viewer
+			WHERE a.tenant_id = r.tenant_id AND a.type = r.type AND a.id = r.id
+			  AND (@viewer IN (sampled.reader_id, sampled.other_reader_id, sampled.adjudicator_id, sampled.supervisor_id)
+			    OR sampled.exam->'originalReaders' ? ('Practitioner/' || me.practitioner_id)
+			    OR sampled.exam->'originalReaders' @> ANY (
+				SELECT to_jsonb(name) FROM jsonb_array_elements_text(coalesce(me.credential->'identifiers', '[]')) AS name)))`
+
+// hasSeen tells of a case whether the actor has seen its original as one who had a
+// part in it.
+const hasSeen = `seen.revealed_at IS NOT NULL
+				  AND (@viewer IN (seen.reader_id, seen.other_reader_id)
+				    OR NOT seen.veiled AND (@viewer IN (seen.adjudicator_id, seen.supervisor_id) OR @cosigns AND seen.state = 'awaiting-cosign'))`
 
 // viewArgs adds to the arguments of a statement those of notHidden.
 func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
@@ -90,7 +122,8 @@ func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
 	for _, patient := range actor.Opened {
 		opened = append(opened, strings.TrimPrefix(patient, "Patient/"))
 	}
-	args["viewer"], args["reads"], args["decides"], args["opened"] = viewerOf(actor), readsHere(actor), actor.Role != access.Reader, opened
+	args["viewer"], args["reads"], args["opened"] = viewerOf(actor), readsHere(actor), opened
+	args["decides"], args["cosigns"] = actor.Role != access.Reader, actor.Role == access.Supervisor
 	return args
 }
 

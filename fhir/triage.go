@@ -31,10 +31,7 @@ func triageServices() []service {
 // triage is Task/{id}/$triage.
 func (s *Server) triage(c echo.Context, actor access.Actor, _ *Node) error {
 	answer, err := inTenant(c.Request().Context(), s, actor, func(tx pgx.Tx) (*Node, error) {
-		if !idPattern.MatchString(c.Param("id")) {
-			return nil, notFound()
-		}
-		found, err := workflow.CaseByTaskTx(c.Request().Context(), tx, c.Param("id"))
+		found, err := s.caseSeen(c.Request().Context(), tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
 		}

@@ -276,7 +276,7 @@ func (t *turn) keepAllBefore(ctx context.Context) error {
 		return err
 	}
 	for _, r := range readers {
-		if slices.Contains(sampled.readBy(), r.ID) {
+		if slices.Contains(sampled.readBy(), r.ID) || sampled.OtherReaderID != nil && *sampled.OtherReaderID == r.ID {
 			c.Exam.OriginalReaders = append(c.Exam.OriginalReaders, r.names()...)
 		}
 	}

@@ -78,6 +78,25 @@ func CasesReadingTx(ctx context.Context, tx pgx.Tx, studies, uids []string) ([]u
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
+// CasesOfStudyTx are the other cases of a study that is here or has this UID, and
+// of a second read for quality the one that it reads again.
+func CasesOfStudyTx(ctx context.Context, tx pgx.Tx, c Case, study, uid string) ([]Case, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+caseColumns+`
+		FROM case_file
+		WHERE (study_id = nullif(@study, '') OR study_uid = nullif(@uid, '') OR case_id = @sampled) AND case_id <> @case
+		ORDER BY case_id`,
+		pgx.NamedArgs{"study": study, "uid": uid, "sampled": c.SampleOf, "case": c.CaseID})
+	if err != nil {
+		return nil, fmt.Errorf("other cases of a study: %w", err)
+	}
+	cases, err := pgx.CollectRows(rows, pgx.RowToStructByName[Case])
+	if err != nil {
+		return nil, fmt.Errorf("other cases of a study: %w", err)
+	}
+	return cases, nil
+}
+
 // lockCase is CaseByIDTx that holds the row until the transaction ends.
 func lockCase(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Case, error) {
 	return queryCase(ctx, tx, `case_id = $1 FOR UPDATE`, id)
