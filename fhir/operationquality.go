@@ -140,26 +140,74 @@ func (s *Server) namesIn(ctx context.Context, tx pgx.Tx, c workflow.Case) ([]str
 		}
 	}
 	names = append(names, namesOf(d.patient)...)
-	for _, who := range []*uuid.UUID{c.ReaderID, c.AdjudicatorID, c.SupervisorID} {
+	readers, err := workflow.ReadersTx(ctx, tx, 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range readers {
+		names = append(names, workflow.NameWords(r.Display)...)
+	}
+	r, err := s.resolver(ctx, tx, c.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	for _, who := range []*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID} { // also one who reads here no more
 		n, err := s.practitioner(ctx, tx, c.TenantID, who)
 		if err != nil {
 			return nil, err
 		}
 		names = append(names, namesOf(n)...)
 	}
-	for _, ref := range append(d.original.Each("performer"), d.original.Each("resultsInterpreter")...) {
-		names = append(names, ref.Text("display"))
+	for _, by := range []struct {
+		in   *Node
+		path []string
+	}{
+		{d.original.Node, []string{"performer"}}, {d.original.Node, []string{"resultsInterpreter"}},
+		{d.study.Node, []string{"interpreter"}}, {d.study.Node, []string{"series", "performer", "actor"}},
+		{d.order, []string{"requester"}}, {d.order, []string{"performer"}}, {d.task, []string{"requester"}},
+	} {
+		for _, ref := range by.in.Each(by.path...) {
+			named, err := namedBy(ctx, r, by.in, ref)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, named...)
+		}
 	}
 	return names, nil
 }
 
-// namesOf are those of a Patient or Practitioner, with birth date and numbers.
+// namedBy are the names of the person whom a reference in a resource means: as it
+// displays them, and as the Practitioner has them, if need be by a PractitionerRole.
+func namedBy(ctx context.Context, r resolver, in, ref *Node) ([]string, error) {
+	f, err := r.follow(ctx, ref, in)
+	if err != nil || f.Type() == "Organization" || typeOf(ref) == "Organization" {
+		return nil, err
+	}
+	names := workflow.NameWords(ref.Text("display"))
+	if who := f.Get("practitioner"); who != nil {
+		more, err := namedBy(ctx, r, f.Node, who)
+		return append(names, more...), err
+	}
+	return append(names, namesOf(f.Node)...), nil
+}
+
+// namesOf are those of a Patient or Practitioner, with birth date and numbers. Of a
+// patient each given or family name counts, also one that is a word besides.
 func namesOf(n *Node) []string {
 	if n == nil {
 		return nil
 	}
 	var names []string
-	for _, path := range [][]string{{"name", "family"}, {"name", "given"}, {"name", "text"}, {"identifier", "value"}, {"telecom", "value"}, {"address", "line"}} {
+	for _, path := range [][]string{{"name", "family"}, {"name", "given"}, {"name", "text"}} {
+		for _, each := range n.Each(path...) {
+			if n.Type() == "Patient" {
+				names = append(names, each.Text())
+			}
+			names = append(names, workflow.NameWords(each.Text())...)
+		}
+	}
+	for _, path := range [][]string{{"identifier", "value"}, {"telecom", "value"}, {"address", "line"}} {
 		for _, each := range n.Each(path...) {
 			names = append(names, each.Text())
 		}

@@ -136,6 +136,43 @@ func TestALearningPointIsRefusedWhereItNamesThePatientOrAReader(t *testing.T) {
 	}
 }
 
+// By whichever part of the name, and however the order and the original name them.
+func TestALearningPointNamesNobodyWhoReadsOrAsked(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	_, _ = pgtest.AddReader(t, c.db, c.tenant, "Dr. med. Sofia Brandt", everything)
+	_, _ = pgtest.AddReader(t, c.db, c.tenant, "Dr Luke Bone", everything)
+	entries := chestXray(t, "1")
+	first, asks := newURN(), newURN()
+	for _, e := range entries {
+		switch r := e.Get("resource"); r.Type() {
+		case "DiagnosticReport":
+			r.Set("performer", []*Node{Object("reference", first)})
+			r.Set("resultsInterpreter", []*Node{Object("display", "Dr. Leonard Zwick")})
+		case "ServiceRequest":
+			r.Set("requester", Object("reference", asks))
+		}
+	}
+	who := func(given, family string) *Node {
+		return Object("resourceType", "Practitioner", "name", []*Node{Object("family", family, "given", []string{given})})
+	}
+	task := c.order(append([]*Node{entryOf(who("Nikolai", "Petrov"), first), entryOf(who("Maud", "Gonzalez-Lopez"), asks)}, entries...)...)
+	c.tick()
+	c.read(task)
+	c.mustAct(access.Reader, task, "$grade", "discrepancy", missed("unimportant")[:3], "difference", "PETROV did not mention a nodule.")
+	c.mustAct(access.Reader, task, "$sign")
+	for _, text := range []string{"Dr Petrov missed it", "PETROV", "nikolai's report", "Zwick missed it", "ask Brandt", "as Gonzalez said", "Dr. Bone saw it", "Luke saw it"} {
+		c.act(access.Reader, task, "$add-learning-point", "text", text).want(t, http.StatusUnprocessableEntity, "business-rule")
+	}
+	for _, text := range []string{"Look behind the heart, at the bone and at the soft tissue.", "Any doctor may overlook the second nodule: do not be the next reader of one."} {
+		c.mustAct(access.Reader, task, "$add-learning-point", "text", text)
+	}
+	pack := c.do(access.Quality, "POST", "/fhir/Task/$make-meeting-pack", parametersBody("title", value("valueString", "November")))
+	if strings.Contains(strings.ToLower(pack.body), "petrov") || !strings.Contains(pack.body, "left out: it names somebody") || !strings.Contains(pack.body, "at the bone") {
+		t.Errorf("%d %s", pack.status, pack.body)
+	}
+}
+
 func TestTheOriginalReaderIsToldWithoutScoreOrNameAndAnswers(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)

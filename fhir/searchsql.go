@@ -94,12 +94,12 @@ const notHidden = `NOT EXISTS (
 			  AND (mine.own OR NOT EXISTS (
 				SELECT FROM case_file seen
 				WHERE seen.tenant_id = o.tenant_id AND seen.case_id <> o.case_id AND (seen.study_uid = c.study_uid OR seen.case_id = c.sample_of)
-				  AND `+hasSeen+`))
+				  AND ` + hasSeen + `))
 			  AND (mine.own OR NOT EXISTS (
 				SELECT FROM case_original again
 				JOIN case_file seen ON seen.tenant_id = again.tenant_id AND seen.case_id = again.case_id
 				WHERE again.tenant_id = o.tenant_id AND again.type = o.type AND again.id = o.id AND again.case_id <> o.case_id
-				  AND `+hasSeen+`)))
+				  AND ` + hasSeen + `)))
 		AND NOT EXISTS (
 			SELECT FROM aside a
 			JOIN case_file sampled ON sampled.tenant_id = a.tenant_id AND sampled.case_id = a.case_id

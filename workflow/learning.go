@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -123,6 +124,48 @@ func Named(text string, names []string) bool {
 		joined := strings.Join(parts, " ")
 		return len(strings.ReplaceAll(joined, " ", "")) > 2 && strings.Contains(words, " "+joined+" ")
 	})
+}
+
+// NameWords are the ways in which the name of a person may stand in a text: whole,
+// each word of it longer than two letters, and with a title before it those words
+// that mean something by themselves, such as Bone or Second. Titles alone name
+// nobody.
+func NameWords(name string) []string {
+	words := plainWords(name)
+	var forms []string
+	if len(words) > 1 {
+		forms = append(forms, name)
+	}
+	for _, word := range words {
+		switch {
+		case utf8.RuneCountInString(word) < 3 || titles[word]:
+		case ordinary[word]:
+			for _, title := range []string{"dr", "doctor", "prof", "professor", "mr", "mrs", "ms"} {
+				forms = append(forms, title+" "+word)
+			}
+		default:
+			forms = append(forms, word)
+		}
+	}
+	return forms
+}
+
+// titles and what stands between names.
+var titles = setOf("dr med mag prof professor doctor mister mrs miss sir dame jun sen junior senior frcr facr mbbs von van vom zum zur der den del des dos las los")
+
+// ordinary are names of people that are words of reports too. A text in which one
+// stands alone names nobody.
+var ordinary = setOf("bone long short young old head foot hand arm back chest heart neck chin marrow black white green brown gray grey red rose reader first second third " +
+	"fourth fifth good best sharp small little large strong wise bright light dark day may march april june august summer winter field hill wood stone rock lake ford bridge " +
+	"hall house church king price rich case page report west east north south left right may will hope grace faith art mark bill frank grant miles major minor noble " +
+	"early late low high moss reed bush berry ball bell banks wells waters rivers pool pond gap shaft cross church lane street park cook baker fisher hunter miller mason carter")
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for _, word := range strings.Fields(words) {
+		set[word] = true
+	}
+	return set
 }
 
 // Anonymous is the text, or nothing but that it is left out where somebody is
