@@ -40,7 +40,21 @@ func (e *Engine) runChecks(ctx context.Context, j job) (time.Time, error) {
 	if facts.PACS != nil && facts.PACS.Answer == "" {
 		return j.now.Add(pacsPatience), nil // the scout wakes it when the answer is here
 	}
-	return done, e.fireSystem(ctx, j, intakeEvent(found), Input{Facts: &facts, Findings: found})
+	return done, e.fireSystem(ctx, j, j.c.intakeEvent(found), Input{Facts: &facts, Findings: found})
+}
+
+// intakeEvent is what the findings mean for the case. No placer knows of a second
+// read for quality, and so none is waited for: what it lacks is the coordinator's.
+// Where the PACS lacks images it is asked again all the same.
+func (c *Case) intakeEvent(found []Finding) Event {
+	ev := intakeEvent(found)
+	if c.SampleOf == nil || ev != "miss-information" && ev != "miss-images" {
+		return ev
+	}
+	if slices.ContainsFunc(found, func(f Finding) bool { return strings.HasPrefix(f.Code, "pacs-") }) {
+		return ev
+	}
+	return "doubt"
 }
 
 // evaluate gathers the facts of a case and runs the checks on them.

@@ -106,7 +106,7 @@ var waiveFindings = Effect{"waiveFindings", "the checks that said so are set asi
 	func(_ context.Context, t *turn) error {
 		for _, f := range t.c.Findings {
 			resolves := t.event == "resolve"
-			if (f.Kind == Doubtful) == resolves && !slices.Contains(t.c.Waived, f.Code) {
+			if ((f.Kind == Doubtful) == resolves || t.c.SampleOf != nil) && !slices.Contains(t.c.Waived, f.Code) {
 				t.c.Waived = append(t.c.Waived, f.Code)
 			}
 		}

@@ -61,8 +61,15 @@ var reasonGiven = Guard{"reasonGiven", "a reason is given",
 		return nil
 	}}
 
-var canResolve = Guard{"canResolve", "every doubt is one that a human may resolve",
-	func(_ context.Context, t *turn) error { return onlyWaivable(t, Doubtful, resolvedInReview) }}
+var canResolve = Guard{"canResolve", "every doubt is one that a human may resolve; so is what a second read for quality lacks",
+	func(ctx context.Context, t *turn) error {
+		if t.c.SampleOf != nil {
+			if err := canProceed.Check(ctx, t); err != nil {
+				return err
+			}
+		}
+		return onlyWaivable(t, Doubtful, resolvedInReview)
+	}}
 
 var canProceed = Guard{"canProceed", "the case may go on without everything that is missing: the coordinator may decide that, and time only what the checks say so of",
 	func(_ context.Context, t *turn) error {

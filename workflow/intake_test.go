@@ -101,3 +101,37 @@ func TestTheFirstKindOfFindingDecides(t *testing.T) {
 		}
 	}
 }
+
+// Nobody has sent the order of a second read for quality, and so what it lacks is
+// waited for from no placer.
+func TestWhatASecondReadForQualityLacksIsTheCoordinators(t *testing.T) {
+	sampled := newID()
+	lacks := func(code string, kind FindingKind) []Finding { return []Finding{{Code: code, Kind: kind}} }
+	for _, test := range []struct {
+		found []Finding
+		want  Event
+	}{
+		{lacks("question-missing", MissingInformation), "doubt"},
+		{lacks("study-incomplete", MissingImages), "doubt"},
+		{lacks("pacs-study-missing", MissingImages), "miss-images"},
+		{nil, "pass-checks"},
+	} {
+		c := Case{SampleOf: &sampled, Findings: test.found, State: AwaitingImages}
+		if got := c.intakeEvent(test.found); got != test.want {
+			t.Errorf("%v: %s, want %s", test.found, got, test.want)
+		}
+		if w, _ := c.waitOf(); w.Party == WaitsForPlacer {
+			t.Errorf("%v: it waits for the placer", test.found)
+		}
+	}
+	c := Case{SampleOf: &sampled, State: IntakeReview, Findings: lacks("question-missing", MissingInformation)}
+	if err := waiveFindings.Do(t.Context(), &turn{c: &c, event: "resolve", detail: map[string]any{}}); err != nil || len(c.Waived) != 1 {
+		t.Errorf("the coordinator's word is not taken: %v %v", c.Waived, err)
+	}
+	for code, may := range map[string]bool{"question-missing": true, "patient-missing": false} {
+		c.Findings = lacks(code, MissingInformation)
+		if err := canResolve.Check(t.Context(), &turn{c: &c, event: "resolve"}); (err == nil) != may {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}

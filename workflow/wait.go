@@ -75,6 +75,9 @@ func (c *Case) waitOf() (w Wait, ok bool) {
 		if party, not := notThePlacers[w.Reason]; not {
 			w.Party = party
 		}
+		if c.SampleOf != nil && w.Party == WaitsForPlacer { // who does not know of it
+			w.Party = WaitsForFiller
+		}
 		return w, true
 	}
 	return Wait{}, false
