@@ -53,7 +53,7 @@ var operations = []operation{
 	{Name: "reject", Does: "Refuses the order: wrong patient, duplicate, out of scope, no consent, jurisdiction.", Takes: list(reason(1))},
 	{Name: "offer", Does: "Offers the case to one eligible reader, until the offer expires.", Takes: list(offeredTo)},
 	{Name: "reassign", Does: "Takes the case from whoever has it, or its offer, and offers it to another eligible reader. What the former reader has written is sealed and kept, and the next one never sees it before sealing their own. Of a report that is being amended: gives the amendment to a supervisor or an adjudicator who stands in for who signed.", Takes: list(offeredTo, reason(1))},
-	{Name: "broaden", Does: "Lets more read the case than should: readers of related subspecialties, or every reader of the modality and the patient's age. The Task says so, and the report if one of them reads it, with the reason as it is given here.", Takes: list(breadth, reason(1))},
+	{Name: "broaden", Does: "Lets more read the case than should: readers of related subspecialties, or every reader of the modality and the patient's age. Of a case that waits for a third reader, who may be that. The Task says so, and the report if one of them reads it, with the reason as it is given here.", Takes: list(breadth, reason(1))},
 	{Name: "withdraw-offer", Does: "Takes an offer back; the case returns to the pool."},
 	{Name: "rematch", Does: "Looks again for an eligible reader."},
 	{Name: "heed", Does: "Takes note of what was escalated; nobody further is told. Readers of what they were told, coordinators and directors of everything."},
@@ -76,6 +76,8 @@ var operations = []operation{
 	{Name: "refer", Does: "The two readers differ: a third decides.", Takes: list(reason(1))},
 	{Name: "arbitrate", Does: "A third reader decides between two: first, second (in the order in which they were locked), or an opinion of their own.", Takes: slices.Concat(list(decision(1)), opinion)},
 	{Name: "forgo-second", Does: "The coordinator does without the second reading; the record says so.", Takes: list(reason(1))},
+
+	{Name: "forgo-third", Does: "A director does without a third reader, whom there is not: the reader goes on to the signature (of two, the more pressing opinion stands), and the report says so with the reason as it is given here.", Takes: list(reason(1))},
 
 	{Name: "sign", Does: "Signs the report; then it takes no parameters, save that a supervisor may change sections of the opinion, which is recorded. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it; the reader may revise the text.", Takes: list(reason(1))},

@@ -60,7 +60,8 @@ func TestTheCodeSystemsAndValueSetsAreThoseOfTheProgram(t *testing.T) {
 	for _, c := range agreementCodes {
 		agreements = append(agreements, c)
 	}
-	findings := append(workflow.IntakeCodes(), workflow.Coding{Code: "nobody-eligible", Display: "No eligible reader is available at present"})
+	findings := append(workflow.IntakeCodes(), workflow.Coding{Code: "nobody-eligible", Display: "No eligible reader is available at present"},
+		workflow.Coding{Code: "no-third-reader", Display: "No eligible third reader is available at present"})
 	for _, c := range []struct {
 		typ, id string
 		want    []workflow.Coding

@@ -220,7 +220,7 @@ func conclusion(src reportSources) string {
 	if to := src.Report.Opinion.Recommendation; to != "" {
 		parts = append(parts, "Recommendation: "+to)
 	}
-	if down := src.Case.Exam.Downgrade; down != "" {
+	if down := src.Case.Exam.AboutReaders(); down != "" {
 		parts = append(parts, down)
 	}
 	for _, f := range findingLines(src) {

@@ -23,7 +23,7 @@ func shownSections(src reportSources) []shownSection {
 		{"Effect on management", managementCodes[src.Report.Management]},
 		{"Urgency", actionableCodes[src.Report.Actionable].Display},
 		{"Recommendation", o.Recommendation},
-		{"About the reader", src.Case.Exam.Downgrade},
+		{"About the reader", src.Case.Exam.AboutReaders()},
 	}
 	all = append(all, findingLines(src)...)
 	for _, a := range amendments(src) {

@@ -96,6 +96,10 @@ func statusReason(t *Node, c workflow.Case, src taskSources) *Node {
 		if c.Correction != nil {
 			return findingsReason(c.Findings)
 		}
+	case workflow.Arbitration, workflow.Adjudication:
+		if c.NoThird() {
+			return concept(csFinding, "no-third-reader", "No eligible third reader is available at present; the reading service is looking for one")
+		}
 	case workflow.Unassignable:
 		return concept(csFinding, "nobody-eligible", "No eligible reader is available at present; the reading service is looking for one")
 	}

@@ -41,6 +41,7 @@ const (
 	closeSample        = "close-sample"
 	sampleFinding      = "sample-finding"
 	conferTimeout      = "confer-timeout"
+	findThird          = "find-third"
 )
 
 // agenda is the table of them all. It is a function because its rows fire
@@ -63,12 +64,14 @@ func agenda() []item {
 			Doc: "looks whether somebody has become eligible"},
 		{Kind: awaitBatch, While: in(Ready), do: (*Engine).match,
 			Doc: "is never due: the case waits for the next batch, which looks at the whole pool (batch.go)"},
-		{Kind: broadenNext, While: in(Ready, Unassignable), do: (*Engine).broadenNext,
+		{Kind: broadenNext, While: join(in(Ready, Unassignable), third), do: (*Engine).broadenNext,
 			Doc: "nobody could be found for so long: the next step of the policy's ladder"},
 		{Kind: offerExpiry, While: in(Offered), do: (*Engine).expireOffer,
 			Doc: "the reader has not answered: the next one is asked"},
 		{Kind: conferTimeout, While: in(Conferring), do: (*Engine).timeOutConferring,
 			Doc: "the two readers have not come to one text within the policy's time: a third decides"},
+		{Kind: findThird, While: third, do: (*Engine).findThird,
+			Doc: "looks whether anybody may be the third reader, while nobody has the case"},
 		{Kind: escalateNext, While: anyTime, do: (*Engine).escalate,
 			Doc: "nobody has taken note of what was told: the next one in the chain is told"},
 		{Kind: openSample, While: join(signed, in(Amending)), do: (*Engine).openSample,

@@ -130,9 +130,9 @@ func (p Policy) ladderFaults() (wrong PolicyErrors) {
 func (e *Engine) broadenNext(ctx context.Context, j job) (time.Time, error) {
 	rung, more := j.c.nextRung()
 	switch {
-	case !more:
+	case !more, slices.Contains(third, j.c.State) && !j.c.NoThird():
 		return done, nil
-	case j.c.State != Unassignable:
+	case j.c.State == Ready:
 		return j.now.Add(time.Minute), nil // being matched just now
 	}
 	why := fmt.Sprintf("no reader of %s was available for %s", strings.Join(j.c.Exam.wanted(), " or "), rung.After.inWords())

@@ -22,7 +22,7 @@ type Judged struct {
 // DutyOf is what a reader is wanted for next in a case.
 func DutyOf(s State) Duty {
 	switch s {
-	case Adjudication:
+	case Adjudication, Arbitration:
 		return ToAdjudicate
 	case AwaitingCosign:
 		return ToSupervise

@@ -89,21 +89,23 @@ type Exam struct {
 	Code            string        `json:"code,omitempty"`
 	Modality        string        `json:"modality,omitempty"` // DICOM: CT, MR, DX, ...
 	BodySite        string        `json:"bodySite,omitempty"`
-	Laterality      string        `json:"laterality,omitempty"`   // left, right, bilateral or ""
-	Subspecialty    string        `json:"subspecialty,omitempty"` // see triage.go
-	Needs           []string      `json:"needs,omitempty"`        // what a reader must have besides
-	Triage          *Triage       `json:"triage,omitempty"`       // why; nil where the facts said the subspecialty themselves
-	Asked           *ProtocolWish `json:"asked,omitempty"`        // what the order wants of the protocol
-	Broadened       *Broadening   `json:"broadened,omitempty"`    // who may read it besides; nil: only those who should
-	Downgrade       string        `json:"downgrade,omitempty"`    // that its reader is none of those who should read it, and why: for the report
-	Reasons         []string      `json:"reasons,omitempty"`      // of the request: system|code
-	Priors          []string      `json:"priors,omitempty"`       // ImagingStudy/{id} of those that are only compared
-	Jurisdiction    string        `json:"jurisdiction,omitempty"` // where the images were made, e.g. US-NY; "" when unknown
-	Images          int           `json:"images,omitempty"`       // instances in the PACS when the order was found complete
-	ImagesSaid      int           `json:"imagesSaid,omitempty"`   // that the ImagingStudy said then
-	ImagesSince     int           `json:"imagesSince,omitempty"`  // that the study has since it grew after an opinion was sealed
-	ImagesSeen      int           `json:"imagesSeen,omitempty"`   // that the ImagingStudy said, and then the study had when it last changed after the signature
-	PatientAge      int           `json:"patientAge"`             // years at the time of the study; -1 when unknown
+	Laterality      string        `json:"laterality,omitempty"`     // left, right, bilateral or ""
+	Subspecialty    string        `json:"subspecialty,omitempty"`   // see triage.go
+	Needs           []string      `json:"needs,omitempty"`          // what a reader must have besides
+	Triage          *Triage       `json:"triage,omitempty"`         // why; nil where the facts said the subspecialty themselves
+	Asked           *ProtocolWish `json:"asked,omitempty"`          // what the order wants of the protocol
+	Broadened       *Broadening   `json:"broadened,omitempty"`      // who may read it besides; nil: only those who should
+	Downgrade       string        `json:"downgrade,omitempty"`      // that its reader is none of those who should read it, and why: for the report
+	ThirdDowngrade  string        `json:"thirdDowngrade,omitempty"` // the same of its third reader
+	ThirdForgone    string        `json:"thirdForgone,omitempty"`   // that there was no third reader, and what the director decided: for the report
+	Reasons         []string      `json:"reasons,omitempty"`        // of the request: system|code
+	Priors          []string      `json:"priors,omitempty"`         // ImagingStudy/{id} of those that are only compared
+	Jurisdiction    string        `json:"jurisdiction,omitempty"`   // where the images were made, e.g. US-NY; "" when unknown
+	Images          int           `json:"images,omitempty"`         // instances in the PACS when the order was found complete
+	ImagesSaid      int           `json:"imagesSaid,omitempty"`     // that the ImagingStudy said then
+	ImagesSince     int           `json:"imagesSince,omitempty"`    // that the study has since it grew after an opinion was sealed
+	ImagesSeen      int           `json:"imagesSeen,omitempty"`     // that the ImagingStudy said, and then the study had when it last changed after the signature
+	PatientAge      int           `json:"patientAge"`               // years at the time of the study; -1 when unknown
 	StudyStarted    *time.Time    `json:"studyStarted,omitempty"`
 	OriginalReaders []string      `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
 	OriginalGroups  []string      `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value

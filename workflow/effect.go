@@ -43,6 +43,7 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		if before.Broadened != nil && before.Subspecialty == c.Exam.Subspecialty {
 			c.Exam.Broadened, c.Exam.Downgrade = before.Broadened, before.Downgrade
 		}
+		c.Exam.ThirdDowngrade, c.Exam.ThirdForgone = before.ThirdDowngrade, before.ThirdForgone
 		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") { // an id here, not an identifier of somebody to come
 			c.PatientID = &f.OrderPatient
 		}
@@ -223,6 +224,7 @@ var unassignReader = Effect{"unassignReader", "the case is nobody's; what was lo
 		t.detail["reader"] = c.ReaderID
 		c.Declined = append(c.Declined, *c.ReaderID)
 		c.ReaderID, c.LockedAt, c.RevealedAt, c.OpinionNo, c.Settled, c.ReturnedAt = nil, nil, nil, nil, nil, nil
+		c.Exam.ThirdForgone = ""
 		if c.OtherReaderID == nil {
 			c.AcceptedAt, c.Exam.Downgrade = nil, ""
 		}

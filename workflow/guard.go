@@ -267,9 +267,9 @@ var notProposedYet = Guard{"notProposedYet", "the actor has not proposed it alre
 		return nil
 	}}
 
-var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of the discrepancy reaches the policy's adjudicateOn, and no third reader has decided before",
+var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of the discrepancy reaches the policy's adjudicateOn, and no third reader has decided before, nor was done without",
 	func(_ context.Context, t *turn) (bool, error) {
-		if t.in.Grade == nil || t.c.settledBy(settledArbitrated) { // a third has read it already
+		if t.in.Grade == nil || t.c.settledBy(settledArbitrated) || t.c.Exam.ThirdForgone != "" { // a third has read it already, or there is none
 			return false, nil
 		}
 		switch level := t.in.Grade.Level(); t.c.Policy.AdjudicateOn {

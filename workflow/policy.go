@@ -153,7 +153,7 @@ func defaultEscalations() []Escalation {
 		{Clock: ClockFinal, At: 100, Chain: []Link{
 			{TellCoordinator, []Way{ByPage, ByMail}, wait(hours(1))}, {TellDirector, []Way{ByPage, ByMail}, nil}}},
 		{Clock: ClockAdjudicate, At: 75, Chain: []Link{
-			{TellReader, []Way{ByPage, ByMail}, wait(minutes(30))}, {TellCoordinator, []Way{ByPage}, nil}}},
+			{TellReader, []Way{ByPage, ByMail}, wait(minutes(30))}, {TellCoordinator, []Way{ByPage}, wait(hours(4))}, {TellDirector, []Way{ByPage}, nil}}},
 		{Clock: ClockAcknowledge, At: 100, Chain: []Link{
 			{TellCoordinator, []Way{ByPage, ByNotification}, wait(hours(4))}, {TellDirector, []Way{ByPage, ByMail}, nil}}},
 	}

@@ -100,10 +100,10 @@ func (t *turn) ownOpinion(ctx context.Context) (Sealed, bool, error) {
 }
 
 var assignAdjudicator = Effect{"assignAdjudicator", "the actor is the third reader",
-	func(_ context.Context, t *turn) error {
+	func(ctx context.Context, t *turn) error {
 		t.c.AdjudicatorID = &t.actor.ID
 		t.detail["independent"] = true
-		return nil
+		return t.noteThird(ctx)
 	}}
 
 var startArbitration = Effect{"startArbitration", "the case waits for a third reader; the adjudicate clock goes on",
@@ -151,6 +151,9 @@ var takeDecision = Effect{"takeDecision", "the opinion that the third reader has
 var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudicator; the grade, and the opinion that stands if it is the adjudicator's own, are recorded and in force",
 	func(ctx context.Context, t *turn) error {
 		t.c.AdjudicatorID, t.c.Veiled = &t.actor.ID, false
+		if err := t.noteThird(ctx); err != nil {
+			return err
+		}
 		if _, err := t.recordGrade(ctx); err != nil {
 			return err
 		}
@@ -175,6 +178,7 @@ var unassignAdjudicator = Effect{"unassignAdjudicator", "the third reading is no
 	func(ctx context.Context, t *turn) error {
 		c := t.c
 		t.detail["adjudicator"] = c.AdjudicatorID
+		c.Exam.ThirdDowngrade = ""
 		c.AdjudicatorID, c.Veiled = nil, c.State == Adjudication && c.Policy.BlindAdjudication
 		if c.State == Adjudication { // the reader's opinion is in force again
 			return t.restoreOpinion(ctx)

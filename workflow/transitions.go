@@ -80,18 +80,18 @@ var Transitions = []Transition{
 	{From: in(Accepted, Reading), Event: "lock", To: Conferring, By: by(role.Reader), When: twoAreToConfer, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, startConferring)},
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion)},
-	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator)},
+	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator, lookForThird)},
 	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
 	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent), Effects: do(revealOriginal)},
-	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, gradeComplete), Effects: do(recordGrade, startAdjudication)},
+	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, gradeComplete), Effects: do(recordGrade, startAdjudication, lookForThird)},
 	{From: in(Comparing), Event: "grade", To: Same, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, gradeComplete), Effects: do(recordGrade)},
 
 	// Two readers: both have locked, and come to one text, or a third decides.
 	{From: in(Ready, Unassignable, Offered), Event: "forgo-second", To: Locked, By: by(role.Coordinator), Guards: check(secondIsMissing, reasonGiven), Effects: do(forgoSecond)},
 	{From: in(Conferring), Event: "propose", To: Same, By: by(role.Reader), Guards: check(isOneOfTwo, consensusIsSought, proposalComplete), Effects: do(sealProposal)},
 	{From: in(Conferring), Event: "concur", To: Locked, By: by(role.Reader), Guards: check(isOneOfTwo, knowsTheText), Effects: do(agree)},
-	{From: in(Conferring), Event: "refer", To: Arbitration, By: by(role.Reader, role.Coordinator, role.System), Guards: check(isOneOfTwoOrOffice, mayRefer, reasonGiven), Effects: do(startArbitration)},
+	{From: in(Conferring), Event: "refer", To: Arbitration, By: by(role.Reader, role.Coordinator, role.System), Guards: check(isOneOfTwoOrOffice, mayRefer, reasonGiven), Effects: do(startArbitration, lookForThird)},
 	{From: in(Conferring), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 
 	// The third reader: between two readers, or between the reader and the original.
@@ -100,7 +100,14 @@ var Transitions = []Transition{
 	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
 	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
 	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
-	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator)},
+	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator, lookForThird)},
+
+	// No third reader: told at once, then broader, in the end without.
+	{From: third, Event: "find-no-third", To: Same, By: by(role.System), Effects: do(noteFindings, tellOffice)},
+	{From: third, Event: "find-third", To: Same, By: by(role.System), Effects: do(forgetFindings)},
+	{From: third, Event: "broaden", To: Same, By: by(role.System, role.Coordinator), Guards: check(reasonGiven, thirdIsMissing, broadens), Effects: do(broadenCase, lookForThird)},
+	{From: in(Adjudication), Event: "forgo-third", To: Comparing, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing), Effects: do(forgoThird)},
+	{From: in(Arbitration), Event: "forgo-third", To: Locked, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing), Effects: do(forgoThird, takeMorePressing)},
 
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},

@@ -1,0 +1,144 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// A case that waits for a third reader whom there is not: the coordinator is told
+// at once, the case is broadened as one is that has no first reader, and in the
+// end a director does without. A known difference must reach the clinician.
+
+var lookForThird = Effect{"lookForThird", "whether somebody may be the third reader is looked at at once, and then again and again while nobody has the case",
+	func(ctx context.Context, t *turn) error {
+		t.c.Findings = nil
+		return t.plan(ctx, findThird, t.now, restart)
+	}}
+
+// findThird tells when nobody may be the third reader, and when somebody may again.
+func (e *Engine) findThird(ctx context.Context, j job) (time.Time, error) {
+	if j.c.AdjudicatorID != nil {
+		return done, nil
+	}
+	found, reasons, err := thirdReader(ctx, j)
+	if err != nil {
+		return done, err
+	}
+	again := j.now.Add(matchPause)
+	switch told := j.c.NoThird(); {
+	case !found && !told:
+		f := nobody(reasons)
+		f.Code, f.Text = noThirdReader, "as the third reader, "+f.Text
+		return again, e.fireSystem(ctx, j, "find-no-third", Input{Candidates: reasons, Findings: []Finding{f}})
+	case found && told:
+		return again, e.fireSystem(ctx, j, "find-third", Input{})
+	}
+	return again, nil
+}
+
+const noThirdReader = "no-third-reader" // code of the finding
+
+// NoThird tells that nobody may be the case's third reader, as was last seen.
+func (c *Case) NoThird() bool {
+	return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Code == noThirdReader })
+}
+
+// thirdReader tells whether there is one; absences do not count, since the clock
+// tells of whoever does not come.
+func thirdReader(ctx context.Context, j job) (found bool, reasons map[uuid.UUID][]string, err error) {
+	readers, err := j.ledger.readers(ctx, j.c.Policy.Matching.FairDays)
+	if err != nil {
+		return false, nil, err
+	}
+	need, err := j.ledger.need(ctx, j.c, ToAdjudicate)
+	if err != nil {
+		return false, nil, err
+	}
+	reasons = map[uuid.UUID][]string{}
+	for _, r := range readers {
+		wrong := Eligible(need, r, j.now)
+		if len(wrong) == 0 {
+			return true, nil, nil
+		}
+		reasons[r.ID] = wrong
+	}
+	return false, reasons, nil
+}
+
+var tellOffice = Effect{"tellOffice", "the coordinator is told at once, by the policy's ways; further as the chain goes. The next step of the policy's ladder comes when its time is over",
+	func(ctx context.Context, t *turn) error {
+		if rung, ok := t.c.nextRung(); ok {
+			if err := t.plan(ctx, broadenNext, t.c.Policy.Calendar.Add(t.now, rung.After), restart); err != nil {
+				return err
+			}
+		}
+		rules := t.c.Policy.rules()
+		office := func(l Link) bool { return l.Tell == TellCoordinator }
+		of := func(mine func(Escalation) bool) int {
+			return slices.IndexFunc(rules, func(r Escalation) bool {
+				return mine(r) && slices.ContainsFunc(r.Chain, office) && (len(r.Priorities) == 0 || slices.Contains(r.Priorities, t.c.Priority))
+			})
+		}
+		i := of(func(r Escalation) bool { return r.Clock == ClockAdjudicate })
+		if i < 0 { // the policy tells nobody of that clock
+			i = of(func(Escalation) bool { return true })
+		}
+		if i < 0 {
+			return nil
+		}
+		told := Told{Clock: ClockAdjudicate, Started: t.now, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
+		if err := t.tell(ctx, told); err != nil {
+			return err
+		}
+		return t.planEscalation(ctx)
+	}}
+
+var forgetFindings = Effect{"forgetFindings", "what stood in the way does no more",
+	func(_ context.Context, t *turn) error {
+		t.c.Findings = nil
+		return nil
+	}}
+
+var thirdIsMissing = Guard{"thirdIsMissing", "no third reader has the case",
+	func(_ context.Context, t *turn) error {
+		if t.c.AdjudicatorID != nil {
+			return refuse("a third reader has this case; where they do not come, release it first")
+		}
+		return nil
+	}}
+
+var forgoThird = Effect{"forgoThird", "nobody decides between the two, and the report will say so, with the director's reason; its reader goes on to the signature",
+	func(_ context.Context, t *turn) error {
+		t.c.Exam.ThirdForgone = fmt.Sprintf("No third reader was available to decide. The medical director has let the report go on without one: %s.",
+			strings.TrimRight(strings.TrimSpace(t.in.Reason), "."))
+		t.c.Findings, t.c.Veiled = nil, false
+		t.detail["thirdForgone"] = true
+		return nil
+	}}
+
+// noteThird keeps for the report that the third reader is none of those who should
+// read the case.
+func (t *turn) noteThird(ctx context.Context) error {
+	t.c.Findings = nil
+	if t.c.Exam.Broadened == nil {
+		return nil
+	}
+	r, err := t.ledger.reader(ctx, t.actor.ID)
+	if err != nil {
+		return err
+	}
+	t.c.Exam.ThirdDowngrade = strings.Replace(t.c.Exam.downgrade(r.fields(DateOf(r.local(t.now)))), "Read by", "Decided by", 1)
+	return nil
+}
+
+// AboutReaders is what the report says of who read it and who decided: that they
+// are none of those who should, or that nobody decided. It names nobody.
+func (e Exam) AboutReaders() string {
+	said := slices.DeleteFunc([]string{e.Downgrade, e.ThirdDowngrade, e.ThirdForgone}, func(s string) bool { return s == "" })
+	return strings.Join(said, " ")
+}
