@@ -236,14 +236,16 @@ func (h *house) readingsFit(rt *rapid.T, c Case) {
 		records, err := HistoryTx(ctx, tx, c.CaseID)
 		for _, r := range records {
 			var said struct {
-				SHA256    string
-				OpinionNo int
+				SHA256        string
+				OpinionSHA256 string
+				OpinionNo     int
 			}
 			if err := json.Unmarshal(r.Detail, &said); err != nil {
 				return err
 			}
 			if said.OpinionNo > 0 && said.SHA256 != "" {
 				history[said.SHA256]++
+				history[said.OpinionSHA256]++
 			}
 		}
 		return err

@@ -132,6 +132,9 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	if err != nil {
 		return err
 	}
+	if sealed, ok := t.detail["sha256"]; ok { // of an opinion that was sealed in this very event
+		t.detail["opinionSha256"] = sealed
+	}
 	t.detail["reportNo"], t.detail["reportStatus"], t.detail["sha256"] = r.No, r.Status, sum
 	t.report = &r
 	for _, follow := range t.afterSigning {
