@@ -166,6 +166,34 @@ func TestASecondOrderForTheSameStudyIsADoubt(t *testing.T) {
 	h.stands(second, Ready)
 }
 
+func TestASecondOrderForTheSameStudyWithAnotherQuestionIsNoDoubt(t *testing.T) {
+	t.Parallel()
+	const marker = "http://terminology.hl7.org/CodeSystem/v2-0336|S"
+	for name, test := range map[string]struct {
+		first, second []string
+		want          State
+	}{
+		"another reason":              {[]string{marker, "s|staging"}, []string{marker, "s|transfer"}, Ready},
+		"a reason in common":          {[]string{"s|staging"}, []string{"s|transfer", "s|staging"}, IntakeReview},
+		"the second does not say":     {[]string{"s|staging"}, []string{marker}, IntakeReview},
+		"the first does not say":      {[]string{marker}, []string{"s|staging"}, IntakeReview},
+		"neither says what it is for": {nil, nil, IntakeReview},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, `{}`)
+			asks := func(reasons []string) func(*Facts) {
+				return func(f *Facts) { f.Study.UID, f.Exam.Reasons = "2.25.77", reasons }
+			}
+			h.open(asks(test.first))
+			h.tick()
+			second := h.open(asks(test.second))
+			h.tick()
+			h.stands(second, test.want)
+		})
+	}
+}
+
 func TestOffersGoRoundUntilNobodyIsLeft(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{"assignment": "offer"}`)

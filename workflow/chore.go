@@ -69,7 +69,7 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 	facts.Priority = j.c.Priority
 	if facts.Study != nil {
 		if j.c.SampleOf == nil { // which is one, on purpose
-			if facts.Duplicates, err = j.ledger.duplicates(ctx, j.c, facts.Study.UID); err != nil {
+			if facts.Duplicates, err = j.ledger.duplicates(ctx, j.c, facts); err != nil {
 				return Facts{}, nil, err
 			}
 		}
@@ -80,8 +80,9 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 
 // duplicatesTx returns the Tasks of earlier cases on the same study that are
 // open, or were final within the policy's days. Second reads for quality are none:
-// no placer knows of them.
-func duplicatesTx(ctx context.Context, tx pgx.Tx, c *Case, studyUID string) ([]string, error) {
+// no placer knows of them. A case that asks another question is none: one whose coded
+// reasons and those of this order are both known and have nothing in common.
+func duplicatesTx(ctx context.Context, tx pgx.Tx, c *Case, f Facts) ([]string, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT task_id
 		FROM case_file
@@ -89,8 +90,12 @@ func duplicatesTx(ctx context.Context, tx pgx.Tx, c *Case, studyUID string) ([]s
 		  AND state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
 		  AND (opened_at, case_id) < (@opened_at, @case_id)
 		  AND (final_at IS NULL OR final_at > now() - make_interval(days => @days))
+		  AND NOT coalesce(
+		        @reasons::text[] <> '{}'
+		        AND EXISTS (SELECT FROM jsonb_array_elements_text(exam -> 'reasons') AS r WHERE NOT starts_with(r, @marker))
+		        AND NOT exam -> 'reasons' ?| @reasons::text[], false)
 		ORDER BY opened_at`,
-		pgx.NamedArgs{"study_uid": studyUID, "case_id": c.CaseID, "opened_at": c.OpenedAt, "days": c.Policy.DuplicateWithinDays})
+		pgx.NamedArgs{"study_uid": f.Study.UID, "reasons": f.Exam.questions(), "marker": secondOpinionMarker, "case_id": c.CaseID, "opened_at": c.OpenedAt, "days": c.Policy.DuplicateWithinDays})
 	if err != nil {
 		return nil, fmt.Errorf("duplicates: %w", err)
 	}

@@ -80,7 +80,7 @@ func EvidenceTx(ctx context.Context, tx pgx.Tx, c *Case, f *Facts) (err error) {
 	if f.Study == nil {
 		return nil
 	}
-	if f.Duplicates, err = duplicatesTx(ctx, tx, c, f.Study.UID); err != nil {
+	if f.Duplicates, err = duplicatesTx(ctx, tx, c, *f); err != nil {
 		return err
 	}
 	rows, err := tx.Query(ctx, `

@@ -154,7 +154,7 @@ var checks = []intakeCheck{
 			return "the order's side is not that of the ImagingStudy; refer to the right study or correct the order"
 		}},
 	{"duplicate-case", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
-		"no other case on the same study is open or was final lately",
+		"no other case that asks the same of the same study is open or was final lately",
 		func(f Facts, _ Policy) string {
 			if len(f.Duplicates) == 0 {
 				return ""

@@ -64,7 +64,7 @@ type ledger interface {
 	wantLookAfter(ctx context.Context, c *Case, pause time.Duration) error
 
 	// What the intake checks look at besides the facts of the order.
-	duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error)
+	duplicates(ctx context.Context, c *Case, f Facts) ([]string, error)
 	pacs(ctx context.Context, c *Case, f Facts) (*PACSFacts, error)
 }
 
@@ -184,8 +184,8 @@ func (l sqlLedger) waits(ctx context.Context, caseID uuid.UUID) ([]Wait, error) 
 func (l sqlLedger) insertNotices(ctx context.Context, c *Case, event Event, people []uuid.UUID, now time.Time) error {
 	return insertNotices(ctx, l.tx, c, event, people, now)
 }
-func (l sqlLedger) duplicates(ctx context.Context, c *Case, studyUID string) ([]string, error) {
-	return duplicatesTx(ctx, l.tx, c, studyUID)
+func (l sqlLedger) duplicates(ctx context.Context, c *Case, f Facts) ([]string, error) {
+	return duplicatesTx(ctx, l.tx, c, f)
 }
 func (l sqlLedger) pacs(ctx context.Context, c *Case, f Facts) (*PACSFacts, error) {
 	return pacsFactsTx(ctx, l.tx, c, f)

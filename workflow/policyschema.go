@@ -40,7 +40,7 @@ var settings = map[string]setting{
 	"Policy.serviceRequestAuthority": {doc: "Who sets ServiceRequest.status: filler only where our copy is the authoritative one.", oneOf: texts(PlacerSets, FillerSets)},
 	"Policy.clocks":                  {doc: "The time limits, by priority (FHIR request-priority)."},
 	"Policy.calendar":                {doc: "When the tenant works: business days (1bd) are counted by it."},
-	"Policy.duplicateWithinDays":     {doc: "A second order for a study that was reported within so many days is a possible duplicate; 0: only while the first is open.", most: 3660},
+	"Policy.duplicateWithinDays":     {doc: "A second order for a study that was reported within so many days is a possible duplicate, unless both say by coded reasons what they ask, and these have nothing in common; 0: only while the first is open.", most: 3660},
 	"Policy.imagesGiveUpDays":        {doc: "A case whose images have not come in so many days fails.", least: 1, most: 3660},
 	"Policy.imagesSteadyMinutes":     {doc: "So many minutes the PACS must show the same number of images, where it has more than was said; 5 where this is left out or 0.", most: 1440},
 	"Policy.originalReportWait":      {doc: "How long a case waits for the original report and the history; as long as intake may take where this is left out."},

@@ -1,5 +1,7 @@
 package workflow
 
+import "strings"
+
 // ReasonSystem is the code system of Reasons.
 const ReasonSystem = "https://overread.org/fhir/CodeSystem/second-opinion-reason"
 
@@ -34,4 +36,19 @@ func (e Exam) reasonWords() (words []string) {
 		}
 	}
 	return words
+}
+
+// secondOpinionMarker begins the codes that only say that a second opinion is asked
+// for (HL7 v2 table 0336), and not what.
+const secondOpinionMarker = "http://terminology.hl7.org/CodeSystem/v2-0336|"
+
+// questions are the coded reasons that say what is asked.
+func (e Exam) questions() []string {
+	codes := []string{}
+	for _, reason := range e.Reasons {
+		if !strings.HasPrefix(reason, secondOpinionMarker) {
+			codes = append(codes, reason)
+		}
+	}
+	return codes
 }
