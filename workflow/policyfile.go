@@ -22,6 +22,7 @@ type PolicyDocument struct {
 	JSON   []byte            // what it says, in the one form of RFC 8785
 	SHA256 [sha256.Size]byte // of the text
 	Policy Policy            // laid over the defaults
+	Odd    PolicyErrors      // what is said and perhaps not meant; it hinders nothing
 }
 
 // PolicyFault is one thing that is wrong with a policy.
@@ -75,6 +76,7 @@ func ReadPolicy(text []byte) (PolicyDocument, error) {
 	if faults != nil {
 		return d, lines.place(faults)
 	}
+	d.Odd = lines.place(d.Policy.warnings())
 	return d, nil
 }
 

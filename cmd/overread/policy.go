@@ -59,6 +59,7 @@ func (c policyCheckCmd) Run(t terminal) error {
 	case c.JSON:
 		return printJSON(t, document.Policy)
 	}
+	warnOf(t, c.File, document)
 	t.printf("%s is a policy (sha256 %.12x)\n", c.File, document.SHA256)
 	return nil
 }
@@ -150,12 +151,20 @@ func (c policySetCmd) Run(ctx context.Context, t terminal) error {
 	if len(changes) == 0 {
 		t.printf("no setting changes, only the text\n")
 	}
+	warnOf(t, c.File, document)
 	verb := "is in force for new cases"
 	if c.DryRun {
 		verb = "would be in force for new cases; nothing was changed"
 	}
 	t.printf("tenant %s: version %d (sha256 %.12s) %s\n", c.Tenant, v.Version, v.Digest(), verb)
 	return nil
+}
+
+// warnOf prints what a policy says that is perhaps not meant.
+func warnOf(t terminal, file string, document workflow.PolicyDocument) {
+	for _, odd := range document.Odd {
+		t.printf("%s: warning: %s\n", file, odd)
+	}
 }
 
 // policyNow is the policy in force, by this release's defaults.

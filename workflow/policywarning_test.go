@@ -1,0 +1,29 @@
+package workflow
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWhatAPolicyPerhapsDoesNotMeanIsAWarning(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}":              "",
+		"escalations: []": "line 1: escalations have nothing for the clock acknowledge of priority stat: nobody is told of a report that the clinician has not read",
+		"escalations: [{clock: acknowledge, at: 100, chain: [{tell: coordinator, by: [mail]}]}]": "escalations[0].chain[0] tells the coordinator by mail alone",
+		"clocks: {stat: {gross: 1h, final: 2h}}":                                                 "line 1: clocks.stat.gross is 1h, shorter than final (2h)",
+		"clocks: {stat: {final: 90h}}":                                                           "clocks.stat.final is 90h, longer than that of asap (8h)",
+		"triage: [{when: {}, then: {subspecialty: astrology}}]":                                  "triage[0].then.subspecialty names the subspecialty astrology",
+		"related: [{subspecialty: neuro, related: [astrology]}]":                                 "related[0].related names the subspecialty astrology",
+		"triage: [{when: {}, then: {subspecialty: neuro, needs: [paediatric]}}]":                 "",
+	} {
+		d, err := ReadPolicy([]byte(text))
+		if got := d.Odd.Error(); err != nil || want == "" && len(d.Odd) > 0 || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, %s", text, err, got)
+		}
+	}
+	for _, holiday := range []string{"02-30", "2026-02-30", "04-31 observed"} {
+		if _, err := ReadPolicy([]byte(`calendar: {holidays: ["` + holiday + `"]}`)); err == nil {
+			t.Errorf("%s is a holiday", holiday)
+		}
+	}
+}
