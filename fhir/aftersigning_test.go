@@ -352,3 +352,39 @@ func TestAStudyThatGrowsWhileItIsReadIsLookedAt(t *testing.T) {
 		})
 	}
 }
+
+// Whoever reads next is told nothing of what the reader before has found, though
+// that one had revealed the original when they raised it.
+func TestAReleaseWithholdsWhatTheReaderBeforeHasFound(t *testing.T) {
+	t.Parallel()
+	c, first, second := twoReaders(t, `{"reading": "single", "preliminaryOn": "urgent"}`)
+	id := c.order(chestXray(t, "67")...)
+	c.tick()
+	c.by(first)
+	c.mustAct(access.Reader, id, "$claim", "independent", true)
+	c.mustAct(access.Reader, id, "$lock", "findings", "canary", "impression", "canary")
+	c.mustAct(access.Reader, id, "$reveal")
+	c.mustAct(access.Reader, id, "$raise-finding", "category", "emergent", "text", "canary")
+	for range 2 { // the answer was lost
+		c.mustAct(access.Reader, id, "$communicate", "recipient", "Dr Jones", "medium", "phone", "reached", true, "readBack", true)
+	}
+	alert := c.wantCount(access.Placer, "Communication?category=alert", 2)[0]
+	finding := c.wantCount(access.Placer, "Observation?code="+csObservation+"|actionable-finding", 1)[0]
+	c.mustAct(access.Reader, id, "$release", "reason", "ill")
+	c.by(second)
+	c.mustAct(access.Reader, id, "$claim", "independent", true)
+	c.mustAct(access.Reader, id, "$start")
+	patient := c.task(id).Text("for", "reference")
+	for _, path := range []string{"Observation", "Communication", "Communication/_history", "Observation/" + finding.Text("id"), "Observation/" + finding.Text("id") + "/_history",
+		"Communication/" + alert.Text("id"), "Communication?patient=" + patient, "DiagnosticReport", "DiagnosticReport/_history", "Task/" + id + "/_history", "Task?_revinclude=*", patient + "/$everything", "Task/" + id + "/$matters", "Task/" + id + "/$everything"} {
+		if body := c.do(access.Reader, "GET", "/fhir/"+path, "").body; strings.Contains(body, "canary") || strings.Contains(body, "open-finding") || strings.Contains(body, "Dr Jones") {
+			t.Errorf("%s tells the next reader of it: %s", path, body)
+		}
+	}
+	c.by(first)
+	c.mustAct(access.Reader, id, "$withdraw-finding", "finding", 1, "reason", "An artefact.")
+	told := c.wantCount(access.Placer, "Communication?category=alert&status=completed", 1)[0]
+	if !strings.Contains(told.Text("payload", "contentString"), "An artefact.") || told.Text("recipient", "display") != "Dr Jones" {
+		t.Errorf("whoever was told is not told that it was taken back: %s", told.Bytes())
+	}
+}

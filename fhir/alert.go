@@ -34,6 +34,11 @@ func findingResources(src reportSources, m workflow.Matter) []*Node {
 	for _, call := range m.Calls {
 		out = append(out, callCommunication(src, m, call))
 	}
+	if m.Withdrawn() {
+		if n := withdrawal(src, m); n != nil {
+			out = append(out, n)
+		}
+	}
 	if m.Settlement != nil && *m.Settlement == "acknowledged" && !m.Closing.Spoken && m.Closing.Resource == "" {
 		slot := matterSlot(m.Kind, m.No)
 		n := communication(src, slot+"-acknowledgement", "acknowledgement", "completed", *m.SettledAt)
@@ -100,7 +105,41 @@ func alert(src reportSources, m workflow.Matter) *Node {
 	if !m.Open() {
 		n.Set("received", instant(*m.SettledAt))
 	}
-	n.Set("payload", says(capitalised(m.Category)+" finding: "+m.Content.Text))
+	n.Set("payload", says(findingWords(m)))
+	return n
+}
+
+// findingWords tell a clinician of a finding, and where it is in doubt whose it is.
+func findingWords(m workflow.Matter) string {
+	text := capitalised(m.Category) + " finding: " + m.Content.Text
+	if m.Content.Doubtful {
+		text += "\nThe identity is in doubt: the order was corrected while the images were read, and they may be of another patient. Make sure whose they are."
+	}
+	return text
+}
+
+// withdrawal tells those who were told of a finding that it was taken back.
+func withdrawal(src reportSources, m workflow.Matter) *Node {
+	var told []*Node
+	for _, call := range m.Calls {
+		if call.Reached {
+			told = append(told, src.asker(call.Content.Recipient, call.Content.Role))
+		}
+	}
+	if told == nil && m.Closing.Person != "" {
+		told = append(told, src.asker(m.Closing.Person, m.Closing.Role))
+	}
+	if told == nil {
+		return nil
+	}
+	slot := matterSlot(m.Kind, m.No)
+	n := communication(src, slot+"-withdrawal", "actionable-finding", "completed", *m.SettledAt)
+	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
+	n.Set("priority", findingPriority[m.Category])
+	n.Set("inResponseTo", []*Node{communicationReference(src.Case, slot)})
+	n.Set("recipient", told)
+	n.Set("sender", src.person(m.SettledBy))
+	n.Set("payload", says("Withdrawn: the "+m.Category+" finding of which you were told ("+m.Content.Text+"). "+m.Closing.Text))
 	return n
 }
 
@@ -128,7 +167,7 @@ func callCommunication(src reportSources, m workflow.Matter, call workflow.Call)
 		n.Set("received", instant(call.MadeAt))
 	}
 	if !m.Withdrawn() {
-		n.Set("payload", says(capitalised(m.Category)+" finding: "+m.Content.Text))
+		n.Set("payload", says(findingWords(m)))
 		n.Append("note", Object("text", capitalised(call.Reported().Words(zoneOf(src.Case.Policy)))+"."))
 	}
 	return n

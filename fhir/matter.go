@@ -54,9 +54,11 @@ func (s *Server) publishMatters(ctx context.Context, tx pgx.Tx, ch workflow.Chan
 }
 
 // withholdOwn withholds what tells of a blinded reading from other readers: of
-// this case until its reveal, and of the other cases of the study.
+// this case until its reveal, and of the other cases of the study. It is noted after
+// the reveal too: whoever reads next when this reader has released the case must not
+// know it, until they reveal.
 func (s *Server) withholdOwn(ctx context.Context, tx pgx.Tx, c workflow.Case, n *Node) error {
-	if c.Protocol == workflow.Blinded && (c.RevealedAt == nil || c.Veiled) {
+	if c.Protocol == workflow.Blinded {
 		w := withheld{}
 		w.add(n.Type(), n.Text("id"))
 		if err := w.note(ctx, tx, c); err != nil {

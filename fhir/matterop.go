@@ -113,6 +113,31 @@ func (s *Server) askQuestion(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	return s.fireOnce(ctx, tx, actor, c, "ask", workflow.QuestionMatter, r.Question.RequestKey(), r.Input)
 }
 
+// communicate, answer and verify too, for a while (workflow.Matter.Repeats).
+func (s *Server) communicate(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	return s.fireUnlessSaid(ctx, tx, actor, c, "communicate", workflow.FindingMatter, r.Input)
+}
+
+func (s *Server) answerQuestion(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	return s.fireUnlessSaid(ctx, tx, actor, c, "answer", workflow.QuestionMatter, r.Input)
+}
+
+func (s *Server) verify(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	return s.fireUnlessSaid(ctx, tx, actor, c, "verify", workflow.VerificationMatter, r.Input)
+}
+
+func (s *Server) fireUnlessSaid(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, in workflow.Input) error {
+	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(m workflow.Matter) bool { return m.Kind == kind && m.Repeats(actor.ID, in, s.now()) }) {
+		return workflow.MayFire(actor, c.State, event)
+	}
+	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, event, in)
+	return err
+}
+
 func (s *Server) fireOnce(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, key string, in workflow.Input) error {
 	known, err := workflow.KnownMatterTx(ctx, tx, c.CaseID, kind, key)
 	if err != nil {

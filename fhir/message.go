@@ -92,7 +92,7 @@ func (s *Server) publishPreliminary(ctx context.Context, tx pgx.Tx, ch workflow.
 	said := []string{"Preliminary: the examination is still being read."}
 	for _, m := range all {
 		if m.Kind == workflow.FindingMatter && !m.Withdrawn() {
-			said = append(said, capitalised(m.Category)+" finding: "+m.Content.Text)
+			said = append(said, findingWords(m))
 			report.Append("result", refer("Observation/"+derivedID(c, matterSlot(m.Kind, m.No)), "Observation", "Actionable finding"))
 		}
 	}

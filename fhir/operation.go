@@ -87,10 +87,10 @@ var operations = []operation{
 
 	// Findings that cannot wait, questions, and a study that changed after the signature (docs/after-signing.md).
 	{Name: "raise-finding", Does: "Puts an actionable finding on record, before the signature too; somebody must be told of it in time. After the signature it is also an addendum, signed in this moment. The same again is the same finding.", Takes: raised, run: (*Server).raiseFinding},
-	{Name: "communicate", Does: "Records whom somebody told, or tried to tell, of a finding. Where the signatory says so of a signed report, it becomes an addendum.", Takes: spokenOf},
-	{Name: "withdraw-finding", Does: "Takes a finding back.", Takes: list(numbered("finding"), reason(1))},
-	{Name: "answer", Does: "Answers a question about the report: the answer is signed as an addendum and sent.", Takes: answered},
-	{Name: "verify", Does: "The study has changed since the signature, and the report holds: signed as an addendum.", Takes: list(parameter{Name: "note", Type: "string", Doc: "What else is to be said of it.", Set: func(r *request, v *Node) { r.Reason = v.Text() }})},
+	{Name: "communicate", Does: "Records whom somebody told, or tried to tell, of a finding. Where the signatory says so of a signed report, it becomes an addendum. The same again within two minutes, or with the same at, is the same attempt.", Takes: spokenOf, run: (*Server).communicate},
+	{Name: "withdraw-finding", Does: "Takes a finding back, also one that was told and acknowledged: whoever was told is told of it.", Takes: list(numbered("finding"), reason(1))},
+	{Name: "answer", Does: "Answers a question about the report: the answer is signed as an addendum and sent.", Takes: answered, run: (*Server).answerQuestion},
+	{Name: "verify", Does: "The study has changed since the signature, and the report holds: signed as an addendum.", Takes: list(parameter{Name: "note", Type: "string", Doc: "What else is to be said of it.", Set: func(r *request, v *Node) { r.Reason = v.Text() }}), run: (*Server).verify},
 	{Name: "dismiss-verification", Does: "The change of the study is none for which the report must be looked at again.", Takes: list(reason(1))},
 
 	// The placer.

@@ -82,7 +82,7 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		}
 		src.Times = &times
 	}
-	if c.RevealedAt != nil { // before it, a Task tells a reader nothing of what another one has found
+	if c.RevealedAt != nil && (c.Protocol != workflow.Blinded || c.ReportNo > 0) { // the Task tells a reader, and its history the next one, nothing of what another has found
 		if src.Matters, err = workflow.MattersTx(ctx, tx, c.CaseID); err != nil {
 			return err
 		}

@@ -61,8 +61,8 @@ func (e *Engine) noticeCorrection(ctx context.Context, j job, f Facts) error {
 	return e.fireSystem(ctx, j, "correct", Input{Facts: &f})
 }
 
-var noteCorrection = Effect{"noteCorrection", "what the placer has corrected waits for the coordinator",
-	func(_ context.Context, t *turn) error {
+var noteCorrection = Effect{"noteCorrection", "what the placer has corrected waits for the coordinator; open findings say that the images may be of another patient",
+	func(ctx context.Context, t *turn) error {
 		of := t.c.corrections(*t.in.Facts)
 		held := t.c.State == OnHold
 		if t.c.Correction != nil {
@@ -72,8 +72,28 @@ var noteCorrection = Effect{"noteCorrection", "what the placer has corrected wai
 		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
 			Text: fmt.Sprintf("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
 		t.detail["corrected"] = of
-		return nil
+		return t.doubtFindings(ctx, true)
 	}}
+
+// doubtFindings notes with the findings of the case that the images may be of
+// another patient, or that they are not, and tells it whom they were told.
+func (t *turn) doubtFindings(ctx context.Context, doubtful bool) error {
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Kind != FindingMatter || !m.Open() || m.Content.Doubtful == doubtful {
+			continue
+		}
+		m.Content.Doubtful = doubtful
+		if err := t.ledger.updateMatter(ctx, t.c.CaseID, m); err != nil {
+			return err
+		}
+		t.touch(m)
+	}
+	return nil
+}
 
 var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo"}
 
@@ -139,15 +159,15 @@ var sameImages = Guard{"sameImages", "the images are those that were read, and n
 		return nil
 	}}
 
-var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom the order names now",
-	func(_ context.Context, t *turn) error {
+var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom the order names now, and so are its findings",
+	func(ctx context.Context, t *turn) error {
 		f, c := t.in.Facts, t.c
 		c.Correction, c.Findings = nil, nil
 		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") {
 			c.PatientID = &f.OrderPatient
 		}
 		c.StudyID, c.Exam.PatientAge = optional(f.Study.ID), f.Exam.PatientAge
-		return nil
+		return t.doubtFindings(ctx, false)
 	}}
 
 var startOver = Effect{"startOver", "the reading begins anew: nobody has the case, and what was written is sealed and kept",

@@ -81,15 +81,39 @@ type ReportedCall struct {
 	CallContent
 }
 
-var mayRaise = Guard{"mayRaise", "the actor has a part in the reading: the reader, the adjudicator, or a supervisor who may sign it",
+var mayRaise = Guard{"mayRaise", "the actor has or had a part in the reading: a reader, also one who has released it, the adjudicator, or a supervisor who may sign it",
 	func(ctx context.Context, t *turn) error {
 		switch c := t.c; {
-		case c.ReaderID != nil && *c.ReaderID == t.actor.ID, c.AdjudicatorID != nil && *c.AdjudicatorID == t.actor.ID:
+		case c.ReaderID != nil && *c.ReaderID == t.actor.ID, c.AdjudicatorID != nil && *c.AdjudicatorID == t.actor.ID,
+			c.SupervisorID != nil && *c.SupervisorID == t.actor.ID:
 			return nil
 		case c.State == AwaitingCosign && t.actor.Role == access.Supervisor:
 			return t.eligible(ctx, t.actor.ID, ToSupervise)
 		}
-		return forbid("a finding is raised by who reads the case")
+		had, err := t.ledger.hasRead(ctx, t.c.CaseID, t.actor.ID)
+		if err == nil && !had {
+			err = forbid("a finding is raised by who reads the case, or has read it")
+		}
+		return err
+	}}
+
+// hasReadTx tells whether somebody has ever had a part in the reading of a case.
+func hasReadTx(ctx context.Context, tx pgx.Tx, caseID, who uuid.UUID) (had bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM case_event
+			WHERE case_id = @case AND actor_id = @who AND event IN ('claim', 'adjudicate', 'sign', 'return'))`,
+		pgx.NamedArgs{"case": caseID, "who": who}).Scan(&had)
+	if err != nil {
+		return false, fmt.Errorf("who has read: %w", err)
+	}
+	return had, nil
+}
+
+// bySignatory: then the report itself tells at once of what was found.
+var bySignatory = &Choice{"bySignatory", "the actor signed the report in force, or stands in for who did, and may practise: the report gets an addendum",
+	func(ctx context.Context, t *turn) (bool, error) {
+		return isSignatory.Check(ctx, t) == nil && mayPractise.Check(ctx, t) == nil, nil
 	}}
 
 var findingComplete = Guard{"findingComplete", "the finding has its text and a category: emergent, urgent or non-critical",
@@ -107,7 +131,7 @@ var findingComplete = Guard{"findingComplete", "the finding has its text and a c
 var raiseFinding = Effect{"raiseFinding", "the finding is on record; its clock runs until somebody who cares for the patient has acknowledged it",
 	func(ctx context.Context, t *turn) error {
 		f := t.in.Finding
-		m := Matter{Kind: FindingMatter, Category: f.Category, Content: MatterContent{Text: f.Text}}
+		m := Matter{Kind: FindingMatter, Category: f.Category, Content: MatterContent{Text: f.Text, Doubtful: t.c.Correction != nil}}
 		if err := t.openMatter(ctx, m, f.RequestKey()); err != nil {
 			return err
 		}
@@ -119,7 +143,7 @@ var raiseFinding = Effect{"raiseFinding", "the finding is on record; its clock r
 // preliminary gives an unsigned case a preliminary report, where its policy wants
 // one for such a finding.
 func (t *turn) preliminary(category string) {
-	if t.c.ReportNo > 0 || t.c.ReportID == nil || t.c.SampleOf != nil || t.c.Policy.PreliminaryOn == PreliminaryNever {
+	if t.c.ReportNo > 0 || t.c.ClosedAt != nil || t.c.ReportID == nil || t.c.SampleOf != nil || t.c.Policy.PreliminaryOn == PreliminaryNever {
 		return
 	}
 	if mostPressing(category, string(t.c.Policy.PreliminaryOn)) == category {
@@ -271,13 +295,19 @@ var mayWithdraw = Guard{"mayWithdraw", "the actor raised the finding, has a part
 		return mayCall.Check(ctx, t)
 	}}
 
+var notTakenBack = Guard{"notTakenBack", "the finding was not taken back before; it may have been told and acknowledged",
+	func(ctx context.Context, t *turn) error {
+		_, err := t.called(ctx)
+		return err
+	}}
+
 // toldBySignatory: then the report itself tells at once of a communication.
 var toldBySignatory = &Choice{"toldBySignatory", "somebody was reached, and it is the signatory who says so and may practise: the report gets an addendum",
 	func(ctx context.Context, t *turn) (bool, error) {
 		if t.in.Call == nil || !t.in.Call.Reached {
 			return false, nil
 		}
-		return isSignatory.Check(ctx, t) == nil && mayPractise.Check(ctx, t) == nil, nil
+		return bySignatory.Holds(ctx, t)
 	}}
 
 // raiseFromReport: a signed report that calls for action within minutes or hours,
@@ -310,6 +340,9 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	text := r.Opinion.Impression
 	if r.Level == LevelMajor && r.Difference != "" {
 		text = r.Difference
+	}
+	if key := keyOf(category, text); r.No > 1 && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.isOf(key) }) {
+		return nil // taken back since it was signed
 	}
 	m := Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}
 	return t.openMatter(ctx, m, keyOf(category, text))
@@ -392,6 +425,31 @@ func (t *turn) emergencyOpen(ctx context.Context) (bool, error) {
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	return slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && m.Category == "emergent" }), err
 }
+
+// noPressingFinding: that the order was an error does not mean that nobody bleeds.
+var noPressingFinding = Guard{"noPressingFinding", "no urgent or emergent finding of the case waits to be acknowledged: the images are somebody's",
+	func(ctx context.Context, t *turn) error {
+		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		if err == nil && slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && slices.Contains(pressing, m.Category) }) {
+			err = refuse("an urgent or emergent finding of this case is open, and may be true of another patient: have it acknowledged ($communicate, $acknowledge-finding), or take it back with a reason of its own ($withdraw-finding), and then declare the error")
+		}
+		return err
+	}}
+
+var findingsReported = Guard{"findingsReported", "the report in force tells of every finding of the case",
+	func(ctx context.Context, t *turn) error {
+		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		if err == nil && slices.ContainsFunc(all, func(m Matter) bool {
+			return m.Kind == FindingMatter && !m.Withdrawn() && !slices.ContainsFunc(report.Findings, func(f ReportedFinding) bool { return f.No == m.No })
+		}) {
+			err = refuse("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")
+		}
+		return err
+	}}
 
 func insertCallTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, call Call) error {
 	_, err := tx.Exec(ctx, `

@@ -248,7 +248,7 @@ func TestAnErrorWithdrawsWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{}`)
 	c := h.readingCase()
-	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "non-critical", Text: "A cyst."}})
 	if ch := h.fire(h.director, c, "declare-error", Input{Reason: "wrong patient"}); len(ch.Matters) != 1 {
 		t.Error("the EHR must learn it")
 	}
@@ -333,4 +333,53 @@ func TestAnEmergentOpinionIsToldWhenItIsSealed(t *testing.T) {
 			t.Errorf("%+v", m)
 		}
 	})
+}
+
+func TestWhoeverHasReadRaisesAFindingInAnyState(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	h.fire(h.anna, c, "release", Input{Reason: "ill"})
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.refused(fault.Forbidden, h.ben, c, "raise-finding", bleeding)
+	h.fire(h.placer, c, "cancel", Input{})
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "urgent", Text: "A fracture."}})
+	h.replays(c)
+
+	h = newHouse(t, `{"reading": "consensus"}`)
+	c = h.readingCase()
+	h.fire(h.anna, c, "lock", Input{Opinion: &opinion})
+	h.fire(h.anna, c, "raise-finding", bleeding) // it is ready for the second
+	h.fire(h.ben, c, "claim", Input{Independent: true})
+	h.fire(h.ben, c, "lock", Input{Opinion: &opinion})
+	h.stands(c, Conferring)
+	h.fire(h.ben, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "urgent", Text: "A fracture."}})
+	h.replays(c)
+}
+
+func TestAFindingThatWasToldIsTakenBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	h.fire(h.anna, c, "raise-finding", bleeding)
+	h.refused(fault.BusinessRule, h.director, c, "declare-error", Input{Reason: "wrong patient"})
+	h.fire(h.anna, c, "communicate", phoned)
+	h.fire(h.anna, c, "withdraw-finding", Input{Matter: 1, Reason: "an artefact"})
+	if m := h.matters(c)[0]; !m.Withdrawn() || m.Closing.Person != "Dr Jones" {
+		t.Errorf("%+v", m)
+	}
+	h.refused(fault.BusinessRule, h.anna, c, "withdraw-finding", Input{Matter: 1, Reason: "again"})
+	h.fire(h.director, c, "declare-error", Input{Reason: "wrong patient"})
+}
+
+func TestAnAmendmentIsNotDroppedWithAFindingThatNoVersionTells(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.signed(c)
+	h.fire(h.anna, c, "amend", Input{Reason: "more to say"})
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "urgent", Text: "A fracture."}})
+	h.refused(fault.BusinessRule, h.anna, c, "withdraw-amendment", Input{Reason: "nothing"})
+	h.fire(h.anna, c, "withdraw-finding", Input{Matter: 1, Reason: "an artefact"})
+	h.fire(h.anna, c, "withdraw-amendment", Input{Reason: "nothing"})
 }

@@ -57,6 +57,7 @@ type ledger interface {
 	// What is open on a case besides its state. insertMatter leaves one that is there
 	// by its key; updateMatter writes what may change: content and settlement.
 	matters(ctx context.Context, caseID uuid.UUID) ([]Matter, error)
+	hasRead(ctx context.Context, caseID, who uuid.UUID) (bool, error)
 	insertMatter(ctx context.Context, c *Case, m Matter) (first bool, err error)
 	updateMatter(ctx context.Context, caseID uuid.UUID, m Matter) error
 	insertCall(ctx context.Context, caseID uuid.UUID, call Call) error
@@ -162,6 +163,9 @@ func (l sqlLedger) queueMail(ctx context.Context, c *Case, told Told) error {
 }
 func (l sqlLedger) matters(ctx context.Context, caseID uuid.UUID) ([]Matter, error) {
 	return MattersTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) hasRead(ctx context.Context, caseID, who uuid.UUID) (bool, error) {
+	return hasReadTx(ctx, l.tx, caseID, who)
 }
 func (l sqlLedger) insertMatter(ctx context.Context, c *Case, m Matter) (bool, error) {
 	return insertMatterTx(ctx, l.tx, c, m)

@@ -52,6 +52,7 @@ type MatterContent struct {
 	Follows    int    `json:"follows,omitempty"`    // the question of the same thread that was answered before
 	Images     int    `json:"images,omitempty"`     // how many the study has now
 	ImagesThen int    `json:"imagesThen,omitempty"` // and had for the report
+	Doubtful   bool   `json:"doubtful,omitempty"`   // a finding in images that may be of another patient: the order was corrected meanwhile
 	Replaced   bool   `json:"replaced,omitempty"`   // other images have come in the place of those that were read
 }
 
@@ -267,7 +268,7 @@ func withdraw(kind MatterKind) Effect {
 			if err != nil {
 				return err
 			}
-			return t.settleMatter(ctx, m, "withdrawn", Closing{Text: t.in.Reason}, 0)
+			return t.settleMatter(ctx, m, "withdrawn", Closing{Text: t.in.Reason, Person: m.Closing.Person, Role: m.Closing.Role}, 0)
 		}}
 }
 
@@ -307,12 +308,13 @@ func insertMatterTx(ctx context.Context, tx pgx.Tx, c *Case, m Matter) (first bo
 	return tag.RowsAffected() == 1, nil
 }
 
-// updateMatterTx writes what may change of a matter that is open.
+// updateMatterTx writes what may change of a matter that is open; a finding may be
+// taken back after it was acknowledged too.
 func updateMatterTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, m Matter) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE matter
 		SET content = @content, settled_at = @at, settled_by = @by, settled_role = @role, settlement = @how, closing = @closing, report_no = @report
-		WHERE case_id = @case AND matter_no = @no AND settled_at IS NULL`,
+		WHERE case_id = @case AND matter_no = @no AND (settled_at IS NULL OR @how = 'withdrawn' AND settlement = 'acknowledged')`,
 		pgx.NamedArgs{"case": caseID, "no": m.No, "content": m.Content, "at": m.SettledAt, "by": m.SettledBy, "role": m.SettledRole,
 			"how": m.Settlement, "closing": m.Closing, "report": m.ReportNo})
 	if err != nil {

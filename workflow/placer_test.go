@@ -183,6 +183,7 @@ func TestACorrectionOfAnOrderThatIsReadWaitsForTheCoordinatorAndTellsTheReader(t
 		if c.ReaderID != nil && *c.ReaderID == h.trainee.ID {
 			reader = h.trainee
 		}
+		h.fire(reader, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "non-critical", Text: "A cyst."}})
 		h.recheck(c)
 		h.stands(c, state) // nothing has changed
 		f := h.facts[c.PlacerValue]
@@ -193,6 +194,9 @@ func TestACorrectionOfAnOrderThatIsReadWaitsForTheCoordinatorAndTellsTheReader(t
 		if held.Findings[0].Code != OrderCorrected || *held.PatientID != "p1" || !slices.Equal(held.Correction.Of, []string{"patient"}) {
 			t.Errorf("%s: %+v", state, held)
 		}
+		if !h.matters(c)[0].Content.Doubtful {
+			t.Errorf("%s: the finding does not say that the images may be of another patient", state)
+		}
 		if got := h.notices(reader); len(got) == 0 || got[0] != "correct" {
 			t.Errorf("%s: the reader is told %v", state, got)
 		}
@@ -201,6 +205,9 @@ func TestACorrectionOfAnOrderThatIsReadWaitsForTheCoordinatorAndTellsTheReader(t
 		h.stands(c, OnHold)
 		h.fire(h.coordinator, c, "continue-reading", Input{Reason: "a typing error", Facts: f})
 		again := h.stands(c, state)
+		if h.matters(c)[0].Content.Doubtful {
+			t.Errorf("%s: the coordinator has decided whose the images are", state)
+		}
 		if *again.PatientID != "p2" || again.Correction != nil || again.ReaderID == nil {
 			t.Errorf("%s: %+v", state, again)
 		}

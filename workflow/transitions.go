@@ -39,7 +39,7 @@ var (
 	third            = in(Arbitration, Adjudication)
 	unsigned         = join(beforeAcceptance, in(Offered), atWork)
 	signed           = in(Final, Closed)
-	whileRead        = in(Reading, Locked, Comparing, Adjudication, AwaitingCosign, OnHold)
+	notSigned        = join(unsigned, in(OnHold, Rejected, Cancelled, Failed))
 	everyState       = join(unsigned, signed, in(Amending, OnHold, Rejected, Cancelled, Failed, EnteredInError))
 )
 
@@ -124,8 +124,8 @@ var Transitions = []Transition{
 	{From: in(Amending), Event: "amend", To: Same, By: by(role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
 	{From: in(Amending), Event: "reassign", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, standInEligible), Effects: do(nameStandIn)},
 	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, verifiesWhatIsOpen), Effects: do(noteStandIn, signAmendment, settleVerified, startAcknowledgement)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), When: acknowledgedBefore, Guards: check(reasonGiven, mayDropAmendment), Effects: do(dropStandIn, reviewUntold)},
-	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(reasonGiven, mayDropAmendment), Effects: do(dropStandIn, reviewUntold, keepAcknowledgement)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), When: acknowledgedBefore, Guards: check(reasonGiven, mayDropAmendment, findingsReported), Effects: do(dropStandIn, reviewUntold)},
+	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(reasonGiven, mayDropAmendment, findingsReported), Effects: do(dropStandIn, reviewUntold, keepAcknowledgement)},
 
 	// Quality work on what is signed; none of it is in the chart (docs/grading.md).
 	{From: join(signed, in(Amending)), Event: "judge-management", To: Same, By: by(role.Placer), Guards: check(judgementGiven), Effects: do(recordJudgement)},
@@ -139,13 +139,13 @@ var Transitions = []Transition{
 
 	// Actionable findings: of what cannot wait for the report, somebody is told at
 	// once. After the signature, what the signatory says becomes an addendum.
-	{From: whileRead, Event: "raise-finding", To: Same, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding)},
-	{From: in(Amending), Event: "raise-finding", To: Same, By: readers, Guards: check(isSignatory, findingComplete), Effects: do(raiseFinding)},
-	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(isSignatory, mayPractise, findingComplete), Effects: do(noteStandIn, raiseFinding, signAddendum, startAcknowledgement)},
+	{From: join(notSigned, in(Amending)), Event: "raise-finding", To: Same, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding)},
+	{From: signed, Event: "raise-finding", To: Final, By: readers, When: bySignatory, Guards: check(findingComplete), Effects: do(noteStandIn, raiseFinding, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding, keepAcknowledgement)},
 	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(noteStandIn, recordCall, signAddendum, startAcknowledgement)},
 	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
 	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
-	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, isOpen(FindingMatter), mayWithdraw), Effects: do(withdraw(FindingMatter))},
+	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, notTakenBack, mayWithdraw), Effects: do(withdraw(FindingMatter))},
 
 	// Questions about a signed report are answered by an addendum.
 	{From: join(signed, in(Amending)), Event: "ask", To: Same, By: by(role.Placer), Guards: check(questionGiven), Effects: do(openQuestion)},
@@ -180,8 +180,8 @@ var Transitions = []Transition{
 	{From: everyState, Event: "follow-patient", To: Same, By: by(role.System), Effects: do(followPatient)},
 
 	// An error is declared, never deleted; once signed it takes two directors.
-	{From: join(unsigned, in(OnHold)), Event: "declare-error", To: EnteredInError, By: by(role.Director), Guards: check(reasonGiven), Effects: do(sealPartialRead, withdrawMatters, endCase)},
-	{From: join(signed, in(Amending)), Event: "declare-error", To: EnteredInError, By: by(role.Director), When: proposedByAnother, Guards: check(reasonGiven), Effects: do(signError, withdrawMatters, endCase)},
+	{From: join(unsigned, in(OnHold)), Event: "declare-error", To: EnteredInError, By: by(role.Director), Guards: check(reasonGiven, noPressingFinding), Effects: do(sealPartialRead, withdrawMatters, endCase)},
+	{From: join(signed, in(Amending)), Event: "declare-error", To: EnteredInError, By: by(role.Director), When: proposedByAnother, Guards: check(reasonGiven, noPressingFinding), Effects: do(signError, withdrawMatters, endCase)},
 	{From: join(signed, in(Amending)), Event: "declare-error", To: Same, By: by(role.Director), Guards: check(reasonGiven, notProposedYet), Effects: do(proposeError)},
 
 	// The clock: a breach is an event, not a state.
