@@ -37,15 +37,15 @@ func Agree(same func(a, b string) bool, said ...[]string) Agreement {
 	return found
 }
 
-// SameModality: CR and DX are the same to whoever orders.
+// SameModality tells whether two are one: CR and DX are the same to whoever orders.
 func SameModality(a, b string) bool { return sameModality(a, b) }
 
-// SameSite: they name a region of the body that is the same.
+// SameSite tells whether they name a region of the body that is the same.
 func SameSite(a, b string) bool {
 	return strings.EqualFold(a, b) || slices.ContainsFunc(bodyRegions(a), func(r string) bool { return slices.Contains(bodyRegions(b), r) })
 }
 
-// SameSide: both sides are either.
+// SameSide tells whether they are of one side: both sides are either.
 func SameSide(a, b string) bool { return a == b || a == "bilateral" || b == "bilateral" }
 
 // PersonAgreement is how several statements about a patient stand to each other.
