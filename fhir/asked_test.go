@@ -159,8 +159,15 @@ func spoiltOrders(c *clinic) map[string]mendable {
 			o.order.Set("supportingInfo", []*Node{Object("reference", "ImagingStudy/xr1"), Object("type", "DiagnosticReport", "identifier", Object("system", "urn:reports", "value", "R1"))})
 		},
 			mend: func(c *clinic, o *spoiltOrder) {
-				c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"), "identifier", []*Node{Object("system", "urn:reports", "value", "R1")}, "subject", c.task(o.taskID).Get("for")).jsonText())
+				c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"), "identifier", []*Node{Object("system", "urn:reports", "value", "R1")}, "performer", []*Node{Object("display", "Dr First")}, "subject", c.task(o.taskID).Get("for")).jsonText())
 			}},
+		workflow.OriginalReaderUnnamed: {spoil: func(_ *clinic, o *spoiltOrder) {
+			o.report.Remove("performer")
+			o.report.Remove("resultsInterpreter")
+			o.report.Remove("result")
+		}, mend: func(c *clinic, _ *spoiltOrder) {
+			c.mustChange("DiagnosticReport", c.get("/fhir/DiagnosticReport").ids()[0], func(n *Node) { n.Set("performer", []*Node{Object("display", "Dr First")}) })
+		}},
 		"original-report-not-final": {spoil: func(_ *clinic, o *spoiltOrder) { o.report.Set("status", "preliminary") }, mend: func(c *clinic, o *spoiltOrder) {
 			c.mustChange("DiagnosticReport", c.get("/fhir/DiagnosticReport").ids()[0], func(n *Node) { n.Set("status", "final") })
 		}},

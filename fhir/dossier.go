@@ -34,9 +34,8 @@ type dossier struct {
 	originalRef     *Node // as the order names it
 	original        found
 	originalPatient string
-	originalResults []found  // its Observations
-	firstReaders    []string // of the original: Practitioner/{id}, system|value
-	firstGroups     []string
+	originalResults []found // its Observations
+	first           workflow.FirstReaders
 
 	requesters   []string // who asks: Practitioner/{id}, system|value
 	consents     []*Node

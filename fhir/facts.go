@@ -40,6 +40,8 @@ func (d *dossier) facts(codes ValueSet) workflow.Facts {
 		Consent:            consentSays(d.consents),
 		StudyReferenced:    d.studyNamed,
 		OriginalReferenced: d.originalNamed,
+		Reported:           d.original.Node != nil || slices.ContainsFunc(d.documents, func(f found) bool { return f.Node != nil }),
+		First:              d.first,
 	}
 	if d.study.Node != nil {
 		f.Study = d.studyFacts()
@@ -91,8 +93,6 @@ func (d *dossier) originalFacts() *workflow.OriginalFacts {
 		Version: d.original.version,
 		Patient: d.originalPatient,
 		Final:   slices.Contains(signedStatuses, n.Text("status")),
-		Readers: d.firstReaders,
-		Groups:  d.firstGroups,
 	}
 }
 

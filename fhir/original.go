@@ -1,9 +1,6 @@
 package fhir
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // The original report: which one it is, whose, and who made it.
 
@@ -77,72 +74,4 @@ func (d *dossier) followOriginal(ctx context.Context, r resolver) (err error) {
 // isOurs tells a second opinion of ours from a first reading.
 func isOurs(report *Node) bool {
 	return identifierOf(report, sidReport) != ""
-}
-
-// findFirstReaders names who made the original, in every way in which a reader
-// or their organisation may be named, so that nobody judges their own work.
-func (d *dossier) findFirstReaders(ctx context.Context, r resolver) error {
-	for _, ref := range append(d.original.Each("performer"), d.original.Each("resultsInterpreter")...) {
-		if err := d.nameParty(ctx, r, ref, d.original.Node); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// findRequester names who asks in every way in which they may be named.
-func (d *dossier) findRequester(ctx context.Context, r resolver) error {
-	asks := &dossier{}
-	for _, n := range []*Node{d.order, d.task} {
-		if ref := n.Get("requester"); ref != nil {
-			if err := asks.nameParty(ctx, r, ref, n); err != nil {
-				return err
-			}
-		}
-	}
-	d.requesters = slices.Concat(asks.firstReaders, asks.firstGroups)
-	return nil
-}
-
-func (d *dossier) nameParty(ctx context.Context, r resolver, ref, parent *Node) error {
-	f, err := r.follow(ctx, ref, parent)
-	if err != nil {
-		return err
-	}
-	typ := f.Type()
-	if f.Node == nil {
-		typ = typeOf(ref)
-	}
-	switch typ {
-	case "PractitionerRole":
-		for _, inner := range []*Node{f.Get("practitioner"), f.Get("organization")} {
-			if inner == nil {
-				continue
-			}
-			if err := d.nameParty(ctx, r, inner, f.Node); err != nil {
-				return err
-			}
-		}
-	case "Organization":
-		d.firstGroups = appendNames(d.firstGroups, f, ref)
-	default:
-		d.firstReaders = appendNames(d.firstReaders, f, ref)
-	}
-	return nil
-}
-
-func appendNames(names []string, f found, ref *Node) []string {
-	add := func(name string) {
-		if name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	if f.id() != "" {
-		add(f.Type() + "/" + f.id())
-	}
-	add(identifierKey(ref.Get("identifier")))
-	for _, id := range f.Each("identifier") {
-		add(identifierKey(id))
-	}
-	return names
 }

@@ -99,11 +99,11 @@ func TestAMissingOriginalIsWaitedForAndThenDoneWithout(t *testing.T) {
 
 	// And turns out to be the reader's own.
 	own := *original
-	own.Readers = []string{"Practitioner/" + h.anna.ID.String()}
 	other := h.open(func(f *Facts) { f.OriginalReferenced, f.Original = false, nil })
 	h.tick()
 	h.fire(h.anna, other, "claim", Input{Independent: true})
 	h.facts[other.PlacerValue].Original = &own
+	h.facts[other.PlacerValue].First.Readers = []string{"Practitioner/" + h.anna.ID.String()}
 	h.recheck(other)
 	h.refused(fault.BusinessRule, h.anna, other, "lock", Input{Opinion: &opinion})
 	h.fire(h.anna, other, "release", Input{Reason: "my own report"})

@@ -55,10 +55,9 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		c.Comparable = &there
 		if there {
 			c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
-			c.Exam.OriginalReaders, c.Exam.OriginalGroups = f.Original.Readers, f.Original.Groups
-			if err := t.keepAllBefore(ctx); err != nil {
-				return err
-			}
+		}
+		if err := t.noteFirstReaders(ctx, f.First); err != nil {
+			return err
 		}
 		t.detail["comparable"] = there
 		return nil

@@ -290,7 +290,7 @@ func TestARefusalSaysWhatIsPossible(t *testing.T) {
 func TestTheOriginalReaderMayNotReadAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{}`)
-	c := h.open(func(f *Facts) { f.Original.Readers = []string{"Practitioner/" + h.anna.ID.String()} })
+	c := h.open(func(f *Facts) { f.First.Readers = []string{"Practitioner/" + h.anna.ID.String()} })
 	h.tick()
 	if why := h.refused(fault.BusinessRule, h.anna, c, "claim", Input{Independent: true}); !strings.Contains(why, "is the original reader") {
 		t.Error(why)

@@ -150,10 +150,13 @@ var stillIndependent = Guard{"stillIndependent", "the reader has not turned out 
 		if errors.Is(err, pgx.ErrNoRows) {
 			return forbid("you are no longer credentialed for this tenant; release the case")
 		}
-		if err == nil && meet(t.c.Exam.OriginalReaders, r.names()) {
-			err = refuse("the original report, which came late, is your own; release the case")
+		if err != nil {
+			return err
 		}
-		return err
+		if why := t.c.Exam.readFirst(r, t.c.Policy.unnamed()); why != "" {
+			return refuse("the original report, which came or changed late, may be your own (the reader %s); release the case", why)
+		}
+		return nil
 	}}
 
 var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed today: a licence may have expired since the case was taken",

@@ -49,6 +49,8 @@ type Facts struct {
 
 	OriginalReferenced bool
 	Original           *OriginalFacts // nil until it is here
+	Reported           bool           // a first reading is here, as a report or a document
+	First              FirstReaders   // who made it
 
 	Person Person // who the order's patient is
 
@@ -83,9 +85,7 @@ type OriginalFacts struct {
 	ID      string
 	Version int64
 	Patient string
-	Final   bool     // status final, amended, corrected or appended
-	Readers []string // performers and interpreters: "Practitioner/{id}" here and system|value of each identifier
-	Groups  []string // their organisations: "Organization/{id}" here and system|value
+	Final   bool // status final, amended, corrected or appended
 }
 
 // who may set a check aside.
@@ -253,6 +253,14 @@ var checks = []intakeCheck{
 			}
 			return "the original DiagnosticReport is not final yet; send it when it is"
 		}},
+	{OriginalReaderUnnamed, Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
+		"the original says who read it, as far as the policy wants to know (unnamedOriginalReader)",
+		func(f Facts, p Policy) string {
+			if !f.unnamedReader(p) {
+				return ""
+			}
+			return "the original report does not say who read it, so nobody can tell who must not read it again; send it with an identifier of its reader (resultsInterpreter), or let the coordinator look at it"
+		}},
 	{"study-missing", MissingImages, "ServiceRequest.supportingInfo", neverWaived,
 		"the study that the order refers to is here",
 		func(f Facts, _ Policy) string {
@@ -417,6 +425,9 @@ func waiverOf(code string) waiver {
 
 // OriginalMissing is the finding that the original report is not here yet.
 const OriginalMissing = "original-report-missing"
+
+// OriginalReaderUnnamed is the finding that nobody can tell who read first.
+const OriginalReaderUnnamed = "original-reader-unnamed"
 
 // PlacerMends tells whether the placer can do anything about a finding. It cannot
 // where the archive does not answer, or only has to be looked at again.

@@ -16,7 +16,9 @@ func wholeFacts() Facts {
 		StudyReferenced:    true,
 		Study:              &StudyFacts{ID: "s1", UID: "2.25.1", Patient: "p1", Modalities: []string{"CT"}, BodySite: "Head", Available: true, Instances: 3, InstancesSaid: 3},
 		OriginalReferenced: true,
-		Original:           &OriginalFacts{ID: "r1", Version: 1, Patient: "p1", Final: true, Readers: []string{"Practitioner/first"}, Groups: []string{"Organization/north"}},
+		Original:           &OriginalFacts{ID: "r1", Version: 1, Patient: "p1", Final: true},
+		Reported:           true,
+		First:              FirstReaders{Readers: []string{"Practitioner/first"}, Groups: []string{"Organization/north"}},
 	}
 }
 
@@ -37,6 +39,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 		"requester-not-authorised": func(f *Facts, p *Policy) {
 			p.Requesters, f.Requesters = []string{"urn:staff|1"}, []string{"urn:staff|2"}
 		},
+		OriginalReaderUnnamed:       func(f *Facts, _ *Policy) { f.First = FirstReaders{} },
 		"consent-missing":           func(_ *Facts, p *Policy) { p.ConsentRequired = true },
 		"study-not-named":           func(f *Facts, _ *Policy) { f.StudyReferenced, f.Study = false, nil },
 		"question-missing":          func(f *Facts, _ *Policy) { f.Question = false },
@@ -58,7 +61,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 			t.Errorf("%s is waived and still found: %v", code, left)
 		}
 	}
-	if len(checks) != 30 { // those of the PACS have theirs in pacs_test.go
+	if len(checks) != 31 { // those of the PACS have theirs in pacs_test.go
 		t.Errorf("%d checks; each needs its row in this test", len(checks))
 	}
 }

@@ -26,19 +26,20 @@ type Need struct {
 	Duty               Duty
 	Exam               Exam
 	SameGroupForbidden bool
-	Offered            bool        // chosen by the server: shifts, absences and capacity count
-	Declined           []uuid.UUID // by whom the case was declined, or given back
-	Lapsed             []uuid.UUID // who let an offer of it expire, and have had their turn
-	Involved           []uuid.UUID // who has read the study before, or has another part in the case
-	Opened             []uuid.UUID // who had the patient's record open in an emergency meanwhile
-	Conflicted         []uuid.UUID // who has declined the case for a conflict, and so may have no part in it
-	Due                *time.Time  // when the report is due; nil: not known yet
-	Weights            Weights     // of the policy; zero: the default ones
+	Unnamed            UnnamedReader // of the policy
+	Offered            bool          // chosen by the server: shifts, absences and capacity count
+	Declined           []uuid.UUID   // by whom the case was declined, or given back
+	Lapsed             []uuid.UUID   // who let an offer of it expire, and have had their turn
+	Involved           []uuid.UUID   // who has read the study before, or has another part in the case
+	Opened             []uuid.UUID   // who had the patient's record open in an emergency meanwhile
+	Conflicted         []uuid.UUID   // who has declined the case for a conflict, and so may have no part in it
+	Due                *time.Time    // when the report is due; nil: not known yet
+	Weights            Weights       // of the policy; zero: the default ones
 }
 
 // need is what the case asks for a duty.
 func (c *Case) need(duty Duty) Need {
-	n := Need{Duty: duty, Exam: c.Exam, SameGroupForbidden: c.Policy.SameGroupForbidden, Weights: c.Policy.Matching.Weights, Conflicted: c.Conflicted}
+	n := Need{Duty: duty, Exam: c.Exam, SameGroupForbidden: c.Policy.SameGroupForbidden, Unnamed: c.Policy.unnamed(), Weights: c.Policy.Matching.Weights, Conflicted: c.Conflicted}
 	for _, id := range []*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID} {
 		if id != nil {
 			n.Involved = append(n.Involved, *id)
@@ -63,7 +64,8 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	no(need.Duty == ToSupervise && !r.is(IsSupervisor, today), "not credentialed to supervise")
 	no(need.Duty != ToRead && r.needsCosign(at), "needs a supervisor's signature")
 	reasons = append(reasons, r.unprivileged(exam, today)...)
-	no(meet(exam.OriginalReaders, r.names()), "is the original reader")
+	first := exam.readFirst(r, need.Unnamed)
+	no(first != "", "%s", first)
 	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
 	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
 	no(slices.Contains(need.Involved, r.ID), "has had a part in a second opinion on this study")
@@ -112,10 +114,6 @@ func jurisdictions(made, read string) (in []string) {
 		in = append(in, read)
 	}
 	return in
-}
-
-func meet(a, b []string) bool {
-	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }
 
 // General is the subspecialty of exams that every reader may read.

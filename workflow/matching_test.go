@@ -50,6 +50,24 @@ func TestEachReasonAgainstAReaderIsSaid(t *testing.T) {
 		{func(n *Need, _ *Reader, _ *time.Time) {
 			n.Exam.OriginalReaders = []string{"http://hl7.org/fhir/sid/us-npi|1234567893"}
 		}, []string{"is the original reader"}},
+		{func(n *Need, _ *Reader, _ *time.Time) {
+			n.Exam.OriginalReaders = []string{"urn:oid:2.16.840.1.113883.4.6|1234567893"}
+		}, []string{"is the original reader"}},
+		{func(n *Need, r *Reader, _ *time.Time) {
+			n.Exam.OriginalNames, r.Display = []string{"MEIER, Jörg (MD)"}, "Dr. Joerg Meier"
+		}, []string{"bears the name of the original reader"}},
+		{func(n *Need, r *Reader, _ *time.Time) {
+			n.Exam.OriginalNames, r.Display = []string{"Dr Meier"}, "Joerg Meier"
+		}, []string{"bears the name of the original reader"}},
+		{func(n *Need, r *Reader, _ *time.Time) {
+			n.Exam.OriginalNames, r.Display = []string{"Dr J. Meier", "Radiology North"}, "Dr Karl Meier"
+		}, nil},
+		{func(n *Need, _ *Reader, _ *time.Time) {
+			n.Exam.OriginalReaders, n.Exam.OriginalGroups = nil, []string{"Organization/south"}
+		}, []string{"may be the original reader: the report names only their organisation"}},
+		{func(n *Need, _ *Reader, _ *time.Time) {
+			n.Exam.OriginalReaders, n.Exam.OriginalGroups, n.Unnamed = nil, []string{"Organization/south"}, UnnamedAccept
+		}, nil},
 		{func(n *Need, _ *Reader, _ *time.Time) { n.Exam.OriginalGroups = []string{"Organization/south"} }, nil},
 		{func(n *Need, _ *Reader, _ *time.Time) {
 			n.Exam.OriginalGroups, n.SameGroupForbidden = []string{"Organization/south"}, true

@@ -28,6 +28,7 @@ type Policy struct {
 	QuestionRequired        bool            `json:"questionRequired"`
 	HistoryRequired         bool            `json:"historyRequired"`
 	RequesterRequired       bool            `json:"requesterRequired"`
+	UnnamedOriginalReader   UnnamedReader   `json:"unnamedOriginalReader,omitempty"` // "" for compare
 	ConsentRequired         bool            `json:"consentRequired"`
 	Requesters              []string        `json:"requesters,omitempty"` // who may order; empty: whomever the placer lets
 	OutOfScope              []TriageWhen    `json:"outOfScope,omitempty"` // exams that are not read here, unless the coordinator says so

@@ -47,6 +47,7 @@ var settings = map[string]setting{
 	"Policy.questionRequired":        {doc: "An order must say what is asked."},
 	"Policy.historyRequired":         {doc: "An order must give the clinical history."},
 	"Policy.requesterRequired":       {doc: "An order must say who asks."},
+	"Policy.unnamedOriginalReader":   {doc: "What becomes of an original that does not say by an identifier who read it: review (the coordinator looks at it), compare (names are compared with those of readers, where there is only an organisation its own readers are kept away, and one with neither is looked at), accept (it is read; names are compared). Compare where it is left out.", oneOf: texts(UnnamedReview, UnnamedCompare, UnnamedAccept)},
 	"Policy.consentRequired":         {doc: "An order must refer to a Consent that permits the second opinion; false: consent is assumed, and only one that denies is heeded."},
 	"Policy.requesters":              {doc: "Who may order: identifiers, written system|value, of practitioners, their roles or organisations. Without it, whoever the placer lets.", least: 1},
 	"Policy.outOfScope":              {doc: "Exams that are not read here: an order that meets all conditions of one of these waits for the coordinator.", least: 1},

@@ -31,7 +31,7 @@ func (h *house) firstRead() access.Actor {
 	return a
 }
 
-func byOlga(f *Facts) { f.Original.Readers = []string{"urn:npi|first"} }
+func byOlga(f *Facts) { f.First.Readers = []string{"urn:npi|first"} }
 
 func TestWhatBecameOfASecondOpinionIsKeptWordByWordAndTheLastCounts(t *testing.T) {
 	t.Parallel()

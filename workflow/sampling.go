@@ -257,6 +257,13 @@ func (t *turn) afterSignature(ctx context.Context, r Report) error {
 	return t.giveFeedback(ctx, r)
 }
 
+// noteFirstReaders keeps who read the study first, and so may not read it again.
+func (t *turn) noteFirstReaders(ctx context.Context, first FirstReaders) error {
+	exam := &t.c.Exam
+	exam.OriginalReaders, exam.OriginalGroups, exam.OriginalNames = first.Readers, first.Groups, first.Names
+	return t.keepAllBefore(ctx)
+}
+
 // keepAllBefore keeps from a second read for quality everybody who has read the
 // study before: those of the sampled report, and those of its original. Our own
 // organisation is no group to keep away.
