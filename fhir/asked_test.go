@@ -130,6 +130,12 @@ func spoiltOrders(c *clinic) map[string]mendable {
 			o.order.Append("supportingInfo", Object("reference", "#c"))
 			o.order.Set("contained", []*Node{Object("resourceType", "Consent", "id", "c", "status", "active", "scope", Object("text", "x"), "category", []*Node{Object("text", "x")}, "policyRule", Object("text", "x"), "provision", Object("type", "deny"))})
 		}, mend: order(func(n *Node) { n.Remove("contained"); n.Set("supportingInfo", n.Each("supportingInfo")[:2]) })},
+		workflow.ConsentDoubtful: {spoil: func(c *clinic, o *spoiltOrder) {
+			o.entries = append(o.entries, entryOf(Object("resourceType", "Consent", "id", "limited", "status", "active", "scope", Object("text", "x"), "category", []*Node{Object("text", "x")}, "policyRule", Object("text", "x"),
+				"patient", Object("reference", "Patient/example"), "provision", Object("type", "deny", "purpose", []*Node{coding("urn:p", "x", "")})), ehrBase+"/Consent/limited"))
+		}, mend: func(c *clinic, _ *spoiltOrder) {
+			c.mustChange("Consent", c.get("/fhir/Consent").ids()[0], func(n *Node) { n.Set("status", "inactive") })
+		}},
 		"consent-missing": {policy: `{"consentRequired": true}`, spoil: func(*clinic, *spoiltOrder) {}, mend: func(c *clinic, o *spoiltOrder) {
 			permit := consented(c, o, "permit")
 			c.mustChange("ServiceRequest", o.orderID, func(n *Node) { n.Append("supportingInfo", Object("reference", permit)) })

@@ -37,11 +37,13 @@ type dossier struct {
 	originalResults []found // its Observations
 	first           workflow.FirstReaders
 
-	requesters   []string // who asks: Practitioner/{id}, system|value
-	consents     []*Node
-	documents    []found // that are reports of imaging
-	historyNamed bool
-	jurisdiction string // where the images were made
+	requesters []string // who asks: Practitioner/{id}, system|value
+	consents   []*Node
+	// the patient has denied something by a Consent that the order does not name, perhaps this
+	consentDoubtful bool
+	documents       []found // that are reports of imaging
+	historyNamed    bool
+	jurisdiction    string // where the images were made
 }
 
 // id is that of a resource which is kept here; "" for a contained one.
@@ -59,7 +61,7 @@ func (s *Server) dossier(ctx context.Context, tx pgx.Tx, c workflow.Case) (*doss
 	}
 	d := &dossier{c: c, now: s.now()}
 	for _, step := range []func(context.Context, resolver) error{
-		d.findOrder, d.findPatient, d.followOrder, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findRequester, d.findJurisdiction,
+		d.findOrder, d.findPatient, d.followOrder, d.findConsents, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findRequester, d.findJurisdiction,
 	} {
 		if err := step(ctx, r); err != nil {
 			return nil, fmt.Errorf("dossier of case %s: %w", c.CaseID, err)
@@ -244,7 +246,7 @@ func (d *dossier) takeConsent(ctx context.Context, r resolver, f found) error {
 	if err != nil || whose != "" && d.patientKey != "" && whose != d.patientKey {
 		return err
 	}
-	if ends, dated := parseInterval(f.Text("provision", "period", "end")); dated && ends.high.Valid && !ends.high.Time.After(d.now) {
+	if d.ended(f) {
 		return nil
 	}
 	d.consents = append(d.consents, f.Node)

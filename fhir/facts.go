@@ -38,6 +38,7 @@ func (d *dossier) facts(codes ValueSet) workflow.Facts {
 		Requester:          d.order.Get("requester") != nil || d.task.Get("requester") != nil,
 		Requesters:         d.requesters,
 		Consent:            consentSays(d.consents),
+		ConsentDoubtful:    d.consentDoubtful,
 		StudyReferenced:    d.studyNamed,
 		OriginalReferenced: d.originalNamed,
 		Reported:           d.original.Node != nil || slices.ContainsFunc(d.documents, func(f found) bool { return f.Node != nil }),

@@ -259,8 +259,11 @@ func TestNothingIsToldToWhoReadsAnotherCaseOfThePatientBlind(t *testing.T) {
 			e.Get("request").Set("ifNoneExist", "identifier="+r.Text("identifier", "system")+"|"+r.Text("identifier", "value"))
 		}
 		if r.Type() == "DiagnosticReport" { // another reader's
-			r.Remove("performer")
+			r.Set("performer", []*Node{Object("display", "Dr Another")})
 			r.Remove("resultsInterpreter")
+		}
+		if r.Type() == "Observation" {
+			r.Remove("performer")
 		}
 	}
 	second := c.order(entries...)

@@ -121,7 +121,7 @@ func (e *Engine) lookAgain(ctx context.Context, j job) (time.Time, error) {
 // RecheckTx looks at cases anew, because something arrived or changed that may
 // concern them. Where that changes nothing, nothing happens; else a case that
 // is not accepted yet goes through the intake checks again, and one that is
-// being read gets the original report that came late.
+// being read gets the original report that came late, or changed.
 func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, caseIDs ...uuid.UUID) error {
 	for _, id := range caseIDs {
 		c, err := lockCase(ctx, tx, id)
@@ -153,6 +153,11 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	}
 	if c.beingRead() && len(c.corrections(facts)) > 0 {
 		return e.noticeCorrection(ctx, j, facts)
+	}
+	if (c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State)) && c.originalDiffers(facts) {
+		if err := e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts}); err != nil {
+			return err
+		}
 	}
 	if c.State == Received || c.State == OnHold { // the checks are about to run anyway, or after the hold
 		return nil

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// The placer may find that an order names the wrong patient or the wrong study.
+// The placer may find that an order names the wrong patient or the wrong study, or the
+// patient may deny what they had permitted.
 // Before a reader has the case the intake checks run again. While it is read the
 // case is held for the coordinator, and the reader is told: the coordinator lets the
 // reading go on, where the images are those that were read and the patient is
@@ -15,7 +16,7 @@ import (
 
 // Correction is what the placer has corrected of an order that is being read.
 type Correction struct {
-	Of   []string `json:"of"`             // patient, study
+	Of   []string `json:"of"`             // patient, study, consent
 	Held bool     `json:"held,omitempty"` // the placer holds the case besides
 }
 
@@ -29,6 +30,9 @@ func (c *Case) corrections(f Facts) (of []string) {
 	}
 	if f.Study != nil && (c.otherStudy(*f.Study) || f.Study.Void) {
 		of = append(of, "study")
+	}
+	if f.Consent == "deny" || f.ConsentDoubtful && !c.SetAside(ConsentDoubtful) {
+		of = append(of, "consent")
 	}
 	return of
 }
@@ -61,7 +65,7 @@ func (e *Engine) noticeCorrection(ctx context.Context, j job, f Facts) error {
 	return e.fireSystem(ctx, j, "correct", Input{Facts: &f})
 }
 
-var noteCorrection = Effect{"noteCorrection", "what the placer has corrected waits for the coordinator; open findings say that the images may be of another patient",
+var noteCorrection = Effect{"noteCorrection", "what the placer has corrected waits for the coordinator; of patient or study, and open findings say that the images may be of another patient",
 	func(ctx context.Context, t *turn) error {
 		of := t.c.corrections(*t.in.Facts)
 		held := t.c.State == OnHold
@@ -72,7 +76,7 @@ var noteCorrection = Effect{"noteCorrection", "what the placer has corrected wai
 		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
 			Text: fmt.Sprintf("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
 		t.detail["corrected"] = of
-		return t.doubtFindings(ctx, true)
+		return t.doubtFindings(ctx, slices.Contains(of, "patient") || slices.Contains(of, "study"))
 	}}
 
 // doubtFindings notes with the findings of the case that the images may be of
@@ -95,7 +99,7 @@ func (t *turn) doubtFindings(ctx context.Context, doubtful bool) error {
 	return nil
 }
 
-var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo"}
+var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", "consent": "ServiceRequest.supportingInfo"}
 
 var holdBesides = Effect{"holdBesides", "the placer holds the case besides",
 	func(_ context.Context, t *turn) error {
@@ -143,6 +147,8 @@ var sameImages = Guard{"sameImages", "the images are those that were read, and n
 			return refuse("the study that was read is declared an error; begin the reading anew ($restart-reading), which waits for the right one")
 		case t.c.otherStudy(*f.Study):
 			return refuse("the order means another study than was read; begin the reading anew ($restart-reading)")
+		case f.Consent == "deny":
+			return refuse("the patient's Consent denies the second opinion; the reading cannot go on unless the placer sends one that permits it: begin it anew ($restart-reading), which then waits for that, or have the placer cancel the order")
 		case strandedPatient(*f):
 			return refuse("the order is of another patient than its study or its original report; begin the reading anew ($restart-reading), or have the placer mend it")
 		}
@@ -163,6 +169,9 @@ var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom t
 	func(ctx context.Context, t *turn) error {
 		f, c := t.in.Facts, t.c
 		c.Correction, c.Findings = nil, nil
+		if f.ConsentDoubtful && !c.SetAside(ConsentDoubtful) {
+			c.Waived = append(c.Waived, ConsentDoubtful) // the coordinator has looked at it
+		}
 		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") {
 			c.PatientID = &f.OrderPatient
 		}

@@ -55,6 +55,7 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		c.Comparable = &there
 		if there {
 			c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
+			c.Exam.OriginalNow = f.Original.Version
 		}
 		if err := t.noteFirstReaders(ctx, f.First); err != nil {
 			return err

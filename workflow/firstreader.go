@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"strings"
 )
@@ -63,6 +65,39 @@ func (exam Exam) readFirst(r Reader, p UnnamedReader) string {
 	}
 	return ""
 }
+
+// newFirstReaders tells that somebody is named as the original reader of whom the
+// case does not know yet.
+func (exam Exam) newFirstReaders(f FirstReaders) bool {
+	beyond := func(known, now []string) bool {
+		return slices.ContainsFunc(now, func(name string) bool { return !slices.Contains(known, name) })
+	}
+	return beyond(exam.OriginalReaders, f.Readers) || beyond(exam.OriginalGroups, f.Groups) || beyond(exam.OriginalNames, f.Names)
+}
+
+// originalDiffers: what is here of the first reading is not what the case noted of it.
+func (c *Case) originalDiffers(f Facts) bool {
+	if c.Comparable == nil { // nothing is noted yet
+		return false
+	}
+	changed := false
+	if f.Original != nil && c.comparable() && c.OriginalReportID != nil && c.OriginalReportVersion != nil {
+		changed = f.Original.ID != *c.OriginalReportID || f.Original.Version != cmp.Or(c.Exam.OriginalNow, *c.OriginalReportVersion)
+	}
+	return changed || c.Exam.newFirstReaders(f.First)
+}
+
+var noteOriginal = Effect{"noteOriginal", "who read first is noted again, and before the reveal the version that will be compared with",
+	func(ctx context.Context, t *turn) error {
+		f, c := t.in.Facts, t.c
+		if o := f.Original; o != nil && c.comparable() {
+			c.Exam.OriginalNow = o.Version
+			if c.RevealedAt == nil {
+				c.OriginalReportID, c.OriginalReportVersion = &o.ID, &o.Version
+			}
+		}
+		return t.noteFirstReaders(ctx, f.First)
+	}}
 
 // titles are no part of a name.
 var titles = []string{"dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "md", "do", "mbbs", "mbchb", "phd", "frcr", "facr", "franzcr", "med", "pd", "priv", "doz", "radiologist"}

@@ -159,7 +159,27 @@ var stillIndependent = Guard{"stillIndependent", "the reader has not turned out 
 		return nil
 	}}
 
-var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed today: a licence may have expired since the case was taken",
+var readersIndependent = Guard{"readersIndependent", "nobody whose reading the report rests on has turned out to be the original reader",
+	func(ctx context.Context, t *turn) error {
+		for _, id := range []*uuid.UUID{t.c.lead(), t.c.OtherReaderID} {
+			if id == nil {
+				continue
+			}
+			r, err := t.ledger.reader(ctx, *id)
+			if errors.Is(err, pgx.ErrNoRows) { // no longer credentialed: other guards say what follows
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if why := t.c.Exam.readFirst(r, t.c.Policy.unnamed()); why != "" {
+				return refuse("the original report, which came or changed late, may be of one of those who read again (the reader %s); release the case, or ask the coordinator to", why)
+			}
+		}
+		return nil
+	}}
+
+var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed today: a licence may have expired since the case was taken. Drafts are saved all the same",
 	func(ctx context.Context, t *turn) error {
 		r, err := t.ledger.reader(ctx, t.actor.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -169,7 +189,7 @@ var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed t
 			return err
 		}
 		if reasons := unlicensed(t.c.Exam, r, t.now); len(reasons) > 0 {
-			return refuse("you may not sign: %s", strings.Join(reasons, "; "))
+			return refuse("you may not %s: %s; what you have written is kept, and drafts can still be saved: release the case, or ask the coordinator to", t.event, strings.Join(reasons, "; "))
 		}
 		return nil
 	}}

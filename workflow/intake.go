@@ -42,6 +42,7 @@ type Facts struct {
 	Requesters      []string // who that is, in every way in which they may be named: "Practitioner/{id}" here, system|value
 	Priority        string   // of the case; the engine fills this in
 	Consent         string   // permit, deny, or "" when none was sent
+	ConsentDoubtful bool     // one of the patient denies something, perhaps this
 
 	StudyReferenced bool
 	Study           *StudyFacts  // nil until it is here
@@ -196,6 +197,14 @@ var checks = []intakeCheck{
 				return ""
 			}
 			return "the Consent denies it; send a Consent that permits it, or cancel the order"
+		}},
+	{ConsentDoubtful, Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
+		"no other Consent of the patient denies what may be this: within limits, or against one that the order names",
+		func(f Facts, _ Policy) string {
+			if !f.ConsentDoubtful || f.Consent == "deny" {
+				return ""
+			}
+			return "a Consent of the patient denies something that may be the second opinion; end it or limit it to what it means, or let the coordinator look at it"
 		}},
 	{"consent-missing", MissingInformation, "ServiceRequest.supportingInfo", neverWaived,
 		"consent, where policy requires it",
@@ -425,6 +434,9 @@ func waiverOf(code string) waiver {
 
 // OriginalMissing is the finding that the original report is not here yet.
 const OriginalMissing = "original-report-missing"
+
+// ConsentDoubtful is the finding that a Consent may deny the second opinion.
+const ConsentDoubtful = "consent-doubtful"
 
 // OriginalReaderUnnamed is the finding that nobody can tell who read first.
 const OriginalReaderUnnamed = "original-reader-unnamed"

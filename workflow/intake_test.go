@@ -39,6 +39,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 		"requester-not-authorised": func(f *Facts, p *Policy) {
 			p.Requesters, f.Requesters = []string{"urn:staff|1"}, []string{"urn:staff|2"}
 		},
+		ConsentDoubtful:             func(f *Facts, _ *Policy) { f.Consent, f.ConsentDoubtful = "permit", true },
 		OriginalReaderUnnamed:       func(f *Facts, _ *Policy) { f.First = FirstReaders{} },
 		"consent-missing":           func(_ *Facts, p *Policy) { p.ConsentRequired = true },
 		"study-not-named":           func(f *Facts, _ *Policy) { f.StudyReferenced, f.Study = false, nil },
@@ -61,7 +62,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 			t.Errorf("%s is waived and still found: %v", code, left)
 		}
 	}
-	if len(checks) != 31 { // those of the PACS have theirs in pacs_test.go
+	if len(checks) != 32 { // those of the PACS have theirs in pacs_test.go
 		t.Errorf("%d checks; each needs its row in this test", len(checks))
 	}
 }

@@ -24,8 +24,9 @@ var noticed = map[Event]string{
 	"resume":           "The placer has resumed the case.",
 	"cancel":           "The placer has cancelled the order. What was written is sealed and kept.",
 	"reprioritise":     "The placer has changed the priority.",
-	"correct":          "The placer has corrected patient or study of the order. Do not go on: the coordinator looks at it.",
+	"correct":          "Patient or study of the order were corrected, or the patient's consent was. Do not go on: the coordinator looks at it.",
 	"continue-reading": "The coordinator has looked at the correction of the order: the images are those that you read, and you may go on. Look at the patient again.",
+	"original-changes": "The original report has changed since it was revealed, or names its readers otherwise. Look at it again.",
 	"restart-reading":  "The order was corrected, and the coordinator has the reading begin anew. What was written is sealed and kept.",
 	"follow-patient":   "The record of the patient was merged with another one, or parted from it. Look at the patient again.",
 	"study-grows":      "More images have come to the study. Look at them before you go on.",
@@ -66,6 +67,9 @@ func (c *Case) hands() (people []uuid.UUID) {
 // tellHands writes the lines of an event. hands are those who had the case before it.
 func (t *turn) tellHands(ctx context.Context, hands []uuid.UUID) error {
 	if noticed[t.event] == "" || slices.Contains(join(signed, in(Amending)), t.c.State) {
+		return nil
+	}
+	if t.event == "original-changes" && (t.c.RevealedAt == nil || t.c.Veiled) { // who reads blind does not hear of it
 		return nil
 	}
 	hands = slices.DeleteFunc(hands, func(id uuid.UUID) bool { return id == t.actor.ID })

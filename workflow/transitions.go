@@ -74,32 +74,33 @@ var Transitions = []Transition{
 	{From: in(Offered), Event: "withdraw-offer", To: Ready, By: by(role.Coordinator), Effects: do(startAssignment)},
 
 	// The read: independent until locked, then compared and graded.
-	{From: in(Accepted), Event: "start", To: Reading, By: by(role.Reader), Guards: check(isReader), Effects: do(openDraft)},
+	{From: in(Accepted), Event: "start", To: Reading, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise), Effects: do(openDraft)},
 	{From: in(Reading), Event: "draft", To: Quietly, By: by(role.Reader), Guards: check(isReader, opinionGiven, draftFollows), Effects: do(saveDraft)},
-	{From: in(Accepted, Reading), Event: "lock", To: Ready, By: by(role.Reader), When: secondIsToRead, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, passOn, startAssignment)},
-	{From: in(Accepted, Reading), Event: "lock", To: Conferring, By: by(role.Reader), When: twoAreToConfer, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, startConferring)},
-	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
-	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion)},
+	{From: in(Accepted, Reading), Event: "lock", To: Ready, By: by(role.Reader), When: secondIsToRead, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, passOn, startAssignment)},
+	{From: in(Accepted, Reading), Event: "lock", To: Conferring, By: by(role.Reader), When: twoAreToConfer, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, startConferring)},
+	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
+	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion)},
 	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator, lookForThird)},
 	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
-	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent), Effects: do(revealOriginal)},
-	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, gradeComplete), Effects: do(recordGrade, startAdjudication, lookForThird)},
-	{From: in(Comparing), Event: "grade", To: Same, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, gradeComplete), Effects: do(recordGrade)},
+	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteOriginal)},
+	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise), Effects: do(revealOriginal)},
+	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, stillIndependent, mayPractise, gradeComplete), Effects: do(recordGrade, startAdjudication, lookForThird)},
+	{From: in(Comparing), Event: "grade", To: Same, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise, gradeComplete), Effects: do(recordGrade)},
 
 	// Two readers: both have locked, and come to one text, or a third decides.
 	{From: in(Ready, Unassignable, Offered), Event: "forgo-second", To: Locked, By: by(role.Coordinator), Guards: check(secondIsMissing, reasonGiven), Effects: do(forgoSecond)},
-	{From: in(Conferring), Event: "propose", To: Same, By: by(role.Reader), Guards: check(isOneOfTwo, consensusIsSought, proposalComplete), Effects: do(sealProposal)},
-	{From: in(Conferring), Event: "concur", To: Locked, By: by(role.Reader), Guards: check(isOneOfTwo, knowsTheText), Effects: do(agree)},
+	{From: in(Conferring), Event: "propose", To: Same, By: by(role.Reader), Guards: check(isOneOfTwo, stillIndependent, mayPractise, consensusIsSought, proposalComplete), Effects: do(sealProposal)},
+	{From: in(Conferring), Event: "concur", To: Locked, By: by(role.Reader), Guards: check(isOneOfTwo, stillIndependent, mayPractise, knowsTheText), Effects: do(agree)},
 	{From: in(Conferring), Event: "refer", To: Arbitration, By: by(role.Reader, role.Coordinator, role.System), Guards: check(isOneOfTwoOrOffice, mayRefer, reasonGiven), Effects: do(startArbitration, lookForThird)},
 	{From: in(Conferring), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 
 	// The third reader: between two readers, or between the reader and the original.
 	{From: third, Event: "claim", To: Same, By: by(role.Adjudicator), Guards: check(independenceAttested, isThirdReader), Effects: do(assignAdjudicator)},
 	{From: third, Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
-	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
-	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
-	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
+	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
+	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
+	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
 	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator, lookForThird)},
 
 	// No third reader: told at once, then broader, in the end without.
@@ -110,13 +111,13 @@ var Transitions = []Transition{
 	{From: in(Arbitration), Event: "forgo-third", To: Locked, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing), Effects: do(forgoThird, takeMorePressing)},
 
 	// The signature: the report is written down, rendered and queued here, once.
-	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise)},
-	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
-	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, editComplete), Effects: do(noteSupervisor, sealEdit, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise, readersIndependent)},
+	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, stillIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, readersIndependent, editComplete), Effects: do(noteSupervisor, sealEdit, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven), Effects: do(noteReturn)},
-	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
+	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
 
 	// After the signature.
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Guards: check(noOpenEmergency), Effects: do(noteAcknowledgement, endCase)},
