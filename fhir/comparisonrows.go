@@ -269,8 +269,8 @@ func (e *evidence) firstReader() []compared {
 		names = append(names, ref.Text("display"))
 	}
 	return []compared{
-		sideBySide("firstReader", equalFold, by("original", e.firstReaders...)),
+		sideBySide("firstReader", equalFold, by("original", e.first.Readers...)),
 		sideBySide("firstReaderName", equalFold, by("original", names...)),
-		sideBySide("firstReaderOrganization", equalFold, by("original", e.firstGroups...)),
+		sideBySide("firstReaderOrganization", equalFold, by("original", e.first.Groups...)),
 	}
 }
