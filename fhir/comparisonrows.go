@@ -70,7 +70,8 @@ func (e *evidence) about(code string) (rows []compared) {
 		"requester-not-authorised": {e.requester},
 		"consent-denied":           {e.consented},
 		"original-reader-unnamed":  {e.firstReader},
-		workflow.OrderCorrected:    {e.identity, e.studies},
+		workflow.OrderCorrected:    {e.identity, e.studies, e.consented},
+		workflow.ConsentDoubtful:   {e.consented},
 	}[code]
 	if groups == nil {
 		groups = []func() []compared{e.identity, e.examined, e.studies}
