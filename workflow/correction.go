@@ -76,7 +76,10 @@ var noteCorrection = Effect{"noteCorrection", "what the placer has corrected wai
 		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
 			Text: fmt.Sprintf("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
 		t.detail["corrected"] = of
-		return t.doubtFindings(ctx, slices.Contains(of, "patient") || slices.Contains(of, "study"))
+		if !slices.Contains(of, "patient") && !slices.Contains(of, "study") { // a consent says nothing of whose images they are
+			return nil
+		}
+		return t.doubtFindings(ctx, true)
 	}}
 
 // doubtFindings notes with the findings of the case that the images may be of
