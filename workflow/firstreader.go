@@ -99,8 +99,8 @@ var noteOriginal = Effect{"noteOriginal", "who read first is noted again, and be
 		return t.noteFirstReaders(ctx, f.First)
 	}}
 
-// titles are no part of a name.
-var titles = []string{"dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "md", "do", "mbbs", "mbchb", "phd", "frcr", "facr", "franzcr", "med", "pd", "priv", "doz", "radiologist"}
+// doctorTitles are no part of a name.
+var doctorTitles = []string{"dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "md", "do", "mbbs", "mbchb", "phd", "frcr", "facr", "franzcr", "med", "pd", "priv", "doz", "radiologist"}
 
 // calledSo tells whether two texts may name one person: the words of the shorter one
 // are in the longer one, or are initials there. A family name alone is enough: rather
@@ -108,7 +108,7 @@ var titles = []string{"dr", "prof", "professor", "doctor", "mr", "mrs", "ms", "m
 func calledSo(a, b string) bool {
 	for _, fold := range []func(string) string{plainLetters, spelledOut} {
 		bare := func(name string) []string {
-			return slices.DeleteFunc(words(fold(name)), func(w string) bool { return slices.Contains(titles, w) })
+			return slices.DeleteFunc(words(fold(name)), func(w string) bool { return slices.Contains(doctorTitles, w) })
 		}
 		if x, y := bare(a), bare(b); len(x) > 0 && len(y) > 0 && sameWords(x, y) {
 			return true

@@ -12,7 +12,7 @@ import (
 )
 
 // byCarl: the only one who adjudicates has read the original.
-func byCarl(f *Facts) { f.Original.Readers = []string{"urn:npi|carl"} }
+func byCarl(f *Facts) { f.First.Readers = []string{"urn:npi|carl"} }
 
 // stuck is a case with a major discrepancy for which there is no third reader.
 func (h *house) stuck() Case {
