@@ -22,6 +22,15 @@ func (d *dossier) findFirstReaders(ctx context.Context, r resolver) error {
 		}
 		reports = append(reports, slices.DeleteFunc(all, func(f found) bool { return isOurs(f.Node) || f.id() == d.original.id() })...)
 	}
+	var author workflow.FirstReaders
+	for _, element := range []string{"performer", "resultsInterpreter"} {
+		for _, ref := range d.original.Each(element) {
+			if err := nameParty(ctx, r, &author, mention{ref, d.original.Node}, 0); err != nil {
+				return err
+			}
+		}
+	}
+	d.first.Authors = author.Readers
 	var parties []mention
 	name := func(f found, elements ...string) {
 		for _, element := range elements {

@@ -109,6 +109,7 @@ type Exam struct {
 	StudyStarted    *time.Time    `json:"studyStarted,omitempty"`
 	OriginalReaders []string      `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value
 	OriginalGroups  []string      `json:"originalGroups,omitempty"`  // Organization/{id} here, or system|value
+	OriginalAuthors []string      `json:"originalAuthors,omitempty"` // of OriginalReaders, who made the report itself
 	OriginalNow     int64         `json:"originalNow,omitempty"`     // the latest version of it that was noted
 	OriginalNames   []string      `json:"originalNames,omitempty"`   // of readers whom only a name names
 }

@@ -98,7 +98,11 @@ func (t *turn) firstReaders(ctx context.Context) ([]Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := func(r Reader) bool { return meet(t.c.Exam.OriginalReaders, r.names()) }
+	authors := t.c.Exam.OriginalAuthors
+	if t.c.Exam.OriginalNow == 0 { // noted before authors were told from other first readers
+		authors = t.c.Exam.OriginalReaders
+	}
+	first := func(r Reader) bool { return meet(authors, r.names()) }
 	if t.c.SampleOf != nil {
 		sampled, err := CaseByIDTx(ctx, t.tx, *t.c.SampleOf)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 // FirstReaders are those who read the study first, as its report, its results, its
 // other reports, the study itself and documents name them.
 type FirstReaders struct {
+	Authors []string // of Readers those who made the original: whom feedback reaches
 	Readers []string // "Practitioner/{id}" here and system|value of each identifier
 	Groups  []string // their organisations: "Organization/{id}" here and system|value
 	Names   []string // of those whom only a name names

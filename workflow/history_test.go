@@ -411,8 +411,9 @@ func (h *house) escalationsFit(rt *rapid.T, c Case) {
 				AND NOT EXISTS (SELECT FROM agenda a WHERE a.case_id = e.case_id AND a.kind = 'clock-' || e.clock AND a.started_at = e.clock_started_at)`,
 			"it was told before its stage": `
 				SELECT clock FROM escalation e WHERE case_id = $1 AND NOT EXISTS (
-					SELECT FROM case_event v WHERE v.case_id = e.case_id AND v.event IN ('warn', 'breach') AND v.detail->>'clock' = e.clock
-					AND (v.detail->>'percent')::int = e.stage AND v.occurred_at <= e.told_at)`,
+					SELECT FROM case_event v WHERE v.case_id = e.case_id AND v.occurred_at <= e.told_at
+					AND (v.event IN ('warn', 'breach') AND v.detail->>'clock' = e.clock AND (v.detail->>'percent')::int = e.stage
+					     OR v.event = 'find-no-third' AND e.clock = 'adjudicate'))`,
 			"the next link is due and not on the agenda": `
 				SELECT clock FROM escalation e WHERE case_id = $1 AND next_at IS NOT NULL AND heeded_at IS NULL AND ended_at IS NULL
 				AND NOT EXISTS (SELECT FROM agenda a WHERE a.case_id = e.case_id AND a.kind = 'escalate')`,

@@ -91,12 +91,31 @@ var tellOffice = Effect{"tellOffice", "the coordinator is told at once, by the p
 		if i < 0 {
 			return nil
 		}
-		told := Told{Clock: ClockAdjudicate, Started: t.now, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
+		started, err := t.startOf(ctx, ClockAdjudicate)
+		if err != nil {
+			return err
+		}
+		told := Told{Clock: ClockAdjudicate, Started: started, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
 		if err := t.tell(ctx, told); err != nil {
 			return err
 		}
 		return t.planEscalation(ctx)
 	}}
+
+// startOf is when a clock of the case began, so that what is told of it ends with it;
+// now, where it does not run.
+func (t *turn) startOf(ctx context.Context, clock ClockName) (time.Time, error) {
+	rows, err := t.ledger.entries(ctx, t.c.CaseID)
+	if err != nil {
+		return t.now, err
+	}
+	for _, row := range rows {
+		if row.Kind == "clock-"+string(clock) {
+			return row.StartedAt, nil
+		}
+	}
+	return t.now, nil
+}
 
 var forgetFindings = Effect{"forgetFindings", "what stood in the way does no more",
 	func(_ context.Context, t *turn) error {

@@ -31,7 +31,10 @@ func (h *house) firstRead() access.Actor {
 	return a
 }
 
-func byOlga(f *Facts) { f.First.Readers = []string{"urn:npi|first"} }
+func byOlga(f *Facts) {
+	f.First.Readers = []string{"urn:npi|first"}
+	f.First.Authors = f.First.Readers
+}
 
 func TestWhatBecameOfASecondOpinionIsKeptWordByWordAndTheLastCounts(t *testing.T) {
 	t.Parallel()

@@ -261,6 +261,7 @@ func (t *turn) afterSignature(ctx context.Context, r Report) error {
 func (t *turn) noteFirstReaders(ctx context.Context, first FirstReaders) error {
 	exam := &t.c.Exam
 	exam.OriginalReaders, exam.OriginalGroups, exam.OriginalNames = first.Readers, first.Groups, first.Names
+	exam.OriginalAuthors = first.Authors
 	return t.keepAllBefore(ctx)
 }
 
