@@ -92,10 +92,10 @@ var tellOffice = Effect{"tellOffice", "the coordinator is told at once, by the p
 			return nil
 		}
 		started, err := t.startOf(ctx, ClockAdjudicate)
-		if err != nil {
+		if err != nil || started == nil { // where the policy gives no time, the Task alone tells it
 			return err
 		}
-		told := Told{Clock: ClockAdjudicate, Started: started, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
+		told := Told{Clock: ClockAdjudicate, Started: *started, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
 		if err := t.tell(ctx, told); err != nil {
 			return err
 		}
@@ -103,18 +103,18 @@ var tellOffice = Effect{"tellOffice", "the coordinator is told at once, by the p
 	}}
 
 // startOf is when a clock of the case began, so that what is told of it ends with it;
-// now, where it does not run.
-func (t *turn) startOf(ctx context.Context, clock ClockName) (time.Time, error) {
+// nil, where it does not run.
+func (t *turn) startOf(ctx context.Context, clock ClockName) (*time.Time, error) {
 	rows, err := t.ledger.entries(ctx, t.c.CaseID)
 	if err != nil {
-		return t.now, err
+		return nil, err
 	}
 	for _, row := range rows {
 		if row.Kind == "clock-"+string(clock) {
-			return row.StartedAt, nil
+			return &row.StartedAt, nil
 		}
 	}
-	return t.now, nil
+	return nil, nil
 }
 
 var forgetFindings = Effect{"forgetFindings", "what stood in the way does no more",
