@@ -60,8 +60,8 @@ type Pair struct {
 // AssignPlan is what is best for the whole pool.
 type AssignPlan struct {
 	Assigned []Pair
-	Nobody   map[uuid.UUID]map[uuid.UUID][]string // cases for which nobody is eligible: why, by reader
-	NoRoom   []uuid.UUID                          // cases whose eligible readers get all that they can take
+	Nobody   []uuid.UUID // cases for which nobody is eligible now; WhyNobody says why
+	NoRoom   []uuid.UUID // cases whose eligible readers get all that they can take
 }
 
 // Points is what the plan costs.
@@ -90,12 +90,19 @@ func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignP
 	}
 	slots := slotsOf(desks, at, w)
 
-	plan := AssignPlan{Nobody: map[uuid.UUID]map[uuid.UUID][]string{}}
+	plan := AssignPlan{}
 	arcs := make([][]arc, len(pool))
 	most := int64(1)
+	idle := make([]bool, len(desks)) // who can be offered nothing now, whatever it is
+	for i, d := range desks {
+		idle[i] = len(slots[d.ID]) == 0 || d.away(at) != ""
+	}
 	for i, c := range pool {
 		may := 0
-		for _, d := range desks {
+		for k, d := range desks {
+			if c.Need.Offered && idle[k] {
+				continue
+			}
 			if len(d.why(c, at)) > 0 {
 				continue
 			}
@@ -107,7 +114,7 @@ func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignP
 			}
 		}
 		if may == 0 {
-			plan.Nobody[c.CaseID] = whyNobody(c, desks, at)
+			plan.Nobody = append(plan.Nobody, c.CaseID)
 		}
 	}
 	columns := slotsIn(slots)
@@ -118,7 +125,7 @@ func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignP
 			s := columns[j]
 			d := desks[s.desk]
 			plan.Assigned = append(plan.Assigned, Pair{c.CaseID, d.ID, s.done, w.points(c, d, s, at)})
-		case plan.Nobody[c.CaseID] == nil:
+		case !slices.Contains(plan.Nobody, c.CaseID):
 			plan.NoRoom = append(plan.NoRoom, c.CaseID)
 		}
 	}
@@ -207,7 +214,8 @@ func (d Desk) why(c Waiting, at time.Time) []string {
 	return Eligible(c.Need, d.Reader, at)
 }
 
-func whyNobody(c Waiting, desks []Desk, at time.Time) map[uuid.UUID][]string {
+// WhyNobody says of each reader why they may not have the case.
+func WhyNobody(c Waiting, desks []Desk, at time.Time) map[uuid.UUID][]string {
 	reasons := map[uuid.UUID][]string{}
 	for _, d := range desks {
 		reasons[d.ID] = d.why(c, at)

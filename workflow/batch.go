@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -185,25 +186,31 @@ func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, from, most int, no
 	}
 	for i := range cases {
 		c := &cases[i]
-		w := Waiting{CaseID: c.CaseID, Priority: c.Priority}
-		if w.Need, err = needTx(ctx, tx, c, ToRead); err != nil {
+		need, err := needTx(ctx, tx, c, ToRead)
+		if err != nil {
 			return nil, err
 		}
-		if w.Need.Due, err = DueTx(ctx, tx, c.CaseID); err != nil {
+		if need.Due, err = DueTx(ctx, tx, c.CaseID); err != nil {
 			return nil, err
 		}
-		if w.Need.Due != nil {
-			w.Due = *w.Need.Due
-		}
-		w.Need.Offered, w.Need.Declined, w.Need.Lapsed = true, c.Declined, c.Lapsed
-		if len(c.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds {
-			if best, _ := Choose(w.Need, readers, now); best == nil {
-				w.Need.Lapsed = nil // all have had their turn: another round
-			}
-		}
-		pool = append(pool, w)
+		pool = append(pool, c.waiting(need, readers, now))
 	}
 	return pool, nil
+}
+
+// waiting is the case as a batch wants it.
+func (c *Case) waiting(need Need, readers []Reader, now time.Time) Waiting {
+	need.Offered, need.Declined, need.Lapsed = true, c.Declined, c.Lapsed
+	if len(c.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds {
+		if !slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, now)) == 0 }) {
+			need.Lapsed = nil // all have had their turn: another round
+		}
+	}
+	w := Waiting{CaseID: c.CaseID, Priority: c.Priority, Need: need}
+	if need.Due != nil {
+		w.Due = *need.Due
+	}
+	return w
 }
 
 // offerOf makes one offer of a plan, unless the case is somebody else's by now or

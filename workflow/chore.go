@@ -207,7 +207,7 @@ func (e *Engine) giveUpImages(ctx context.Context, j job) (time.Time, error) {
 const matchPause = 5 * time.Minute
 
 func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
-	best, reasons, err := candidate(ctx, j)
+	best, reasons, err := candidate(ctx, j, true)
 	switch {
 	case err != nil:
 		return done, err
@@ -222,7 +222,7 @@ func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
 }
 
 func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
-	best, _, err := candidate(ctx, j)
+	best, _, err := candidate(ctx, j, false)
 	if err != nil || best == nil {
 		return j.now.Add(matchPause), err
 	}
@@ -230,25 +230,38 @@ func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
 }
 
 // candidate is the best reader for the case. Where the readers choose
-// themselves, it is enough that one of them may.
-func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, error) {
-	readers, err := j.ledger.readers(ctx, j.c.Policy.Matching.FairDays)
+// themselves, it is enough that one of them may. Where nobody is eligible, there
+// are reasons if that is asked for.
+func candidate(ctx context.Context, j job, why bool) (*Reader, map[uuid.UUID][]string, error) {
+	need, err := j.ledger.need(ctx, j.c, ToRead)
 	if err != nil {
 		return nil, nil, err
 	}
-	need, err := j.ledger.need(ctx, j.c, ToRead)
+	if by := j.c.Policy.Assignment; by != FromPool { // a batch looks at shifts and capacity when it runs
+		need.Offered, need.Declined, need.Lapsed = by == ByOffer, j.c.Declined, j.c.Lapsed
+	}
+	readers, err := j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, why)
 	if err != nil {
 		return nil, nil, err
 	}
 	if need.Due, err = due(ctx, j.ledger, j.c.CaseID); err != nil {
 		return nil, nil, err
 	}
-	if by := j.c.Policy.Assignment; by != FromPool { // a batch looks at shifts and capacity when it runs
-		need.Offered, need.Declined, need.Lapsed = by == ByOffer, j.c.Declined, j.c.Lapsed
+	if j.c.Policy.Assignment == FromPool {
+		for i := range readers {
+			if len(Eligible(need, readers[i], j.now)) == 0 {
+				return &readers[i], nil, nil
+			}
+		}
+		_, reasons := Choose(need, readers, j.now)
+		return nil, reasons, nil
 	}
 	best, reasons := Choose(need, readers, j.now)
 	if best == nil && len(need.Lapsed) > 0 && j.c.OfferRound < j.c.Policy.OfferRounds {
 		need.Lapsed = nil // all have had their turn: another round
+		if readers, err = j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, why); err != nil {
+			return nil, nil, err
+		}
 		best, reasons = Choose(need, readers, j.now)
 	}
 	return best, reasons, nil

@@ -72,17 +72,7 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		return Case{}, false, err
 	}
 	now := e.moment()
-	c = Case{
-		TenantID: actor.Tenant, CaseID: newID(), Version: 1, State: Received,
-		Priority: o.Priority, PlacerSystem: o.PlacerSystem, PlacerValue: o.PlacerValue,
-		ServiceRequestID: o.ServiceRequestID, ServiceRequestRef: o.ServiceRequestRef,
-		TaskID: o.TaskID, PatientID: o.PatientID, OfferRound: 1,
-		Exam:   Exam{PatientAge: -1, Asked: &o.Asked},
-		Policy: current.policy, PolicyVersion: current.version, PolicySHA256: current.sha256, OpenedAt: now,
-	}
-	if o.Asked.empty() {
-		c.Exam.Asked = nil
-	}
+	c = newCase(actor, o, current, newID(), now)
 	if c.SampleOf = o.SampleOf; c.SampleOf != nil {
 		sampled, err := CaseByIDTx(ctx, tx, *c.SampleOf)
 		if err != nil {
@@ -91,9 +81,6 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 		c.Waived = sampled.Waived // what stood against the order was decided then
 	}
 	c.decideProtocol(nil)
-	if !slices.Contains(Priorities, c.Priority) {
-		c.Priority = "routine" // FHIR R4 ServiceRequest.priority: no value is routine
-	}
 	switch inserted, err := insertCase(ctx, tx, &c); {
 	case pg.Constraint(err) == "one_case_per_task":
 		return Case{}, false, fault.New(fault.Conflict, "this Task coordinates another order already; send a Task of its own")
@@ -105,6 +92,26 @@ func (e *Engine) OpenTx(ctx context.Context, tx pgx.Tx, actor access.Actor, o Or
 	}
 	t := &turn{ledger: sqlLedger{tx}, tx: tx, actor: actor, c: &c, event: "open", now: now, detail: map[string]any{"priority": c.Priority, "protocol": c.Protocol, "reading": c.Reading, "protocolWhy": c.ProtocolWhy, "policy": c.PolicyVersion}}
 	return c, true, e.begin(ctx, t)
+}
+
+// newCase is the case of an order by the policy in force, before its first event.
+func newCase(actor access.Actor, o Order, current inForce, id uuid.UUID, now time.Time) Case {
+	c := Case{
+		TenantID: actor.Tenant, CaseID: id, Version: 1, State: Received,
+		Priority: o.Priority, PlacerSystem: o.PlacerSystem, PlacerValue: o.PlacerValue,
+		ServiceRequestID: o.ServiceRequestID, ServiceRequestRef: o.ServiceRequestRef,
+		TaskID: o.TaskID, PatientID: o.PatientID, OfferRound: 1,
+		Exam:   Exam{PatientAge: -1, Asked: &o.Asked},
+		Policy: current.policy, PolicyVersion: current.version, PolicySHA256: current.sha256, OpenedAt: now,
+	}
+	if o.Asked.empty() {
+		c.Exam.Asked = nil
+	}
+	if !slices.Contains(Priorities, c.Priority) {
+		c.Priority = "routine" // FHIR R4 ServiceRequest.priority: no value is routine
+	}
+	c.decideProtocol(nil)
+	return c
 }
 
 // begin is the first event of a case.

@@ -188,7 +188,7 @@ var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed t
 		if err != nil {
 			return err
 		}
-		if reasons := unlicensed(t.c.Exam, r, t.now); len(reasons) > 0 {
+		if reasons := unlicensed(t.c.Exam, r, DateOf(r.local(t.now))); len(reasons) > 0 {
 			return refuse("you may not %s: %s; what you have written is kept, and drafts can still be saved: release the case, or ask the coordinator to", t.event, strings.Join(reasons, "; "))
 		}
 		return nil

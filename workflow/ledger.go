@@ -23,7 +23,8 @@ type ledger interface {
 
 	// Readers. reader returns pgx.ErrNoRows for one who is not active here.
 	reader(ctx context.Context, id uuid.UUID) (Reader, error)
-	readers(ctx context.Context, fairDays int) ([]Reader, error) // with their work, as ReadersTx
+	readers(ctx context.Context, fairDays int) ([]Reader, error)                         // with their work, as ReadersTx
+	candidates(ctx context.Context, need Need, fairDays int, why bool) ([]Reader, error) // who come into question, or whose reasons are asked for
 	noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error
 	need(ctx context.Context, c *Case, duty Duty) (Need, error)
 	unveiled(ctx context.Context, c *Case) (bool, error)
@@ -93,6 +94,9 @@ func (l sqlLedger) reader(ctx context.Context, id uuid.UUID) (Reader, error) {
 	return ReaderByIDTx(ctx, l.tx, id)
 }
 func (l sqlLedger) readers(ctx context.Context, fairDays int) ([]Reader, error) {
+	return ReadersTx(ctx, l.tx, fairDays)
+}
+func (l sqlLedger) candidates(ctx context.Context, _ Need, fairDays int, _ bool) ([]Reader, error) {
 	return ReadersTx(ctx, l.tx, fairDays)
 }
 func (l sqlLedger) noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error {

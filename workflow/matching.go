@@ -58,8 +58,8 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 		}
 	}
 	exam := need.Exam
-	reasons = append(reasons, unlicensed(exam, r, at)...)
 	today := DateOf(r.local(at))
+	reasons = append(reasons, unlicensed(exam, r, today)...)
 	no(need.Duty == ToAdjudicate && !r.is(IsAdjudicator, today), "not credentialed to adjudicate")
 	no(need.Duty == ToSupervise && !r.is(IsSupervisor, today), "not credentialed to supervise")
 	no(need.Duty != ToRead && r.needsCosign(at), "needs a supervisor's signature")
@@ -84,8 +84,7 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 // unlicensed says why a reader may not practise on an exam on that day: not
 // credentialed by the tenant, or without a valid licence where the images were
 // made or are read.
-func unlicensed(exam Exam, r Reader, at time.Time) (reasons []string) {
-	today := DateOf(r.local(at))
+func unlicensed(exam Exam, r Reader, today Date) (reasons []string) {
 	if r.ValidFrom != "" && today < r.ValidFrom {
 		reasons = append(reasons, "credentialed here from "+string(r.ValidFrom))
 	}

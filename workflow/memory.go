@@ -1,0 +1,384 @@
+package workflow
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// memory is the ledger of a Model: what the tables of the server are, in maps and
+// slices. Each method does what the SQL of its namesake in sqlLedger does.
+type memory struct{ m *Model }
+
+// file is all that is kept of a case.
+type file struct {
+	c        Case
+	agenda   []entry
+	opinions []Sealed // and the draft, while its status says so
+	written  draft
+	grades   []GivenGrade
+	reports  []Report
+	waits    []Wait
+	told     []toldRow
+	matters  []Matter
+	place    int // in the order of arrival
+}
+
+type toldRow struct {
+	Told
+	heeded, ended bool
+}
+
+func (t toldRow) open() bool { return !t.heeded && !t.ended }
+
+// copied is the file as it is now, for whoever may have to undo what comes.
+func (f *file) copied() file {
+	g := *f
+	g.agenda, g.opinions, g.told, g.waits, g.matters = slices.Clone(f.agenda), slices.Clone(f.opinions), slices.Clone(f.told), slices.Clone(f.waits), slices.Clone(f.matters)
+	return g
+}
+
+func (l memory) file(id uuid.UUID) *file { return l.m.files[id] }
+
+func (l memory) updateCase(_ context.Context, c *Case) error {
+	f := l.file(c.CaseID)
+	l.m.load(&f.c, -1)
+	f.c = *c
+	l.m.load(&f.c, +1)
+	if c.FinalAt != nil && c.ReaderID != nil && c.State == Final && c.ReportNo == 1 {
+		l.m.noteDone(*c.ReaderID, c.Exam.RelativeValue())
+	}
+	return nil
+}
+
+func (l memory) insertEvent(context.Context, Change, map[string]any) error { return nil } // Heard tells it
+
+func (l memory) entries(_ context.Context, id uuid.UUID) ([]entry, error) {
+	return slices.Clone(l.file(id).agenda), nil
+}
+
+func (l memory) write(_ context.Context, row entry, anew bool) error {
+	f := l.file(row.CaseID)
+	i := slices.IndexFunc(f.agenda, func(e entry) bool { return e.Kind == row.Kind })
+	switch {
+	case i < 0:
+		f.agenda = append(f.agenda, row)
+	case anew:
+		f.agenda[i] = row
+	default:
+		return nil
+	}
+	l.m.remind(row)
+	return nil
+}
+
+func (l memory) updateEntry(_ context.Context, row entry) error {
+	f := l.file(row.CaseID)
+	if i := slices.IndexFunc(f.agenda, func(e entry) bool { return e.Kind == row.Kind }); i >= 0 {
+		f.agenda[i] = row
+		l.m.remind(row)
+	}
+	return nil
+}
+
+func (l memory) deleteEntry(_ context.Context, row entry) error {
+	f := l.file(row.CaseID)
+	f.agenda = slices.DeleteFunc(f.agenda, func(e entry) bool { return e.Kind == row.Kind })
+	return nil
+}
+
+func (l memory) reader(_ context.Context, id uuid.UUID) (Reader, error) {
+	if r := l.m.byID[id]; r != nil {
+		return *r, nil
+	}
+	return Reader{}, pgx.ErrNoRows
+}
+
+func (l memory) readers(_ context.Context, fairDays int) ([]Reader, error) {
+	out, today := make([]Reader, len(l.m.all)), DateOf(l.m.now)
+	for i, r := range l.m.all {
+		l.m.count(r, fairDays, today)
+		out[i] = *r
+	}
+	return out, nil
+}
+
+func (l memory) candidates(_ context.Context, need Need, fairDays int, why bool) ([]Reader, error) {
+	return l.m.readersFor(need, fairDays, why), nil
+}
+
+func (l memory) noteOffer(_ context.Context, id uuid.UUID, now time.Time) error {
+	l.m.byID[id].LastOffered = &now
+	return nil
+}
+
+// need: whoever has sealed an opinion on the study, or has decided another case of
+// it, is involved, as in pastReadersTx. Nobody opens a record in an emergency here.
+func (l memory) need(_ context.Context, c *Case, duty Duty) (Need, error) {
+	need := c.need(duty)
+	involve := func(id uuid.UUID) {
+		if !slices.Contains(need.Involved, id) {
+			need.Involved = append(need.Involved, id)
+		}
+	}
+	for _, f := range l.m.sameStudy(c) {
+		for _, o := range f.opinions {
+			if o.Status != "draft" {
+				involve(o.ReaderID)
+			}
+		}
+		for _, id := range []*uuid.UUID{f.c.AdjudicatorID, f.c.SupervisorID} {
+			if id != nil && f.c.CaseID != c.CaseID {
+				involve(*id)
+			}
+		}
+	}
+	return need, nil
+}
+
+func (l memory) unveiled(context.Context, *Case) (bool, error) { return false, nil }
+
+func (f *file) draft() int {
+	return slices.IndexFunc(f.opinions, func(o Sealed) bool { return o.Status == "draft" })
+}
+
+func (l memory) draft(_ context.Context, id uuid.UUID) (draft, error) {
+	f := l.file(id)
+	i := f.draft()
+	if i < 0 {
+		return draft{}, errNoDraft
+	}
+	return f.written, nil
+}
+
+func (l memory) openDraft(_ context.Context, c *Case, author uuid.UUID, part ReadingPart, _ time.Time) (int, error) {
+	f := l.file(c.CaseID)
+	f.opinions = append(f.opinions, Sealed{OpinionNo: len(f.opinions) + 1, ReaderID: author, Part: part, Status: "draft"})
+	f.written = draft{No: len(f.opinions), ReaderID: author}
+	return len(f.opinions), nil
+}
+
+func (l memory) saveDraft(_ context.Context, c *Case, d Draft) error {
+	f := l.file(c.CaseID)
+	if i := f.draft(); i >= 0 {
+		f.opinions[i].Content, f.written.Content, f.written.Version = d.Content, d.Content, d.DraftNo
+	}
+	return nil
+}
+
+func (l memory) sealDraft(_ context.Context, id uuid.UUID, status string, now time.Time) (int, string, error) {
+	f := l.file(id)
+	i := f.draft()
+	if i < 0 {
+		return 0, "", errNoDraft
+	}
+	_, sum, err := canonical(f.opinions[i].Content)
+	if err != nil {
+		return 0, "", err
+	}
+	o := &f.opinions[i]
+	o.Status, o.SealedAt, o.SHA256 = status, now, hexOf(sum)
+	return o.OpinionNo, o.SHA256, nil
+}
+
+func (l memory) sealed(_ context.Context, id uuid.UUID) (list []Sealed, err error) {
+	for _, o := range l.file(id).opinions {
+		if o.Status != "draft" {
+			list = append(list, o)
+		}
+	}
+	return list, nil
+}
+
+func (l memory) insertGrade(_ context.Context, id uuid.UUID, g GivenGrade) (int, error) {
+	f := l.file(id)
+	g.GradeNo = len(f.grades) + 1
+	f.grades = append(f.grades, g)
+	return g.GradeNo, nil
+}
+
+func (l memory) lastGrade(_ context.Context, id uuid.UUID) (GivenGrade, error) {
+	grades := l.file(id).grades
+	if len(grades) == 0 {
+		return GivenGrade{}, errNoGrade
+	}
+	return grades[len(grades)-1], nil
+}
+
+func (l memory) insertReport(_ context.Context, id uuid.UUID, r Report) (string, error) {
+	_, sum, err := canonical(r)
+	if err != nil {
+		return "", err
+	}
+	f := l.file(id)
+	f.reports = append(f.reports, r)
+	return hexOf(sum), nil
+}
+
+func (l memory) lastReport(_ context.Context, id uuid.UUID) (Report, error) {
+	reports := l.file(id).reports
+	if len(reports) == 0 {
+		return Report{}, refuse("nothing is signed yet")
+	}
+	return reports[len(reports)-1], nil
+}
+
+func (l memory) endWait(_ context.Context, id uuid.UUID, now time.Time) error {
+	if waits := l.file(id).waits; len(waits) > 0 && waits[len(waits)-1].EndedAt == nil {
+		waits[len(waits)-1].EndedAt = &now
+	}
+	return nil
+}
+
+func (l memory) beginWait(_ context.Context, c *Case, w Wait) error {
+	f := l.file(c.CaseID)
+	w.WaitNo = len(f.waits) + 1
+	f.waits = append(f.waits, w)
+	return nil
+}
+
+func (l memory) insertTold(_ context.Context, c *Case, told Told) (bool, error) {
+	f := l.file(c.CaseID)
+	for _, t := range f.told {
+		if t.Clock == told.Clock && t.Started.Equal(told.Started) && t.Stage == told.Stage && t.Rule == told.Rule && t.Link == told.Link {
+			return false, nil
+		}
+	}
+	f.told = append(f.told, toldRow{Told: told})
+	return true, nil
+}
+
+func (l memory) nextEscalation(_ context.Context, id uuid.UUID) (next *time.Time, err error) {
+	for _, t := range l.file(id).told {
+		if t.open() && t.NextAt != nil && (next == nil || t.NextAt.Before(*next)) {
+			next = t.NextAt
+		}
+	}
+	return next, nil
+}
+
+func (l memory) dueEscalations(_ context.Context, id uuid.UUID) (due []Told, err error) {
+	f := l.file(id)
+	for i := range f.told {
+		if t := &f.told[i]; t.open() && t.NextAt != nil && !t.NextAt.After(l.m.now) {
+			t.NextAt = nil
+			due = append(due, Told{Clock: t.Clock, Started: t.Started, Stage: t.Stage, Rule: t.Rule, Link: t.Link + 1})
+		}
+	}
+	return due, nil
+}
+
+func (l memory) endEscalations(_ context.Context, id uuid.UUID, clock ClockName, _ time.Time) error {
+	f := l.file(id)
+	for i := range f.told {
+		if t := &f.told[i]; t.Clock == clock && t.open() {
+			t.ended, t.NextAt = true, nil
+		}
+	}
+	return nil
+}
+
+func (l memory) putOffEscalations(ctx context.Context, id uuid.UUID, due time.Time) error {
+	first, err := l.nextEscalation(ctx, id)
+	if err != nil || first == nil {
+		return err
+	}
+	rested := due.Sub(*first)
+	f := l.file(id)
+	for i := range f.told {
+		if t := &f.told[i]; t.open() && t.NextAt != nil {
+			later := t.NextAt.Add(rested)
+			t.NextAt = &later
+		}
+	}
+	return nil
+}
+
+func (l memory) openEscalations(_ context.Context, id, person uuid.UUID) (open, mine int, err error) {
+	for _, t := range l.file(id).told {
+		if !t.open() {
+			continue
+		}
+		open++
+		if t.Tell == TellReader && t.PersonID != nil && *t.PersonID == person {
+			mine++
+		}
+	}
+	return open, mine, nil
+}
+
+func (l memory) heedEscalations(_ context.Context, id, person uuid.UUID, onlyOwn bool, _ time.Time) error {
+	f := l.file(id)
+	own := func(t toldRow) bool {
+		return slices.ContainsFunc(f.told, func(o toldRow) bool {
+			return o.Clock == t.Clock && o.Started.Equal(t.Started) && o.Stage == t.Stage && o.Rule == t.Rule &&
+				o.Tell == TellReader && o.PersonID != nil && *o.PersonID == person
+		})
+	}
+	for i := range f.told {
+		if t := &f.told[i]; t.open() && (!onlyOwn || own(*t)) {
+			t.heeded, t.NextAt = true, nil
+		}
+	}
+	return nil
+}
+
+func (l memory) matters(_ context.Context, id uuid.UUID) ([]Matter, error) {
+	return slices.Clone(l.file(id).matters), nil
+}
+
+func (l memory) insertMatter(_ context.Context, c *Case, m Matter) (bool, error) {
+	f := l.file(c.CaseID)
+	if slices.ContainsFunc(f.matters, func(o Matter) bool { return o.Kind == m.Kind && o.Key == m.Key }) {
+		return false, nil
+	}
+	f.matters = append(f.matters, m)
+	return true, nil
+}
+
+func (l memory) updateMatter(_ context.Context, id uuid.UUID, m Matter) error {
+	f := l.file(id)
+	if i := slices.IndexFunc(f.matters, func(o Matter) bool { return o.No == m.No && o.SettledAt == nil }); i >= 0 {
+		f.matters[i] = m
+	}
+	return nil
+}
+
+func (l memory) insertCall(_ context.Context, id uuid.UUID, call Call) error {
+	f := l.file(id)
+	if i := slices.IndexFunc(f.matters, func(o Matter) bool { return o.No == call.MatterNo }); i >= 0 {
+		f.matters[i].Calls = append(slices.Clone(f.matters[i].Calls), call)
+	}
+	return nil
+}
+
+func (l memory) insertAcknowledgement(context.Context, uuid.UUID, Acknowledgement) error { return nil }
+func (l memory) wantLookAfter(context.Context, *Case, time.Duration) error               { return nil }
+
+func (l memory) queueMail(context.Context, *Case, Told) error { return nil }
+
+// duplicates: as duplicatesTx.
+func (l memory) duplicates(_ context.Context, c *Case, _ string) (tasks []string, err error) {
+	own := l.file(c.CaseID).place
+	for _, f := range l.m.sameStudy(c) {
+		over := slices.Contains(in(Rejected, Cancelled, Failed, EnteredInError), f.c.State)
+		old := f.c.FinalAt != nil && !f.c.FinalAt.After(l.m.now.AddDate(0, 0, -c.Policy.DuplicateWithinDays))
+		if f.c.CaseID != c.CaseID && f.place < own && !over && !old {
+			tasks = append(tasks, f.c.TaskID)
+		}
+	}
+	return tasks, nil
+}
+
+func (l memory) pacs(context.Context, *Case, Facts) (*PACSFacts, error) { return nil, nil }
+
+func (l memory) waits(_ context.Context, id uuid.UUID) ([]Wait, error) {
+	return slices.Clone(l.file(id).waits), nil
+}
+
+func (l memory) insertNotices(context.Context, *Case, Event, []uuid.UUID, time.Time) error {
+	return nil
+}

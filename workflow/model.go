@@ -1,0 +1,334 @@
+package workflow
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// Model is the engine without a database: the same table of transitions, guards,
+// effects, agenda, clocks and choice of readers, over a ledger in memory and by a
+// clock that its user sets. It is what `overread simulate` runs, and what random
+// histories are judged on. It is for one goroutine.
+//
+// What belongs to the server alone is not here: the PACS, emergencies, mail.
+type Model struct {
+	engine *Engine
+	tenant uuid.UUID
+	policy Policy
+	now    time.Time
+	newID  func() uuid.UUID
+
+	files   map[uuid.UUID]*file
+	studies map[string][]*file // by study UID, in the order of arrival
+	ready   map[uuid.UUID]bool
+	arrived int
+	due     reminders
+
+	all        []*Reader // by id
+	byID       map[uuid.UUID]*Reader
+	shortlists map[shortlistKey][]*Reader
+	work       map[uuid.UUID]*workDone
+	undated    []Reader // as all, but what they may do has no dates
+}
+
+// ModelHooks are what a Model asks its user for, as Hooks for the server.
+type ModelHooks struct {
+	Facts func(c *Case, now time.Time) Facts
+	Heard func(ch Change) // each event, also the first; may be nil
+	NewID func() uuid.UUID
+}
+
+// NewModel returns a model of one tenant.
+func NewModel(policy Policy, readers []Reader, start time.Time, h ModelHooks) *Model {
+	m := &Model{
+		tenant: h.NewID(), policy: policy, now: start, newID: h.NewID,
+		files: map[uuid.UUID]*file{}, ready: map[uuid.UUID]bool{}, studies: map[string][]*file{}, byID: map[uuid.UUID]*Reader{},
+		shortlists: map[shortlistKey][]*Reader{}, work: map[uuid.UUID]*workDone{},
+	}
+	for _, r := range readers {
+		m.all = append(m.all, &r)
+		m.byID[r.ID] = &r
+		m.work[r.ID] = &workDone{}
+	}
+	slices.SortFunc(m.all, func(a, b *Reader) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	for _, r := range m.all {
+		m.undated = append(m.undated, r.undated())
+	}
+	m.engine = NewEngine(nil, func() time.Time { return m.now }, slog.New(slog.DiscardHandler))
+	m.engine.Use(Hooks{
+		Facts: func(_ context.Context, _ pgx.Tx, c *Case) (Facts, error) { return h.Facts(c, m.now), nil },
+		Publish: func(_ context.Context, _ pgx.Tx, ch Change) error {
+			if h.Heard != nil {
+				h.Heard(ch)
+			}
+			return nil
+		},
+	})
+	return m
+}
+
+// SetNow sets the clock, which must not go back.
+func (m *Model) SetNow(now time.Time) { m.now = now.UTC() }
+
+// Tenant is the id of the model's one tenant, for actors.
+func (m *Model) Tenant() uuid.UUID { return m.tenant }
+
+// Open opens a case for an order.
+func (m *Model) Open(actor access.Actor, o Order) (Case, error) {
+	c := newCase(actor, o, inForce{policy: m.policy}, m.newID(), m.engine.moment())
+	m.arrived++
+	m.files[c.CaseID] = &file{c: c, place: m.arrived}
+	t := m.turn(actor, &c, "open", Input{})
+	t.detail["priority"] = c.Priority
+	return c, m.engine.begin(context.Background(), t)
+}
+
+// Fire makes an event happen, as Engine.Fire. What is refused leaves no trace.
+func (m *Model) Fire(actor access.Actor, caseID uuid.UUID, ev Event, in Input) (ch Change, err error) {
+	err = m.undoing(caseID, func(c *Case) error {
+		ch, err = m.engine.fire(context.Background(), m.turn(actor, c, ev, in))
+		return err
+	})
+	return ch, err
+}
+
+// Recheck looks at a case anew, because something arrived, as Engine.RecheckTx.
+func (m *Model) Recheck(caseID uuid.UUID) error {
+	return m.undoing(caseID, func(c *Case) error {
+		return m.engine.reconsider(context.Background(), job{ledger: memory{m}, c: c, now: m.engine.moment()})
+	})
+}
+
+// Due is when the agenda has something to do next.
+func (m *Model) Due() (time.Time, bool) {
+	for len(m.due) > 0 {
+		if m.row(m.due[0]) != nil {
+			return m.due[0].at, true
+		}
+		heap.Pop(&m.due)
+	}
+	return time.Time{}, false
+}
+
+// Tick does what is due on the agenda, as Engine.Tick.
+func (m *Model) Tick() error {
+	for {
+		at, ok := m.Due()
+		if !ok || at.After(m.now) {
+			return nil
+		}
+		r := heap.Pop(&m.due).(reminder)
+		row := *m.row(r)
+		it, known := m.engine.item(row.Kind)
+		err := m.undoing(row.CaseID, func(c *Case) error {
+			if !known || !slices.Contains(it.While, c.State) {
+				return memory{m}.deleteEntry(context.Background(), row)
+			}
+			return m.engine.perform(context.Background(), it, job{ledger: memory{m}, c: c, row: row, now: m.engine.moment()})
+		})
+		if err != nil {
+			return fmt.Errorf("agenda %s: %w", row.Kind, err)
+		}
+	}
+}
+
+// AssignBatch offers the cases of the pool to their readers by one plan for all of
+// them, as Engine.BatchTick. Readers who are away or have all that they can take are
+// left out beforehand: no case is theirs.
+func (m *Model) AssignBatch() error {
+	if len(m.ready) == 0 {
+		return nil
+	}
+	var readers []Reader
+	var desks []Desk
+	today := DateOf(m.now)
+	for _, r := range m.all {
+		if m.present(r) && (r.Capacity == 0 || r.OpenCases < r.Capacity) {
+			m.count(r, m.policy.Matching.FairDays, today)
+			readers = append(readers, *r)
+			desks = append(desks, Desk{Reader: *r, Given: r.given()})
+		}
+	}
+	if readers == nil {
+		return nil
+	}
+	var pool []Waiting
+	for id := range m.ready {
+		c := m.files[id].c
+		need, err := memory{m}.need(context.Background(), &c, ToRead)
+		if err != nil {
+			return err
+		}
+		need.Due = m.DueOf(id)
+		pool = append(pool, c.waiting(need, readers, m.now))
+	}
+	for _, p := range Assign(pool, desks, m.now, m.policy.Matching.Weights.assign()).Assigned {
+		if _, err := m.Fire(access.SystemActor(m.tenant), p.CaseID, "offer", Input{ReaderID: &p.ReaderID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Case is the case as it stands.
+func (m *Model) Case(id uuid.UUID) (Case, bool) {
+	f := m.files[id]
+	if f == nil {
+		return Case{}, false
+	}
+	return f.c, true
+}
+
+// DueOf is when the report of a case is due, as DueTx.
+func (m *Model) DueOf(id uuid.UUID) *time.Time {
+	if f := m.files[id]; f != nil {
+		for _, row := range f.agenda {
+			if row.Kind == kindOf(ClockFinal) {
+				return row.DeadlineAt
+			}
+		}
+	}
+	return nil
+}
+
+// Waits is when and for whom a case waited.
+func (m *Model) Waits(id uuid.UUID) []Wait {
+	if f := m.files[id]; f != nil {
+		return f.waits
+	}
+	return nil
+}
+
+// MayHave tells whether a reader may have a part in a case, for whoever chooses
+// what to ask for: the guards ask again.
+func (m *Model) MayHave(id, reader uuid.UUID, duty Duty) bool {
+	f, r := m.files[id], m.byID[reader]
+	if f == nil || r == nil {
+		return false
+	}
+	need, err := memory{m}.need(context.Background(), &f.c, duty)
+	return err == nil && len(Eligible(need, *r, m.now)) == 0
+}
+
+// Reader is a reader as the model knows them.
+func (m *Model) Reader(id uuid.UUID) Reader { return *m.byID[id] }
+
+// Forget drops a case that is over and of whose study no other comes, so that the
+// model does not grow.
+func (m *Model) Forget(id uuid.UUID) {
+	f := m.files[id]
+	if f == nil {
+		return
+	}
+	delete(m.files, id)
+	if f.c.StudyUID != nil {
+		left := slices.DeleteFunc(m.studies[*f.c.StudyUID], func(g *file) bool { return g == f })
+		if m.studies[*f.c.StudyUID] = left; len(left) == 0 {
+			delete(m.studies, *f.c.StudyUID)
+		}
+	}
+}
+
+// Size is how many cases the model holds.
+func (m *Model) Size() int { return len(m.files) }
+
+func (m *Model) turn(actor access.Actor, c *Case, ev Event, in Input) *turn {
+	return &turn{ledger: memory{m}, actor: actor, c: c, event: ev, in: in, now: m.engine.moment(), detail: map[string]any{}}
+}
+
+// undoing does something with a case, and puts all back when that fails.
+func (m *Model) undoing(id uuid.UUID, do func(c *Case) error) error {
+	f := m.files[id]
+	if f == nil {
+		return fault.New(fault.NotFound, "no such case")
+	}
+	before, c := f.copied(), f.c
+	err := do(&c)
+	if err != nil {
+		m.load(&f.c, -1)
+		*f = before
+		m.load(&f.c, +1)
+		for _, row := range f.agenda {
+			m.remind(row)
+		}
+		return err
+	}
+	m.noteStudy(f)
+	return nil
+}
+
+// noteStudy keeps the case among those of its study.
+func (m *Model) noteStudy(f *file) {
+	if uid := f.c.StudyUID; uid != nil && !slices.Contains(m.studies[*uid], f) {
+		m.studies[*uid] = append(m.studies[*uid], f)
+	}
+}
+
+// sameStudy are the case and the others of its study.
+func (m *Model) sameStudy(c *Case) []*file {
+	own := m.files[c.CaseID]
+	if c.StudyUID == nil {
+		return []*file{own}
+	}
+	same := m.studies[*c.StudyUID]
+	if slices.Contains(same, own) {
+		return same
+	}
+	return append(slices.Clone(same), own)
+}
+
+// reminder is when to look at a row of the agenda. One whose row has another time
+// meanwhile counts for nothing.
+type reminder struct {
+	at     time.Time
+	no     int
+	caseID uuid.UUID
+	kind   string
+}
+
+type reminders []reminder
+
+func (r reminders) Len() int      { return len(r) }
+func (r reminders) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
+func (r reminders) Less(i, j int) bool {
+	return cmp.Or(r[i].at.Compare(r[j].at), cmp.Compare(r[i].no, r[j].no)) < 0
+}
+func (r *reminders) Push(x any) { *r = append(*r, x.(reminder)) }
+func (r *reminders) Pop() any {
+	last := (*r)[len(*r)-1]
+	*r = (*r)[:len(*r)-1]
+	return last
+}
+
+func (m *Model) remind(row entry) {
+	if row.DueAt != nil {
+		m.arrived++
+		heap.Push(&m.due, reminder{*row.DueAt, m.arrived, row.CaseID, row.Kind})
+	}
+}
+
+// row is the row of the agenda that a reminder means, nil when it means none any
+// more.
+func (m *Model) row(r reminder) *entry {
+	f := m.files[r.caseID]
+	if f == nil {
+		return nil
+	}
+	for i := range f.agenda {
+		if row := &f.agenda[i]; row.Kind == r.kind && row.DueAt != nil && row.DueAt.Equal(r.at) {
+			return row
+		}
+	}
+	return nil
+}
