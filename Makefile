@@ -14,7 +14,7 @@ QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test lint vulncheck bench bench-search fuzz crash isolation test-browser test-clients test-injection test-timing test-validator snapshots build release generate clean
+.PHONY: help demo test property lint vulncheck bench bench-search fuzz crash isolation test-browser test-clients test-injection test-timing test-validator snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -33,6 +33,9 @@ release: ## bin/release: built twice and compared, with SBOM (CycloneDX) and che
 test: lint ## vet, lint, all tests with the race detector
 	@scripts/ensure postgresql gcc curl pgbouncer orthanc
 	scripts/gotest $(TEST_FLAGS) ./...
+
+property: ## 100,000 random cases, judged by the checker of the simulation: nobody reads their own, unlicensed or unveiled; no deadline is early, late or twice
+	OVERREAD_PROPERTY_CASES=100000 go test ./workflow/simulation -count 1 -timeout 60m -v -run 'NoReaderReads|TheCheckerFinds'
 
 test-validator: ## the official HL7 validator judges what we publish and emit, offline
 	@scripts/ensure postgresql java
