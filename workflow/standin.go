@@ -66,7 +66,7 @@ func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return len(unlicensed(t.c.Exam, r, t.now)) > 0 || r.absent(t.now), nil
+	return len(unlicensed(t.c.Exam, r, DateOf(r.local(t.now)))) > 0 || r.absent(t.now), nil
 }
 
 // absent: the reader has said that they are not there on that day.
