@@ -131,7 +131,7 @@ var theDay = []scene{
 
 	{"14:00", "Another correction turns out to be none, and is withdrawn: the report stands.", "", "abdomen", asItShouldBe, "",
 		steps(then(workflow.Ready), read("haddad", "abdomen"), agreed("haddad"), []step{
-			{"haddad", "amend", because("A prior has come."), workflow.Amending}, {"haddad", "withdraw-amendment", nil, workflow.Final}})},
+			{"haddad", "amend", because("A prior has come."), workflow.Amending}, {"haddad", "withdraw-amendment", because("It is of another patient."), workflow.Final}})},
 
 	{"15:00", "An order was made for the wrong patient, and found before it was signed.", "", "prostate", asItShouldBe, "",
 		steps(then(workflow.Ready), read("haddad", "prostate")[:2], []step{{"director", "declare-error", because("The wrong patient."), workflow.EnteredInError}})},

@@ -61,7 +61,7 @@ var clockRules = []struct {
 	{workflow.ClockFinal, unsigned, oneOf("awaiting-information", "awaiting-images"), true, []workflow.Event{"pass-checks"}, nil},
 	{workflow.ClockGross, unsigned, oneOf(), false, []workflow.Event{"open"}, nil},
 	{workflow.ClockAdjudicate, oneOf("adjudication"), oneOf(), true, []workflow.Event{"grade"}, []workflow.Event{"grade"}},
-	{workflow.ClockAcknowledge, oneOf("final", "amending"), oneOf(), true, []workflow.Event{"sign"}, []workflow.Event{"sign"}},
+	{workflow.ClockAcknowledge, oneOf("final", "amending"), oneOf(), true, []workflow.Event{"sign", "amend", "withdraw-amendment"}, []workflow.Event{"sign"}},
 }
 
 func oneOf(states ...workflow.State) func(workflow.State) bool {
