@@ -361,12 +361,14 @@ func (l memory) wantLookAfter(context.Context, *Case, time.Duration) error      
 func (l memory) queueMail(context.Context, *Case, Told) error { return nil }
 
 // duplicates: as duplicatesTx.
-func (l memory) duplicates(_ context.Context, c *Case, _ string) (tasks []string, err error) {
-	own := l.file(c.CaseID).place
+func (l memory) duplicates(_ context.Context, c *Case, facts Facts) (tasks []string, err error) {
+	own, asked := l.file(c.CaseID).place, facts.Exam.questions()
 	for _, f := range l.m.sameStudy(c) {
 		over := slices.Contains(in(Rejected, Cancelled, Failed, EnteredInError), f.c.State)
 		old := f.c.FinalAt != nil && !f.c.FinalAt.After(l.m.now.AddDate(0, 0, -c.Policy.DuplicateWithinDays))
-		if f.c.CaseID != c.CaseID && f.place < own && !over && !old {
+		other := f.c.Exam.questions()
+		another := len(asked) > 0 && len(other) > 0 && !meet(asked, other)
+		if f.c.CaseID != c.CaseID && f.place < own && !over && !old && !another {
 			tasks = append(tasks, f.c.TaskID)
 		}
 	}
