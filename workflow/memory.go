@@ -375,6 +375,16 @@ func (l memory) duplicates(_ context.Context, c *Case, facts Facts) (tasks []str
 	return tasks, nil
 }
 
+// hasRead: as hasReadTx.
+func (l memory) hasRead(_ context.Context, caseID, who uuid.UUID) (bool, error) {
+	for _, o := range l.file(caseID).opinions {
+		if o.ReaderID == who {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 func (l memory) pacs(context.Context, *Case, Facts) (*PACSFacts, error) { return nil, nil }
 
 func (l memory) waits(_ context.Context, id uuid.UUID) ([]Wait, error) {

@@ -19,6 +19,7 @@ type order struct {
 	c     chance         // of this order alone
 
 	original   *workflow.OriginalFacts // as it is, whether it has come or not
+	madeBy     workflow.FirstReaders   // the original
 	originalBy uuid.UUID               // the reader of the service who made it; uuid.Nil: somebody else
 	cameAt     *time.Time              // the original report
 
@@ -184,11 +185,12 @@ func (s *service) draw(no int, pressed bool) *order {
 // drawOriginal draws who read the study first, and whether the report is here.
 func (s *service) drawOriginal(o *order, h hospital) {
 	c := o.c
-	o.original = &workflow.OriginalFacts{ID: fmt.Sprint("report", o.no), Version: 1, Patient: o.facts.OrderPatient, Final: true, Groups: []string{h.group}, Readers: []string{"Practitioner/somebody"}}
+	o.original = &workflow.OriginalFacts{ID: fmt.Sprint("report", o.no), Version: 1, Patient: o.facts.OrderPatient, Final: true}
+	o.madeBy = workflow.FirstReaders{Groups: []string{h.group}, Readers: []string{"Practitioner/somebody"}}
 	if i := c.IntN(len(s.agents)); c.happens(ownColleague) {
 		for range s.agents { // the next who works there
 			if a := s.agents[i%len(s.agents)]; a.home == h.group {
-				o.original.Readers, o.originalBy = []string{a.practitioner}, a.id
+				o.madeBy.Readers, o.originalBy = []string{a.practitioner}, a.id
 				break
 			}
 			i++
@@ -198,11 +200,11 @@ func (s *service) drawOriginal(o *order, h hospital) {
 	case !o.facts.OriginalReferenced:
 	case !c.happens(originalLate):
 		came := s.now
-		o.facts.Original, o.cameAt = o.original, &came
+		o.facts.Original, o.facts.First, o.cameAt = o.original, o.madeBy, &came
 	case !c.happens(originalNever):
 		o.later(s, func() {
 			came := s.now
-			o.facts.Original, o.cameAt = o.original, &came
+			o.facts.Original, o.facts.First, o.cameAt = o.original, o.madeBy, &came
 			if s.cfg.spoil.facts != nil {
 				s.cfg.spoil.facts(&o.facts)
 			}

@@ -65,11 +65,7 @@ func TestTheCheckerFindsEachFaultThatIsPlanted(t *testing.T) {
 		plant spoiling
 	}{
 		{"the original's author is not told", "own original", spoiling{facts: func(f *workflow.Facts) {
-			if f.Original != nil {
-				unnamed := *f.Original
-				unnamed.Readers = nil
-				f.Original = &unnamed
-			}
+			f.First.Readers = []string{"Practitioner/somebody"}
 		}}},
 		{"licences have no end", "not licensed", spoiling{reader: func(r *workflow.Reader) {
 			for i := range r.Licences {
