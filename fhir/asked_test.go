@@ -26,7 +26,7 @@ type spoiltOrder struct {
 	entries                       []*Node
 	patient, study, report, order *Node
 	taskID                        string
-	orderID, id                   string
+	orderID                       string
 }
 
 func orderToSpoil(t testing.TB, placer string) *spoiltOrder {

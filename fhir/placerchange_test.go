@@ -128,9 +128,9 @@ func (c *clinic) outcomeOf(o *placedOrder, change placerChange) string {
 	err := c.db.Tenant(c.t.Context(), c.tenant, func(tx pgx.Tx) error {
 		d := c.server.within(tx).desk(actor)
 		for _, e := range change.ask(o) {
-			answer, err := d.ask(c.t.Context(), e)
-			if status := answer.status; err != nil {
-				if status, _ = Outcome(err, ""); status == http.StatusInternalServerError {
+			if _, err := d.ask(c.t.Context(), e); err != nil {
+				status, _ := Outcome(err, "")
+				if status == http.StatusInternalServerError {
 					c.t.Errorf("%s: %v", change.name, err)
 				}
 				told = "refused: " + fmt.Sprint(status)

@@ -162,7 +162,7 @@ var ordinary = setOf("bone long short young old head foot hand arm back chest he
 
 func setOf(words string) map[string]bool {
 	set := map[string]bool{}
-	for _, word := range strings.Fields(words) {
+	for word := range strings.FieldsSeq(words) {
 		set[word] = true
 	}
 	return set

@@ -3,7 +3,6 @@ package workflow
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -65,15 +64,6 @@ type Licence struct {
 // names are all the ways in which a report may call this reader.
 func (r Reader) names() []string {
 	return append([]string{"Practitioner/" + r.PractitionerID}, r.Identifiers...)
-}
-
-// isOneOf tells whether a report means this reader by one of these names: the
-// resource here, or system|value.
-func (r Reader) isOneOf(names []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		id, here := strings.CutPrefix(name, "Practitioner/")
-		return here && id == r.PractitionerID || slices.Contains(r.Identifiers, name)
-	})
 }
 
 // licence says what is wrong with the reader's licence for a jurisdiction on a

@@ -101,7 +101,7 @@ func (s *service) arrive(pressed bool) {
 		s.at(*o.twice, func() {
 			again := first
 			again.no, again.twice, again.again, again.amends, again.error, again.pending = -first.no, nil, true, 0, false, 0
-			again.c = draws(s.cfg.Seed, uint64(first.no)<<8|7)
+			again.c = draws(s.cfg.Seed, uint64(first.no)<<8|7) //nolint:gosec // counted from 0
 			again.first = o
 			s.open(&again)
 		})
@@ -128,7 +128,7 @@ func over(state workflow.State) bool {
 
 // draw makes an order with its fate.
 func (s *service) draw(no int, pressed bool) *order {
-	c := draws(s.cfg.Seed, uint64(no)<<8)
+	c := draws(s.cfg.Seed, uint64(no)<<8) //nolint:gosec // counted from 0
 	o := &order{no: no, c: c, level: workflow.LevelNone}
 	kind := exams[c.weighted(len(exams), func(i int) float64 { return exams[i].share })]
 	h := s.hospitals[c.weighted(len(s.hospitals), func(i int) float64 { return s.hospitals[i].weight })]

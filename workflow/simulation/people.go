@@ -33,7 +33,7 @@ func (c chance) around(mean float64) float64 {
 
 func (c chance) id() (id uuid.UUID) {
 	for i := range id {
-		id[i] = byte(c.Uint32())
+		id[i] = byte(c.Uint32() & 0xFF)
 	}
 	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80
 	return id

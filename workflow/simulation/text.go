@@ -25,7 +25,7 @@ func WriteText(w io.Writer, results ...Result) error {
 		for _, r := range results {
 			fmt.Fprintf(t, "%s\t", of(r))
 		}
-		fmt.Fprintln(t)
+		_, _ = fmt.Fprintln(t)
 	}
 	row("", func(r Result) string { return string(r.Config.Strategy) })
 	for _, clock := range []workflow.ClockName{workflow.ClockIntake, workflow.ClockAssign, workflow.ClockFinal, workflow.ClockGross, workflow.ClockAdjudicate, workflow.ClockAcknowledge} {
@@ -61,7 +61,7 @@ func WriteText(w io.Writer, results ...Result) error {
 		for _, state := range slices.Sorted(maps.Keys(r.Outcomes)) {
 			parts = append(parts, fmt.Sprintf("%s %d", state, r.Outcomes[state]))
 		}
-		fmt.Fprintln(w, strings.Join(parts, ", "))
+		_, _ = fmt.Fprintln(w, strings.Join(parts, ", "))
 		for i, why := range r.Nobody {
 			if i == 5 {
 				break
