@@ -346,12 +346,3 @@ func (s *service) stands(e entry) bool {
 	c, ok := s.model.Case(e.id)
 	return ok && c.State == e.state
 }
-
-func (p *pool) size() (n int) {
-	for _, lists := range p.lists {
-		for _, list := range lists {
-			n += len(list)
-		}
-	}
-	return n
-}
