@@ -12,7 +12,7 @@ import (
 // Two readers of one case, neither knowing of the other until both have locked:
 // the case goes the way from the pool to the lock twice. What happens then is in
 // this file: they confer until one text is both of theirs, or a third decides.
-// docs/decisions/0013 says why the second reads after the first.
+// docs/decisions/0014 says why the second reads after the first.
 
 var secondIsToRead = &Choice{"secondIsToRead", "two are to read the case, and this is the first opinion",
 	func(_ context.Context, t *turn) (bool, error) { return t.c.double() && t.c.OtherReaderID == nil, nil }}
