@@ -257,7 +257,7 @@ func TestAFileThatWasAlteredIsNotTakenForARestore(t *testing.T) {
 		t.Errorf("%v %s", err, out)
 	}
 	var told int
-	if err := h.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM audit_inbox WHERE convert_from(bodies[1], 'UTF8') LIKE '%restored%'`).Scan(&told); err != nil || told != 0 {
+	if err := h.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM audit_inbox WHERE convert_from(records, 'UTF8') LIKE '%restored%'`).Scan(&told); err != nil || told != 0 {
 		t.Errorf("%d losses are recorded (%v)", told, err)
 	}
 	if left, err := os.ReadFile(h.file()); err != nil || string(left) != forged {
