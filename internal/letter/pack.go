@@ -56,21 +56,7 @@ func (p Pack) PDF() ([]byte, error) {
 }
 
 func (p Pack) print(of int) (pages int, pdf *fpdf.Fpdf) {
-	pdf = fpdf.New("P", "mm", "A4", "")
-	pdf.SetCatalogSort(true)
-	pdf.SetCreationDate(p.Made.UTC())
-	pdf.SetModificationDate(p.Made.UTC())
-	pdf.SetTitle("Learning meeting", true)
-	pdf.SetProducer("Overread", true)
-	pdf.SetCreator("Overread", true)
-	pdf.SetLang("en")
-	pdf.SetAutoPageBreak(false, 0)
-	pdf.SetCellMargin(0)
-	for _, face := range []string{"", "B", "I"} {
-		pdf.AddUTF8FontFromBytes("Go", face, faces[face])
-	}
-	s := &sheet{pdf: pdf}
-	s.width, s.height = pdf.GetPageSize()
+	s := newSheet("A4", "Learning meeting", p.Made)
 	s.top = func() { s.put(s.left(), margin-4, s.inner(), small, "L", "Learning meeting") }
 	s.foot = func(page int) {
 		s.put(s.left(), s.height-footRoom+7.5, s.inner(), small, "R", pageOf(page, of))
@@ -90,5 +76,5 @@ func (p Pack) print(of int) (pages int, pdf *fpdf.Fpdf) {
 			s.text(section.Text, plain)
 		}
 	}
-	return pdf.PageNo(), pdf
+	return s.pdf.PageNo(), s.pdf
 }

@@ -28,26 +28,12 @@ type proof struct {
 }
 
 func (l Letter) print(before proof) proof {
-	pdf := fpdf.New("P", "mm", l.paper(), "")
-	pdf.SetCatalogSort(true)
-	pdf.SetCreationDate(l.signedAt().UTC())
-	pdf.SetModificationDate(l.signedAt().UTC())
-	pdf.SetTitle("Second opinion report", true) // no name: titles show in lists and tabs
-	pdf.SetProducer("Overread", true)
-	pdf.SetCreator("Overread", true)
-	pdf.SetLang("en")
-	pdf.SetDisplayMode("default", "continuous")
-	pdf.SetAutoPageBreak(false, 0)
-	pdf.SetCellMargin(0)
-	for _, face := range []string{"", "B", "I"} {
-		pdf.AddUTF8FontFromBytes("Go", face, faces[face])
-	}
-	s := &sheet{pdf: pdf}
-	s.width, s.height = pdf.GetPageSize()
+	s := newSheet(l.paper(), "Second opinion report", l.signedAt()) // no name: titles show in lists and tabs
+	s.pdf.SetDisplayMode("default", "continuous")
 	s.top = func() { l.runningHead(s) }
 	s.foot = func(page int) { l.foot(s, page, before.pages) }
 	l.write(s, before.lossy)
-	return proof{pdf, pdf.PageNo(), s.printer.lossy}
+	return proof{s.pdf, s.pdf.PageNo(), s.printer.lossy}
 }
 
 // write is the letter from top to bottom.

@@ -3,6 +3,7 @@ package letter
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"codeberg.org/go-pdf/fpdf"
 )
@@ -42,6 +43,27 @@ type sheet struct {
 	y             float64
 	top           func() // what stands at the head of a page from the second on
 	foot          func(page int)
+}
+
+// newSheet is a document without a page yet. The same title and time make the same
+// bytes.
+func newSheet(paper, title string, made time.Time) *sheet {
+	pdf := fpdf.New("P", "mm", paper, "")
+	pdf.SetCatalogSort(true)
+	pdf.SetCreationDate(made.UTC())
+	pdf.SetModificationDate(made.UTC())
+	pdf.SetTitle(title, true)
+	pdf.SetProducer("Overread", true)
+	pdf.SetCreator("Overread", true)
+	pdf.SetLang("en")
+	pdf.SetAutoPageBreak(false, 0)
+	pdf.SetCellMargin(0)
+	for _, face := range []string{"", "B", "I"} {
+		pdf.AddUTF8FontFromBytes("Go", face, faces[face])
+	}
+	s := &sheet{pdf: pdf}
+	s.width, s.height = pdf.GetPageSize()
+	return s
 }
 
 func (s *sheet) left() float64  { return margin }
