@@ -30,11 +30,20 @@ type auditCmd struct {
 // installation is the tenant argument for the log of what belongs to no tenant.
 const installation = "-"
 
-func auditTenant(ctx context.Context, db *pg.DB, name string) (uuid.UUID, error) {
-	if name == installation {
-		return auditlog.Installation, nil
+// openLog opens the database, and finds whose log is meant: a tenant's, by its short
+// name, or that of the installation.
+func (f databaseFlags) openLog(ctx context.Context, name string) (db *pg.DB, tenant uuid.UUID, err error) {
+	if db, err = f.open(ctx); err != nil {
+		return nil, tenant, err
 	}
-	return findTenant(ctx, db, name)
+	if name == installation {
+		return db, auditlog.Installation, nil
+	}
+	if tenant, err = findTenant(ctx, db, name); err != nil {
+		db.Close()
+		return nil, tenant, err
+	}
+	return db, tenant, nil
 }
 
 type auditKeyCmd struct {
@@ -104,15 +113,11 @@ type auditExportCmd struct {
 }
 
 func (c auditExportCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	db, tenant, err := c.Database.openLog(ctx, c.Tenant)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	tenant, err := auditTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
 	file, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

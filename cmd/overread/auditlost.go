@@ -33,15 +33,11 @@ func (c auditRestoredCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	db, err := c.Database.open(ctx)
+	db, tenant, err := c.Database.openLog(ctx, c.Tenant)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	tenant, err := auditTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
 	signed, err := auditlog.SignedOutside(c.Dir, tenant, keys...)
 	switch altered, is := errors.AsType[*auditlog.AlteredError](err); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -107,15 +103,11 @@ type auditFileLostCmd struct {
 
 // Run records it, and lets a new file begin.
 func (c auditFileLostCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	db, tenant, err := c.Database.openLog(ctx, c.Tenant)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	tenant, err := auditTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
 	_, err = auditlog.Outside(ctx, db, tenant, c.Dir)
 	_, missing := errors.AsType[*auditlog.MissingError](err)
 	_, forked := errors.AsType[*auditlog.ForkedError](err)

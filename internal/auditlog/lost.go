@@ -97,15 +97,11 @@ func (e *AlteredError) Error() string {
 // must be signed with one of the keys; it returns an *AlteredError where one is not.
 // What a dying process left of another note at the end is passed over.
 func SignedOutside(dir string, tenant uuid.UUID, keys ...note.Verifier) (Checkpoint, error) {
-	path := filepath.Join(dir, CheckpointFile(tenant))
-	file, err := os.Open(path)
+	file, err := openLocked(dir, tenant, os.O_RDONLY, syscall.LOCK_SH)
 	if err != nil {
 		return Checkpoint{}, err
 	}
 	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH); err != nil {
-		return Checkpoint{}, err
-	}
 	_, end, err := tailOf(file)
 	var all []Checkpoint
 	if err == nil {
@@ -115,7 +111,7 @@ func SignedOutside(dir string, tenant uuid.UUID, keys ...note.Verifier) (Checkpo
 		err = errors.New("it is of another log")
 	}
 	if err != nil {
-		return Checkpoint{}, &AlteredError{path, err}
+		return Checkpoint{}, &AlteredError{file.Name(), err}
 	}
 	return all[len(all)-1], nil
 }
@@ -124,15 +120,11 @@ func SignedOutside(dir string, tenant uuid.UUID, keys ...note.Verifier) (Checkpo
 // returns: the file proves what was lost, and a new one begins. The note that it
 // ends with is the one that the caller has recorded as lost.
 func SetAside(dir string, tenant uuid.UUID, lost Checkpoint, now time.Time) (string, error) {
-	path := filepath.Join(dir, CheckpointFile(tenant))
-	file, err := os.Open(path)
+	file, err := openLocked(dir, tenant, os.O_RDONLY, syscall.LOCK_EX)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
 	last, _, err := tailOf(file)
 	if err != nil {
 		return "", err
@@ -144,7 +136,7 @@ func SetAside(dir string, tenant uuid.UUID, lost Checkpoint, now time.Time) (str
 	if _, err := os.Lstat(aside); !errors.Is(err, fs.ErrNotExist) {
 		return "", errors.Join(fmt.Errorf("%s is there already", aside), err)
 	}
-	return aside, os.Rename(path, aside)
+	return aside, os.Rename(file.Name(), aside)
 }
 
 // asidePrefix begins the names of the files of a log that were put aside; size, time

@@ -116,7 +116,7 @@ func Outside(ctx context.Context, db *pg.DB, tenant uuid.UUID, dir string) (Chec
 // lastOutside reads the last whole note of a log's file. Its signature is not
 // asked: a note that is not ours stops the signing too.
 func lastOutside(dir string, tenant uuid.UUID) (Checkpoint, error) {
-	file, err := os.Open(filepath.Join(dir, CheckpointFile(tenant)))
+	file, err := openLocked(dir, tenant, os.O_RDONLY, syscall.LOCK_SH)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Checkpoint{}, nil
 	}
@@ -124,12 +124,27 @@ func lastOutside(dir string, tenant uuid.UUID) (Checkpoint, error) {
 		return Checkpoint{}, err
 	}
 	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH); err != nil {
-		return Checkpoint{}, err
-	}
 	last, _, err := tailOf(file)
 	return last, err
 }
+
+// openLocked opens the file of a log's checkpoints and locks it: sealers, doctors
+// and operators of several machines may be at it. To close it unlocks it.
+func openLocked(dir string, tenant uuid.UUID, flag, lock int) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(dir, CheckpointFile(tenant)), flag, 0o644) //nolint:gosec // hashes and signatures, made to be shown
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), lock); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// CheckpointFile is the name of a log's file in a directory of checkpoints.
+func CheckpointFile(tenant uuid.UUID) string { return tenant.String() + checkpointSuffix }
+
+const checkpointSuffix = ".checkpoints"
 
 // tailSize is enough for the last checkpoint of a file.
 const tailSize = 4096

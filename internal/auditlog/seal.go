@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -214,25 +213,16 @@ func lastTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Checkpoint, error
 	return c, err
 }
 
-// CheckpointFile is the name of a log's file in a directory of checkpoints.
-func CheckpointFile(tenant uuid.UUID) string { return tenant.String() + checkpointSuffix }
-
-const checkpointSuffix = ".checkpoints"
-
 // copyOut adds to the log's file the checkpoints that it lacks, and marks the log
 // as kept outside. Two replicas may share the directory: the file is locked
 // meanwhile.
 func (s *Sealer) copyOut(ctx context.Context, tenant uuid.UUID) error {
-	path := filepath.Join(s.Dir, CheckpointFile(tenant))
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644) //nolint:gosec // hashes and signatures, made to be shown
+	file, err := openLocked(s.Dir, tenant, os.O_CREATE|os.O_RDWR|os.O_APPEND, syscall.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	if !isAt(file, path) { // overread audit restored has put it aside meanwhile: in a minute then
+	if !isAt(file, file.Name()) { // overread audit restored has put it aside meanwhile: in a minute then
 		return nil
 	}
 	have, end, err := tailOf(file)
