@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -44,18 +42,9 @@ type policyCheckCmd struct {
 
 func (c policyCheckCmd) Run(t terminal) error {
 	document, err := readPolicy(c.File)
-	var wrong workflow.PolicyErrors
 	switch {
-	case errors.As(err, &wrong):
-		if c.JSON {
-			return errors.Join(printJSON(t, wrong), fmt.Errorf("%s: %d faults", c.File, len(wrong)))
-		}
-		for _, one := range wrong {
-			t.printf("%s: %s\n", c.File, one)
-		}
-		return fmt.Errorf("%s is no policy: %d %s; what may be said: overread policy schema, docs/policy.md", c.File, len(wrong), plural(len(wrong), "fault"))
 	case err != nil:
-		return err
+		return tellFaults(t, c.File, "policy", c.JSON, err)
 	case c.JSON:
 		return printJSON(t, document.Policy)
 	}
@@ -245,25 +234,12 @@ func ofTenant(ctx context.Context, db *pg.DB, name string, fn func(tx pgx.Tx, te
 
 // readPolicy reads and checks a policy file; "" is the default policy.
 func readPolicy(file string) (workflow.PolicyDocument, error) {
-	var text []byte
-	var err error
-	switch file {
-	case "":
-		text = []byte("{}")
-	case "-":
-		text, err = io.ReadAll(os.Stdin)
-	default:
-		text, err = os.ReadFile(file)
+	if file == "" {
+		return workflow.ReadPolicy([]byte("{}"))
 	}
+	text, err := readDocument(file)
 	if err != nil {
 		return workflow.PolicyDocument{}, err
 	}
 	return workflow.ReadPolicy(text)
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -40,18 +37,9 @@ type templateCheckCmd struct {
 
 func (c templateCheckCmd) Run(t terminal) error {
 	document, err := readTemplate(c.File)
-	var wrong workflow.PolicyErrors
 	switch {
-	case errors.As(err, &wrong):
-		if c.JSON {
-			return errors.Join(printJSON(t, wrong), fmt.Errorf("%s: %d faults", c.File, len(wrong)))
-		}
-		for _, one := range wrong {
-			t.printf("%s: %s\n", c.File, one)
-		}
-		return fmt.Errorf("%s is no template: %d %s; what may be said: overread template schema, docs/templates.md", c.File, len(wrong), plural(len(wrong), "fault"))
 	case err != nil:
-		return err
+		return tellFaults(t, c.File, "template", c.JSON, err)
 	case c.JSON:
 		return printJSON(t, document.Template)
 	}
@@ -165,13 +153,7 @@ func (c templateSetCmd) Run(ctx context.Context, t terminal) error {
 
 // readTemplate reads and checks a template file.
 func readTemplate(file string) (workflow.TemplateDocument, error) {
-	var text []byte
-	var err error
-	if file == "-" {
-		text, err = io.ReadAll(os.Stdin)
-	} else {
-		text, err = os.ReadFile(file)
-	}
+	text, err := readDocument(file)
 	if err != nil {
 		return workflow.TemplateDocument{}, err
 	}
