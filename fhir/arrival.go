@@ -25,35 +25,53 @@ func (s *Server) factCreated(ctx context.Context, tx pgx.Tx, actor access.Actor,
 
 // factUpdated is the hook of the table of resources.
 func (s *Server) factUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
-	for _, n := range []*Node{before, after} { // whose it was is concerned as well
-		if err := s.arrived(ctx, tx, actor, n); err != nil {
-			return err
-		}
+	if err := s.arrived(ctx, tx, actor, before, after); err != nil { // whose it was is concerned as well
+		return err
 	}
 	return s.studyChanged(ctx, tx, actor, before, after)
 }
 
-func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) error {
-	patients, err := s.patientsOf(ctx, tx, actor, n)
+// arrived looks once at every case that one of these versions may concern.
+func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, versions ...*Node) error {
+	patients, err := s.patientsOf(ctx, tx, actor, versions...)
+	if err != nil || len(patients) == 0 {
+		return err
+	}
+	waiting, err := workflow.CasesWaitingTx(ctx, tx, patients...)
 	if err != nil {
 		return err
 	}
-	for _, patient := range patients {
-		waiting, err := workflow.CasesWaitingTx(ctx, tx, patient)
-		if err != nil {
-			return err
-		}
-		if err := s.engine.RecheckTx(ctx, tx, actor.Tenant, waiting...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.engine.RecheckTx(ctx, tx, actor.Tenant, waiting...)
 }
 
-// patientsOf are patientKeysOf; of a report whose patient is not here, also those
+// patientsOf are the patients of these versions, with those into whose records
+// theirs were merged: cases are of the latter.
+func (s *Server) patientsOf(ctx context.Context, tx pgx.Tx, actor access.Actor, versions ...*Node) ([]string, error) {
+	var keys []string
+	for _, n := range versions {
+		of, err := s.patientsNamed(ctx, tx, actor, n)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, of...)
+	}
+	into, err := mergedTx(ctx, tx, keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if into[key] != "" {
+			keys = append(keys, into[key])
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// patientsNamed are patientKeysOf; of a report whose patient is not here, also those
 // of its studies; and of a report or study of which nothing says whose it is, the
 // "" that stands for everybody.
-func (s *Server) patientsOf(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) ([]string, error) {
+func (s *Server) patientsNamed(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) ([]string, error) {
 	keys := patientKeysOf(n)
 	if n.Type() == "DiagnosticReport" && localID(n.Text("subject", "reference"), "Patient") == nil {
 		r, err := s.resolver(ctx, tx, actor.Tenant)
@@ -71,17 +89,7 @@ func (s *Server) patientsOf(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	if keys == nil && (n.Type() == "DiagnosticReport" || n.Type() == "ImagingStudy") {
 		return []string{""}, nil
 	}
-	into, err := mergedTx(ctx, tx, keys) // cases are of the patient into whose record this one's was merged
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range keys {
-		if into[key] != "" {
-			keys = append(keys, into[key])
-		}
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys), nil
+	return keys, nil
 }
 
 // patientKeysOf are the ways in which a case may know the patient of a

@@ -47,16 +47,16 @@ func CaseByServiceRequestTx(ctx context.Context, tx pgx.Tx, id string) (Case, er
 }
 
 // CasesWaitingTx returns the cases that are not signed that a
-// resource about this patient may concern: those of the patient and those
-// whose patient is not known yet; all of them for patientID "". Give their ids
+// resource about these patients may concern: those of the patients and those
+// whose patient is not known yet; all of them where one is "". Give their ids
 // to Engine.RecheckTx.
-func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patientID string) ([]uuid.UUID, error) {
+func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patients ...string) ([]uuid.UUID, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT case_id
 		FROM case_file
-		WHERE state = ANY(@open) AND (@patient = '' OR patient_id IS NULL OR patient_id = @patient)
+		WHERE state = ANY(@open) AND ('' = ANY (@patients) OR patient_id IS NULL OR patient_id = ANY (@patients))
 		ORDER BY case_id`,
-		pgx.NamedArgs{"open": join(unsigned, in(OnHold)), "patient": patientID})
+		pgx.NamedArgs{"open": join(unsigned, in(OnHold)), "patients": patients})
 	if err != nil {
 		return nil, fmt.Errorf("waiting cases: %w", err)
 	}
