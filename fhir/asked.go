@@ -25,9 +25,6 @@ import (
 // Whether an original report is missing, and whether it has come, is not for a
 // blinded reader: these requests are withheld as the original itself is.
 
-// communicationInstruction is of FHIR R4 communication-category: what is to be done.
-const communicationInstruction = "http://terminology.hl7.org/CodeSystem/communication-category"
-
 // publishAsked brings the requests of a case to what its checks say now.
 func (s *Server) publishAsked(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	c := ch.Case
@@ -192,7 +189,7 @@ func askFor(d *dossier, service *Node, f workflow.Finding, number int, at string
 		"basedOn", []*Node{order},
 		"groupIdentifier", Object("system", sidCase, "value", c.CaseID.String()),
 		"status", "active",
-		"category", []*Node{Object("coding", []*Node{coding(communicationInstruction, "instruction", "Instruction")}, "text", kindWords[f.Kind])},
+		"category", []*Node{Object("coding", []*Node{coding(communicationCategory, "instruction", "Instruction")}, "text", kindWords[f.Kind])},
 		"priority", c.Priority,
 		"subject", portable(d.subject(), d.order), // as the order says it, whoever's record that is merged into
 		"about", []*Node{refer("Task/"+c.TaskID, "Task", ""), order.Clone()},

@@ -57,15 +57,9 @@ func candidateServices() []service {
 func (s *Server) candidates(c echo.Context, actor access.Actor, in *Node) error {
 	ctx := c.Request().Context()
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
-		if !idPattern.MatchString(c.Param("id")) {
-			return nil, noCase()
-		}
-		if _, err := s.store.Visible(ctx, tx, actor, "Task", c.Param("id")); err != nil {
-			return nil, noCase()
-		}
-		found, err := workflow.CaseByTaskTx(ctx, tx, c.Param("id"))
+		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
-			return nil, noCase()
+			return nil, err
 		}
 		if hidesOriginals(actor) && found.Protocol != workflow.Unblinded && found.RevealedAt == nil {
 			return nil, fault.New(fault.Forbidden, "whoever reads here learns from the candidates who read first: ask again once the case is compared, or let another coordinator")

@@ -149,7 +149,7 @@ func (s *Server) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (*
 		"meta", Object("security", verySensitive),
 		"identifier", []*Node{Object("system", sidFeedback, "value", f.ID.String())},
 		"status", "completed",
-		"category", []*Node{concept("http://terminology.hl7.org/CodeSystem/communication-category", "notification", "Notification")},
+		"category", []*Node{concept(communicationCategory, "notification", "Notification")},
 		"sent", instant(f.MadeAt),
 		"recipient", []*Node{resourceReference(to)},
 		"sender", resourceReference(service),

@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
-	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/workflow"
 )
 
@@ -76,18 +75,9 @@ func checkServices() []service {
 
 // check is Task/{id}/$check.
 func (s *Server) check(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx, id := c.Request().Context(), c.Param("id")
+	ctx := c.Request().Context()
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
-		if !idPattern.MatchString(id) {
-			return nil, notFound()
-		}
-		if _, err := s.store.Visible(ctx, tx, actor, "Task", id); err != nil {
-			return nil, err
-		}
-		found, err := workflow.CaseByTaskTx(ctx, tx, id)
-		if fault.Is(err, fault.NotFound) {
-			return nil, noCase()
-		}
+		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
 		}

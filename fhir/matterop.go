@@ -178,18 +178,12 @@ func matterServices() []service {
 func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
 	ctx := c.Request().Context()
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
-		if !idPattern.MatchString(c.Param("id")) {
-			return nil, notFound()
-		}
-		if _, err := s.store.Visible(ctx, tx, actor, "Task", c.Param("id")); err != nil {
+		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
+		if err != nil {
 			return nil, err
 		}
 		if !actor.May("Communication", access.Read) {
 			return nil, fault.New(fault.Forbidden, "the scopes of this token do not let it read Communications")
-		}
-		found, err := workflow.CaseByTaskTx(ctx, tx, c.Param("id"))
-		if err != nil {
-			return nil, err
 		}
 		all, err := workflow.MattersTx(ctx, tx, found.CaseID)
 		if err != nil {

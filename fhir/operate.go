@@ -105,7 +105,7 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 		err = s.fireOperation(ctx, tx, actor, c, op, r)
 	}
 	if err != nil {
-		return Stored{}, aboutTask(err)
+		return Stored{}, naming(err, "Task")
 	}
 	task, err := s.store.Get(ctx, tx, "Task", taskID)
 	if err != nil {
@@ -115,16 +115,16 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 		Interaction: "operation", Target: task.Versioned(), Patient: casePatient(c), Query: "$" + op.Name, RequestID: requestID(ctx)})
 }
 
-// aboutTask makes a refusal of the case's rules name the Task, where it names
-// no parameter.
-func aboutTask(err error) error {
+// naming makes a refusal of the case's rules name the resource by which it was
+// asked for, where it names no element.
+func naming(err error, resource string) error {
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Issues[0].Expression != "" {
 		return err
 	}
 	issues := slices.Clone(f.Issues)
 	for i := range issues {
-		issues[i].Expression = "Task"
+		issues[i].Expression = resource
 	}
 	return &fault.Error{Issues: issues, Cause: f.Cause}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -102,9 +101,8 @@ var verySensitive = []*Node{
 // transaction: neither is without the other.
 func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 	ctx := c.Request().Context()
-	id := c.Param("id")
 	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
-		file, shown, err := s.mayOpen(ctx, tx, actor, id)
+		file, shown, err := s.mayOpen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
 		}
@@ -127,9 +125,7 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		event := access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Case: "Task/" + id, Patient: casePatient(file),
-			Client: clientAddress(c), RequestID: requestID(ctx)}
-		return qualityOf(file, unveiled, grades, later, people), s.RecordEvent(ctx, tx, event)
+		return s.qualityOf(file, unveiled, grades, later, people), s.qualityOpened(ctx, tx, c, actor, file)
 	})
 	if err != nil {
 		return err
@@ -155,7 +151,7 @@ func practitioners(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]*Node, error) 
 	return people, err
 }
 
-func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, later later, people map[uuid.UUID]*Node) *Node {
+func (s *Server) qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, later later, people map[uuid.UUID]*Node) *Node {
 	var rows []*Node
 	if c.OriginalReportID != nil {
 		rows = append(rows, Object("name", "original", "valueReference", Object("reference", "DiagnosticReport/"+*c.OriginalReportID)))
@@ -172,7 +168,7 @@ func qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, lat
 				Object("name", "role", "valueCode", who.role), Object("name", "who", "valueReference", personOf(people, *who.id))}))
 		}
 	}
-	inForce, _ := workflow.InForce(grades, time.Now())
+	inForce, _ := workflow.InForce(grades, s.now())
 	for _, g := range grades {
 		rows = append(rows, Object("name", "grade", "part", gradeParts(g, g.GradeNo == inForce.GradeNo, c.Scored(), people)))
 	}

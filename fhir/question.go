@@ -71,7 +71,7 @@ func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c w
 		}
 	}
 	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, "ask", workflow.Input{Question: &q})
-	return nil, aboutCommunication(err)
+	return nil, naming(err, "Communication")
 }
 
 // acknowledgedBy acknowledges what the Communication is in response to. What was
@@ -87,7 +87,7 @@ func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Act
 			return nil
 		}
 		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge", in)
-		return aboutCommunication(err)
+		return naming(err, "Communication")
 	}
 	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Act
 		}
 		in.Matter = m.No
 		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge-finding", in)
-		return aboutCommunication(err)
+		return naming(err, "Communication")
 	}
 	return fault.At(fault.BusinessRule, "Communication.inResponseTo", "an acknowledgement is in response to the Communication of a finding of the case; for the report itself leave inResponseTo out")
 }
@@ -125,7 +125,7 @@ func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor acce
 	for _, m := range all {
 		if m.Kind == workflow.QuestionMatter && m.Open() && m.Content.Resource == "Communication/"+after.Text("id") {
 			_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "withdraw-question", workflow.Input{Matter: m.No, Reason: "the placer took the question back"})
-			return aboutCommunication(err)
+			return naming(err, "Communication")
 		}
 	}
 	return nil
@@ -206,17 +206,4 @@ func (s *Server) senderName(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		return "", err
 	}
 	return displayOf(f.Node), nil
-}
-
-// aboutCommunication makes a refusal of the case's rules name the resource.
-func aboutCommunication(err error) error {
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Issues[0].Expression != "" {
-		return err
-	}
-	issues := slices.Clone(f.Issues)
-	for i := range issues {
-		issues[i].Expression = "Communication"
-	}
-	return &fault.Error{Issues: issues, Cause: f.Cause}
 }

@@ -99,11 +99,12 @@ func (s *Server) caseSeen(ctx context.Context, tx pgx.Tx, actor access.Actor, id
 	if !idPattern.MatchString(id) {
 		return workflow.Case{}, noCase()
 	}
-	if _, err := s.store.Visible(ctx, tx, actor, "Task", id); err != nil {
-		return workflow.Case{}, noCase()
+	_, err := s.store.Visible(ctx, tx, actor, "Task", id)
+	var c workflow.Case
+	if err == nil {
+		c, err = workflow.CaseByTaskTx(ctx, tx, id)
 	}
-	c, err := workflow.CaseByTaskTx(ctx, tx, id)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
 		err = noCase()
 	}
 	return c, err
@@ -185,9 +186,7 @@ func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		told := readingsOf(file, actor, all, people)
 		if actor.Role == access.Quality {
-			event := access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Case: "Task/" + id, Patient: casePatient(file),
-				Client: clientAddress(c), RequestID: requestID(ctx)}
-			return told, s.RecordEvent(ctx, tx, event)
+			return told, s.qualityOpened(ctx, tx, c, actor, file)
 		}
 		return told, s.audit(ctx, tx, actor, auditEntry{Interaction: "operation", Target: "Task/" + id, Patient: casePatient(file), Query: "$readings", RequestID: requestID(ctx)})
 	})
