@@ -81,19 +81,19 @@ func findingObservation(src reportSources, no int, category, text string, at tim
 	return o
 }
 
+// findingCommunication is the frame of every Communication that tells of a finding,
+// part what it is called besides the finding.
+func findingCommunication(src reportSources, m workflow.Matter, part, status string, sent time.Time) *Node {
+	n := communication(src, matterSlot(m.Kind, m.No)+part, "actionable-finding", status, sent)
+	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
+	n.Set("priority", findingPriority[m.Category])
+	return n
+}
+
 // alert is the Communication that lasts until the finding is acknowledged.
 func alert(src reportSources, m workflow.Matter) *Node {
 	slot := matterSlot(m.Kind, m.No)
-	status := "in-progress"
-	switch {
-	case m.Withdrawn():
-		status = "entered-in-error"
-	case !m.Open():
-		status = "completed"
-	}
-	n := communication(src, slot, "actionable-finding", status, m.OpenedAt)
-	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
-	n.Set("priority", findingPriority[m.Category])
+	n := findingCommunication(src, m, "", matterStatus(m, "entered-in-error"), m.OpenedAt)
 	n.Append("about", refer("Observation/"+derivedID(src.Case, slot), "Observation", ""))
 	n.Set("recipient", []*Node{src.asker("", "")})
 	n.Set("sender", src.person(m.OpenedBy))
@@ -132,11 +132,8 @@ func withdrawal(src reportSources, m workflow.Matter) *Node {
 	if told == nil {
 		return nil
 	}
-	slot := matterSlot(m.Kind, m.No)
-	n := communication(src, slot+"-withdrawal", "actionable-finding", "completed", *m.SettledAt)
-	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
-	n.Set("priority", findingPriority[m.Category])
-	n.Set("inResponseTo", []*Node{communicationReference(src.Case, slot)})
+	n := findingCommunication(src, m, "-withdrawal", "completed", *m.SettledAt)
+	n.Set("inResponseTo", []*Node{communicationReference(src.Case, matterSlot(m.Kind, m.No))})
 	n.Set("recipient", told)
 	n.Set("sender", src.person(m.SettledBy))
 	n.Set("payload", says("Withdrawn: the "+m.Category+" finding of which you were told ("+m.Content.Text+"). "+m.Closing.Text))
@@ -145,7 +142,6 @@ func withdrawal(src reportSources, m workflow.Matter) *Node {
 
 // callCommunication is one attempt to tell somebody.
 func callCommunication(src reportSources, m workflow.Matter, call workflow.Call) *Node {
-	slot := matterSlot(m.Kind, m.No)
 	status := "completed"
 	switch {
 	case m.Withdrawn():
@@ -153,10 +149,8 @@ func callCommunication(src reportSources, m workflow.Matter, call workflow.Call)
 	case !call.Reached:
 		status = "not-done"
 	}
-	n := communication(src, slot+"-call-"+strconv.Itoa(call.No), "actionable-finding", status, call.MadeAt)
-	n.Set("category", []*Node{concept(communicationCategory, "alert", "Alert")})
-	n.Set("priority", findingPriority[m.Category])
-	n.Set("partOf", []*Node{communicationReference(src.Case, slot)})
+	n := findingCommunication(src, m, "-call-"+strconv.Itoa(call.No), status, call.MadeAt)
+	n.Set("partOf", []*Node{communicationReference(src.Case, matterSlot(m.Kind, m.No))})
 	how := media[call.Content.Medium]
 	n.Set("medium", []*Node{concept(how.System, how.Code, how.Display)})
 	n.Set("recipient", []*Node{src.asker(call.Content.Recipient, call.Content.Role)})

@@ -179,6 +179,18 @@ func communication(src reportSources, slot, topic, status string, sent time.Time
 	)
 }
 
+// matterStatus is that of the Communication that lasts as long as its matter, with
+// the word for one that was withdrawn (FHIR R4 valueset-event-status.html).
+func matterStatus(m workflow.Matter, withdrawn string) string {
+	switch {
+	case m.Withdrawn():
+		return withdrawn
+	case m.Open():
+		return "in-progress"
+	}
+	return "completed"
+}
+
 // topics are what a Communication of the service may be about.
 var topics = map[string]string{
 	"actionable-finding": "Actionable finding",
@@ -203,14 +215,7 @@ func questionResources(src reportSources, m workflow.Matter) []*Node {
 	if m.Content.Resource != "" {
 		asked = refer(m.Content.Resource, "Communication", "")
 	} else {
-		status := "in-progress"
-		switch {
-		case m.Withdrawn():
-			status = "stopped"
-		case !m.Open():
-			status = "completed"
-		}
-		q := communication(src, slot, "question", status, m.OpenedAt)
+		q := communication(src, slot, "question", matterStatus(m, "stopped"), m.OpenedAt)
 		if m.Withdrawn() {
 			q.Set("statusReason", Object("text", m.Closing.Text))
 		}
@@ -240,22 +245,22 @@ func questionResources(src reportSources, m workflow.Matter) []*Node {
 // studyChangeCommunication tells who ordered that the report is of the study as
 // it was.
 func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
-	status, text := "in-progress", capitalised(m.Content.Words())+". The report is of the study as it was before; who signed it has been asked to look at it again."
+	since := "The report is of the study as it was before; who signed it has been asked to look at it again."
 	switch {
 	case m.Withdrawn():
-		status, text = "stopped", capitalised(m.Content.Words())+". The reading service finds that the report need not be looked at again: "+m.Closing.Text
+		since = "The reading service finds that the report need not be looked at again: " + m.Closing.Text
 	case !m.Open() && *m.Settlement == "valid":
-		status, text = "completed", capitalised(m.Content.Words())+". Who signed has looked at it: the report stands as it is (version "+strconv.Itoa(*m.ReportNo)+")."
+		since = "Who signed has looked at it: the report stands as it is (version " + strconv.Itoa(*m.ReportNo) + ")."
 	case !m.Open():
-		status, text = "completed", capitalised(m.Content.Words())+". The report was amended (version "+strconv.Itoa(*m.ReportNo)+")."
+		since = "The report was amended (version " + strconv.Itoa(*m.ReportNo) + ")."
 	}
-	n := communication(src, matterSlot(m.Kind, m.No), "study-changed", status, m.OpenedAt)
+	n := communication(src, matterSlot(m.Kind, m.No), "study-changed", matterStatus(m, "stopped"), m.OpenedAt)
 	if src.Study != nil {
 		n.Append("about", src.Study.Clone())
 	}
 	n.Set("recipient", []*Node{src.asker("", "")})
 	n.Set("sender", resourceReference(src.Service))
-	n.Set("payload", says(text))
+	n.Set("payload", says(capitalised(m.Content.Words())+". "+since))
 	return n
 }
 
