@@ -118,12 +118,17 @@ func (s *Server) reviews(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
+		originals := map[string]*string{}
+		for _, r := range open {
+			originals[r.TaskID] = r.OriginalReportID
+		}
+		shown, err := openTo(ctx, tx, actor, originals)
+		if err != nil {
+			return nil, err
+		}
 		var rows []*Node
 		for _, r := range open {
-			switch _, shown, err := s.mayOpen(ctx, tx, actor, r.TaskID); {
-			case err != nil:
-				return nil, err
-			case shown:
+			if shown[r.TaskID] {
 				rows = append(rows, Object("name", "review", "part", partsOf("case", "valueReference", refer("Task/"+r.TaskID, "", ""),
 					"reason", "valueString", r.Reason, "openedAt", "valueInstant", instant(r.OpenedAt))))
 			}
@@ -136,34 +141,36 @@ func (s *Server) reviews(c echo.Context, actor access.Actor, _ *Node) error {
 	return write(c, http.StatusOK, answer.Bytes())
 }
 
-// mayOpen finds the case of a Task whose quality compartment the actor may open: one
-// that is there for them, and whose original is not withheld from them.
-func (s *Server) mayOpen(ctx context.Context, tx pgx.Tx, actor access.Actor, taskID string) (file workflow.Case, shown bool, err error) {
-	if !idPattern.MatchString(taskID) {
-		return file, false, nil
-	}
-	seen := func(typ, id string) bool {
-		_, err = s.store.Visible(ctx, tx, actor, typ, id)
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-			err = nil
-			return false
+// openTo tells of which Tasks, given with the original report of each, the actor may
+// open the quality compartment: those that are there for them, and whose original is
+// not withheld from them.
+func openTo(ctx context.Context, tx pgx.Tx, actor access.Actor, originals map[string]*string) (map[string]bool, error) {
+	var names []string
+	for task, original := range originals {
+		names = append(names, "Task/"+task)
+		if original != nil {
+			names = append(names, "DiagnosticReport/"+*original)
 		}
-		return err == nil
 	}
-	if !seen("Task", taskID) {
-		return file, false, err
+	there, err := inside(ctx, tx, actor, names, access.Read)
+	shown := map[string]bool{}
+	for task, original := range originals { // a grade of another case tells of the original of one's own
+		shown[task] = there["Task/"+task] && (original == nil || !hidesOriginals(actor) || there["DiagnosticReport/"+*original])
 	}
-	file, err = workflow.CaseByTaskTx(ctx, tx, taskID)
+	return shown, err
+}
+
+// mayOpen finds the case of a Task whose quality compartment the actor may open.
+func (s *Server) mayOpen(ctx context.Context, tx pgx.Tx, actor access.Actor, taskID string) (file workflow.Case, shown bool, err error) {
+	file, err = s.caseSeen(ctx, tx, actor, taskID)
 	if fault.Is(err, fault.NotFound) {
 		return file, false, nil
 	}
 	if err != nil {
 		return file, false, err
 	}
-	if hidesOriginals(actor) && file.OriginalReportID != nil && !seen("DiagnosticReport", *file.OriginalReportID) { // a grade of another case tells of the original of one's own
-		return file, false, err
-	}
-	return file, true, nil
+	all, err := openTo(ctx, tx, actor, map[string]*string{taskID: file.OriginalReportID})
+	return file, all[taskID], err
 }
 
 func samplesService() service {

@@ -123,15 +123,16 @@ func ReviewsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Review, erro
 
 // OpenReview is one that waits for the quality role.
 type OpenReview struct {
-	TaskID   string
-	Reason   string
-	OpenedAt time.Time
+	TaskID           string
+	OriginalReportID *string
+	Reason           string
+	OpenedAt         time.Time
 }
 
 // OpenReviewsTx are the open reviews of the transaction's tenant, the oldest first.
 func OpenReviewsTx(ctx context.Context, tx pgx.Tx, most int) ([]OpenReview, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT c.task_id, q.reason, q.opened_at
+		SELECT c.task_id, c.original_report_id, q.reason, q.opened_at
 		FROM quality_review q
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE q.closed_at IS NULL
