@@ -91,7 +91,7 @@ func (s *Server) difference(c echo.Context, actor access.Actor, in *Node) error 
 			return nil, err
 		}
 		if from < 1 || to > len(reports) || from > to {
-			return nil, fault.New(fault.Value, "there are %d signed versions of this report; compare an earlier one with a later one", len(reports))
+			return nil, fault.At(fault.Value, "Parameters.parameter", "there are %d signed versions of this report; compare an earlier one with a later one", len(reports))
 		}
 		return differenceOf(reports[from-1], reports[to-1]), nil
 	})
@@ -106,7 +106,7 @@ func versionAsked(in *Node, name string, preset int) (int, error) {
 		if p.Text("name") == name {
 			n, err := strconv.Atoi(parameterValue(p).Text())
 			if err != nil {
-				return 0, fault.New(fault.Value, "%s is the number of a version", name)
+				return 0, fault.At(fault.Value, "Parameters.parameter.where(name = '"+name+"')", "%s is the number of a version", name)
 			}
 			return n, nil
 		}

@@ -105,7 +105,7 @@ func (s *Server) makePack(c echo.Context, actor access.Actor, in *Node) error {
 			}
 		}
 		if len(p.Cases) == 0 {
-			return nil, fault.New(fault.BusinessRule, "no signed case has a learning point that fits; name the cases, or add learning points first")
+			return nil, fault.At(fault.BusinessRule, "Parameters.parameter", "no signed case has a learning point that fits; name the cases, or add learning points first")
 		}
 		if p, err = s.engine.KeepPackTx(ctx, tx, actor, p); err != nil {
 			return nil, err
@@ -129,7 +129,7 @@ func packTasks(ctx context.Context, tx pgx.Tx, in *Node) ([]string, error) {
 		tasks = append(tasks, *id)
 	}
 	if len(tasks) > mostPacked {
-		return nil, fault.New(fault.TooLarge, "a pack has at most %d cases", mostPacked)
+		return nil, fault.At(fault.TooLarge, "Parameters.parameter.where(name = 'case')", "a pack has at most %d cases; make several", mostPacked)
 	}
 	if tasks != nil {
 		return tasks, nil
