@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -51,10 +52,17 @@ func (s *Server) feedback(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
+		if len(told) == 0 {
+			return nil, nil
+		}
+		p, err := s.partiesTo(ctx, tx, actor)
+		if err != nil {
+			return nil, err
+		}
 		var messages []*Node
 		var ids []uuid.UUID
 		for _, f := range told {
-			n, file, err := s.message(ctx, tx, f)
+			n, file, err := p.message(ctx, tx, f)
 			if err != nil {
 				return nil, err
 			}
@@ -98,16 +106,19 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range told {
-			if f.ID == id {
-				n, _, err := s.message(ctx, tx, f)
-				if err != nil {
-					return nil, err
-				}
-				return n, s.qualityOpened(ctx, tx, c, actor, file)
-			}
+		i := slices.IndexFunc(told, func(f workflow.Feedback) bool { return f.ID == id })
+		if i < 0 {
+			return nil, fault.New(fault.NotFound, "there is no such feedback, or it is not yours")
 		}
-		return nil, fault.New(fault.NotFound, "there is no such feedback, or it is not yours")
+		p, err := s.partiesTo(ctx, tx, actor)
+		if err != nil {
+			return nil, err
+		}
+		n, _, err := p.message(ctx, tx, told[i])
+		if err != nil {
+			return nil, err
+		}
+		return n, s.qualityOpened(ctx, tx, c, actor, file)
 	})
 	if err != nil {
 		return err
@@ -121,22 +132,26 @@ func (s *Server) qualityOpened(ctx context.Context, tx pgx.Tx, c echo.Context, a
 		Patient: casePatient(file), Client: clientAddress(c), RequestID: requestID(ctx)})
 }
 
+// parties are who tells, and the reader who is told.
+type parties struct{ service, reader *Node }
+
+func (s *Server) partiesTo(ctx context.Context, tx pgx.Tx, actor access.Actor) (p parties, err error) {
+	if p.service, err = s.service(ctx, tx, actor.Tenant); err != nil {
+		return p, err
+	}
+	me := viewerOf(actor)
+	p.reader, err = s.practitioner(ctx, tx, actor.Tenant, &me)
+	return p, err
+}
+
 // message is what one reader is told of one signed version.
-func (s *Server) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (*Node, workflow.Case, error) {
+func (p parties) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (*Node, workflow.Case, error) {
 	c, err := workflow.CaseByIDTx(ctx, tx, f.CaseID)
 	if err != nil {
 		return nil, c, err
 	}
 	reports, err := workflow.ReportsTx(ctx, tx, f.CaseID)
 	if err != nil || len(reports) < f.ReportNo {
-		return nil, c, err
-	}
-	service, err := s.service(ctx, tx, c.TenantID)
-	if err != nil {
-		return nil, c, err
-	}
-	to, err := s.practitioner(ctx, tx, c.TenantID, &f.ReaderID)
-	if err != nil {
 		return nil, c, err
 	}
 	texts, err := tellDifference(ctx, tx, f, c, reports[f.ReportNo-1])
@@ -151,8 +166,8 @@ func (s *Server) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (*
 		"status", "completed",
 		"category", []*Node{concept(communicationCategory, "notification", "Notification")},
 		"sent", instant(f.MadeAt),
-		"recipient", []*Node{resourceReference(to)},
-		"sender", resourceReference(service),
+		"recipient", []*Node{resourceReference(p.reader)},
+		"sender", resourceReference(p.service),
 	)
 	if patient := casePatient(c); patient != "" {
 		n.Set("subject", refer(patient, "", ""))
