@@ -20,13 +20,7 @@ func (s *Server) studyChanged(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if said > 0 {
 		images = said
 	}
-	uid := ""
-	for _, id := range after.Each("identifier") {
-		if id.Text("system") == studyUIDSystem {
-			uid = bareUID(id.Text("value"))
-		}
-	}
-	return s.engine.StudyChangedTx(ctx, tx, actor.Tenant, after.Text("id"), uid, images, replaced(before, after))
+	return s.engine.StudyChangedTx(ctx, tx, actor.Tenant, after.Text("id"), studyUID(after), images, replaced(before, after))
 }
 
 // replaced tells whether images that were there are there no more.
