@@ -36,7 +36,7 @@ func (s *Server) withhold(ctx context.Context, tx pgx.Tx, d *dossier) error {
 	if d.c.ServiceRequestID != nil && (containsReport(d.order) || tellsOfOriginal(d.order)) {
 		w.add("ServiceRequest", *d.c.ServiceRequestID)
 	}
-	if d.c.RevealedAt == nil || d.c.Veiled { // whatever the protocol: a rule may yet make it blinded
+	if d.c.Concealed() { // whatever the protocol: a rule may yet make it blinded
 		if err := s.withholdOthers(ctx, tx, d.c, d.study, &w); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (s *Server) withholdOthers(ctx context.Context, tx pgx.Tx, c workflow.Case,
 	}
 	for _, other := range others {
 		w.runsOn(other, c)
-		if other.RevealedAt != nil && !other.Veiled {
+		if !other.Concealed() {
 			continue
 		}
 		theirs := withheld{}

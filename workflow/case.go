@@ -81,6 +81,10 @@ func (c Case) Number() string {
 	return "OR" + c.OpenedAt.UTC().Format("060102") + "-" + string(digits[:4]) + "-" + string(digits[4:])
 }
 
+// Concealed tells whether who reads is not to know yet what the original says: before
+// the reveal, and then of a third reader who is to read first.
+func (c Case) Concealed() bool { return c.RevealedAt == nil || c.Veiled }
+
 // Exam is what is read: the study, and who read it first, as far as matching
 // and the report need it.
 type Exam struct {

@@ -69,7 +69,7 @@ func (t *turn) tellHands(ctx context.Context, hands []uuid.UUID) error {
 	if noticed[t.event] == "" || slices.Contains(join(signed, in(Amending)), t.c.State) {
 		return nil
 	}
-	if t.event == "original-changes" && (t.c.RevealedAt == nil || t.c.Veiled) { // who reads blind does not hear of it
+	if t.event == "original-changes" && t.c.Concealed() { // who reads blind does not hear of it
 		return nil
 	}
 	hands = slices.DeleteFunc(hands, func(id uuid.UUID) bool { return id == t.actor.ID })
