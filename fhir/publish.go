@@ -76,10 +76,11 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		return err
 	}
 	if c.FinalAt != nil {
-		times, err := workflow.TimesTx(ctx, tx, c.CaseID, ch.At, false)
+		waits, err := workflow.WaitsTx(ctx, tx, c.CaseID)
 		if err != nil {
 			return err
 		}
+		times := workflow.TimesOf(c, waits, ch.At, false)
 		src.Times = &times
 	}
 	if c.RevealedAt != nil && (c.Protocol != workflow.Blinded || c.ReportNo > 0) { // the Task tells a reader, and its history the next one, nothing of what another has found

@@ -312,7 +312,7 @@ func TestTheWaitForTheCoordinatorIsNotThePlacers(t *testing.T) {
 		if diff := cmp.Diff([]string{"filler order-corrected true", "placer held true", "filler order-corrected true"}, told); diff != "" || err != nil {
 			t.Error(diff, err)
 		}
-		times, err := TimesTx(ctx, tx, c.CaseID, time.Now(), false)
+		times, err := timesTx(ctx, tx, c.CaseID, time.Now(), false)
 		if got := times.Waited[WaitsForFiller].Round(time.Minute); got != 6*time.Hour || times.Waited[WaitsForPlacer].Round(time.Minute) != 3*time.Hour {
 			t.Errorf("waited for: %v", times.Waited)
 		}

@@ -1,12 +1,6 @@
 package workflow
 
-import (
-	"context"
-	"time"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-)
+import "time"
 
 // Times is how long a case has taken, until its signature or, before that,
 // until now. Each is a length of time of one kind: by the clock, or of business
@@ -46,17 +40,4 @@ func TimesOf(c Case, waits []Wait, now time.Time, business bool) Times {
 		}
 	}
 	return t
-}
-
-// TimesTx is TimesOf for a case of the transaction's tenant.
-func TimesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, now time.Time, business bool) (Times, error) {
-	c, err := CaseByIDTx(ctx, tx, caseID)
-	if err != nil {
-		return Times{}, err
-	}
-	waits, err := WaitsTx(ctx, tx, caseID)
-	if err != nil {
-		return Times{}, err
-	}
-	return TimesOf(c, waits, now, business), nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -49,7 +50,7 @@ func TestTimesAreGrossNetAndByWhomTheCaseWaitedFor(t *testing.T) {
 	h.fire(h.anna, c, "sign", Input{})
 	h.skip(500 * time.Hour) // after the signature nothing counts
 	h.in(func(ctx context.Context, tx pgx.Tx) error {
-		times, err := TimesTx(ctx, tx, c.CaseID, time.Now(), false)
+		times, err := timesTx(ctx, tx, c.CaseID, time.Now(), false)
 		got := map[string]time.Duration{"gross": times.Gross.Round(time.Minute), "net": times.Net.Round(time.Minute)}
 		for party, waited := range times.Waited {
 			got[string(party)] = waited.Round(time.Minute)
@@ -114,4 +115,17 @@ func TestTheGrossClockRunsOnHoldToo(t *testing.T) {
 		t.Error("a clock without a limit speaks:", got)
 	}
 	h.replays(c)
+}
+
+// timesTx is TimesOf for a case as it is kept.
+func timesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, now time.Time, business bool) (Times, error) {
+	c, err := CaseByIDTx(ctx, tx, caseID)
+	if err != nil {
+		return Times{}, err
+	}
+	waits, err := WaitsTx(ctx, tx, caseID)
+	if err != nil {
+		return Times{}, err
+	}
+	return TimesOf(c, waits, now, business), nil
 }
