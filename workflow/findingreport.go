@@ -1,0 +1,142 @@
+package workflow
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// What is found and what the report says are kept together: what is sealed or signed
+// as pressing is a finding, and the report tells of every finding.
+
+// ReportedFinding is a finding as the report tells it.
+type ReportedFinding struct {
+	No             int            `json:"no"`
+	Category       string         `json:"category"`
+	Text           string         `json:"text"`
+	FromReport     bool           `json:"fromReport,omitempty"`
+	RaisedAt       time.Time      `json:"raisedAt"`
+	RaisedBy       *uuid.UUID     `json:"raisedBy,omitempty"`
+	Calls          []ReportedCall `json:"calls,omitempty"`
+	AcknowledgedAt *time.Time     `json:"acknowledgedAt,omitempty"`
+	AcknowledgedBy string         `json:"acknowledgedBy,omitempty"`
+}
+
+// reportedFindings are the findings of the case as its report tells them: in words
+// of its own but where the text of the report is that of the finding.
+func (t *turn) reportedFindings(ctx context.Context, r Report) (out []ReportedFinding, err error) {
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	for _, m := range all {
+		if m.Kind != FindingMatter || m.Withdrawn() {
+			continue
+		}
+		f := ReportedFinding{No: m.No, Category: m.Category, Text: m.Content.Text, RaisedAt: m.OpenedAt.UTC(), RaisedBy: m.OpenedBy}
+		f.FromReport = m.Content.FromReport && (f.Text == r.Opinion.Impression || f.Text == r.Difference)
+		for _, call := range m.Calls {
+			call.MadeAt = call.MadeAt.UTC()
+			f.Calls = append(f.Calls, call.Reported())
+		}
+		if m.SettledAt != nil {
+			at := m.SettledAt.UTC()
+			f.AcknowledgedAt, f.AcknowledgedBy = &at, m.Closing.Person
+		}
+		out = append(out, f)
+	}
+	return out, err
+}
+
+var findingsReported = Guard{"findingsReported", "the report in force tells of every finding of the case",
+	func(ctx context.Context, t *turn) error {
+		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		if err == nil && slices.ContainsFunc(all, func(m Matter) bool {
+			return m.Kind == FindingMatter && !m.Withdrawn() && !slices.ContainsFunc(report.Findings, func(f ReportedFinding) bool { return f.No == m.No })
+		}) {
+			err = refuse("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")
+		}
+		return err
+	}}
+
+// raiseFromReport: a signed report that calls for action within minutes or hours,
+// or has a major discrepancy, is a finding of which somebody must be told, unless
+// its reader has raised one already.
+func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
+	if t.c.SampleOf != nil {
+		return nil // it opens the report that was sampled (sampling.go)
+	}
+	category := r.Actionable
+	if !slices.Contains(pressing, category) {
+		switch {
+		case r.Level != LevelMajor:
+			return nil
+		case category == "":
+			category = "urgent"
+		default:
+			category = "non-critical"
+		}
+	}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(m Matter) bool {
+		return m.Kind == FindingMatter && !m.Withdrawn() && mostPressing(m.Category, category) == m.Category
+	}) {
+		return nil
+	}
+	text := r.Opinion.Impression
+	if r.Level == LevelMajor && r.Difference != "" {
+		text = r.Difference
+	}
+	if key := keyOf(category, text); r.No > 1 && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.isOf(key) }) {
+		return nil // taken back since it was signed
+	}
+	m := Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}
+	return t.openMatter(ctx, m, keyOf(category, text))
+}
+
+// raiseFromOpinion: an opinion that is sealed and calls for action within minutes
+// or hours is a finding of which somebody must be told now: until the signature it
+// may be another reader's turn, or a supervisor's, and the order may be cancelled.
+// It is not raised twice: known says of a finding that is on record that it tells
+// the same.
+func (t *turn) raiseFromOpinion(ctx context.Context, no int, known func(Matter) bool) error {
+	if t.c.SampleOf != nil {
+		return nil // the patient's clinicians have the report that was sampled
+	}
+	sealed, err := t.ledger.sealed(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(sealed, func(o Sealed) bool { return o.OpinionNo == no })
+	if i < 0 || !slices.Contains(pressing, sealed[i].Content.Actionable) {
+		return nil
+	}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	category, text := sealed[i].Content.Actionable, sealed[i].Content.Impression
+	key := keyOf(category, text)
+	if slices.ContainsFunc(all, func(m Matter) bool {
+		return m.Kind == FindingMatter && !m.Withdrawn() && (m.isOf(key) || mostPressing(m.Category, category) == m.Category && known(m))
+	}) {
+		return nil
+	}
+	if err := t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key); err != nil {
+		return err
+	}
+	t.preliminary(category)
+	return nil
+}
+
+// ofActor: of two who read, each tells of what they have seen themselves.
+func (t *turn) ofActor(m Matter) bool { return m.OpenedBy != nil && *m.OpenedBy == t.actor.ID }
+
+// ofAnybody: who knows what the others have found has nothing new to tell.
+func ofAnybody(Matter) bool { return true }
