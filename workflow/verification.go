@@ -32,24 +32,27 @@ func (s StudyChange) words() string {
 }
 
 var openVerification = Effect{"openVerification", "the study is another than was read: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",
-	func(ctx context.Context, t *turn) error {
-		s := t.in.Study
-		t.c.Exam.ImagesSeen = s.Images
-		content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced}
-		all, err := t.ledger.matters(ctx, t.c.CaseID)
-		if err != nil {
-			return err
+	func(ctx context.Context, t *turn) error { return t.openVerification(ctx, *t.in.Study) }}
+
+// openVerification has a change of the study looked at, with what changed before it
+// and nobody has looked at yet.
+func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
+	t.c.Exam.ImagesSeen = s.Images
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Kind == VerificationMatter && m.Open() {
+			content.ImagesThen, content.Replaced = m.Content.ImagesThen, m.Content.Replaced || s.Replaced
+			m.Content = content
+			t.touch(m)
+			return t.ledger.updateMatter(ctx, t.c.CaseID, m)
 		}
-		for _, m := range all {
-			if m.Kind == VerificationMatter && m.Open() {
-				content.ImagesThen, content.Replaced = m.Content.ImagesThen, m.Content.Replaced || s.Replaced
-				m.Content = content
-				t.touch(m)
-				return t.ledger.updateMatter(ctx, t.c.CaseID, m)
-			}
-		}
-		return t.openMatter(ctx, Matter{Kind: VerificationMatter, Content: content}, fmt.Sprintf("%s after %d", s.key(), len(all)))
-	}}
+	}
+	return t.openMatter(ctx, Matter{Kind: VerificationMatter, Content: content}, fmt.Sprintf("%s after %d", s.key(), len(all)))
+}
 
 // What comes before the opinion is sealed is read with the rest; who reads is told
 // (notice.go). What comes later nobody who sealed has seen.
@@ -71,8 +74,7 @@ var verifyGrowth = Effect{"verifyGrowth", "images that came after the opinion wa
 		if since <= read {
 			return nil
 		}
-		t.in.Study = &StudyChange{Images: since, Then: read}
-		return openVerification.Do(ctx, t)
+		return t.openVerification(ctx, StudyChange{Images: since, Then: read})
 	}}
 
 var confirmReport = Effect{"confirmReport", "the report holds for the study as it is now; the report says so",
