@@ -51,13 +51,16 @@ var mayRaise = Guard{"mayRaise", "the actor has or had a part in the reading: a 
 		return err
 	}}
 
+// partsInReading are the events by which somebody has a part in the reading of a case.
+var partsInReading = []Event{"claim", "adjudicate", "sign", "return"}
+
 // hasReadTx tells whether somebody has ever had a part in the reading of a case.
 func hasReadTx(ctx context.Context, tx pgx.Tx, caseID, who uuid.UUID) (had bool, err error) {
 	err = tx.QueryRow(ctx, `
 		SELECT EXISTS (
 			SELECT FROM case_event
-			WHERE case_id = @case AND actor_id = @who AND event IN ('claim', 'adjudicate', 'sign', 'return'))`,
-		pgx.NamedArgs{"case": caseID, "who": who}).Scan(&had)
+			WHERE case_id = @case AND actor_id = @who AND event = ANY (@parts))`,
+		pgx.NamedArgs{"case": caseID, "who": who, "parts": partsInReading}).Scan(&had)
 	if err != nil {
 		return false, fmt.Errorf("who has read: %w", err)
 	}

@@ -24,7 +24,8 @@ type file struct {
 	waits    []Wait
 	told     []toldRow
 	matters  []Matter
-	place    int // in the order of arrival
+	readers  []uuid.UUID // who has ever had a part in the reading
+	place    int         // in the order of arrival
 }
 
 type toldRow struct {
@@ -38,6 +39,7 @@ func (t toldRow) open() bool { return !t.heeded && !t.ended }
 func (f *file) copied() file {
 	g := *f
 	g.agenda, g.opinions, g.told, g.waits, g.matters = slices.Clone(f.agenda), slices.Clone(f.opinions), slices.Clone(f.told), slices.Clone(f.waits), slices.Clone(f.matters)
+	g.readers = slices.Clone(f.readers)
 	return g
 }
 
@@ -54,7 +56,13 @@ func (l memory) updateCase(_ context.Context, c *Case) error {
 	return nil
 }
 
-func (l memory) insertEvent(context.Context, Change, map[string]any) error { return nil } // Heard tells it
+// insertEvent keeps of the history who reads; Heard tells the rest.
+func (l memory) insertEvent(_ context.Context, ch Change, _ map[string]any) error {
+	if f := l.file(ch.Case.CaseID); slices.Contains(partsInReading, ch.Event) && !slices.Contains(f.readers, ch.Actor.ID) {
+		f.readers = append(f.readers, ch.Actor.ID)
+	}
+	return nil
+}
 
 func (l memory) entries(_ context.Context, id uuid.UUID) ([]entry, error) {
 	return slices.Clone(l.file(id).agenda), nil
@@ -377,12 +385,7 @@ func (l memory) duplicates(_ context.Context, c *Case, facts Facts) (tasks []str
 
 // hasRead: as hasReadTx.
 func (l memory) hasRead(_ context.Context, caseID, who uuid.UUID) (bool, error) {
-	for _, o := range l.file(caseID).opinions {
-		if o.ReaderID == who {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.Contains(l.file(caseID).readers, who), nil
 }
 
 func (l memory) pacs(context.Context, *Case, Facts) (*PACSFacts, error) { return nil, nil }
