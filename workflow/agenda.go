@@ -124,6 +124,14 @@ type entry struct {
 	RemainingS *float64   // seconds left when paused
 }
 
+// rowOf is the row of a kind among those of a case, nil where there is none.
+func rowOf(rows []entry, kind string) *entry {
+	if i := slices.IndexFunc(rows, func(row entry) bool { return row.Kind == kind }); i >= 0 {
+		return &rows[i]
+	}
+	return nil
+}
+
 const entryColumns = `tenant_id, case_id, kind, started_at, nullif(due_at, 'infinity') AS due_at, deadline_at, stage, remaining_s`
 
 // Whether a row that is already there stays as it is.

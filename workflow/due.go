@@ -28,16 +28,20 @@ func DueTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (*time.Time, error)
 	return due, nil
 }
 
+// deadlineOf is the deadline of the final clock among the rows of a case, nil where it
+// does not run.
+func deadlineOf(rows []entry) *time.Time {
+	if row := rowOf(rows, kindOf(ClockFinal)); row != nil {
+		return row.DeadlineAt
+	}
+	return nil
+}
+
 // due is DueTx by whatever ledger a turn has.
 func due(ctx context.Context, l ledger, caseID uuid.UUID) (*time.Time, error) {
 	rows, err := l.entries(ctx, caseID)
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range rows {
-		if row.Kind == kindOf(ClockFinal) {
-			return row.DeadlineAt, nil
-		}
-	}
-	return nil, nil
+	return deadlineOf(rows), nil
 }

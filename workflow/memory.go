@@ -70,12 +70,11 @@ func (l memory) entries(_ context.Context, id uuid.UUID) ([]entry, error) {
 
 func (l memory) write(_ context.Context, row entry, anew bool) error {
 	f := l.file(row.CaseID)
-	i := slices.IndexFunc(f.agenda, func(e entry) bool { return e.Kind == row.Kind })
-	switch {
-	case i < 0:
+	switch there := rowOf(f.agenda, row.Kind); {
+	case there == nil:
 		f.agenda = append(f.agenda, row)
 	case anew:
-		f.agenda[i] = row
+		*there = row
 	default:
 		return nil
 	}
@@ -84,9 +83,8 @@ func (l memory) write(_ context.Context, row entry, anew bool) error {
 }
 
 func (l memory) updateEntry(_ context.Context, row entry) error {
-	f := l.file(row.CaseID)
-	if i := slices.IndexFunc(f.agenda, func(e entry) bool { return e.Kind == row.Kind }); i >= 0 {
-		f.agenda[i] = row
+	if there := rowOf(l.file(row.CaseID).agenda, row.Kind); there != nil {
+		*there = row
 		l.m.remind(row)
 	}
 	return nil

@@ -193,11 +193,7 @@ func (m *Model) Case(id uuid.UUID) (Case, bool) {
 // DueOf is when the report of a case is due, as DueTx.
 func (m *Model) DueOf(id uuid.UUID) *time.Time {
 	if f := m.files[id]; f != nil {
-		for _, row := range f.agenda {
-			if row.Kind == kindOf(ClockFinal) {
-				return row.DeadlineAt
-			}
-		}
+		return deadlineOf(f.agenda)
 	}
 	return nil
 }
@@ -325,10 +321,8 @@ func (m *Model) row(r reminder) *entry {
 	if f == nil {
 		return nil
 	}
-	for i := range f.agenda {
-		if row := &f.agenda[i]; row.Kind == r.kind && row.DueAt != nil && row.DueAt.Equal(r.at) {
-			return row
-		}
+	if row := rowOf(f.agenda, r.kind); row != nil && row.DueAt != nil && row.DueAt.Equal(r.at) {
+		return row
 	}
 	return nil
 }

@@ -109,12 +109,11 @@ func (t *turn) startOf(ctx context.Context, clock ClockName) (*time.Time, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range rows {
-		if row.Kind == "clock-"+string(clock) {
-			return &row.StartedAt, nil
-		}
+	row := rowOf(rows, kindOf(clock))
+	if row == nil {
+		return nil, nil
 	}
-	return nil, nil
+	return &row.StartedAt, nil
 }
 
 var forgetFindings = Effect{"forgetFindings", "what stood in the way does no more",
