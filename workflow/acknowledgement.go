@@ -41,7 +41,7 @@ var noteAcknowledgement = Effect{"noteAcknowledgement", "who has read which vers
 			return err
 		}
 		for _, f := range report.Findings {
-			if m := all[f.No-1]; m.Open() && m.Category != "emergent" {
+			if m := all[f.No-1]; m.Open() && !m.isEmergent() {
 				closing := Closing{Person: t.in.Acknowledged.Person, Role: t.in.Acknowledged.Role}
 				if err := t.settleMatter(ctx, m, "acknowledged", closing, report.No); err != nil {
 					return err

@@ -189,7 +189,7 @@ func (e *Engine) settle(ctx context.Context, l ledger, c *Case, now time.Time) e
 	}
 	rests := true // nobody is told further on hold, unless a matter is open
 	if c.State == OnHold {
-		open, err := anyOpen(ctx, l, c.CaseID)
+		open, err := hasOpen(ctx, l, c.CaseID, func(Matter) bool { return true })
 		if err != nil {
 			return err
 		}

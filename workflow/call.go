@@ -51,9 +51,6 @@ var mayCall = Guard{"mayCall", "the actor has a part in the case, raised the fin
 		if err != nil || t.actor.Role == access.Coordinator || m.OpenedBy != nil && *m.OpenedBy == t.actor.ID {
 			return err
 		}
-		if t.c.SupervisorID != nil && *t.c.SupervisorID == t.actor.ID {
-			return nil
-		}
 		return mayRaise.Check(ctx, t)
 	}}
 

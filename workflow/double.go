@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // Two readers of one case, neither knowing of the other until both have locked:
@@ -37,7 +39,7 @@ var isOneOfTwo = Guard{"isOneOfTwo", "the actor is one of the two who have read 
 
 var isOneOfTwoOrOffice = Guard{"isOneOfTwoOrOffice", "the actor is one of the two who have read the case, the coordinator, or the clock",
 	func(ctx context.Context, t *turn) error {
-		if t.actor.Role == roleReader {
+		if t.actor.Role == access.Reader {
 			return isOneOfTwo.Check(ctx, t)
 		}
 		return nil
@@ -61,7 +63,7 @@ var consensusIsSought = Guard{"consensusIsSought", "the reading protocol is cons
 
 var mayRefer = Guard{"mayRefer", "the reading protocol is arbitration or mixed; the coordinator may refer every case to a third reader",
 	func(_ context.Context, t *turn) error {
-		if t.actor.Role == roleReader && t.c.Reading == ByConsensus {
+		if t.actor.Role == access.Reader && t.c.Reading == ByConsensus {
 			return refuse("this case is read by consensus: propose a text that both can stand by, or ask the coordinator to refer it")
 		}
 		return nil

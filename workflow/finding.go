@@ -154,23 +154,18 @@ var notTakenBack = Guard{"notTakenBack", "the finding was not taken back before;
 
 var noOpenEmergency = Guard{"noOpenEmergency", "no emergent finding of the case waits to be acknowledged",
 	func(ctx context.Context, t *turn) error {
-		open, err := t.emergencyOpen(ctx)
+		open, err := hasOpen(ctx, t.ledger, t.c.CaseID, Matter.isEmergent)
 		if err == nil && open {
 			err = refuse("an emergent finding of this case has not been acknowledged: $acknowledge-finding first")
 		}
 		return err
 	}}
 
-func (t *turn) emergencyOpen(ctx context.Context) (bool, error) {
-	all, err := t.ledger.matters(ctx, t.c.CaseID)
-	return slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && m.Category == "emergent" }), err
-}
-
 // noPressingFinding: that the order was an error does not mean that nobody bleeds.
 var noPressingFinding = Guard{"noPressingFinding", "no urgent or emergent finding of the case waits to be acknowledged: the images are somebody's",
 	func(ctx context.Context, t *turn) error {
-		all, err := t.ledger.matters(ctx, t.c.CaseID)
-		if err == nil && slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && slices.Contains(pressing, m.Category) }) {
+		open, err := hasOpen(ctx, t.ledger, t.c.CaseID, Matter.isPressing)
+		if err == nil && open {
 			err = refuse("an urgent or emergent finding of this case is open, and may be true of another patient: have it acknowledged ($communicate, $acknowledge-finding), or take it back with a reason of its own ($withdraw-finding), and then declare the error")
 		}
 		return err

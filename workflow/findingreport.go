@@ -29,7 +29,7 @@ type ReportedFinding struct {
 func (t *turn) reportedFindings(ctx context.Context, r Report) (out []ReportedFinding, err error) {
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	for _, m := range all {
-		if m.Kind != FindingMatter || m.Withdrawn() {
+		if !m.isFinding() {
 			continue
 		}
 		f := ReportedFinding{No: m.No, Category: m.Category, Text: m.Content.Text, RaisedAt: m.OpenedAt.UTC(), RaisedBy: m.OpenedBy}
@@ -55,7 +55,7 @@ var findingsReported = Guard{"findingsReported", "the report in force tells of e
 		}
 		all, err := t.ledger.matters(ctx, t.c.CaseID)
 		if err == nil && slices.ContainsFunc(all, func(m Matter) bool {
-			return m.Kind == FindingMatter && !m.Withdrawn() && !slices.ContainsFunc(report.Findings, func(f ReportedFinding) bool { return f.No == m.No })
+			return m.isFinding() && !slices.ContainsFunc(report.Findings, func(f ReportedFinding) bool { return f.No == m.No })
 		}) {
 			err = refuse("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")
 		}
@@ -85,7 +85,7 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 		return err
 	}
 	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.Kind == FindingMatter && !m.Withdrawn() && mostPressing(m.Category, category) == m.Category
+		return m.isFinding() && mostPressing(m.Category, category) == m.Category
 	}) {
 		return nil
 	}
@@ -93,11 +93,11 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	if r.Level == LevelMajor && r.Difference != "" {
 		text = r.Difference
 	}
-	if key := keyOf(category, text); r.No > 1 && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.isOf(key) }) {
+	key := keyOf(category, text)
+	if r.No > 1 && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.isOf(key) }) {
 		return nil // taken back since it was signed
 	}
-	m := Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}
-	return t.openMatter(ctx, m, keyOf(category, text))
+	return t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key)
 }
 
 // raiseFromOpinion: an opinion that is sealed and calls for action within minutes
@@ -124,7 +124,7 @@ func (t *turn) raiseFromOpinion(ctx context.Context, no int, known func(Matter) 
 	category, text := sealed[i].Content.Actionable, sealed[i].Content.Impression
 	key := keyOf(category, text)
 	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.Kind == FindingMatter && !m.Withdrawn() && (m.isOf(key) || mostPressing(m.Category, category) == m.Category && known(m))
+		return m.isFinding() && (m.isOf(key) || mostPressing(m.Category, category) == m.Category && known(m))
 	}) {
 		return nil
 	}

@@ -320,7 +320,7 @@ var proposedByAnother = &Choice{"proposedByAnother", "another director has propo
 
 var acknowledgedBefore = &Choice{"acknowledgedBefore", "the report in force was acknowledged, and no emergent finding waits to be",
 	func(ctx context.Context, t *turn) (bool, error) {
-		open, err := t.emergencyOpen(ctx)
+		open, err := hasOpen(ctx, t.ledger, t.c.CaseID, Matter.isEmergent)
 		return t.c.ClosedAt != nil && !open, err
 	}}
 

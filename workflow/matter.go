@@ -71,6 +71,13 @@ func (m Matter) Open() bool { return m.SettledAt == nil }
 // Withdrawn tells whether it was taken back.
 func (m Matter) Withdrawn() bool { return m.Settlement != nil && *m.Settlement == "withdrawn" }
 
+// isFinding: somebody must be told of it, and it was not taken back.
+func (m Matter) isFinding() bool { return m.Kind == FindingMatter && !m.Withdrawn() }
+
+func (m Matter) isEmergent() bool     { return m.Category == "emergent" }
+func (m Matter) isPressing() bool     { return slices.Contains(pressing, m.Category) }
+func (m Matter) isVerification() bool { return m.Kind == VerificationMatter }
+
 // isOf tells whether it is of this key, perhaps said anew after it was taken back.
 func (m Matter) isOf(key string) bool {
 	return m.Key == key || strings.HasPrefix(m.Key, key+" again ")
@@ -288,10 +295,10 @@ var withdrawMatters = Effect{"withdrawMatters", "what is open on the case is wit
 		return nil
 	}}
 
-// anyOpen tells whether anything is open on the case.
-func anyOpen(ctx context.Context, l ledger, caseID uuid.UUID) (bool, error) {
+// hasOpen tells whether any of these matters is open on the case.
+func hasOpen(ctx context.Context, l ledger, caseID uuid.UUID, of func(Matter) bool) (bool, error) {
 	all, err := l.matters(ctx, caseID)
-	return slices.ContainsFunc(all, Matter.Open), err
+	return slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && of(m) }), err
 }
 
 // insertMatterTx writes a matter down; first is false where the case has it.

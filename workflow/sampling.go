@@ -134,31 +134,30 @@ func samplingSecret(ctx context.Context, tx pgx.Tx) (secret []byte, err error) {
 func (e *Engine) openSample(ctx context.Context, j job) (time.Time, error) {
 	order, why, err := e.hooks.Sample(ctx, j.tx, j.c)
 	if err != nil {
-		return time.Time{}, err
+		return done, err
 	}
 	if why != "" {
 		_, err := j.tx.Exec(ctx, `UPDATE quality_sample SET not_read = $2 WHERE case_id = $1`, j.c.CaseID, why)
-		return time.Time{}, err
+		return done, err
 	}
 	order.SampleOf = &j.c.CaseID
 	_, opened, err := e.OpenTx(ctx, j.tx, access.SystemActor(j.c.TenantID), order)
 	if err == nil && !opened {
 		err = errors.New("the order of a quality sample has a case already")
 	}
-	return time.Time{}, err
+	return done, err
 }
 
 // closeSample ends a quality sample that is signed: nobody's acknowledgement is
 // waited for, since nobody is sent it.
 func (e *Engine) closeSample(ctx context.Context, j job) (time.Time, error) {
-	all, err := j.ledger.matters(ctx, j.c.CaseID)
-	if err != nil {
+	switch open, err := hasOpen(ctx, j.ledger, j.c.CaseID, Matter.isEmergent); {
+	case err != nil:
 		return done, err
-	}
-	if slices.ContainsFunc(all, func(m Matter) bool { return m.Open() && m.Category == "emergent" }) {
+	case open:
 		return j.now.Add(time.Minute), nil // somebody must be told of it first
 	}
-	return time.Time{}, e.fireSystem(ctx, j, "conclude-sample", Input{})
+	return done, e.fireSystem(ctx, j, "conclude-sample", Input{})
 }
 
 // tellSampleFinding opens the report that was sampled. One that is being amended is
@@ -167,7 +166,7 @@ func (e *Engine) tellSampleFinding(ctx context.Context, j job) (time.Time, error
 	if j.c.State == Amending {
 		return j.now.Add(10 * time.Minute), nil
 	}
-	return time.Time{}, e.fireSystem(ctx, j, "sample-finding", Input{Reason: "a second reading differs in something major"})
+	return done, e.fireSystem(ctx, j, "sample-finding", Input{Reason: "a second reading differs in something major"})
 }
 
 var concludeSample = Effect{"concludeSample", "what the second read for quality found is kept; something major opens the sampled report for an amendment",

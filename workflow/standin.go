@@ -155,7 +155,7 @@ var mayDropAmendment = Guard{"mayDropAmendment", "the actor signed the report in
 		case access.Coordinator:
 			open, err := t.findingOpen(ctx)
 			if err == nil && !open {
-				open, err = t.verificationOpen(ctx)
+				open, err = hasOpen(ctx, t.ledger, t.c.CaseID, Matter.isVerification)
 			}
 			if err == nil && open {
 				err = forbid("this amendment waits for a physician's decision: who signed, a supervisor who stands in, or a director may drop it; you may give it to another (reassign)")
@@ -176,16 +176,6 @@ func (t *turn) findingOpen(ctx context.Context) (open bool, err error) {
 		return false, fmt.Errorf("finding of a sample: %w", err)
 	}
 	return open, nil
-}
-
-func (t *turn) verificationOpen(ctx context.Context) (bool, error) {
-	all, err := t.ledger.matters(ctx, t.c.CaseID)
-	for _, m := range all {
-		if m.Kind == VerificationMatter && m.Open() {
-			return true, err
-		}
-	}
-	return false, err
 }
 
 var startAmendmentClock = Effect{"startAmendmentClock", "the acknowledge clock runs while the amendment is open, so that somebody is told of one that stays open",

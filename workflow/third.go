@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/overread/overread/internal/access"
 )
 
 // The third reader: between two readers (arbitration), or between the reader
 // and the original (adjudication). Who it is has had no other part in the case.
 // Whether they read for themselves before they see what the others say is the
 // policy's (blindAdjudication).
-
-const roleReader = access.Reader
 
 var isThirdReader = Guard{"isThirdReader", "the actor may adjudicate, is neither of the two readers, and no other adjudicator has begun",
 	func(ctx context.Context, t *turn) error {

@@ -44,7 +44,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		return err
 	}
 	for _, m := range all {
-		if m.Kind == VerificationMatter && m.Open() {
+		if m.isVerification() && m.Open() {
 			content.ImagesThen, content.Replaced = m.Content.ImagesThen, m.Content.Replaced || s.Replaced
 			m.Content = content
 			t.touch(m)
