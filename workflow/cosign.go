@@ -51,8 +51,9 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 		if len(t.changed) == 0 {
 			return nil
 		}
-		if err := t.sealInForce(ctx, part, after); err != nil || part == PartCosign { // which is signed in this moment
+		opinion, err := t.sealInForce(ctx, part, after)
+		if err != nil || part == PartCosign { // which is signed in this moment
 			return err
 		}
-		return t.raiseFromOpinion(ctx, *t.c.OpinionNo, ofAnybody)
+		return t.raiseFromOpinion(ctx, opinion, ofAnybody)
 	}}

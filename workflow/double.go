@@ -131,11 +131,11 @@ var startConferring = Effect{"startConferring", "each of the two may see the oth
 
 var sealProposal = Effect{"sealProposal", "the text is put on the table and kept; it is the actor's until the other concurs",
 	func(ctx context.Context, t *turn) error {
-		no, err := t.sealNew(ctx, PartProposal, *t.in.Opinion)
+		text, err := t.sealNew(ctx, PartProposal, *t.in.Opinion)
 		if err != nil {
 			return err
 		}
-		return t.raiseFromOpinion(ctx, no, ofAnybody)
+		return t.raiseFromOpinion(ctx, text, ofAnybody)
 	}}
 
 var agree = Effect{"agree", "the other reader's text is both of theirs; its author leads the case on",

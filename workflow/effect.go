@@ -255,14 +255,14 @@ var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and 
 		if seen { // for whoever counts independent readings
 			t.detail["unveiled"] = true
 		}
-		no, err := t.seal(ctx, "locked")
+		opinion, err := t.seal(ctx, "locked")
 		if err != nil {
 			return err
 		}
 		if !t.c.double() {
-			t.c.OpinionNo = &no
+			t.c.OpinionNo = &opinion.OpinionNo
 		}
-		return t.raiseFromOpinion(ctx, no, t.ofActor)
+		return t.raiseFromOpinion(ctx, opinion, t.ofActor)
 	}}
 
 var sealPartialRead = Effect{"sealPartialRead", "a draft, if there is one, is sealed as an unfinished reading",
@@ -345,28 +345,28 @@ var proposeError = Effect{"proposeError", "the actor is the first of the two dir
 		return nil
 	}}
 
-// seal closes the draft and returns the number of the opinion.
-func (t *turn) seal(ctx context.Context, status string) (int, error) {
-	no, sum, err := t.ledger.sealDraft(ctx, t.c.CaseID, status, t.now)
+// seal closes the draft.
+func (t *turn) seal(ctx context.Context, status string) (Sealed, error) {
+	opinion, err := t.ledger.sealDraft(ctx, t.c.CaseID, status, t.now)
 	if err == nil {
-		t.detail["sha256"], t.detail["opinionNo"] = sum, no
+		t.detail["sha256"], t.detail["opinionNo"] = opinion.SHA256, opinion.OpinionNo
 	}
-	return no, err
+	return opinion, err
 }
 
 // sealNew writes and seals an opinion of the actor in one go.
-func (t *turn) sealNew(ctx context.Context, part ReadingPart, o Opinion) (int, error) {
+func (t *turn) sealNew(ctx context.Context, part ReadingPart, o Opinion) (Sealed, error) {
 	if err := t.saveDraft(ctx, part, o); err != nil {
-		return 0, err
+		return Sealed{}, err
 	}
 	return t.seal(ctx, "locked")
 }
 
 // sealInForce is sealNew of the opinion that is in force from now on.
-func (t *turn) sealInForce(ctx context.Context, part ReadingPart, o Opinion) error {
-	no, err := t.sealNew(ctx, part, o)
-	t.c.OpinionNo = &no
-	return err
+func (t *turn) sealInForce(ctx context.Context, part ReadingPart, o Opinion) (Sealed, error) {
+	opinion, err := t.sealNew(ctx, part, o)
+	t.c.OpinionNo = &opinion.OpinionNo
+	return opinion, err
 }
 
 func optional(s string) *string {

@@ -100,28 +100,23 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	return t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key)
 }
 
-// raiseFromOpinion: an opinion that is sealed and calls for action within minutes
+// raiseFromOpinion: an opinion that was just sealed and calls for action within minutes
 // or hours is a finding of which somebody must be told now: until the signature it
 // may be another reader's turn, or a supervisor's, and the order may be cancelled.
 // It is not raised twice: known says of a finding that is on record that it tells
 // the same.
-func (t *turn) raiseFromOpinion(ctx context.Context, no int, known func(Matter) bool) error {
+func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter) bool) error {
 	if t.c.SampleOf != nil {
 		return nil // the patient's clinicians have the report that was sampled
 	}
-	sealed, err := t.ledger.sealed(ctx, t.c.CaseID)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(sealed, func(o Sealed) bool { return o.OpinionNo == no })
-	if i < 0 || !slices.Contains(pressing, sealed[i].Content.Actionable) {
+	if !slices.Contains(pressing, o.Content.Actionable) {
 		return nil
 	}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
 	}
-	category, text := sealed[i].Content.Actionable, sealed[i].Content.Impression
+	category, text := o.Content.Actionable, o.Content.Impression
 	key := keyOf(category, text)
 	if slices.ContainsFunc(all, func(m Matter) bool {
 		return m.isFinding() && (m.isOf(key) || mostPressing(m.Category, category) == m.Category && known(m))

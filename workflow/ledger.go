@@ -34,7 +34,7 @@ type ledger interface {
 	draft(ctx context.Context, caseID uuid.UUID) (draft, error)
 	openDraft(ctx context.Context, c *Case, author uuid.UUID, part ReadingPart, now time.Time) (opinionNo int, err error)
 	saveDraft(ctx context.Context, c *Case, d Draft) error // the next version
-	sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (opinionNo int, sha256 string, err error)
+	sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (Sealed, error)
 	sealed(ctx context.Context, caseID uuid.UUID) ([]Sealed, error) // the oldest first
 	insertGrade(ctx context.Context, caseID uuid.UUID, g GivenGrade) (no int, err error)
 	lastGrade(ctx context.Context, caseID uuid.UUID) (GivenGrade, error)
@@ -117,7 +117,7 @@ func (l sqlLedger) openDraft(ctx context.Context, c *Case, author uuid.UUID, par
 func (l sqlLedger) saveDraft(ctx context.Context, c *Case, d Draft) error {
 	return saveDraftTx(ctx, l.tx, c, d)
 }
-func (l sqlLedger) sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (int, string, error) {
+func (l sqlLedger) sealDraft(ctx context.Context, caseID uuid.UUID, status string, now time.Time) (Sealed, error) {
 	return sealDraftTx(ctx, l.tx, caseID, status, now)
 }
 func (l sqlLedger) sealed(ctx context.Context, caseID uuid.UUID) ([]Sealed, error) {

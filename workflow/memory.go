@@ -175,19 +175,19 @@ func (l memory) saveDraft(_ context.Context, c *Case, d Draft) error {
 	return nil
 }
 
-func (l memory) sealDraft(_ context.Context, id uuid.UUID, status string, now time.Time) (int, string, error) {
+func (l memory) sealDraft(_ context.Context, id uuid.UUID, status string, now time.Time) (Sealed, error) {
 	f := l.file(id)
 	i := f.draft()
 	if i < 0 {
-		return 0, "", errNoDraft
+		return Sealed{}, errNoDraft
 	}
 	_, sum, err := canonical(f.opinions[i].Content)
 	if err != nil {
-		return 0, "", err
+		return Sealed{}, err
 	}
 	o := &f.opinions[i]
 	o.Status, o.SealedAt, o.SHA256 = status, now, hexOf(sum)
-	return o.OpinionNo, o.SHA256, nil
+	return *o, nil
 }
 
 func (l memory) sealed(_ context.Context, id uuid.UUID) (list []Sealed, err error) {

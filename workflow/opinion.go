@@ -28,26 +28,31 @@ const (
 	PartAmendment    ReadingPart = "amendment"    // of a report that was signed
 )
 
-// sealDraftTx closes the draft for good and returns its number and its SHA-256
-// in hex. It returns errNoDraft when there is none.
-func sealDraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, status string, now time.Time) (no int, sha256 string, err error) {
+// sealDraftTx closes the draft for good. It returns errNoDraft when there is none.
+func sealDraftTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, status string, now time.Time) (Sealed, error) {
 	d, err := draftTx(ctx, tx, caseID)
 	if err != nil {
-		return 0, "", err
+		return Sealed{}, err
 	}
 	_, sum, err := canonical(d.Content)
 	if err != nil {
-		return 0, "", err
+		return Sealed{}, err
 	}
-	_, err = tx.Exec(ctx, `
+	rows, err := tx.Query(ctx, `
 		UPDATE opinion
 		SET status = @status, sealed_at = @now, content_sha256 = @sum
-		WHERE case_id = @case_id AND opinion_no = @no AND status = 'draft'`,
+		WHERE case_id = @case_id AND opinion_no = @no AND status = 'draft'
+		RETURNING `+sealedColumns,
 		pgx.NamedArgs{"case_id": caseID, "no": d.No, "status": status, "now": now, "sum": sum[:]})
 	if err != nil {
-		return 0, "", fmt.Errorf("seal opinion: %w", err)
+		return Sealed{}, fmt.Errorf("seal opinion: %w", err)
 	}
-	return d.No, hexOf(sum), nil
+	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Sealed])
+	if err != nil {
+		return Sealed{}, fmt.Errorf("seal opinion: %w", err)
+	}
+	o.SealedAt = o.SealedAt.UTC()
+	return o, nil
 }
 
 // Sealed is an opinion that never changes again.
@@ -61,10 +66,12 @@ type Sealed struct {
 	SHA256    string // hex
 }
 
+const sealedColumns = `opinion_no, reader_id, part, status, content, sealed_at, encode(content_sha256, 'hex') AS sha256`
+
 // sealedTx returns every sealed opinion of a case, the oldest first.
 func sealedTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Sealed, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT opinion_no, reader_id, part, status, content, sealed_at, encode(content_sha256, 'hex') AS sha256
+		SELECT `+sealedColumns+`
 		FROM opinion
 		WHERE case_id = $1 AND status <> 'draft'
 		ORDER BY opinion_no`, caseID)

@@ -47,10 +47,7 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 		}
 		r.Amendment, r.Status = t.in.Amendment, reportStatus[t.in.Amendment.Kind]
 		if changed, ok := t.amendedOpinion(r.Opinion); ok {
-			if err := t.sealInForce(ctx, PartAmendment, changed); err != nil {
-				return err
-			}
-			opinion, err := t.lockedOpinion(ctx)
+			opinion, err := t.sealInForce(ctx, PartAmendment, changed)
 			if err != nil {
 				return err
 			}

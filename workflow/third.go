@@ -108,11 +108,11 @@ var startArbitration = Effect{"startArbitration", "the case waits for a third re
 var sealThirdOpinion = Effect{"sealThirdOpinion", "the third reader's own opinion is sealed; from now on they may see the others",
 	func(ctx context.Context, t *turn) error {
 		t.c.Veiled = false
-		no, err := t.seal(ctx, "locked")
+		opinion, err := t.seal(ctx, "locked")
 		if err != nil {
 			return err
 		}
-		return t.raiseFromOpinion(ctx, no, t.ofActor)
+		return t.raiseFromOpinion(ctx, opinion, t.ofActor)
 	}}
 
 var takeDecision = Effect{"takeDecision", "the opinion that the third reader has chosen, or their own, is in force; all others are kept",
@@ -124,14 +124,12 @@ var takeDecision = Effect{"takeDecision", "the opinion that the third reader has
 		text := first
 		switch {
 		case t.in.Opinion != nil:
-			no, err := t.sealNew(ctx, PartArbitration, *t.in.Opinion)
-			if err != nil {
+			if text, err = t.sealNew(ctx, PartArbitration, *t.in.Opinion); err != nil {
 				return err
 			}
-			if err := t.raiseFromOpinion(ctx, no, ofAnybody); err != nil {
+			if err := t.raiseFromOpinion(ctx, text, ofAnybody); err != nil {
 				return err
 			}
-			text = Sealed{OpinionNo: no, ReaderID: t.actor.ID, SealedAt: t.now}
 		case t.in.Decision == "own":
 			if text, _, err = t.ownOpinion(ctx); err != nil {
 				return err
@@ -155,10 +153,11 @@ var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudica
 		}
 		switch {
 		case t.in.Opinion != nil:
-			if err := t.sealInForce(ctx, PartAdjudication, *t.in.Opinion); err != nil {
+			opinion, err := t.sealInForce(ctx, PartAdjudication, *t.in.Opinion)
+			if err != nil {
 				return err
 			}
-			return t.raiseFromOpinion(ctx, *t.c.OpinionNo, ofAnybody)
+			return t.raiseFromOpinion(ctx, opinion, ofAnybody)
 		case t.in.Decision == "own":
 			own, locked, err := t.ownOpinion(ctx)
 			if err == nil && !locked {
