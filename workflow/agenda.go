@@ -142,26 +142,27 @@ const (
 
 // plan puts a chore on the agenda.
 func (t *turn) plan(ctx context.Context, kind string, due time.Time, anew bool) error {
-	return t.write(ctx, kind, due, nil, anew)
+	return t.ledger.write(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kind, StartedAt: t.now, DueAt: &due}, anew)
 }
 
 // startClock puts a clock on the agenda, with its limit for the case.
 func (t *turn) startClock(ctx context.Context, clock ClockName, anew bool) error {
+	return t.startClockFrom(ctx, clock, t.now, anew)
+}
+
+func (t *turn) startClockFrom(ctx context.Context, clock ClockName, from time.Time, anew bool) error {
 	cal, limit := t.c.Policy.Calendar, t.c.limit(clock)
 	if limit.Length == 0 {
 		return nil
 	}
-	deadline := cal.Add(t.now, limit)
+	deadline := cal.Add(from, limit)
 	if anew {
 		if err := t.ledger.endEscalations(ctx, t.c.CaseID, clock, t.now); err != nil {
 			return err
 		}
 	}
-	return t.write(ctx, kindOf(clock), stageAt(cal, deadline, limit, stages[0]), &deadline, anew)
-}
-
-func (t *turn) write(ctx context.Context, kind string, due time.Time, deadline *time.Time, anew bool) error {
-	return t.ledger.write(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kind, StartedAt: t.now, DueAt: &due, DeadlineAt: deadline}, anew)
+	due := stageAt(cal, deadline, limit, stages[0])
+	return t.ledger.write(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kindOf(clock), StartedAt: from, DueAt: &due, DeadlineAt: &deadline}, anew)
 }
 
 func writeEntry(ctx context.Context, tx pgx.Tx, row entry, anew bool) error {

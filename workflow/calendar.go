@@ -205,6 +205,14 @@ func (c Calendar) Between(a, b time.Time, business bool) Span {
 	return Span{Length: sum, Business: true}
 }
 
+// elapsed is Between where a comes first, else nothing.
+func (c Calendar) elapsed(a, b time.Time, business bool) time.Duration {
+	if !b.After(a) {
+		return 0
+	}
+	return c.Between(a, b, business).Length
+}
+
 const maxDays = 20000 // a calendar without any business day ends here
 
 // onTheWall is what the clock on the wall shows at t, as if it were UTC. Dates are

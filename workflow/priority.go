@@ -96,12 +96,7 @@ func (it item) renew(c *Case, row entry, limit Span, waits []Wait, now time.Time
 // passed is how long a row has been running: since it began, less what it stood
 // still in.
 func (it item) passed(c *Case, row entry, waits []Wait, now time.Time, business bool) time.Duration {
-	between := func(a, b time.Time) time.Duration {
-		if !b.After(a) {
-			return 0
-		}
-		return c.Policy.Calendar.Between(a, b, business).Length
-	}
+	between := func(a, b time.Time) time.Duration { return c.Policy.Calendar.elapsed(a, b, business) }
 	sum := between(row.StartedAt, now)
 	if it.Always {
 		return sum
@@ -134,11 +129,8 @@ func stageBefore(stage int) int {
 // startGross begins the gross clock where only the new priority has one: from the
 // order on.
 func (t *turn) startGross(ctx context.Context) error {
-	limit := t.c.limit(ClockGross)
-	if limit.Length == 0 || slices.Contains(join(signed, in(Amending)), t.c.State) {
+	if slices.Contains(join(signed, in(Amending)), t.c.State) {
 		return nil
 	}
-	deadline := t.c.Policy.Calendar.Add(t.c.OpenedAt, limit)
-	due := stageAt(t.c.Policy.Calendar, deadline, limit, stages[0])
-	return t.ledger.write(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kindOf(ClockGross), StartedAt: t.c.OpenedAt, DueAt: &due, DeadlineAt: &deadline}, keepRunning)
+	return t.startClockFrom(ctx, ClockGross, t.c.OpenedAt, keepRunning)
 }

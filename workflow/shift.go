@@ -26,14 +26,26 @@ type Absence struct {
 // local is a moment in the reader's time zone.
 func (r Reader) local(at time.Time) time.Time { return at.In(zone(r.Zone)) }
 
+// absence is that of a day; ok is false where there is none.
+func (r Reader) absence(day Date) (a Absence, ok bool) {
+	i := slices.IndexFunc(r.Absences, func(a Absence) bool { return day.within(a.From, a.To) })
+	if i < 0 {
+		return Absence{}, false
+	}
+	return r.Absences[i], true
+}
+
+// midnight is when the reader's day begins in which a moment is.
+func (r Reader) midnight(at time.Time) time.Time {
+	at = r.local(at)
+	return time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, at.Location())
+}
+
 // away says why the reader is not at work, "" when at work.
 func (r Reader) away(at time.Time) string {
 	at = r.local(at)
-	today := DateOf(at)
-	for _, a := range r.Absences {
-		if today.within(a.From, a.To) {
-			return "absent until " + string(a.To)
-		}
+	if a, ok := r.absence(DateOf(at)); ok {
+		return "absent until " + string(a.To)
 	}
 	if len(r.Shifts) > 0 && !slices.ContainsFunc(r.Shifts, func(s Shift) bool { return s.covers(at) }) {
 		return "not on shift"
@@ -66,11 +78,10 @@ const mostDaysAhead = 21
 // shifts, and not while absent. What would take longer than three weeks is done
 // then at the earliest, and is said to be done then.
 func (r Reader) worked(from time.Time, work time.Duration) time.Time {
-	local := r.local(from)
 	if len(r.Shifts) == 0 && len(r.Absences) == 0 {
 		return from.Add(work)
 	}
-	midnight := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, local.Location())
+	midnight := r.midnight(from)
 	for range mostDaysAhead {
 		for _, span := range r.workOn(midnight) {
 			begin, end := latest(span[0], from), span[1]
@@ -91,8 +102,7 @@ func (r Reader) worked(from time.Time, work time.Duration) time.Time {
 // workOn are the times of a day on which the reader works, in order and apart.
 // covers says the same of a moment.
 func (r Reader) workOn(midnight time.Time) (spans [][2]time.Time) {
-	date := DateOf(midnight)
-	if slices.ContainsFunc(r.Absences, func(a Absence) bool { return date.within(a.From, a.To) }) {
+	if _, absent := r.absence(DateOf(midnight)); absent {
 		return nil
 	}
 	next := midnight.AddDate(0, 0, 1)
@@ -139,8 +149,7 @@ func (r Reader) atWork(from, to time.Time) (sum time.Duration) {
 	if len(r.Shifts) == 0 && len(r.Absences) == 0 {
 		return max(0, to.Sub(from))
 	}
-	local := r.local(from)
-	midnight := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, local.Location())
+	midnight := r.midnight(from)
 	for range 184 {
 		for _, span := range r.workOn(midnight) {
 			begin, end := latest(span[0], from), span[1]

@@ -142,8 +142,7 @@ func (m *Model) present(r *Reader) bool {
 	local := r.local(m.now)
 	w := m.work[r.ID]
 	if y, d := local.Year(), local.YearDay(); w.year != y || w.yearDay != d {
-		midnight := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, local.Location())
-		w.year, w.yearDay, w.today = y, d, r.workOn(midnight)
+		w.year, w.yearDay, w.today = y, d, r.workOn(r.midnight(m.now))
 	}
 	for _, span := range w.today {
 		if !m.now.Before(span[0]) && m.now.Before(span[1]) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -66,11 +64,10 @@ func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return len(unlicensed(t.c.Exam, r, DateOf(r.local(t.now)))) > 0 || r.absent(t.now), nil
+	today := DateOf(r.local(t.now))
+	_, absent := r.absence(today)
+	return absent || len(unlicensed(t.c.Exam, r, today)) > 0, nil
 }
-
-// absent: the reader has said that they are not there on that day.
-func (r Reader) absent(at time.Time) bool { return strings.HasPrefix(r.away(at), "absent") }
 
 var standInEligible = Guard{"standInEligible", "the one to whom the amendment is given may supervise the case, or adjudicate it",
 	func(ctx context.Context, t *turn) error {

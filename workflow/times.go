@@ -19,12 +19,7 @@ func TimesOf(c Case, waits []Wait, now time.Time, business bool) Times {
 			end = *at
 		}
 	}
-	between := func(a, b time.Time) time.Duration {
-		if !b.After(a) {
-			return 0
-		}
-		return c.Policy.Calendar.Between(a, b, business).Length
-	}
+	between := func(a, b time.Time) time.Duration { return c.Policy.Calendar.elapsed(a, b, business) }
 	t := Times{Gross: between(c.OpenedAt, end), Waited: map[Party]time.Duration{}}
 	if c.CompleteAt != nil {
 		t.Net = between(*c.CompleteAt, end)
