@@ -95,8 +95,8 @@ func conclusionCodes(codes []workflow.Coding) []*Node {
 // actionableCodes are the RadLex categories of actionable findings (ACR), by
 // the word of workflow.Report.Actionable.
 var actionableCodes = map[string]workflow.Coding{
-	"none":         {System: radlex, Code: "RID50261", Display: "Category 0: no actionable finding"},
-	"non-critical": {System: radlex, Code: "RID49482", Display: "Category 3: non-critical actionable finding"},
-	"urgent":       {System: radlex, Code: "RID49481", Display: "Category 2: urgent actionable finding"},
-	"emergent":     {System: radlex, Code: "RID49480", Display: "Category 1: emergent actionable finding"},
+	"none":         {System: radlex, Code: "RID50261", Display: "Non-actionable"},
+	"non-critical": {System: radlex, Code: "RID49482", Display: "Cat 3 Non-critical Actionable Finding"},
+	"urgent":       {System: radlex, Code: "RID49481", Display: "Cat 2 Urgent Actionable Finding"},
+	"emergent":     {System: radlex, Code: "RID49480", Display: "Cat 1 Emergent Actionable Finding"},
 }

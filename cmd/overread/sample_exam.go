@@ -86,7 +86,7 @@ var samples = map[string]sample{
 		Diff: difference{"Form and arrangement of the calcifications are judged as suspicious rather than probably benign; biopsy instead of control in six months.", "important", "interpretation", "undercall", "work-up", "urgent"},
 	},
 	"knee": {
-		Exam:       exam{"MR Right knee WO contrast", "", "MR", site("6757004", "Right knee region structure"), "right", 6, 168},
+		Exam:       exam{"MR Right knee WO contrast", "", "MR", site("72696002", "Knee region structure"), "right", 6, 168},
 		Question:   "Is the medial meniscus torn in a way that can be repaired?",
 		History:    "28-year-old football player, twisting injury three weeks ago, locking of the joint.",
 		Findings:   "Joint effusion. Horizontal tear in the posterior horn of the medial meniscus. Cruciate ligaments continuous. Bone marrow oedema of the lateral tibial plateau.",
@@ -121,7 +121,7 @@ var samples = map[string]sample{
 			Technique:  "Helical, 1 mm, with coronal reformations.",
 			Findings:   "Thin subdural collection along the right cerebral convexity, up to 4 mm, isodense to slightly hyperdense, best seen on the coronal reformations. No midline shift. Atrophy as expected at this age. No fracture.",
 			Impression: "Small acute to subacute subdural haematoma on the right.", Recommendation: "Neurosurgical advice today, pause of anticoagulation to be discussed, control CT in 6 to 12 hours.",
-			Conclusions: []workflow.Coding{{System: "http://snomed.info/sct", Code: "95453001", Display: "Subdural intracranial hemorrhage"}},
+			Conclusions: []workflow.Coding{{System: "http://snomed.info/sct", Code: "35486000", Display: "Subdural intracranial hemorrhage"}},
 		},
 		Diff: difference{"A thin subdural haematoma on the right is not in the first report. It bears on the anticoagulation at once.", "important", "detection", "miss", "treatment", "emergent"},
 	},

@@ -15,7 +15,7 @@ const fewImages = 6
 
 // bodyParts are DICOM's words (PS3.16 annex L) for the sites of the samples.
 var bodyParts = map[string]string{
-	"12738006": "BRAIN", "51185008": "CHEST", "80248007": "BREAST", "6757004": "KNEE", "69536005": "HEAD",
+	"12738006": "BRAIN", "51185008": "CHEST", "80248007": "BREAST", "72696002": "KNEE", "69536005": "HEAD",
 	"818983003": "ABDOMEN", "41216001": "PROSTATE", "122496007": "LSPINE", "16953009": "ELBOW", "81040000": "CHEST",
 	"10200004": "LIVER", "69748006": "THYROID", "38266002": "WHOLEBODY",
 }
