@@ -33,6 +33,7 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 	d.tellStory(t)
 	d.proveAudit(t)
 	d.checkStates(t)
+	d.checkShowcases(t)
 	d.checkPACS(t)
 	d.stop(t)
 
@@ -216,12 +217,34 @@ func (d *demo) checkStates(t *testing.T) {
 		}
 	}
 	for _, row := range workflow.States {
-		if row.State == workflow.Conferring || row.State == workflow.Arbitration {
-			continue // where two read, which the hospitals of the demo do not want
-		}
 		if found[row.State] == 0 {
 			t.Errorf("no sample case is %s", row.State)
 		}
+	}
+}
+
+// checkShowcases runs the line that leads to the first of the cases to look at, and
+// looks whether they are what the printed words promise.
+func (d *demo) checkShowcases(t *testing.T) {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^ +(curl .*based-on:ServiceRequest.*)$`).FindStringSubmatch(d.out.String())
+	if line == nil {
+		t.Fatalf("no line leads to the cases to look at\n%s", d.out)
+	}
+	for _, show := range showcases {
+		i := slices.Index(sampleCases, show.row)
+		if !strings.Contains(d.out.String(), "    "+sampleNumber(i)+"  ") {
+			t.Errorf("%s is not printed", sampleNumber(i))
+		}
+		asked := regexp.MustCompile(`identifier=[0-9-]+`).ReplaceAllString(line[1], "identifier="+sampleNumber(i))
+		asked = strings.ReplaceAll(asked, "mercy-okafor", "mercy-coordinator")
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", asked).CombinedOutput()
+		if want := `"code":"` + string(show.row.until) + `"`; err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v, want %s in\n%s", asked, err, want, out)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", line[1]).CombinedOutput(); err != nil || !strings.Contains(string(out), `"code":"conferring"`) {
+		t.Errorf("%s: %v\n%s", line[1], err, out)
 	}
 }
 
@@ -258,9 +281,13 @@ func TestTheSamplesAreWhole(t *testing.T) {
 		}
 		states = append(states, row.until)
 	}
+	for _, show := range showcases {
+		if !slices.Contains(sampleCases, show.row) {
+			t.Errorf("there is no case %v to show", show.row)
+		}
+	}
 	for _, row := range workflow.States {
-		byTwo := row.State == workflow.Conferring || row.State == workflow.Arbitration // nobody in the demo reads by two
-		if !byTwo && !slices.Contains(states, row.State) {
+		if !slices.Contains(states, row.State) {
 			t.Errorf("no sample case goes to %s", row.State)
 		}
 	}

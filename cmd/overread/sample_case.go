@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/workflow"
@@ -13,7 +15,7 @@ type hospital struct {
 }
 
 var hospitals = map[string]hospital{
-	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning"}`},
+	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "orderMayAskProtocol": true}`},
 	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
 }
 
@@ -64,6 +66,7 @@ const (
 	halfStudy    = "half of the images are missing"
 	otherSide    = "the study is of the other side"
 	noUID        = "the study is known by its accession number alone"
+	twoRead      = "the order asks that two read it, and a third decides where they differ"
 )
 
 // sampleCase is one case of the demo and how far it goes.
@@ -120,6 +123,10 @@ var sampleCases = []sampleCase{
 	{"mercy", "abdomen", "routine", workflow.Failed, "", noStudy},
 	{"mercy", "knee", "routine", workflow.EnteredInError, "tanaka", asItShouldBe},
 	{"mercy", "chest-xray", "routine", workflow.Received, "", asItShouldBe},
+	{"mercy", "head-ct", "urgent", workflow.Conferring, "okafor", twoRead},
+	{"mercy", "brain", "urgent", workflow.Arbitration, "okafor", twoRead},
+	{"mercy", "head-ct", "asap", workflow.Final, "okafor", twoRead},
+	{"mercy", "liver", "asap", workflow.Final, "haddad", asItShouldBe},
 }
 
 // roads say what happens to a case, after its order came in and the intake
@@ -141,12 +148,30 @@ var roads = map[workflow.State][]string{
 	workflow.EnteredInError: {"claim", "start", "declare-error"},
 }
 
+// roadsOfTwo are the roads of cases that two read.
+var roadsOfTwo = map[workflow.State][]string{
+	workflow.Conferring:  twoOpinions,
+	workflow.Arbitration: append(slices.Clip(twoOpinions), "refer"),
+	workflow.Final:       append(slices.Clip(twoOpinions), "refer", "claim third", "arbitrate", "reveal third", "grade third", "sign third"),
+}
+
+var twoOpinions = []string{"claim", "start", "lock", "claim second", "start second", "lock second"}
+
+// road is what happens to the case of a row.
+func (row sampleCase) road() []string {
+	if row.quirk == twoRead {
+		return roadsOfTwo[row.until]
+	}
+	return slices.Concat(roads[row.until], encores[row])
+}
+
 // encores are what else happens to the sample cases of a hospital that have come so
 // far: what is told besides the report, and after it (docs/after-signing.md).
 var encores = map[sampleCase][]string{
 	{"mercy", "pulmonary-angio", "stat", workflow.Reading, "lindqvist", asItShouldBe}: {"raise-finding", "communicate in vain", "communicate"},
 	{"mercy", "thyroid", "routine", workflow.Closed, "okafor", asItShouldBe}:          {"ask"},
 	{"mercy", "spine", "routine", workflow.Closed, "okafor", asItShouldBe}:            {"amend", "sign a correction", "acknowledge", "amend", "sign an addendum", "acknowledge"},
+	{"mercy", "liver", "asap", workflow.Final, "haddad", asItShouldBe}:                {"acknowledge", "amend", "sign an amendment"},
 }
 
 // deed is what somebody does with a case: who, by the name of a token ("" is
@@ -158,10 +183,23 @@ type deed struct {
 
 // deeds by the name of the operation, which words may follow.
 var deeds = map[string]deed{
-	"claim":              {"", said(param("independent", "valueBoolean", true))},
-	"start":              {"", nil},
-	"draft":              {"", func(s sample) []*fhir.Node { return []*fhir.Node{param("findings", "valueString", s.Second.Findings)} }},
-	"lock":               {"", func(s sample) []*fhir.Node { return opinionParameters(s.Second) }},
+	"claim":        {"", said(param("independent", "valueBoolean", true))},
+	"start":        {"", nil},
+	"draft":        {"", func(s sample) []*fhir.Node { return []*fhir.Node{param("findings", "valueString", s.Second.Findings)} }},
+	"lock":         {"", func(s sample) []*fhir.Node { return opinionParameters(s.Second) }},
+	"claim second": {"sato", said(param("independent", "valueBoolean", true))},
+	"start second": {"sato", nil},
+	"lock second": {"sato", func(s sample) []*fhir.Node {
+		return opinionParameters(workflow.Opinion{Findings: s.Findings, Impression: s.Impression})
+	}},
+	"refer":       {"", said(param("reason", "valueString", "We do not see the same."))},
+	"claim third": {"petrov-adjudicator", said(param("independent", "valueBoolean", true))},
+	"arbitrate": {"petrov-adjudicator", func(s sample) []*fhir.Node {
+		return append(opinionParameters(s.Second), param("decision", "valueCode", "own"))
+	}},
+	"reveal third":       {"petrov-adjudicator", nil},
+	"grade third":        {"petrov-adjudicator", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
+	"sign third":         {"petrov-adjudicator", nil},
 	"reveal":             {"", nil},
 	"grade":              {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
 	"adjudicate":         {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
@@ -186,6 +224,11 @@ var deeds = map[string]deed{
 	"sign a correction": {"", func(s sample) []*fhir.Node {
 		return []*fhir.Node{param("kind", "valueCode", "correction"), param("reason", "valueString", "A slip of the tongue in the dictation."),
 			param("text", "valueString", "The last sentence was missing."), param("impression", "valueString", s.Second.Impression+" No instability.")}
+	}},
+	"sign an amendment": {"", func(s sample) []*fhir.Node {
+		return []*fhir.Node{param("kind", "valueCode", "amendment"), param("reason", "valueString", "The study of last year has come from another hospital."),
+			param("text", "valueString", "Compared with the study of last year."), param("comparison", "valueString", "MRI of the liver, a year before."),
+			param("impression", "valueString", s.Second.Impression+" It has not grown within a year.")}
 	}},
 	"sign an addendum": {"", said(param("kind", "valueCode", "addition"), param("reason", "valueString", "An earlier examination has come in."),
 		param("text", "valueString", "Compared with the examination of two years ago: unchanged."))},

@@ -249,6 +249,10 @@ func (o order) serviceRequest() *fhir.Node {
 	if note != nil {
 		sr.Set("note", note)
 	}
+	if o.quirk == twoRead {
+		sr.Append("orderDetail", fhir.Object("coding", []*fhir.Node{
+			fhir.Object("system", fhir.Canonical+"/CodeSystem/reading-protocol", "code", "arbitration")}))
+	}
 	return sr
 }
 

@@ -170,7 +170,7 @@ func (s *seeder) play(ctx context.Context, i int, row sampleCase) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	for _, name := range slices.Concat(roads[row.until], encores[row]) {
+	for _, name := range row.road() {
 		if err := s.act(ctx, row, task, name); err != nil {
 			return fmt.Errorf("$%s: %w", name, err)
 		}
@@ -185,12 +185,15 @@ func (s *seeder) play(ctx context.Context, i int, row sampleCase) error {
 	return err
 }
 
+// sampleNumber is the placer's number of the order of a row of sampleCases.
+func sampleNumber(i int) string { return fmt.Sprintf("2025-%04d", 100+i) }
+
 func (s *seeder) orderOf(i int, row sampleCase) order {
 	smp := samples[row.sample]
 	list := people[smp.Who]
 	who := list[s.next[smp.Who]%len(list)]
 	s.next[smp.Who]++
-	return order{ehr: s.ehr, number: fmt.Sprintf("2025-%04d", 100+i), hospital: row.hospital, priority: row.priority,
+	return order{ehr: s.ehr, number: sampleNumber(i), hospital: row.hospital, priority: row.priority,
 		patient: who, sample: smp, quirk: row.quirk, at: s.now}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -85,6 +86,12 @@ Overread is running.
   token by key     %[5]s client token %[1]s %[6]s --key %[7]s --scope "system/Task.rs system/Patient.r"
   log              %[8]s
 
+Cases of mercy to look at first, by the numbers of their orders. The Task of one, with the token of whoever looks
+and then one of its operations, such as %[1]s/Task/ID/\$readings (%[1]s/docs has them all):
+
+    curl -sS -H "Authorization: Bearer $(cat '%[4]s/mercy-okafor')" "%[1]s/Task?based-on:ServiceRequest.identifier=%[14]s"
+
+%[15]s
 The story of one case. Copy these lines into another terminal, or run them all: sh %[9]s
 
 %[10]s
@@ -92,7 +99,7 @@ To prove the audit log of mercy offline (signed each minute), and to see that a 
 
 %[12]s
 Ctrl-C stops everything; the next run finds its data.
-`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof, archive)
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof, archive, sampleNumber(slices.Index(sampleCases, showcases[0].row)), showcaseLines())
 	return nil
 }
 
