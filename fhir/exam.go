@@ -1,7 +1,9 @@
 package fhir
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/overread/overread/workflow"
@@ -41,11 +43,42 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 	if e.Laterality == "" {
 		e.Laterality = laterality(d.order.Get("bodySite"))
 	}
+	e.Ordered = orderedSite(d.order)
 	if at, ok := moment(d.study.Text("started")); ok {
 		e.StudyStarted = &at
 		e.PatientAge = yearsBetween(d.patient.Text("birthDate"), at)
 	}
 	return e
+}
+
+// orderedSite is which part of the body an order names: by each bodySite, and by the
+// side that the name of what is ordered tells ("XR knee left"). Displays of codes do
+// not count, which a system may word anew.
+func orderedSite(order *Node) *workflow.OrderedSite {
+	if order.Type() != "ServiceRequest" {
+		return nil
+	}
+	o := &workflow.OrderedSite{Side: laterality(order.Get("bodySite"))}
+	for _, site := range order.Each("bodySite") {
+		if text := strings.ToLower(strings.TrimSpace(site.Text("text"))); text != "" {
+			o.Parts = append(o.Parts, text)
+		}
+		for _, c := range site.Each("coding") {
+			part := c.Text("system") + "|" + c.Text("code")
+			if c.Text("code") == "" {
+				part = strings.ToLower(c.Text("display"))
+			}
+			o.Parts = append(o.Parts, part)
+		}
+	}
+	for _, what := range append(order.Each("code"), order.Each("orderDetail")...) {
+		if side := laterality(what); side != "" {
+			o.Parts = append(o.Parts, "ordered "+side)
+		}
+	}
+	slices.Sort(o.Parts)
+	o.Parts = slices.Compact(o.Parts)
+	return o
 }
 
 // examConcept is the first CodeableConcept that names the exam.

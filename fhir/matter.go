@@ -245,7 +245,7 @@ func questionResources(src reportSources, m workflow.Matter) []*Node {
 // studyChangeCommunication tells who ordered that the report is of the study as
 // it was.
 func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
-	since := "The report is of the study as it was before; who signed it has been asked to look at it again."
+	since := capitalised(asItWas(m)) + "; who signed it has been asked to look at it again."
 	switch {
 	case m.Withdrawn():
 		since = "The reading service finds that the report need not be looked at again: " + m.Closing.Text
@@ -262,6 +262,14 @@ func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
 	n.Set("sender", resourceReference(src.Service))
 	n.Set("payload", says(capitalised(m.Content.Words())+". "+since))
 	return n
+}
+
+// asItWas says what a report is of that nobody has looked at again.
+func asItWas(m workflow.Matter) string {
+	if m.Content.Ordered {
+		return "the report is of what was ordered before, and may be of the wrong side"
+	}
+	return "the report is of the study as it was before"
 }
 
 // openStudyChange is the change of the study that nobody has looked at, of which

@@ -91,6 +91,11 @@ var placerChanges = []placerChange{
 			n.Set("supportingInfo", []*Node{Object("reference", o.other["ImagingStudy"])})
 		})}
 	}},
+	{"order: another side of the body", func(o *placedOrder) []errand {
+		return []errand{put(o.order, func(n *Node) {
+			n.Set("bodySite", []*Node{Object("coding", []*Node{coding("http://snomed.info/sct", "7771000", "Left")}, "text", "left hand")})
+		})}
+	}},
 	{"order: another number", func(o *placedOrder) []errand {
 		return []errand{put(o.order, func(n *Node) { n.Each("identifier")[0].Set("value", "changed") })}
 	}},
@@ -148,6 +153,8 @@ func (c *clinic) outcomeOf(o *placedOrder, change placerChange) string {
 		switch patient := "Patient/" + *after.PatientID; {
 		case after.Correction != nil:
 			told += " for the coordinator"
+		case c.verifies(tx, after):
+			told += ", the report is verified"
 		case change.name == "abort Task": // a refusal is an answer on the placer's own Task
 			stored, err := collect(tx.Query(c.t.Context(), `SELECT type, id, version, last_updated, deleted, body FROM resource_search WHERE type = 'Task' AND convert_from(body, 'UTF8') LIKE '%"abort"%'`))
 			if err != nil || len(stored) != 1 {
@@ -165,6 +172,17 @@ func (c *clinic) outcomeOf(o *placedOrder, change placerChange) string {
 		c.t.Fatalf("%s: %v", change.name, err)
 	}
 	return told
+}
+
+// verifies tells whether who signed is asked to look at the report again.
+func (c *clinic) verifies(tx pgx.Tx, of workflow.Case) bool {
+	c.t.Helper()
+	all, err := workflow.MattersTx(c.t.Context(), tx, of.CaseID)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, open := openStudyChange(all)
+	return open
 }
 
 // placedRoads lead to the states; what is not here is reached in stand.

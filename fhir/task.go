@@ -181,7 +181,7 @@ func afterSigning(c workflow.Case, src taskSources) (out []*Node) {
 	}
 	if m, ok := openStudyChange(src.Matters); ok {
 		out = append(out, Object("type", concept(csOutput, "study-changed", "The study changed after the report"),
-			"valueString", capitalised(m.Content.Words())+"; the report is of the study as it was before."))
+			"valueString", capitalised(m.Content.Words())+"; "+asItWas(m)+"."))
 	}
 	return out
 }

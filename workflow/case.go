@@ -109,6 +109,7 @@ type Exam struct {
 	ImagesSaid      int           `json:"imagesSaid,omitempty"`     // that the ImagingStudy said then
 	ImagesSince     int           `json:"imagesSince,omitempty"`    // that the study has since it grew after an opinion was sealed
 	ImagesSeen      int           `json:"imagesSeen,omitempty"`     // that the ImagingStudy said, and then the study had when it last changed after the signature
+	Ordered         *OrderedSite  `json:"ordered,omitempty"`        // which part of the body the order names; nil where the order is not here
 	PatientAge      int           `json:"patientAge"`               // years at the time of the study; -1 when unknown
 	StudyStarted    *time.Time    `json:"studyStarted,omitempty"`
 	OriginalReaders []string      `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value

@@ -63,9 +63,7 @@ func (e *Engine) evaluate(ctx context.Context, j job) (Facts, []Finding, error) 
 	if err != nil {
 		return Facts{}, nil, fmt.Errorf("facts: %w", err)
 	}
-	if j.c.movedFrom(facts) {
-		j.c.Waived = nil // what was set aside was said of another patient or study
-	}
+	j.c.forgetWaived(facts)
 	facts.Priority = j.c.Priority
 	if facts.Study != nil {
 		if j.c.SampleOf == nil { // which is one, on purpose
@@ -144,6 +142,9 @@ func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, cas
 // reconsider compares what the checks say now with what they said before.
 func (e *Engine) reconsider(ctx context.Context, j job) error {
 	c := j.c
+	if slices.Contains(join(signed, in(Amending)), c.State) {
+		return e.orderedElsewhere(ctx, j)
+	}
 	if !slices.Contains(join(unsigned, in(OnHold)), c.State) {
 		return nil
 	}
@@ -165,11 +166,11 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	arrived := facts.Original != nil && !c.comparable()
 	switch c.State {
 	case IntakeReview, AwaitingInformation, AwaitingImages:
-		if !slices.Equal(found, c.Findings) || arrived || c.movedFrom(facts) {
+		if !slices.Equal(found, c.Findings) || arrived || c.movedFrom(facts) || c.otherSite(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	case Ready, Unassignable, Offered:
-		if len(found) > 0 || c.movedFrom(facts) {
+		if len(found) > 0 || c.movedFrom(facts) || c.otherSite(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The placer may find that an order names the wrong patient or the wrong study, or the
-// patient may deny what they had permitted.
+// The placer may find that an order names the wrong patient, the wrong study or the
+// wrong part or side of the body, or the patient may deny what they had permitted.
 // Before a reader has the case the intake checks run again. While it is read the
 // case is held for the coordinator, and the reader is told: the coordinator lets the
 // reading go on, where the images are those that were read and the patient is
@@ -16,9 +16,12 @@ import (
 
 // Correction is what the placer has corrected of an order that is being read.
 type Correction struct {
-	Of   []string `json:"of"`             // patient, study, consent
+	Of   []string `json:"of"`             // patient, study, body site, consent
 	Held bool     `json:"held,omitempty"` // the placer holds the case besides
 }
+
+// bodySite is what is corrected where the order names another part or side of the body.
+const bodySite = "body site"
 
 // OrderCorrected is the code of the finding that the coordinator decides.
 const OrderCorrected = "order-corrected"
@@ -30,6 +33,9 @@ func (c *Case) corrections(f Facts) (of []string) {
 	}
 	if f.Study != nil && (c.otherStudy(*f.Study) || f.Study.Void) {
 		of = append(of, "study")
+	}
+	if c.otherSite(f) {
+		of = append(of, bodySite)
 	}
 	if f.Consent == "deny" || f.ConsentDoubtful && !c.SetAside(ConsentDoubtful) {
 		of = append(of, "consent")
@@ -102,7 +108,7 @@ func (t *turn) doubtFindings(ctx context.Context, doubtful bool) error {
 	return nil
 }
 
-var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", "consent": "ServiceRequest.supportingInfo"}
+var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", bodySite: "ServiceRequest.bodySite", "consent": "ServiceRequest.supportingInfo"}
 
 var holdBesides = Effect{"holdBesides", "the placer holds the case besides",
 	func(_ context.Context, t *turn) error {
@@ -161,7 +167,7 @@ var sameImages = Guard{"sameImages", "the images are those that were read, and n
 			return err
 		}
 		for _, found := range EvalIntake(seen, t.c.Policy, nil) {
-			if found.Code == "pacs-patient-mismatch" {
+			if found.Code == "pacs-patient-mismatch" || slices.Contains(siteChecks, found.Code) && slices.Contains(t.c.Correction.Of, bodySite) {
 				return refuse("%s; begin the reading anew ($restart-reading), or have the placer mend it", found.Text)
 			}
 		}
@@ -179,6 +185,7 @@ var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom t
 			c.PatientID = &f.OrderPatient
 		}
 		c.StudyID, c.Exam.PatientAge = optional(f.Study.ID), f.Exam.PatientAge
+		c.Exam.BodySite, c.Exam.Laterality, c.Exam.Ordered = f.Exam.BodySite, f.Exam.Laterality, f.Exam.Ordered
 		return t.doubtFindings(ctx, false)
 	}}
 

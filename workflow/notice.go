@@ -24,7 +24,7 @@ var noticed = map[Event]string{
 	"resume":           "The placer has resumed the case.",
 	"cancel":           "The placer has cancelled the order. What was written is sealed and kept.",
 	"reprioritise":     "The placer has changed the priority.",
-	"correct":          "Patient or study of the order were corrected, or the patient's consent was. Do not go on: the coordinator looks at it.",
+	"correct":          "Patient, study, body part or side of the order were corrected, or the patient's consent was. Do not go on: the coordinator looks at it.",
 	"continue-reading": "The coordinator has looked at the correction of the order: the images are those that you read, and you may go on. Look at the patient again.",
 	"original-changes": "The original report has changed since it was revealed, or names its readers otherwise. Look at it again.",
 	"restart-reading":  "The order was corrected, and the coordinator has the reading begin anew. What was written is sealed and kept.",

@@ -246,6 +246,50 @@ func TestAReadingOfTheWrongStudyBeginsAnew(t *testing.T) {
 	}
 }
 
+func TestAnOrderOfAnotherSideStopsTheReading(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	for _, row := range []struct {
+		study string // its side
+		goes  bool   // the reading may go on
+	}{{"", true}, {"right", true}, {"left", false}} {
+		for _, state := range in(Accepted, Reading, Locked, Comparing, AwaitingCosign) {
+			c := h.atWorkOn(state)
+			f := h.facts[c.PlacerValue]
+			h.exec(`UPDATE case_file SET exam = exam || '{"ordered": {"side": "left"}}', waived = '{laterality-mismatch}' WHERE case_id = $1`, c.CaseID)
+			f.Exam.Ordered, f.OrderLaterality, f.Study.Laterality = &OrderedSite{Side: "right"}, "right", row.study
+			h.recheck(c)
+			held := h.stands(c, OnHold)
+			if held.Correction == nil || held.Correction.Of[0] != bodySite || held.Findings[0].Element != "ServiceRequest.bodySite" {
+				t.Errorf("%s: %+v", state, held)
+			}
+			reader := h.anna
+			if state == AwaitingCosign {
+				reader = h.trainee
+			}
+			if got := h.notices(reader); len(got) == 0 || got[0] != "correct" {
+				t.Errorf("%s: the reader is told %v", state, got)
+			}
+			decide := Input{Reason: "seen", Facts: f}
+			if !row.goes {
+				if why := h.refused(fault.BusinessRule, h.coordinator, c, "continue-reading", decide); !strings.Contains(why, "the order's side is not that of the ImagingStudy") {
+					t.Errorf("%s: %s", state, why)
+				}
+				h.fire(h.coordinator, c, "restart-reading", Input{Reason: "wrong side"})
+				h.tick()
+				h.stands(c, IntakeReview)
+				h.fire(h.coordinator, c, "reject", Input{Reason: "r"})
+				continue
+			}
+			h.fire(h.coordinator, c, "continue-reading", decide)
+			h.recheck(c)
+			h.stands(c, state)
+			h.replays(c)
+			h.fire(h.placer, c, "cancel", Input{})
+		}
+	}
+}
+
 // A study that turns out to be somebody else's, though the order says the same.
 func TestAStudyOfAnotherPatientStopsTheReading(t *testing.T) {
 	t.Parallel()

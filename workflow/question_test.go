@@ -114,3 +114,33 @@ func TestAStudyThatGrowsAfterTheSignatureIsLookedAtAgain(t *testing.T) {
 	h.fire(h.coordinator, c, "dismiss-verification", Input{Reason: "presentation states"})
 	h.replays(c)
 }
+
+func TestAReportWhoseOrderNamesAnotherSideNowIsVerified(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.open(func(f *Facts) { f.Exam.Ordered = &OrderedSite{Side: "left"} })
+	h.tick()
+	h.signed(c)
+	order := func(side string) {
+		h.facts[c.PlacerValue].Exam.Ordered = &OrderedSite{Side: side}
+		h.in(func(ctx context.Context, tx pgx.Tx) error { return h.engine.RecheckTx(ctx, tx, h.tenant, c.CaseID) })
+	}
+	order("left")
+	if m := h.matters(c); m != nil {
+		t.Errorf("nothing changed, and there is %+v", m)
+	}
+	order("right")
+	order("right")
+	if m := h.matters(c); len(m) != 1 || m[0].Kind != VerificationMatter || m[0].Content.Words() != orderedWords {
+		t.Fatalf("%+v", m)
+	}
+	r := h.fire(h.anna, c, "verify", Input{}).Report
+	if a := r.Amendment; a.Reason != "the order was corrected after the signature" || !strings.HasSuffix(a.Text, "names another part or side of the body now. This was looked at, and the report stands as it is.") {
+		t.Errorf("%+v", a)
+	}
+	order("left") // and back
+	if m := h.matters(c); len(m) != 2 || !m[1].Open() {
+		t.Errorf("%+v", m)
+	}
+	h.replays(c)
+}

@@ -16,13 +16,30 @@ type StudyChange struct {
 	Images   int  // instances that the study has now
 	Then     int  // and had when it was read; 0: nobody said
 	Replaced bool // other images have come in the place of those that were read
+	Ordered  bool // the order names another part of the body, or another side, than when the report was signed
 }
 
 // key tells changes apart, so that each is looked at once.
-func (s StudyChange) key() string { return fmt.Sprintf("images %d replaced %t", s.Images, s.Replaced) }
+func (s StudyChange) key() string {
+	key := fmt.Sprintf("images %d replaced %t", s.Images, s.Replaced)
+	if s.Ordered {
+		key += " ordered"
+	}
+	return key
+}
+
+// orderedWords come first: a wrong side weighs more than one more image.
+const orderedWords = "the order was corrected, and names another part or side of the body now"
 
 func (s StudyChange) words() string {
+	grown := s.Replaced || s.Images > s.Then
 	switch {
+	case s.Ordered && grown:
+		rest := s
+		rest.Ordered = false
+		return orderedWords + "; " + rest.words()
+	case s.Ordered:
+		return orderedWords
 	case s.Replaced:
 		return "images of the study were replaced"
 	case s.Then > 0:
@@ -31,21 +48,25 @@ func (s StudyChange) words() string {
 	return fmt.Sprintf("the study has %d images now", s.Images)
 }
 
-var openVerification = Effect{"openVerification", "the study is another than was read: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",
+var openVerification = Effect{"openVerification", "the study is another than was read, or the order names another part of the body: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",
 	func(ctx context.Context, t *turn) error { return t.openVerification(ctx, *t.in.Study) }}
 
 // openVerification has a change of the study looked at, with what changed before it
 // and nobody has looked at yet.
 func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 	t.c.Exam.ImagesSeen = s.Images
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced}
+	if s.Ordered {
+		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
+		t.detail["corrected"] = []string{bodySite}
+	}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
 	}
 	for _, m := range all {
 		if m.isVerification() && m.Open() {
-			content.ImagesThen, content.Replaced = m.Content.ImagesThen, m.Content.Replaced || s.Replaced
+			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
 			m.Content = content
 			t.touch(m)
 			return t.ledger.updateMatter(ctx, t.c.CaseID, m)
@@ -83,11 +104,15 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 		if err != nil {
 			return err
 		}
-		text := capital(m.Content.change().words()) + ". They were looked at, and the report stands as it is."
+		text := capital(m.Content.change().words()) + ". This was looked at, and the report stands as it is."
 		if note := t.in.Reason; note != "" {
 			text += " " + note
 		}
-		t.addendum = &Amendment{Kind: "addition", Reason: "the study changed after the signature", Text: text}
+		reason := "the study changed after the signature"
+		if m.Content.Ordered {
+			reason = "the order was corrected after the signature"
+		}
+		t.addendum = &Amendment{Kind: "addition", Reason: reason, Text: text}
 		t.afterSigning = append(t.afterSigning, func(ctx context.Context) error {
 			return t.settleMatter(ctx, m, "valid", Closing{Text: t.in.Reason}, t.report.No)
 		})
@@ -95,7 +120,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 	}}
 
 func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced}
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered}
 }
 
 // Words say what has become of the study.

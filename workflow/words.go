@@ -20,7 +20,7 @@ func IntakeCodes() []Coding {
 	for _, c := range checks {
 		codes = append(codes, Coding{Code: c.code, Display: c.doc})
 	}
-	return append(codes, Coding{Code: OrderCorrected, Display: "patient or study of the order, or the patient's consent, were corrected while it was read"},
+	return append(codes, Coding{Code: OrderCorrected, Display: "patient, study, body part or side of the order, or the patient's consent, were corrected while it was read"},
 		Coding{Code: StudyLarger, Display: "the PACS has more images than the ImagingStudy says"})
 }
 
