@@ -3,11 +3,8 @@ package letter
 import (
 	"bytes"
 	_ "embed"
-	"fmt"
 	"html/template"
 	"time"
-
-	"codeberg.org/go-pdf/fpdf"
 )
 
 // Pack is the cases of a learning meeting on paper. It names no patient and no
@@ -45,26 +42,21 @@ func (p Pack) HTML() []byte {
 
 // PDF is the pack on paper, the same bytes for the same pack. It returns an error
 // only where the PDF library does, which is a fault of ours.
-func (p Pack) PDF() ([]byte, error) {
-	first, _ := p.print(0)
-	_, pdf := p.print(first) // twice: only the first printing tells how many pages there are
-	var out bytes.Buffer
-	if err := pdf.Output(&out); err != nil {
-		return nil, fmt.Errorf("letter: %w", err)
-	}
-	return out.Bytes(), nil
-}
+func (p Pack) PDF() ([]byte, error) { return proved(p.print) }
 
-func (p Pack) print(of int) (pages int, pdf *fpdf.Fpdf) {
+func (p Pack) print(before proof) proof {
 	s := newSheet("A4", "Learning meeting", p.Made)
 	s.top = func() { s.put(s.left(), margin-4, s.inner(), small, "L", "Learning meeting") }
 	s.foot = func(page int) {
-		s.put(s.left(), s.height-footRoom+7.5, s.inner(), small, "R", pageOf(page, of))
+		s.put(s.left(), s.height-footRoom+7.5, s.inner(), small, "R", pageOf(page, before.pages))
 	}
 	s.newPage()
 	s.text(p.Title, style{"B", 18, 8.5, black})
 	s.y++
 	s.text(p.Note, italic)
+	if before.lossy {
+		s.tellLoss("pack")
+	}
 	for _, c := range p.Cases {
 		s.y += 3
 		s.heading(c.Heading, 3*plain.leading)
@@ -76,5 +68,5 @@ func (p Pack) print(of int) (pages int, pdf *fpdf.Fpdf) {
 			s.text(section.Text, plain)
 		}
 	}
-	return s.pdf.PageNo(), s.pdf
+	return s.proof()
 }

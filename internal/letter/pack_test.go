@@ -2,6 +2,8 @@ package letter_test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"io"
 	"strings"
 	"testing"
 
@@ -32,6 +34,58 @@ func TestTheSamePackGivesTheSameBytes(t *testing.T) {
 	if !strings.Contains(page, "Case 2: MR Head") || !strings.Contains(page, "60 to 69") || strings.Contains(page, "Tags") {
 		t.Error(page)
 	}
+}
+
+func TestADocumentOnPaperTellsWhetherLettersWereReplaced(t *testing.T) {
+	t.Parallel()
+	pack := func(point string) ([]byte, error) {
+		p := meeting()
+		p.Cases[1].Sections = []letter.Section{{Heading: "To be learnt", Text: point}}
+		return p.PDF()
+	}
+	report := func(finding string) ([]byte, error) {
+		l := major()
+		l.Sections = append(l.Sections, letter.Section{Heading: "Findings", Text: finding})
+		return l.PDF()
+	}
+	for _, c := range []struct {
+		document string
+		print    func(string) ([]byte, error)
+		text     string
+		want     bool
+	}{
+		{"pack", pack, "Ångström, Δ, Пётр", false},
+		{"pack", pack, "山田", true},
+		{"report", report, "Ångström, Δ, Пётр", false},
+		{"report", report, "Nguyễn", true},
+	} {
+		pdf, err := c.print(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"Some letters cannot be printed here", "The HTML form of this " + c.document} {
+			if got := bytes.Contains(drawn(t, pdf), utf16(line)); got != c.want {
+				t.Errorf("a %s of %q says %q: %t", c.document, c.text, line, got)
+			}
+		}
+	}
+}
+
+// drawn is what stands in the packed streams of a PDF.
+func drawn(t *testing.T, pdf []byte) (all []byte) {
+	t.Helper()
+	for _, part := range bytes.Split(pdf, []byte("\nstream\n"))[1:] {
+		z, err := zlib.NewReader(bytes.NewReader(part))
+		if err != nil {
+			continue // not packed
+		}
+		content, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, content...)
+	}
+	return all
 }
 
 func TestWhatIsWrittenInAPackIsTextOnItsPageAndOnPaper(t *testing.T) {

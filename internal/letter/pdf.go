@@ -9,22 +9,24 @@ import (
 
 // PDF is the letter on paper. The same letter gives the same bytes. It returns
 // an error only where the PDF library does, which is a fault of ours.
-func (l Letter) PDF() ([]byte, error) {
-	// Twice: only the first printing tells how many pages there are and
-	// whether the fonts have every letter, and the first page says both.
-	second := l.print(l.print(proof{}))
+func (l Letter) PDF() ([]byte, error) { return proved(l.print) }
+
+// proof is a printed document.
+type proof struct {
+	pdf   *fpdf.Fpdf
+	pages int
+	lossy bool // a letter was replaced
+}
+
+// proved prints twice: only the first printing tells how many pages there are and
+// whether the fonts have every letter, and the first page says both.
+func proved(print func(before proof) proof) ([]byte, error) {
+	second := print(print(proof{}))
 	var out bytes.Buffer
 	if err := second.pdf.Output(&out); err != nil {
 		return nil, fmt.Errorf("letter: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// proof is a printed letter.
-type proof struct {
-	pdf   *fpdf.Fpdf
-	pages int
-	lossy bool // a letter was replaced
 }
 
 func (l Letter) print(before proof) proof {
@@ -33,7 +35,7 @@ func (l Letter) print(before proof) proof {
 	s.top = func() { l.runningHead(s) }
 	s.foot = func(page int) { l.foot(s, page, before.pages) }
 	l.write(s, before.lossy)
-	return proof{s.pdf, s.pdf.PageNo(), s.printer.lossy}
+	return s.proof()
 }
 
 // write is the letter from top to bottom.
@@ -41,9 +43,7 @@ func (l Letter) write(s *sheet, lossy bool) {
 	s.newPage()
 	l.writeHead(s)
 	if lossy {
-		s.y++
-		s.text("Some letters cannot be printed here and are shown without their accents or as "+string(missing)+
-			". The HTML form of this report is exact.", italic)
+		s.tellLoss("report")
 	}
 	if title, lines := l.notice(); title != "" {
 		s.y += 4
