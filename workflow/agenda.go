@@ -165,6 +165,20 @@ func (t *turn) startClockFrom(ctx context.Context, clock ClockName, from time.Ti
 	return t.ledger.write(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kindOf(clock), StartedAt: from, DueAt: &due, DeadlineAt: &deadline}, anew)
 }
 
+// startOf is when a clock of the case began, so that what is told of it ends with it;
+// nil, where it does not run.
+func (t *turn) startOf(ctx context.Context, clock ClockName) (*time.Time, error) {
+	rows, err := t.ledger.entries(ctx, t.c.CaseID)
+	if err != nil {
+		return nil, err
+	}
+	row := rowOf(rows, kindOf(clock))
+	if row == nil {
+		return nil, nil
+	}
+	return &row.StartedAt, nil
+}
+
 func writeEntry(ctx context.Context, tx pgx.Tx, row entry, anew bool) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at, deadline_at)

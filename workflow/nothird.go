@@ -102,20 +102,6 @@ var tellOffice = Effect{"tellOffice", "the coordinator is told at once, by the p
 		return t.planEscalation(ctx)
 	}}
 
-// startOf is when a clock of the case began, so that what is told of it ends with it;
-// nil, where it does not run.
-func (t *turn) startOf(ctx context.Context, clock ClockName) (*time.Time, error) {
-	rows, err := t.ledger.entries(ctx, t.c.CaseID)
-	if err != nil {
-		return nil, err
-	}
-	row := rowOf(rows, kindOf(clock))
-	if row == nil {
-		return nil, nil
-	}
-	return &row.StartedAt, nil
-}
-
 var forgetFindings = Effect{"forgetFindings", "what stood in the way does no more",
 	func(_ context.Context, t *turn) error {
 		t.c.Findings = nil
