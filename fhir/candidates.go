@@ -1,7 +1,7 @@
 package fhir
 
 import (
-	"net/http"
+	"context"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -55,8 +55,7 @@ func candidateServices() []service {
 // candidates is Task/{id}/$candidates. That somebody is the original reader tells of
 // the original: whoever reads here too is not told before they may know of it.
 func (s *Server) candidates(c echo.Context, actor access.Actor, in *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
@@ -81,10 +80,6 @@ func (s *Server) candidates(c echo.Context, actor access.Actor, in *Node) error 
 		}
 		return candidatesOf(duty, judged), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 func candidatesOf(duty workflow.Duty, judged []workflow.Judged) *Node {
@@ -128,8 +123,7 @@ func (s *Server) expiring(c echo.Context, actor access.Actor, in *Node) error {
 			return fault.At(fault.Value, "Parameters.parameter.where(name = 'days')", "must be a number of days, from 0 to 3660")
 		}
 	}
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		readers, err := workflow.ReadersTx(ctx, tx, 1)
 		if err != nil {
 			return nil, err
@@ -144,8 +138,4 @@ func (s *Server) expiring(c echo.Context, actor access.Actor, in *Node) error {
 		}
 		return Object("resourceType", "Parameters", "parameter", rows), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }

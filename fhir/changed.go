@@ -1,7 +1,7 @@
 package fhir
 
 import (
-	"net/http"
+	"context"
 	"strconv"
 	"strings"
 
@@ -63,8 +63,7 @@ func changeServices() []service {
 
 // difference is Task/{id}/$difference, for whoever may read the report.
 func (s *Server) difference(c echo.Context, actor access.Actor, in *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		if !idPattern.MatchString(c.Param("id")) {
 			return nil, notFound()
 		}
@@ -95,10 +94,6 @@ func (s *Server) difference(c echo.Context, actor access.Actor, in *Node) error 
 		}
 		return differenceOf(reports[from-1], reports[to-1]), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 func versionAsked(in *Node, name string, preset int) (int, error) {

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -51,8 +50,8 @@ func (s *Server) comparison(c echo.Context, actor access.Actor, _ *Node) error {
 			return fault.New(fault.Forbidden, "the scopes of this token do not let it read %s, of which a comparison tells", typ)
 		}
 	}
-	ctx, id := c.Request().Context(), c.Param("id")
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	id := c.Param("id")
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		found, err := s.caseSeen(ctx, tx, actor, id)
 		if err != nil {
 			return nil, err
@@ -67,10 +66,6 @@ func (s *Server) comparison(c echo.Context, actor access.Actor, _ *Node) error {
 		entry := auditEntry{Interaction: "operation", Target: "Task/" + id, Patient: casePatient(found), Patients: e.alsoOf(casePatient(found)), Query: "$comparison", RequestID: requestID(ctx)}
 		return e.parameters(), s.audit(ctx, tx, actor, entry)
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // evidence is what the sources say of a case, as far as the actor may see them.

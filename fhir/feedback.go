@@ -88,7 +88,6 @@ func (s *Server) feedback(c echo.Context, actor access.Actor, _ *Node) error {
 
 // respond is Communication/{id}/$respond.
 func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
-	ctx := c.Request().Context()
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil {
 		return fault.New(fault.NotFound, "there is no such feedback, or it is not yours")
@@ -97,7 +96,7 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 	if agrees != "true" && agrees != "false" {
 		return fault.At(fault.Value, "Parameters.parameter.where(name = 'agrees')", "say true or false in valueBoolean")
 	}
-	message, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		file, err := s.engine.AnswerFeedbackTx(ctx, tx, viewerOf(actor), id, agrees == "true", given(in, "text").Text())
 		if err != nil {
 			return nil, err
@@ -120,10 +119,6 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 		}
 		return n, s.qualityOpened(ctx, tx, c, actor, file)
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, message.Bytes())
 }
 
 // qualityOpened records that something of the quality compartment was shown.

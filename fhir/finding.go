@@ -1,8 +1,8 @@
 package fhir
 
 import (
+	"context"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -75,18 +75,13 @@ func checkServices() []service {
 
 // check is Task/{id}/$check.
 func (s *Server) check(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
 		}
 		return checkOutcome(found), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // checkOutcome is what stands in the way of a case.

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"time"
 
@@ -176,8 +175,7 @@ func matterServices() []service {
 
 // matters is Task/{id}/$matters.
 func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
@@ -202,10 +200,6 @@ func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		return Object("resourceType", "Parameters", "parameter", shown), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // tookPart tells whether somebody who reads here is one of those who read the case.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -74,8 +73,7 @@ func packServices() []service {
 
 // makePack is Task/$make-meeting-pack.
 func (s *Server) makePack(c echo.Context, actor access.Actor, in *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		tasks, err := packTasks(ctx, tx, in)
 		if err != nil {
 			return nil, err
@@ -112,10 +110,6 @@ func (s *Server) makePack(c echo.Context, actor access.Actor, in *Node) error {
 		}
 		return packNode(p)
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // packTasks are the Tasks that are asked for.
@@ -183,12 +177,11 @@ func (s *Server) packCase(ctx context.Context, tx pgx.Tx, file workflow.Case) (w
 
 // openPack is Task/$meeting-pack.
 func (s *Server) openPack(c echo.Context, actor access.Actor, in *Node) error {
-	ctx := c.Request().Context()
 	id, err := uuid.Parse(given(in, "id").Text())
 	if given(in, "id") != nil && err != nil {
 		return fault.New(fault.NotFound, "there is no such pack")
 	}
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		opened := access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Client: clientAddress(c), RequestID: requestID(ctx)}
 		if given(in, "id") != nil {
 			p, err := workflow.PackTx(ctx, tx, id)
@@ -211,10 +204,6 @@ func (s *Server) openPack(c echo.Context, actor access.Actor, in *Node) error {
 		}
 		return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", rows), s.RecordEvent(ctx, tx, opened)
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // packNode is a pack as the operations give it.

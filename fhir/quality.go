@@ -3,7 +3,6 @@ package fhir
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -100,8 +99,7 @@ var verySensitive = []*Node{
 // quality is Task/{id}/$quality. What is opened and that it was opened are of one
 // transaction: neither is without the other.
 func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		file, shown, err := s.mayOpen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
@@ -127,10 +125,6 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		return s.qualityOf(file, unveiled, grades, later, people), s.qualityOpened(ctx, tx, c, actor, file)
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // practitioners are References to the readers of the tenant, by their ids.

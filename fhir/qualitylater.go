@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"slices"
 
 	"github.com/google/uuid"
@@ -112,8 +111,7 @@ func reviewsService() service {
 // reviews is Task/$reviews. Of a case whose original is withheld from who reads
 // here too, nothing is told.
 func (s *Server) reviews(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		open, err := workflow.OpenReviewsTx(ctx, tx, mostReviews)
 		if err != nil {
 			return nil, err
@@ -135,10 +133,6 @@ func (s *Server) reviews(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", rows), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // openTo tells of which Tasks, given with the original report of each, the actor may
@@ -200,8 +194,7 @@ func (s *Server) samples(c echo.Context, actor access.Actor, _ *Node) error {
 	if actor.Restricted() {
 		return fault.New(fault.Forbidden, "the scopes of this token let it see some Tasks only, and samples are told as a whole")
 	}
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		all, err := workflow.SamplesTx(ctx, tx, nil)
 		if err != nil {
 			return nil, err
@@ -227,8 +220,4 @@ func (s *Server) samples(c echo.Context, actor access.Actor, _ *Node) error {
 		return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", slices.Clip(rows)),
 			s.RecordEvent(ctx, tx, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Client: clientAddress(c), RequestID: requestID(ctx)})
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }

@@ -190,3 +190,13 @@ func inTenant[T any](ctx context.Context, s *Server, actor access.Actor, fn func
 	})
 	return result, err
 }
+
+// replyWith replies with what fn makes in a transaction of the tenant.
+func (s *Server) replyWith(c echo.Context, actor access.Actor, fn func(ctx context.Context, tx pgx.Tx) (*Node, error)) error {
+	ctx := c.Request().Context()
+	n, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) { return fn(ctx, tx) })
+	if err != nil {
+		return err
+	}
+	return write(c, http.StatusOK, n.Bytes())
+}

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -112,8 +111,7 @@ func (s *Server) caseSeen(ctx context.Context, tx pgx.Tx, actor access.Actor, id
 
 // drafts is Task/{id}/$drafts.
 func (s *Server) drafts(c echo.Context, actor access.Actor, in *Node) error {
-	ctx := c.Request().Context()
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		file, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
@@ -139,10 +137,6 @@ func (s *Server) drafts(c echo.Context, actor access.Actor, in *Node) error {
 		}
 		return Object("resourceType", "Parameters", "parameter", rows), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // draftMeant is the version that is asked for whole: a fault of kind NotFound where
@@ -164,9 +158,8 @@ func draftMeant(all []workflow.Draft, in *Node) (workflow.Draft, error) {
 // readings is Task/{id}/$readings. What is opened and that it was opened are of
 // one transaction.
 func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx := c.Request().Context()
 	id := c.Param("id")
-	answer, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		file, err := s.caseSeen(ctx, tx, actor, id)
 		if err != nil {
 			return nil, err
@@ -190,10 +183,6 @@ func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		return told, s.audit(ctx, tx, actor, auditEntry{Interaction: "operation", Target: "Task/" + id, Patient: casePatient(file), Query: "$readings", RequestID: requestID(ctx)})
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 func readingsOf(c workflow.Case, actor access.Actor, all []workflow.Sealed, people map[uuid.UUID]*Node) *Node {

@@ -2,7 +2,6 @@ package fhir
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,8 +38,7 @@ const (
 
 // template is Task/{id}/$template.
 func (s *Server) template(c echo.Context, actor access.Actor, _ *Node) error {
-	ctx := c.Request().Context()
-	form, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		file, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
@@ -51,10 +49,6 @@ func (s *Server) template(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		return questionnaire(v), nil
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, form.Bytes())
 }
 
 // questionnaire is the form of a template.

@@ -1,7 +1,7 @@
 package fhir
 
 import (
-	"net/http"
+	"context"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -30,17 +30,13 @@ func triageServices() []service {
 
 // triage is Task/{id}/$triage.
 func (s *Server) triage(c echo.Context, actor access.Actor, _ *Node) error {
-	answer, err := inTenant(c.Request().Context(), s, actor, func(tx pgx.Tx) (*Node, error) {
-		found, err := s.caseSeen(c.Request().Context(), tx, actor, c.Param("id"))
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		found, err := s.caseSeen(ctx, tx, actor, c.Param("id"))
 		if err != nil {
 			return nil, err
 		}
 		return triageOf(found)
 	})
-	if err != nil {
-		return err
-	}
-	return write(c, http.StatusOK, answer.Bytes())
 }
 
 // triageOf is what was decided of a case, in the words of the operation.
