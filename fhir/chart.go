@@ -206,24 +206,33 @@ func (s *Server) Form(ctx context.Context, actor access.Actor, report, version, 
 	return bedside.Form{}, notFound()
 }
 
-// Acknowledge is Task/{id}/$acknowledge by the actor of a page.
-func (s *Server) Acknowledge(ctx context.Context, actor access.Actor, task string) error {
-	if !idPattern.MatchString(task) {
-		return notFound()
+// Acknowledge is Task/{id}/$acknowledge by the actor of a page, who has read the
+// version of the report that the page has shown them. newer tells that another has
+// taken its place meanwhile, which nobody has read.
+func (s *Server) Acknowledge(ctx context.Context, actor access.Actor, task, version string) (newer bool, err error) {
+	if !idPattern.MatchString(task) || !idPattern.MatchString(version) {
+		return false, notFound()
 	}
 	d := s.desk(actor)
 	if _, err := d.get(ctx, "Task/"+task, nil); err != nil { // what cannot be seen cannot be acknowledged
-		return err
+		return false, err
 	}
 	c, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.Case, error) { return workflow.CaseByTaskTx(ctx, tx, task) })
-	if err == nil && casePatient(c) != actor.Patient {
+	if err == nil && (casePatient(c) != actor.Patient || c.ReportID == nil) {
 		err = notFound()
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = d.ask(ctx, errand{method: http.MethodPost, url: &url.URL{Path: "/fhir/Task/" + task + "/$acknowledge"}, header: http.Header{"Accept": {fhirTypes[0]}}})
-	return err
+	read := Object("resourceType", "Parameters", "parameter", []*Node{
+		Object("name", "report", "valueReference", Object("reference", "DiagnosticReport/"+*c.ReportID+"/_history/"+version))})
+	answer, err := d.ask(ctx, errand{method: http.MethodPost, url: &url.URL{Path: "/fhir/Task/" + task + "/$acknowledge"},
+		header: http.Header{"Accept": {fhirTypes[0]}, "Content-Type": {fhirTypes[0]}}, body: read.Bytes()})
+	if err != nil {
+		return false, err
+	}
+	after, err := Parse(answer.resource, Limits{Values: 10 * documentLimits.Values})
+	return slices.ContainsFunc(after.Each("output"), func(out *Node) bool { return hasCode(out.Get("type"), csOutput, "unread-version") }), err
 }
 
 // get asks for one resource, or a search.

@@ -198,6 +198,7 @@ var topics = map[string]string{
 	"question":           "Question about the report",
 	"answer":             "Answer to a question",
 	"study-changed":      "The study changed after the report",
+	"newer-version":      "A newer version of the report must be read",
 }
 
 func says(text string) []*Node { return []*Node{Object("contentString", text)} }

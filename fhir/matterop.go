@@ -76,6 +76,11 @@ var readBy = []parameter{
 	{Name: "role", Type: "string", Doc: "The clinician's function, such as attending physician.", Set: func(r *request, v *Node) { r.Acknowledged.Role = v.Text() }},
 }
 
+var versionRead = parameter{Name: "report", Type: "Reference",
+	Doc: "Which version was read: DiagnosticReport/{id}/_history/{version}, or the address, with its version, at which the EHR keeps the copy that it was sent. " +
+		"Where it is left out, or names no version, the last one that an EHR has got is meant; of a report that no EHR has got, the one in force.",
+	Set: func(r *request, v *Node) { r.read = v }}
+
 // questionAsked is a question.
 var questionAsked = []parameter{
 	{Name: "question", Type: "string", Min: 1, Doc: "What is asked.", Set: func(r *request, v *Node) { r.question().Text = v.Text() }},

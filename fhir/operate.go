@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -99,6 +100,16 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 	if err := s.fillForm(ctx, tx, c, &r); err != nil {
 		return Stored{}, err
 	}
+	query := "$" + op.Name
+	if op.Name == "acknowledge" && c.ReportNo > 0 {
+		if err = s.namesReport(c, r.read); err == nil {
+			r.ReportNo, err = s.versionRead(ctx, tx, c, []*Node{r.read}, time.Time{})
+		}
+		if err != nil {
+			return Stored{}, naming(err, "Parameters.parameter.where(name = 'report')")
+		}
+		query = acknowledging(r.ReportNo)
+	}
 	if op.run != nil {
 		err = op.run(s, ctx, tx, actor, c, r)
 	} else {
@@ -112,7 +123,7 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 		return Stored{}, err
 	}
 	return task, s.audit(ctx, tx, actor, auditEntry{
-		Interaction: "operation", Target: task.Versioned(), Patient: casePatient(c), Query: "$" + op.Name, RequestID: requestID(ctx)})
+		Interaction: "operation", Target: task.Versioned(), Patient: casePatient(c), Query: query, RequestID: requestID(ctx)})
 }
 
 // naming makes a refusal of the case's rules name the resource by which it was

@@ -41,6 +41,7 @@ type request struct {
 	reader string          // offer, reassign: the Practitioner's reference
 	saved  *workflow.Draft // draft: what was saved, for the answer
 	form   *Node           // the QuestionnaireResponse that answers the template's form
+	read   *Node           // acknowledge: the Reference to the version that was read
 }
 
 // operations is the table of operations. The OperationDefinitions, the rows of
@@ -94,7 +95,7 @@ var operations = []operation{
 	{Name: "dismiss-verification", Does: "The change of the study is none for which the report must be looked at again.", Takes: list(reason(1))},
 
 	// The placer.
-	{Name: "acknowledge", Does: "The clinician has seen the report, and the findings that it tells of but for emergent ones.", Takes: readBy},
+	{Name: "acknowledge", Does: "The clinician has read a version of the report, and the findings that it tells of but for emergent ones. Of an older version than the one in force that is kept, and the one in force waits to be read as before: the Task (output unread-version) and a Communication say so.", Takes: slices.Concat(list(versionRead), readBy), run: (*Server).acknowledge},
 	{Name: "acknowledge-finding", Does: "A clinician has taken note of an actionable finding.", Takes: slices.Concat(list(numbered("finding")), readBy)},
 	{Name: "ask", Does: "Asks who signed the report a question. The same again is the same question.", Takes: questionAsked, run: (*Server).askQuestion},
 	{Name: "withdraw-question", Does: "Takes a question back.", Takes: list(numbered("number"), reason(1))},

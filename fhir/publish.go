@@ -20,7 +20,7 @@ import (
 // report once and queues exactly those bytes for the EHR.
 func (s *Server) Publish(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	for _, step := range []func(context.Context, pgx.Tx, workflow.Change) error{
-		s.publishTask, s.withholdSample, s.publishReport, s.publishMatters, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
+		s.publishTask, s.withholdSample, s.publishReport, s.publishMatters, s.publishNewer, s.publishOrder, s.publishAsked, s.publishTold, s.recordUnblinding,
 	} {
 		if err := step(ctx, tx, ch); err != nil {
 			return fmt.Errorf("publish %s of case %s: %w", ch.Event, ch.Case.CaseID, err)

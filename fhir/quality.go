@@ -51,6 +51,13 @@ var qualityTells = []parameter{
 		{Name: "comment", Type: "string", Doc: "For quality work."},
 		{Name: "discrepancy", Many: true, Doc: "One point in which the readings differ.", Parts: discrepancy},
 	}},
+	{Name: "acknowledged", Many: true, Doc: "Which version of the report was read, the oldest first.", Parts: []parameter{
+		{Name: "report", Type: "positiveInt", Min: 1, Doc: "Which signed version."},
+		{Name: "by", Type: "string", Doc: "Which clinician, as the EHR says it."},
+		{Name: "role", Type: "string", Doc: "In which function."},
+		{Name: "outdated", Type: "boolean", Min: 1, Doc: "A newer version was signed by then: that one waited to be read all the same."},
+		{Name: "at", Type: "instant", Min: 1, Doc: "When."},
+	}},
 	{Name: "judgement", Many: true, Doc: "What the clinician said changed for the patient, the first word first; the last counts. What the reader said stands in the grade.", Parts: []parameter{
 		{Name: "management", Type: "code", Min: 1, Codes: workflow.Words("management"), Doc: "What changed."},
 		{Name: "note", Type: "string", Doc: "In words."},

@@ -20,6 +20,8 @@ type later struct {
 	points     []workflow.GivenPoint
 	feedback   []workflow.Feedback
 	reviews    []workflow.Review
+	read       []workflow.Acknowledgement
+	reports    []workflow.Report
 }
 
 func laterOf(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (l later, err error) {
@@ -35,7 +37,13 @@ func laterOf(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (l later, err err
 	if l.feedback, err = workflow.FeedbackOfCaseTx(ctx, tx, caseID); err != nil {
 		return l, err
 	}
-	l.reviews, err = workflow.ReviewsTx(ctx, tx, caseID)
+	if l.reviews, err = workflow.ReviewsTx(ctx, tx, caseID); err != nil {
+		return l, err
+	}
+	if l.read, err = workflow.AcknowledgementsTx(ctx, tx, caseID); err != nil {
+		return l, err
+	}
+	l.reports, err = workflow.ReportsTx(ctx, tx, caseID)
 	return l, err
 }
 
@@ -55,6 +63,11 @@ func partsOf(triples ...any) []*Node {
 func (l later) rows(people map[uuid.UUID]*Node) []*Node {
 	var rows []*Node
 	add := func(name string, parts []*Node) { rows = append(rows, Object("name", name, "part", parts)) }
+	for _, a := range l.read {
+		newer := a.ReportNo < len(l.reports) && !l.reports[a.ReportNo].SignedAt.After(a.AcknowledgedAt) // numbered from 1
+		parts := append([]*Node{Object("name", "report", "valuePositiveInt", a.ReportNo)}, partsOf("by", "valueString", a.Content.Person, "role", "valueString", a.Content.Role)...)
+		add("acknowledged", append(parts, Object("name", "outdated", "valueBoolean", newer), Object("name", "at", "valueInstant", instant(a.AcknowledgedAt))))
+	}
 	for _, j := range l.judgements {
 		add("judgement", partsOf("management", "valueCode", j.Management, "note", "valueString", j.Note, "judgedAt", "valueInstant", instant(j.JudgedAt)))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -83,11 +84,7 @@ func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Act
 	}
 	in := workflow.Input{Acknowledged: workflow.Acknowledged{Person: person, Resource: "Communication/" + n.Text("id")}}
 	if n.Get("inResponseTo") == nil {
-		if c.State == workflow.Closed {
-			return nil
-		}
-		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge", in)
-		return naming(err, "Communication")
+		return naming(s.reportRead(ctx, tx, actor, c, n, in), "Communication")
 	}
 	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
 	if err != nil {
@@ -105,6 +102,25 @@ func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Act
 		return naming(err, "Communication")
 	}
 	return fault.At(fault.BusinessRule, "Communication.inResponseTo", "an acknowledgement is in response to the Communication of a finding of the case; for the report itself leave inResponseTo out")
+}
+
+// reportRead acknowledges the version of the report that the Communication is about,
+// or that there was when it was sent.
+func (s *Server) reportRead(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node, in workflow.Input) (err error) {
+	if c.ReportNo > 0 {
+		sent, _ := time.Parse(time.RFC3339, n.Text("sent")) // a dateTime without its time says nothing of two versions of one day
+		if in.ReportNo, err = s.versionRead(ctx, tx, c, n.Each("about"), sent); err != nil {
+			return naming(err, "Communication.about")
+		}
+	}
+	if c.State == workflow.Closed && in.ReportNo == c.ReportNo {
+		return nil
+	}
+	if err := s.acknowledge(ctx, tx, actor, c, request{Input: in}); err != nil {
+		return err
+	}
+	return s.audit(ctx, tx, actor, auditEntry{
+		Interaction: "operation", Target: "Task/" + c.TaskID, Patient: casePatient(c), Query: acknowledging(in.ReportNo), RequestID: requestID(ctx)})
 }
 
 // communicationUpdated is the hook of the table of resources: an EHR that takes its
@@ -154,7 +170,8 @@ func (s *Server) caseOfCommunication(ctx context.Context, tx pgx.Tx, actor acces
 		if err != nil {
 			return workflow.Case{}, err
 		}
-		id, err := caseOf(ctx, tx, f, ref.Text("reference"))
+		address, _, _ := strings.Cut(ref.Text("reference"), "/_history/") // the EHR may have versions of its own
+		id, err := caseOf(ctx, tx, f, address)
 		if err != nil {
 			return workflow.Case{}, err
 		}

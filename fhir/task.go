@@ -170,6 +170,9 @@ func afterSigning(c workflow.Case, src taskSources) (out []*Node) {
 		out = append(out, Object("type", concept(csOutput, "acknowledged", "Acknowledged"),
 			"valueString", fmt.Sprintf("Version %d%s on %s", a.ReportNo, byWhom(a.Content.Person, a.Content.Role), a.AcknowledgedAt.In(zoneOf(c.Policy)).Format("2 January 2006 at 15:04 MST"))))
 	}
+	if text := unread(c, src.Read); text != "" {
+		out = append(out, Object("type", concept(csOutput, "unread-version", "A newer version of the report waits to be read"), "valueString", text))
+	}
 	for _, m := range src.Matters {
 		if m.Open() && m.Kind != workflow.VerificationMatter {
 			ref := communicationReference(c, matterSlot(m.Kind, m.No))

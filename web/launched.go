@@ -45,7 +45,7 @@ type Launched struct {
 
 	Chart       func(ctx context.Context, actor access.Actor, task string) (bedside.Chart, error)
 	Form        func(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error)
-	Acknowledge func(ctx context.Context, actor access.Actor, task string) error
+	Acknowledge func(ctx context.Context, actor access.Actor, task, version string) (newer bool, err error) // of the version that the page has shown
 	Log         *slog.Logger
 	Pace        func(c echo.Context) error // refuses (Throttled) who begins too many launches; nil: nobody
 }
@@ -236,7 +236,7 @@ func (l *Launched) acknowledge(c echo.Context) error {
 	if err := l.proven(c, v); err != nil {
 		return l.refuse(c, v.shows.FrameOrigins, err)
 	}
-	err = l.Acknowledge(c.Request().Context(), v.actor, c.FormValue("task"))
+	newer, err := l.Acknowledge(c.Request().Context(), v.actor, c.FormValue("task"), c.FormValue("version"))
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		view := launchedView{Title: "This was not acknowledged", Path: l.path(v.id), Message: "It was acknowledged already, is being changed, or is not this patient's. Look at it again.", Alarm: true}
 		l.Log.Info("acknowledgement refused", "kind", string(f.Kind()), "session", v.id)
@@ -244,6 +244,12 @@ func (l *Launched) acknowledge(c echo.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if newer {
+		return l.page(c, http.StatusOK, v.shows.FrameOrigins, launchedView{
+			Title: "A newer version must be read", Path: l.path(v.id), Alarm: true,
+			Message: "It is noted that you have read the version that you were shown. Meanwhile a newer version was signed, which may say something else: read that one too, and acknowledge it.",
+		})
 	}
 	return c.Redirect(http.StatusSeeOther, l.path(v.id)+"#"+anchor(c.FormValue("task")))
 }

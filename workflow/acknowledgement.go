@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -25,14 +26,25 @@ type Acknowledgement struct {
 	Content        Acknowledged
 }
 
+// ofOlderVersion: what a clinician has read may not be what holds now. Of each
+// version it is known who has read it; only that of the one in force ends the case.
+var ofOlderVersion = &Choice{"ofOlderVersion", "what was read is an older version of the report: the one in force waits to be read as before",
+	func(_ context.Context, t *turn) (bool, error) {
+		return t.in.ReportNo > 0 && t.in.ReportNo < t.c.ReportNo, nil
+	}}
+
 var noteAcknowledgement = Effect{"noteAcknowledgement", "who has read which version is on record; findings that the version tells of are acknowledged with it, but for emergent ones",
 	func(ctx context.Context, t *turn) error {
-		a := Acknowledgement{ReportNo: t.c.ReportNo, AcknowledgedAt: t.now, ActorID: t.actor.ID, ActorRole: string(t.actor.Role), Content: t.in.Acknowledged}
+		no := cmp.Or(t.in.ReportNo, t.c.ReportNo)
+		a := Acknowledgement{ReportNo: no, AcknowledgedAt: t.now, ActorID: t.actor.ID, ActorRole: string(t.actor.Role), Content: t.in.Acknowledged}
 		if err := t.ledger.insertAcknowledgement(ctx, t.c.CaseID, a); err != nil {
 			return err
 		}
-		t.detail["reportNo"] = t.c.ReportNo
-		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		t.detail["reportNo"] = no
+		if no < t.c.ReportNo {
+			t.detail["inForce"] = t.c.ReportNo
+		}
+		report, err := t.ledger.report(ctx, t.c.CaseID, no)
 		if err != nil {
 			return err
 		}
@@ -75,4 +87,41 @@ func AcknowledgementsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Ack
 		return nil, fmt.Errorf("acknowledgements: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Acknowledgement])
+}
+
+// VersionReadTx returns which version of its report a case's clinician can have read
+// at a moment, where they do not say which: the last one that an EHR had got by
+// then; where none had got any, the last one that was signed by then. Whoever had
+// the older one before them has not read the newer.
+func VersionReadTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, at time.Time) (no int, err error) {
+	err = tx.QueryRow(ctx, `
+		WITH version AS (
+			SELECT r.report_no, r.signed_at, CASE WHEN count(d.report_no) = 0 THEN r.signed_at ELSE min(d.done_at) END AS arrived_at
+			FROM signed_report r
+			LEFT JOIN delivery d ON d.tenant_id = r.tenant_id AND d.case_id = r.case_id AND d.report_no = r.report_no AND d.lane = 'report'
+			WHERE r.case_id = @case
+			GROUP BY r.tenant_id, r.case_id, r.report_no
+		)
+		SELECT coalesce(max(report_no) FILTER (WHERE arrived_at <= @at), max(report_no) FILTER (WHERE signed_at <= @at), min(report_no), 0)
+		FROM version`,
+		pgx.NamedArgs{"case": caseID, "at": at}).Scan(&no)
+	if err != nil {
+		return 0, fmt.Errorf("which version was read: %w", err)
+	}
+	return no, nil
+}
+
+// VersionAtTx returns which version of its report a case's destination keeps at an
+// address, 0 where that is not known: an EHR may number no versions, or keep its own.
+func VersionAtTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, address string) (no int, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT CASE WHEN count(DISTINCT d.report_no) = 1 THEN min(d.report_no) ELSE 0 END
+		FROM delivery d
+		JOIN destination at ON at.tenant_id = d.tenant_id AND at.destination = d.destination
+		WHERE d.case_id = @case AND d.lane = 'report' AND d.report_no > 0 AND at.base_url || '/' || d.location = @address`,
+		pgx.NamedArgs{"case": caseID, "address": address}).Scan(&no)
+	if err != nil {
+		return 0, fmt.Errorf("which version is kept there: %w", err)
+	}
+	return no, nil
 }

@@ -211,6 +211,7 @@ type Input struct {
 	Finding      *RaisedFinding // raise-finding
 	Call         *Call          // communicate
 	Acknowledged Acknowledged   // acknowledge, acknowledge-finding: by whom
+	ReportNo     int            // acknowledge: which version was read; 0: the one in force
 	Question     *Asked         // ask
 	Answer       string         // answer
 

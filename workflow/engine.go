@@ -255,14 +255,14 @@ func notTaken(actor access.Actor, state State, ev Event, forbidden bool) error {
 	if forbidden {
 		return forbid("the role %s may not fire %s on a case that is %s", actor.Role, ev, state)
 	}
-	return fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", state, ev, possible(state))
+	return fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", state, ev, possible(state, ev))
 }
 
-// possible lists what people may do with a case in this state.
-func possible(s State) string {
+// possible lists what else people may do with a case in this state.
+func possible(s State, but Event) string {
 	var events []string
 	for _, row := range Transitions {
-		if slices.Contains(row.From, s) && !slices.Equal(row.By, by(access.System)) && !slices.Contains(events, string(row.Event)) {
+		if row.Event != but && slices.Contains(row.From, s) && !slices.Equal(row.By, by(access.System)) && !slices.Contains(events, string(row.Event)) {
 			events = append(events, string(row.Event))
 		}
 	}

@@ -127,7 +127,7 @@ func (h *house) randomEvent(rt *rapid.T, c Case) {
 	case after.Version != c.Version || after.State != c.State:
 		rt.Fatalf("%s was refused (%v) and left a trace", event, err)
 	case !fault.Is(err, takes(c.State, event, actor.Role)) && !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.BusinessRule) &&
-		(event != "draft" && event != "lock" || !fault.Is(err, fault.Conflict)): // a draft may have gone on
+		(event != "draft" && event != "lock" && event != "acknowledge" || !fault.Is(err, fault.Conflict)): // a draft may have gone on; who has closed it has read what is in force
 		rt.Fatalf("%s on a case that is %s: %v", event, c.State, err)
 	}
 }
@@ -173,6 +173,7 @@ func (h *house) randomInput(rt *rapid.T, c Case) Input {
 	in.Call.Content.ReadBack = in.Call.Reached && rapid.Bool().Draw(rt, "read back")
 	in.Question, in.Answer = &Asked{Text: rapid.SampledFrom([]string{"Which side?", "How large?"}).Draw(rt, "question")}, "As the report says."
 	in.Matter = rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(rt, "matter")
+	in.ReportNo = rapid.IntRange(0, c.ReportNo).Draw(rt, "version")
 	if in.Amendment.Kind == "addition" || rapid.IntRange(0, 4).Draw(rt, "terse") == 0 {
 		in.Opinion = nil
 	}
@@ -368,12 +369,19 @@ func (h *house) waitsByHistory(ctx context.Context, tx pgx.Tx, c Case) (out []Wa
 
 // mattersFit: what is open has its clock, and what is settled has none; nothing
 // is open of a case that was entered in error; a case is closed only without an
-// emergent finding that is open.
+// emergent finding that is open, and when the version in force was read.
 func (h *house) mattersFit(rt *rapid.T, c Case) {
 	h.in(func(ctx context.Context, tx pgx.Tx) error {
 		all, err := MattersTx(ctx, tx, c.CaseID)
 		if err != nil {
 			return err
+		}
+		read, err := AcknowledgementsTx(ctx, tx, c.CaseID)
+		if err != nil {
+			return err
+		}
+		if c.State == Closed && !slices.ContainsFunc(read, func(a Acknowledgement) bool { return a.ReportNo == c.ReportNo }) {
+			rt.Errorf("the case is closed, and nobody has read version %d, which is in force", c.ReportNo)
 		}
 		for _, m := range all {
 			var runs bool

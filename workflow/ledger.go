@@ -29,7 +29,7 @@ type ledger interface {
 	need(ctx context.Context, c *Case, duty Duty) (Need, error)
 	unveiled(ctx context.Context, c *Case) (bool, error)
 
-	// What readers write. draft returns errNoDraft, lastGrade errNoGrade and
+	// What readers write. draft returns errNoDraft, lastGrade errNoGrade, report and
 	// lastReport a fault of kind BusinessRule where there is none.
 	draft(ctx context.Context, caseID uuid.UUID) (draft, error)
 	openDraft(ctx context.Context, c *Case, author uuid.UUID, part ReadingPart, now time.Time) (opinionNo int, err error)
@@ -40,6 +40,7 @@ type ledger interface {
 	lastGrade(ctx context.Context, caseID uuid.UUID) (GivenGrade, error)
 	insertReport(ctx context.Context, caseID uuid.UUID, r Report) (sha256 string, err error)
 	lastReport(ctx context.Context, caseID uuid.UUID) (Report, error)
+	report(ctx context.Context, caseID uuid.UUID, no int) (Report, error)
 
 	// For whom it waits, and who was told.
 	endWait(ctx context.Context, caseID uuid.UUID, now time.Time) error
@@ -134,6 +135,13 @@ func (l sqlLedger) insertReport(ctx context.Context, caseID uuid.UUID, r Report)
 }
 func (l sqlLedger) lastReport(ctx context.Context, caseID uuid.UUID) (Report, error) {
 	return lastReportTx(ctx, l.tx, caseID)
+}
+func (l sqlLedger) report(ctx context.Context, caseID uuid.UUID, no int) (Report, error) {
+	reports, err := ReportsTx(ctx, l.tx, caseID)
+	if err != nil {
+		return Report{}, err
+	}
+	return versionOf(reports, no)
 }
 func (l sqlLedger) endWait(ctx context.Context, caseID uuid.UUID, now time.Time) error {
 	return endWaitTx(ctx, l.tx, caseID, now)

@@ -232,6 +232,10 @@ func (l memory) lastReport(_ context.Context, id uuid.UUID) (Report, error) {
 	return reports[len(reports)-1], nil
 }
 
+func (l memory) report(_ context.Context, id uuid.UUID, no int) (Report, error) {
+	return versionOf(l.file(id).reports, no)
+}
+
 func (l memory) endWait(_ context.Context, id uuid.UUID, now time.Time) error {
 	if waits := l.file(id).waits; len(waits) > 0 && waits[len(waits)-1].EndedAt == nil {
 		waits[len(waits)-1].EndedAt = &now

@@ -199,3 +199,12 @@ func lastReportTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (Report, err
 	}
 	return reports[len(reports)-1], nil
 }
+
+// versionOf is one of a case's signed versions; a fault of kind BusinessRule where
+// there is none of that number.
+func versionOf(reports []Report, no int) (Report, error) {
+	if no < 1 || no > len(reports) {
+		return Report{}, refuse("no version %d of the report is signed", no)
+	}
+	return reports[no-1], nil
+}

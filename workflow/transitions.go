@@ -120,6 +120,7 @@ var Transitions = []Transition{
 	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
 
 	// After the signature.
+	{From: join(signed, in(Amending)), Event: "acknowledge", To: Same, By: by(role.Placer), When: ofOlderVersion, Effects: do(noteAcknowledgement)},
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Guards: check(noOpenEmergency), Effects: do(noteAcknowledgement, endCase)},
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn, startAmendmentClock)},
 	{From: in(Amending), Event: "amend", To: Same, By: by(role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/standin"
 	"github.com/overread/overread/workflow"
 )
@@ -103,6 +104,7 @@ func (c *clinic) launch(b *browser, hospital string, o order) page {
 
 var csrfInPage = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
 var taskInPage = regexp.MustCompile(`name="task" value="([^"]+)"`)
+var versionInPage = regexp.MustCompile(`name="version" value="([^"]+)"`)
 
 // said is a page without its style sheet.
 func (p page) said() string {
@@ -184,16 +186,44 @@ func TestAClinicianOpensTheSecondOpinionsOfThePatientInContext(t *testing.T) {
 	here := c.root + seen.url.Path
 	task := taskInPage.FindStringSubmatch(seen.text)[1]
 	b.do(http.MethodPost, here+"/acknowledge", url.Values{"task": {task}, "csrf": {"x"}}).wants(t, http.StatusForbidden)
-	done := b.do(http.MethodPost, here+"/acknowledge", url.Values{"task": {task}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}})
+	done := b.do(http.MethodPost, here+"/acknowledge", url.Values{"task": {task}, "version": {versionInPage.FindStringSubmatch(seen.text)[1]}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}})
 	done.wants(t, http.StatusOK, "Acknowledged on")
 	done.lacks(t, "I have read this report")
-	b.do(http.MethodPost, here+"/acknowledge", url.Values{"task": {task}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}}).wants(t, http.StatusConflict)
+	b.do(http.MethodPost, here+"/acknowledge", url.Values{"task": {task}, "version": {versionInPage.FindStringSubmatch(seen.text)[1]}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}}).wants(t, http.StatusConflict)
 
 	c.checkAudit(t, "mercy")
 	b.do(http.MethodPost, here+"/end", url.Values{"csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}}).wants(t, http.StatusGone, "This view has ended")
 	over := b.get(here)
 	over.wants(t, http.StatusGone, "This view has ended")
 	over.lacks(t, "Quillfeather", "L-1")
+}
+
+// TestAPageAcknowledgesTheVersionThatItHasShown: the report is corrected while the
+// clinician reads.
+func TestAPageAcknowledgesTheVersionThatItHasShown(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t)
+	o := c.order(t, "mercy", "L-1", person{"700001", "Ada", "Quillfeather", "female", "1961-02-03"})
+	c.sign(t, o)
+	b := newBrowser(t)
+	seen := c.launch(b, "mercy", o)
+	task, err := taskOf(t.Context(), c.clients["mercy-placer"], o.number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(name, value string) *fhir.Node { return param(name, "valueString", value) }
+	c.live(t, o, task, chapter{"tanaka", "amend", []*fhir.Node{text("reason", "wrong side")}, workflow.Amending})
+	c.live(t, o, task, chapter{"tanaka", "sign", []*fhir.Node{
+		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left.")}, workflow.Final})
+	read := func(seen page) page {
+		return b.do(http.MethodPost, c.root+seen.url.Path+"/acknowledge", url.Values{
+			"task": {taskInPage.FindStringSubmatch(seen.text)[1]}, "version": {versionInPage.FindStringSubmatch(seen.text)[1]}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}})
+	}
+	read(seen).wants(t, http.StatusOK, "A newer version must be read")
+	again := b.get(c.root + seen.url.Path)
+	again.wants(t, http.StatusOK, "I have read this report", "It is the left one.")
+	again.lacks(t, "Acknowledged on")
+	read(again).wants(t, http.StatusOK, "Acknowledged on")
 }
 
 // checkAudit looks for who came, about whom, and that it was they who
@@ -255,7 +285,7 @@ func TestALaunchedSessionSeesItsPatientAndNothingElse(t *testing.T) {
 	task := func(name string) string { return taskInPage.FindStringSubmatch(about[name].text)[1] }
 	at := c.root + about["ada"].url.Path + "/acknowledge"
 	b.do(http.MethodPost, at, url.Values{"task": {task("ada")}, "csrf": {csrf("bo")}}).wants(t, http.StatusForbidden)
-	b.do(http.MethodPost, at, url.Values{"task": {task("bo")}, "csrf": {csrf("ada")}}).wants(t, http.StatusConflict)
+	b.do(http.MethodPost, at, url.Values{"task": {task("bo")}, "version": {versionInPage.FindStringSubmatch(about["bo"].text)[1]}, "csrf": {csrf("ada")}}).wants(t, http.StatusConflict)
 	b.get(c.root+about["bo"].url.Path).wants(t, http.StatusOK, "I have read this report")
 
 	// The API is closed to a launched session, also where its cookie comes under the

@@ -1,0 +1,149 @@
+package fhir
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// Who has read a report has read one version of it. An acknowledgement is of that
+// version and of no other: a correction that comes while the older text is on the
+// clinician's screen is not read with it.
+
+// acknowledge notes which version was read. Said again of an older one it is noted
+// once; of the one in force the table says what follows.
+func (s *Server) acknowledge(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	if r.ReportNo > 0 && r.ReportNo < c.ReportNo {
+		all, err := workflow.AcknowledgementsTx(ctx, tx, c.CaseID)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(a workflow.Acknowledgement) bool { return a.ReportNo == r.ReportNo }) {
+			return workflow.MayFire(actor, c.State, "acknowledge")
+		}
+	}
+	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge", r.Input)
+	return err
+}
+
+// acknowledging is an acknowledgement as the audit tells it: of which signed version.
+func acknowledging(no int) string { return "$acknowledge?report=" + strconv.Itoa(no) }
+
+// versionRead is the number of the signed version that was read: the one that a
+// reference names; else the last one that the clinician can have seen at the moment
+// in which they said so (zero: now). It returns a fault of kind Value for a version
+// that was never signed.
+func (s *Server) versionRead(ctx context.Context, tx pgx.Tx, c workflow.Case, about []*Node, said time.Time) (int, error) {
+	for _, ref := range about {
+		literal := strings.TrimPrefix(ref.Text("reference"), s.baseURL+"/")
+		switch named := parseReference(literal); {
+		case named.absolute():
+			if no, err := workflow.VersionAtTx(ctx, tx, c.CaseID, literal); err != nil || no > 0 {
+				return no, err
+			}
+		case c.ReportID != nil && named.typ == "DiagnosticReport" && named.id == *c.ReportID && named.version != "":
+			return signedAs(ctx, tx, c, named.version)
+		}
+	}
+	if now := s.now(); said.IsZero() || said.After(now) {
+		said = now
+	}
+	return workflow.VersionReadTx(ctx, tx, c.CaseID, said)
+}
+
+// namesReport refuses a reference that can be none to the report of the case.
+func (s *Server) namesReport(c workflow.Case, ref *Node) error {
+	named := parseReference(strings.TrimPrefix(ref.Text("reference"), s.baseURL+"/"))
+	if ref.Text("reference") != "" && (named.typ != "DiagnosticReport" || named.local() && (c.ReportID == nil || named.id != *c.ReportID)) {
+		return fault.New(fault.Value, "refer to the report of this case, as DiagnosticReport/{id}/_history/{version}")
+	}
+	return nil
+}
+
+// signedAs is the number of the signed version that a version of the resource holds.
+func signedAs(ctx context.Context, tx pgx.Tx, c workflow.Case, version string) (int, error) {
+	var body []byte
+	err := tx.QueryRow(ctx, `
+		SELECT coalesce(
+			(SELECT body FROM resource WHERE type = 'DiagnosticReport' AND id = @id AND version::text = @version AND NOT deleted),
+			(SELECT body FROM resource_history WHERE type = 'DiagnosticReport' AND id = @id AND version::text = @version AND NOT deleted))`,
+		pgx.NamedArgs{"id": *c.ReportID, "version": version}).Scan(&body)
+	if err != nil {
+		return 0, fmt.Errorf("a version of a report: %w", err)
+	}
+	reports, err := workflow.ReportsTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return 0, err
+	}
+	if body != nil {
+		n, err := Parse(body, Limits{})
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range reports {
+			if n.Text("issued") == instant(r.SignedAt) {
+				return r.No, nil
+			}
+		}
+	}
+	return 0, fault.New(fault.Value, "there is no signed version %s of this report; DiagnosticReport/%s/_history has those there are", version, *c.ReportID)
+}
+
+// publishNewer tells who has read an older version of the report that it is not the
+// one that holds, while nobody has read that.
+func (s *Server) publishNewer(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
+	read := ch.Input.ReportNo
+	if ch.Event != "acknowledge" || read == 0 || read >= ch.Case.ReportNo || ch.Case.State == workflow.Closed {
+		return nil
+	}
+	reports, err := workflow.ReportsTx(ctx, tx, ch.Case.CaseID)
+	if err != nil {
+		return err
+	}
+	src, err := s.matterSources(ctx, tx, ch)
+	if err != nil {
+		return err
+	}
+	n := newerVersion(src, ch, reports[len(reports)-1])
+	if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, n); err != nil {
+		return err
+	}
+	if err := s.withholdOwn(ctx, tx, ch.Case, n); err != nil {
+		return err
+	}
+	return s.deliverMessage(ctx, tx, src, []*Node{n})
+}
+
+// newerVersion is the Communication to who has read an older version.
+func newerVersion(src reportSources, ch workflow.Change, newest workflow.Report) *Node {
+	who := ch.Input.Acknowledged
+	n := communication(src, fmt.Sprintf("newer-%d-than-%d", newest.No, ch.Input.ReportNo), "newer-version", "completed", ch.At)
+	n.Set("priority", "urgent")
+	if who.Resource != "" {
+		n.Set("inResponseTo", []*Node{refer(who.Resource, "Communication", "")})
+	}
+	n.Set("recipient", []*Node{src.asker(who.Person, who.Role)})
+	n.Set("sender", resourceReference(src.Service))
+	n.Set("payload", says(fmt.Sprintf("What was acknowledged is version %d of the report. Version %d (%s), signed on %s, has taken its place and has not been acknowledged: it must be read.",
+		ch.Input.ReportNo, newest.No, newest.Status, newest.SignedAt.In(zoneOf(src.Case.Policy)).Format("2 January 2006 at 15:04 MST"))))
+	return n
+}
+
+// unread says that an older version of the report was acknowledged, and that the one
+// in force was not; "" where that is not so.
+func unread(c workflow.Case, read []workflow.Acknowledgement) string {
+	inForce := slices.ContainsFunc(read, func(a workflow.Acknowledgement) bool { return a.ReportNo == c.ReportNo })
+	if len(read) == 0 || inForce || !slices.Contains([]workflow.State{workflow.Final, workflow.Amending}, c.State) {
+		return ""
+	}
+	return fmt.Sprintf("Version %d is in force and has not been acknowledged; version %d was.", c.ReportNo, read[len(read)-1].ReportNo)
+}
