@@ -55,10 +55,14 @@ func (e *EHR) search(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	self := base(r) + "/" + typ + "?" + r.Form.Encode()
-	answer(w, http.StatusOK, object{
+	bundle := object{
 		"resourceType": "Bundle", "type": "searchset", "total": len(entries),
-		"link": []object{{"relation": "self", "url": self}}, "entry": entries,
-	})
+		"link": []object{{"relation": "self", "url": self}},
+	}
+	if len(entries) > 0 { // FHIR JSON has no empty arrays (json.html)
+		bundle["entry"] = entries
+	}
+	answer(w, http.StatusOK, bundle)
 	return nil
 }
 
