@@ -44,6 +44,7 @@ type dossier struct {
 	documents       []found // that are reports of imaging
 	historyNamed    bool
 	jurisdiction    string // where the images were made
+	setting         string // inpatient, outpatient, emergency
 }
 
 // id is that of a resource which is kept here; "" for a contained one.
@@ -61,7 +62,7 @@ func (s *Server) dossier(ctx context.Context, tx pgx.Tx, c workflow.Case) (*doss
 	}
 	d := &dossier{c: c, now: s.now()}
 	for _, step := range []func(context.Context, resolver) error{
-		d.findOrder, d.findPatient, d.followOrder, d.findConsents, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findRequester, d.findJurisdiction,
+		d.findOrder, d.findPatient, d.followOrder, d.findConsents, d.findStudy, d.findOriginal, d.followOriginal, d.findFirstReaders, d.findRequester, d.findJurisdiction, d.findSetting,
 	} {
 		if err := step(ctx, r); err != nil {
 			return nil, fmt.Errorf("dossier of case %s: %w", c.CaseID, err)
@@ -297,6 +298,32 @@ func (d *dossier) findJurisdiction(ctx context.Context, r resolver) error {
 		if d.jurisdiction = jurisdictionOfAddress(f.Node); d.jurisdiction != "" {
 			return nil
 		}
+	}
+	return nil
+}
+
+// settings are the codes of Encounter.class (v3-ActCode) that say where the patient is
+// looked after; every other code of it is an outpatient's.
+var settings = map[string]string{"IMP": "inpatient", "ACUTE": "inpatient", "NONAC": "inpatient", "OBSENC": "inpatient", "PRENC": "", "EMER": "emergency"}
+
+// findSetting is where the patient is looked after, by the class of the Encounter of
+// the order, or of the Task.
+func (d *dossier) findSetting(ctx context.Context, r resolver) error {
+	for _, n := range []*Node{d.order, d.task} {
+		visit, err := r.follow(ctx, n.Get("encounter"), n)
+		if err != nil {
+			return err
+		}
+		code := visit.Text("class", "code")
+		if visit.Node == nil || code == "" {
+			continue
+		}
+		setting, listed := settings[code]
+		if !listed {
+			setting = "outpatient"
+		}
+		d.setting = setting
+		return nil
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 		Display:      d.study.Text("description"),
 		BodySite:     bodySite(d.study.Node),
 		Laterality:   seriesLaterality(d.study.Node),
+		Setting:      d.setting,
 		Jurisdiction: d.jurisdiction,
 		PatientAge:   -1,
 	}

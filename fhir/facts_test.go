@@ -164,3 +164,13 @@ func TestTheAccessionNumberIsTheIdentifierOfItsType(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestTheClassOfTheVisitTellsInpatientsFromOutpatients(t *testing.T) {
+	for class, want := range map[string]string{"IMP": "inpatient", "OBSENC": "inpatient", "EMER": "emergency", "AMB": "outpatient", "VR": "outpatient", "PRENC": ""} {
+		d := dossier{task: Object("resourceType", "Task"), order: Object("resourceType", "ServiceRequest",
+			"contained", []*Node{Object("resourceType", "Encounter", "id", "v", "class", Object("code", class))}, "encounter", Object("reference", "#v"))}
+		if err := d.findSetting(t.Context(), resolver{}); err != nil || d.setting != want {
+			t.Errorf("%s: %q, want %q (%v)", class, d.setting, want, err)
+		}
+	}
+}

@@ -104,6 +104,7 @@ type Exam struct {
 	ThirdForgone    string        `json:"thirdForgone,omitempty"`   // that there was no third reader, and what the director decided: for the report
 	Reasons         []string      `json:"reasons,omitempty"`        // of the request: system|code
 	Priors          []string      `json:"priors,omitempty"`         // ImagingStudy/{id} of those that are only compared
+	Setting         string        `json:"setting,omitempty"`        // inpatient, outpatient, emergency; "" when nobody says
 	Jurisdiction    string        `json:"jurisdiction,omitempty"`   // where the images were made, e.g. US-NY; "" when unknown
 	Images          int           `json:"images,omitempty"`         // instances in the PACS when the order was found complete
 	ImagesSaid      int           `json:"imagesSaid,omitempty"`     // that the ImagingStudy said then

@@ -164,6 +164,9 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 	t.note()
 	t.item = e.item
 	hands, resume, forCoordinator := t.c.hands(), t.c.ResumeState, t.c.heldForCoordinator()
+	if t.tx != nil {
+		t.was, t.wasComplete = t.c.description(), t.c.CompleteAt
+	}
 	for _, effect := range row.Effects {
 		if err := effect.Do(ctx, t); err != nil {
 			return Change{}, fmt.Errorf("%s: %w", effect.Name, err)
@@ -204,8 +207,14 @@ func (e *Engine) record(ctx context.Context, t *turn, before State) (Change, err
 	if t.told != nil {
 		t.detail["told"] = addressees(t.told)
 	}
+	t.describe(before == "")
 	if err := t.ledger.insertEvent(ctx, ch, t.detail); err != nil {
 		return Change{}, err
+	}
+	if t.changesFact(before) {
+		if err := t.ledger.keepFact(ctx, t.c, t.now); err != nil {
+			return Change{}, err
+		}
 	}
 	if err := e.hooks.Publish(ctx, t.tx, ch); err != nil {
 		return Change{}, fmt.Errorf("publish: %w", err)

@@ -33,6 +33,8 @@ type turn struct {
 	draft        *Draft                         // when one is saved
 	changed      []string                       // sections that a supervisor or a returned reader has changed
 	item         func(kind string) (item, bool) // of the agenda
+	was          Description                    // of the case, before the event
+	wasComplete  *time.Time
 }
 
 // Guard refuses an event with a reason: a fault of kind Forbidden when the

@@ -52,6 +52,7 @@ func TestRandomHistoriesKeepToTheTable(t *testing.T) {
 		h.timesFit(rt, h.find(c))
 		h.escalationsFit(rt, h.find(c))
 		h.mattersFit(rt, h.find(c))
+		h.factsFit(rt, h.find(c))
 	})
 }
 

@@ -182,6 +182,7 @@ func (h *house) skip(d time.Duration) {
 		"agenda due_at deadline_at started_at", "case_event occurred_at", "case_wait began_at ended_at",
 		"escalation clock_started_at told_at next_at heeded_at ended_at", "mail queued_at next_attempt_at lease_until",
 		"matter opened_at due_at settled_at", "matter_call made_at recorded_at", "acknowledgement acknowledged_at",
+		"measure_fact known_from period_at opened_at complete_at signed_at acknowledged_at", "measure_fact_past known_from known_until period_at opened_at complete_at signed_at acknowledged_at",
 		"case_file opened_at complete_at accepted_at locked_at revealed_at final_at closed_at",
 	} {
 		names := strings.Fields(table)

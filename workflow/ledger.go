@@ -14,6 +14,7 @@ import (
 type ledger interface {
 	updateCase(ctx context.Context, c *Case) error
 	insertEvent(ctx context.Context, ch Change, detail map[string]any) error
+	keepFact(ctx context.Context, c *Case, now time.Time) error // what statistics count of it (fact.go)
 
 	// The agenda. write leaves a row that is there as it is, unless anew.
 	entries(ctx context.Context, caseID uuid.UUID) ([]entry, error)
@@ -78,6 +79,9 @@ type sqlLedger struct{ tx pgx.Tx }
 func (l sqlLedger) updateCase(ctx context.Context, c *Case) error { return updateCase(ctx, l.tx, c) }
 func (l sqlLedger) insertEvent(ctx context.Context, ch Change, detail map[string]any) error {
 	return insertEvent(ctx, l.tx, ch, detail)
+}
+func (l sqlLedger) keepFact(ctx context.Context, c *Case, now time.Time) error {
+	return keepFactTx(ctx, l.tx, c, now)
 }
 func (l sqlLedger) entries(ctx context.Context, caseID uuid.UUID) ([]entry, error) {
 	return entriesTx(ctx, l.tx, caseID)

@@ -64,6 +64,8 @@ func (l memory) insertEvent(_ context.Context, ch Change, _ map[string]any) erro
 	return nil
 }
 
+func (l memory) keepFact(context.Context, *Case, time.Time) error { return nil } // nobody counts there
+
 func (l memory) entries(_ context.Context, id uuid.UUID) ([]entry, error) {
 	return slices.Clone(l.file(id).agenda), nil
 }

@@ -30,6 +30,7 @@ type verbs struct {
 	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
 	Template    templateCmd    `cmd:"" help:"How a tenant's reports are laid out."`
 	Policy      policyCmd      `cmd:"" help:"How a tenant wants its cases to run."`
+	Measure     measureCmd     `cmd:"" help:"What statistics count."`
 	Simulate    simulateCmd    `cmd:"" help:"Live through weeks of a national service in a minute, to try a policy or to compare ways of assignment. Needs no database."`
 	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
 	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`

@@ -68,9 +68,15 @@ var rows = map[string]string{
 	"clinician_judgement": `INSERT INTO clinician_judgement (tenant_id, case_id, judgement_no, management, judged_by, judged_at) VALUES (@tenant, @tenant, 1, 'none', @tenant, now())`,
 	"ground_truth": `INSERT INTO ground_truth (tenant_id, case_id, truth_no, who_right, source, found_on, recorded_by, role, recorded_at)
 	                 VALUES (@tenant, @tenant, 1, 'first', 'pathology', now(), @tenant, 'placer', now())`,
-	"learning_point":  `INSERT INTO learning_point (tenant_id, case_id, point_no, text, added_by, added_at) VALUES (@tenant, @tenant, 1, 'look', @tenant, now())`,
-	"feedback":        `INSERT INTO feedback (tenant_id, feedback_id, case_id, report_no, reader_id, kind, made_at) VALUES (@tenant, @tenant, @tenant, 1, @tenant, 'difference', now())`,
-	"quality_review":  `INSERT INTO quality_review (tenant_id, case_id, review_no, reason, opened_at) VALUES (@tenant, @tenant, 1, 'because', now())`,
+	"learning_point": `INSERT INTO learning_point (tenant_id, case_id, point_no, text, added_by, added_at) VALUES (@tenant, @tenant, 1, 'look', @tenant, now())`,
+	"feedback":       `INSERT INTO feedback (tenant_id, feedback_id, case_id, report_no, reader_id, kind, made_at) VALUES (@tenant, @tenant, @tenant, 1, @tenant, 'difference', now())`,
+	"quality_review": `INSERT INTO quality_review (tenant_id, case_id, review_no, reason, opened_at) VALUES (@tenant, @tenant, 1, 'because', now())`,
+	"measure_word":   `INSERT INTO measure_word (tenant_id, word_no, word) VALUES (@tenant, 1, 'CT')`,
+	"measure_fact": `INSERT INTO measure_fact (tenant_id, case_id, known_from, period_at, opened_at, excluded, no_comparison, modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading)
+	                 VALUES (@tenant, @tenant, now(), now(), now(), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)`,
+	"measure_fact_past": `INSERT INTO measure_fact_past (tenant_id, case_id, known_from, known_until, period_at, opened_at, excluded, no_comparison, modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading)
+	                      VALUES (@tenant, @tenant, now(), now() + interval '1 second', now(), now(), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)`,
+	"measure_build":   `INSERT INTO measure_build (tenant_id) VALUES (@tenant)`,
 	"meeting_pack":    `INSERT INTO meeting_pack (tenant_id, pack_id, title, made_by, made_at, content) VALUES (@tenant, @tenant, 'November', @tenant, now(), '{}')`,
 	"sampling_secret": `INSERT INTO sampling_secret (tenant_id, secret) VALUES (@tenant, sha256(''))`,
 	"quality_sample":  `INSERT INTO quality_sample (tenant_id, case_id, stratum, per_thousand, drawn, drawn_at) VALUES (@tenant, @tenant, 'all', 20, false, now())`,
@@ -298,6 +304,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
 		"mail.attempts", "mail.epoch", "mail.lease_until", "mail.mail_id", "mail.next_attempt_at", "mail.queued_at", "mail.state", "mail.tenant_id",
+		"measure_build.done_at", "measure_build.tenant_id",
 		"pacs_look.case_id", "pacs_look.due_at", "pacs_look.epoch", "pacs_look.lease_until", "pacs_look.tenant_id",
 		"resource.deleted", "resource.indexed", "resource.indexed_version", "resource.tenant_id", "resource.version",
 	}
