@@ -24,8 +24,7 @@ func TestMissingImagesAreLookedForAndFound(t *testing.T) {
 	if before.Findings[0].Code != "study-missing" {
 		t.Error(before.Findings)
 	}
-	h.skip(2 * time.Minute)
-	h.tick()
+	h.pass(2 * time.Minute)
 	if after := h.find(c); after.Version != before.Version {
 		t.Error("looking in vain leaves no trace")
 	}
@@ -51,8 +50,7 @@ func TestTheSystemLooksAgainByItself(t *testing.T) {
 	h.facts[c.PlacerValue].Study = study
 	h.tick()
 	h.stands(c, AwaitingImages) // not due yet
-	h.skip(2 * time.Minute)
-	h.tick()
+	h.pass(2 * time.Minute)
 	h.stands(c, Ready)
 }
 
@@ -61,11 +59,9 @@ func TestTheCaseFailsWhenTheImagesDoNotComeInThirtyDays(t *testing.T) {
 	h := newHouse(t, `{}`)
 	c := h.open(func(f *Facts) { f.Study = nil })
 	h.tick()
-	h.skip(29 * 24 * time.Hour)
-	h.tick()
+	h.pass(29 * 24 * time.Hour)
 	h.stands(c, AwaitingImages)
-	h.skip(25 * time.Hour)
-	h.tick()
+	h.pass(25 * time.Hour)
 	h.stands(c, Failed)
 	h.replays(c)
 	if n := h.agendaRows(c); n != 0 {
@@ -80,11 +76,9 @@ func TestAMissingOriginalIsWaitedForAndThenDoneWithout(t *testing.T) {
 	c := h.open(func(f *Facts) { original, f.Original = f.Original, nil })
 	h.tick()
 	h.stands(c, AwaitingInformation)
-	h.skip(119 * time.Minute)
-	h.tick()
+	h.pass(119 * time.Minute)
 	h.stands(c, AwaitingInformation)
-	h.skip(2 * time.Minute)
-	h.tick()
+	h.pass(2 * time.Minute)
 	if c := h.stands(c, Ready); *c.Comparable {
 		t.Error("nothing to compare with")
 	}
@@ -115,8 +109,7 @@ func TestAMissingQuestionIsNotTimedOutButTheCoordinatorMayProceed(t *testing.T) 
 	h := newHouse(t, `{"originalReportWait": "2h"}`)
 	c := h.open(func(f *Facts) { f.Question = false })
 	h.tick()
-	h.skip(3 * time.Hour)
-	h.tick()
+	h.pass(3 * time.Hour)
 	h.stands(c, AwaitingInformation)
 	h.refused(fault.BusinessRule, h.coordinator, c, "proceed", Input{})
 	h.fire(h.coordinator, c, "proceed", Input{Reason: "asked by telephone"})
@@ -210,26 +203,22 @@ func TestOffersGoRoundUntilNobodyIsLeft(t *testing.T) {
 	if c := h.stands(c, Offered); *c.OfferedTo != other.ID {
 		t.Error("offered to the same reader again")
 	}
-	h.skip(9 * time.Hour)
-	h.tick()
+	h.pass(9 * time.Hour)
 	if c := h.stands(c, Offered); *c.OfferedTo != other.ID || c.OfferRound != 2 {
 		t.Error("who has let an offer expire is asked once more, since nobody else is left")
 	}
-	h.skip(9 * time.Hour)
-	h.tick()
+	h.pass(9 * time.Hour)
 	if c := h.stands(c, Unassignable); !strings.Contains(c.Findings[0].Text, "declined before (1)") || !strings.Contains(c.Findings[0].Text, "let an offer expire (1)") || !strings.Contains(c.Findings[0].Text, "absent until") {
 		t.Error(c.Findings)
 	}
 	before := h.find(c).Version
-	h.skip(6 * time.Minute)
-	h.tick()
+	h.pass(6 * time.Minute)
 	if h.find(c).Version != before {
 		t.Error("matching in vain leaves no trace")
 	}
 
 	h.exec(`UPDATE reader SET credential = '{"subspecialties": ["neuro"]}' WHERE reader_id = $1`, h.carl.ID)
-	h.skip(6 * time.Minute)
-	h.tick()
+	h.pass(6 * time.Minute)
 	if c := h.stands(c, Offered); *c.OfferedTo != h.carl.ID {
 		t.Error("Carl is back from his absence")
 	}
@@ -252,8 +241,7 @@ func TestEachStageOfAClockSpeaksOnce(t *testing.T) {
 	h := newHouse(t, `{"clocks": {"routine": {"final": "10h", "assign": "1000h"}}}`)
 	c := h.ready()
 	for range 25 {
-		h.skip(30 * time.Minute)
-		h.tick()
+		h.pass(30 * time.Minute)
 	}
 	want := []string{"warn 50", "warn 75", "warn 90", "breach 100"}
 	if diff := cmp.Diff(want, h.spoken(c, "final")); diff != "" {
@@ -267,14 +255,12 @@ func TestAClockThatSleptSpeaksEveryStageItMissed(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{}`)
 	c := h.open()
-	h.skip(30 * 24 * time.Hour)
-	h.tick()
+	h.pass(30 * 24 * time.Hour)
 	if got := h.spoken(c, "intake"); len(got) != 0 && len(got) != 4 {
 		t.Error("the intake clock either ended with the intake or spoke four times:", got)
 	}
 	h.fire(h.anna, c, "claim", Input{Independent: true})
-	h.skip(30 * 24 * time.Hour)
-	h.tick()
+	h.pass(30 * 24 * time.Hour)
 	if got := h.spoken(c, "final"); len(got) != 4 {
 		t.Error(got)
 	}
@@ -288,20 +274,17 @@ func TestOnHoldTheFinalClockStandsStill(t *testing.T) {
 	h.skip(4 * time.Hour)
 	h.fire(h.placer, c, "hold", Input{Reason: "patient moved"})
 	h.stands(c, OnHold)
-	h.skip(100 * time.Hour)
-	h.tick()
+	h.pass(100 * time.Hour)
 	if got := h.spoken(c, "final"); len(got) != 0 {
 		t.Error(got)
 	}
 	h.fire(h.placer, c, "resume", Input{})
 	h.stands(c, Accepted)
-	h.skip(55 * time.Minute)
-	h.tick()
+	h.pass(55 * time.Minute)
 	if got := h.spoken(c, "final"); len(got) != 0 {
 		t.Error("4 h 55 min of 10 h:", got)
 	}
-	h.skip(10 * time.Minute)
-	h.tick()
+	h.pass(10 * time.Minute)
 	if diff := cmp.Diff([]string{"warn 50"}, h.spoken(c, "final")); diff != "" {
 		t.Error(diff)
 	}
@@ -448,8 +431,7 @@ func TestARowThatFailsDoesNotKeepTheOthers(t *testing.T) {
 		t.Errorf("%d rows worked; the sick one is put off", n)
 	}
 	broken = false
-	h.skip(time.Minute)
-	h.tick()
+	h.pass(time.Minute)
 	h.stands(sick, Ready)
 }
 
@@ -465,8 +447,7 @@ func TestABusyCaseIsNotWaitedFor(t *testing.T) {
 		return nil
 	})
 	h.stands(c, Received)
-	h.skip(2 * time.Second)
-	h.tick()
+	h.pass(2 * time.Second)
 	h.stands(c, Ready)
 }
 

@@ -21,20 +21,17 @@ func TestACaseThatNobodyFitsIsBroadenedStepByStepAndSaysSo(t *testing.T) {
 	h.exec(`UPDATE reader SET credential = credential || '{"subspecialties": ["neuro"]}' WHERE display = 'Ben'`)
 	h.tick()
 	h.stands(c, Unassignable)
-	h.skip(119 * time.Minute)
-	h.tick()
+	h.pass(119 * time.Minute)
 	if got := h.stands(c, Unassignable); got.Exam.Broadened != nil {
 		t.Fatal("too early")
 	}
-	h.skip(2 * time.Minute)
-	h.tick()
+	h.pass(2 * time.Minute)
 	got := h.stands(c, Unassignable)
 	if b := got.Exam.Broadened; b == nil || b.To != ToRelated || b.Why != "no reader of cardiac was available for 2 hours" {
 		t.Fatalf("%+v", b)
 	}
 	h.refused(fault.Conflict, h.anna, c, "claim", Input{Independent: true})
-	h.skip(6*time.Hour + time.Minute)
-	h.tick()
+	h.pass(6*time.Hour + time.Minute)
 	got = h.stands(c, Ready)
 	if b := got.Exam.Broadened; b.To != ToGeneral || b.Why != "no reader of cardiac or chest or vascular was available for 6 hours" {
 		t.Fatalf("%+v", b)

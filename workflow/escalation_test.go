@@ -44,24 +44,18 @@ func escalating(t *testing.T) (*house, Case) {
 func TestAChainIsToldUntilSomebodyTakesNote(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
-	h.skip(49 * time.Hour)
-	h.tick()
+	h.pass(49 * time.Hour)
 	h.wasTold(c)
-	h.skip(2 * time.Hour)
-	h.tick()
+	h.pass(2 * time.Hour)
 	h.wasTold(c, "reader")
-	h.skip(9 * time.Minute)
-	h.tick()
+	h.pass(9 * time.Minute)
 	h.wasTold(c, "reader")
-	h.skip(2 * time.Minute)
-	h.tick()
+	h.pass(2 * time.Minute)
 	h.wasTold(c, "reader", "coordinator")
-	h.skip(19 * time.Minute)
-	h.tick()
+	h.pass(19 * time.Minute)
 	h.refused(fault.Forbidden, h.ben, c, "heed", Input{}) // was told nothing
 	h.fire(h.coordinator, c, "heed", Input{})
-	h.skip(40 * time.Hour)
-	h.tick()
+	h.pass(40 * time.Hour)
 	h.wasTold(c, "reader", "coordinator")
 	h.refused(fault.BusinessRule, h.coordinator, c, "heed", Input{})
 	if got := h.mailed(); !cmp.Equal(got, []string{"anna@north.example", "desk@north.example", "night@north.example"}) {
@@ -74,11 +68,9 @@ func TestAChainThatNobodyHeedsEnds(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
 	for range 60 { // in small steps, and in one of days
-		h.skip(time.Hour)
-		h.tick()
+		h.pass(time.Hour)
 	}
-	h.skip(1000 * time.Hour)
-	h.tick()
+	h.pass(1000 * time.Hour)
 	h.wasTold(c, "reader", "coordinator", "director")
 	if got := h.mailed(); len(got) != 4 || got[3] != "chief@north.example" {
 		t.Error(got)
@@ -89,13 +81,10 @@ func TestAChainThatNobodyHeedsEnds(t *testing.T) {
 func TestAReaderTakesNoteOfWhatTheyWereTold(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
-	h.skip(11 * time.Minute)
-	h.tick()
+	h.pass(51 * time.Hour)
+	h.pass(11 * time.Minute)
 	h.fire(h.anna, c, "heed", Input{}) // late, and it counts for the coordinator too
-	h.skip(time.Hour)
-	h.tick()
+	h.pass(time.Hour)
 	h.wasTold(c, "reader", "coordinator")
 	if got := h.pages(h.coordinator); len(got) != 0 {
 		t.Error(got)
@@ -107,16 +96,14 @@ func TestWhereNobodyHasTheCaseTheNextIsToldAtOnce(t *testing.T) {
 	h := newHouse(t, `{}`)
 	h.setPolicy(chainOfThree)
 	c := h.ready()
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	h.wasTold(c, "coordinator")
 }
 
 func TestTheSignatureEndsTheChain(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	if got := h.pages(h.anna); len(got) != 1 {
 		t.Error(got)
 	}
@@ -124,8 +111,7 @@ func TestTheSignatureEndsTheChain(t *testing.T) {
 	h.fire(h.anna, c, "reveal", Input{})
 	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
 	h.fire(h.anna, c, "sign", Input{})
-	h.skip(time.Hour)
-	h.tick()
+	h.pass(time.Hour)
 	h.wasTold(c, "reader")
 	if got := h.pages(h.anna); len(got) != 0 {
 		t.Error("a page of a clock that has ended:", got)
@@ -136,22 +122,17 @@ func TestTheSignatureEndsTheChain(t *testing.T) {
 func TestOnHoldNobodyFurtherIsTold(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	h.skip(4 * time.Minute)
 	h.fire(h.placer, c, "hold", Input{})
-	h.skip(100 * time.Hour)
-	h.tick()
+	h.pass(100 * time.Hour)
 	h.wasTold(c, "reader")
 	h.fire(h.placer, c, "resume", Input{})
-	h.skip(5 * time.Minute)
-	h.tick()
+	h.pass(5 * time.Minute)
 	h.wasTold(c, "reader") // nine of the ten minutes
-	h.skip(2 * time.Minute)
-	h.tick()
+	h.pass(2 * time.Minute)
 	h.wasTold(c, "reader", "coordinator")
-	h.skip(19 * time.Minute)
-	h.tick()
+	h.pass(19 * time.Minute)
 	h.wasTold(c, "reader", "coordinator")
 	h.replays(c)
 }
@@ -159,10 +140,8 @@ func TestOnHoldNobodyFurtherIsTold(t *testing.T) {
 func TestEachSeesTheirOwnPages(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
-	h.skip(11 * time.Minute)
-	h.tick()
+	h.pass(51 * time.Hour)
+	h.pass(11 * time.Minute)
 	number := h.find(c).Number()
 	for _, test := range []struct {
 		actor access.Actor
@@ -183,8 +162,7 @@ func TestAddressesAreThoseOfThePolicyInForce(t *testing.T) {
 	h.setPolicy(chainOfThree)
 	h.ready()
 	h.setPolicy("contacts: {coordinator: [new@north.example]}\n")
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	if got := h.mailed(); !cmp.Equal(got, []string{"new@north.example"}) {
 		t.Error(got)
 	}
@@ -194,8 +172,7 @@ func TestAClockSpeaksThoughTheReadersAddressIsNone(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
 	h.exec(`UPDATE reader SET credential = credential || '{"mail": "anna"}' WHERE reader_id = $1`, h.anna.ID)
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	h.wasTold(c, "reader")
 	if got := h.mailed(); len(got) != 0 || len(h.pages(h.anna)) != 1 {
 		t.Error(got, h.pages(h.anna))
@@ -306,8 +283,7 @@ func TestMailIsSentOnceByManyPostmen(t *testing.T) {
 	for range 5 {
 		h.ready()
 	}
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	sent := map[string]int{}
 	var mu sync.Mutex
 	send := func(_ context.Context, m Mail) MailVerdict {
@@ -339,8 +315,7 @@ func TestMailIsSentOnceByManyPostmen(t *testing.T) {
 func TestMailThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
 	t.Parallel()
 	h, c := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	var got []Mail
 	answer := MailVerdict{Reason: "no-connection"}
 	p := NewPostman(h.db.DB, func(_ context.Context, m Mail) MailVerdict { got = append(got, m); return answer }, slog.New(slog.DiscardHandler))
@@ -395,8 +370,7 @@ func TestMailThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
 func TestNoMailLeavesForATenantThatIsSuspended(t *testing.T) {
 	t.Parallel()
 	h, _ := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	sent := 0
 	p := NewPostman(h.db.DB, func(context.Context, Mail) MailVerdict { sent++; return MailVerdict{Sent: true} }, slog.New(slog.DiscardHandler))
 	for i, state := range []string{"suspended", "active"} {
@@ -410,8 +384,7 @@ func TestNoMailLeavesForATenantThatIsSuspended(t *testing.T) {
 func TestWithoutAMailServerMailWaitsForADay(t *testing.T) {
 	t.Parallel()
 	h, _ := escalating(t)
-	h.skip(51 * time.Hour)
-	h.tick()
+	h.pass(51 * time.Hour)
 	p := NewPostman(h.db.DB, nil, slog.New(slog.DiscardHandler))
 	for _, want := range []string{"queued", "parked"} {
 		if _, err := p.Tick(t.Context()); err != nil {

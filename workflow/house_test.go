@@ -194,6 +194,13 @@ func (h *house) skip(d time.Duration) {
 	h.exec(sql.String())
 }
 
+// pass is skip, and what is due then is done.
+func (h *house) pass(d time.Duration) {
+	h.Helper()
+	h.skip(d)
+	h.tick()
+}
+
 // comparing takes a case from the pool to Comparing.
 func (h *house) comparing(reader access.Actor, c Case) {
 	h.Helper()

@@ -95,8 +95,7 @@ func TestTheLadderBroadensForTheThirdReaderToo(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{"assignment": "pool", "broaden": [{"to": "general", "after": "2h"}]}`)
 	c := h.stuck()
-	h.skip(3 * time.Hour)
-	h.tick()
+	h.pass(3 * time.Hour)
 	if b := h.stands(c, Adjudication).Exam.Broadened; b == nil || b.To != ToGeneral {
 		t.Errorf("%+v", b)
 	}
@@ -105,8 +104,7 @@ func TestTheLadderBroadensForTheThirdReaderToo(t *testing.T) {
 		t.Error("there is still nobody")
 	}
 	pgtest.AddReader(t, h.db, h.tenant, "Dora", []byte(`{"subspecialties": ["neuro"], "mayAdjudicate": true}`))
-	h.skip(time.Hour)
-	h.tick()
+	h.pass(time.Hour)
 	if got := h.find(c); len(got.Findings) > 0 {
 		t.Errorf("%+v", got.Findings)
 	}

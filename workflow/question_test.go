@@ -51,14 +51,12 @@ func TestAQuestionEscalatesToWhoSigned(t *testing.T) {
 	h.fire(as(h.carl, access.Adjudicator), c, "sign", Input{})
 	h.fire(h.placer, c, "acknowledge", Input{})
 	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Which segment?"}})
-	h.skip(6 * time.Hour)
-	h.tick()
+	h.pass(6 * time.Hour)
 	if len(h.pages(as(h.carl, access.Adjudicator))) != 1 || len(h.pages(h.anna)) != 0 {
 		t.Error("who signed answers")
 	}
 	h.fire(h.placer, c, "withdraw-question", Input{Reason: "found it"})
-	h.skip(100 * time.Hour)
-	h.tick()
+	h.pass(100 * time.Hour)
 	h.wasTold(c, "reader")
 	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Which segment?"}}) // after all
 	h.replays(c)

@@ -104,8 +104,7 @@ func (h *house) sampled(grade *Grade) (c, sample Case) {
 	}
 	c = h.ready()
 	h.signed(c)
-	h.skip(6 * 24 * time.Hour)
-	h.tick()
+	h.pass(6 * 24 * time.Hour)
 	h.tick()
 	var of Sample
 	h.in(func(ctx context.Context, tx pgx.Tx) error {

@@ -78,8 +78,7 @@ func TestAnAmendmentThatStaysOpenEscalates(t *testing.T) {
 	h.signed(c)
 	h.fire(h.placer, c, "acknowledge", Input{})
 	h.fire(h.anna, c, "amend", Input{Reason: "a prior came"})
-	h.skip(8 * 24 * time.Hour)
-	h.tick()
+	h.pass(8 * 24 * time.Hour)
 	var told []Addressee
 	for _, ch := range h.heard {
 		for _, one := range ch.Told {

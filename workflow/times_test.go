@@ -95,15 +95,13 @@ func TestTheGrossClockRunsOnHoldToo(t *testing.T) {
 	h := newHouse(t, `{"clocks": {"routine": {"gross": "100h", "final": "50h", "assign": "1000h", "intake": "1000h"}}}`)
 	c := h.ready()
 	h.fire(h.placer, c, "hold", Input{})
-	h.skip(60 * time.Hour)
-	h.tick()
+	h.pass(60 * time.Hour)
 	h.stands(c, OnHold)
 	if diff := cmp.Diff([]string{"warn 50"}, h.spoken(c, "gross")); diff != "" || len(h.spoken(c, "final")) > 0 {
 		t.Error(diff, h.spoken(c, "final"))
 	}
 	h.fire(h.placer, c, "resume", Input{})
-	h.skip(41 * time.Hour)
-	h.tick()
+	h.pass(41 * time.Hour)
 	if diff := cmp.Diff([]string{"warn 50", "warn 75", "warn 90", "breach 100"}, h.spoken(c, "gross")); diff != "" {
 		t.Error(diff)
 	}
