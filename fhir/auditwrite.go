@@ -76,7 +76,7 @@ func (s *Server) writeEvents(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, e
 		INSERT INTO audit_pending (tenant_id, audit_id, recorded_at)
 		SELECT tenant_id, audit_id, recorded_at
 		FROM recorded`,
-		pgx.NamedArgs{"ids": w.ids, "at": w.at, "bodies": w.bodies, "keys": w.keys, "indexed": indexVersion})
+		pgx.NamedArgs{"ids": w.ids, "at": w.at, "bodies": w.bodies, "keys": w.keys, "indexed": eventIndexVersion})
 	if len(w.dates) > 0 {
 		batch.Queue(`
 			INSERT INTO resource_date (tenant_id, type, id, param, low, high)

@@ -132,6 +132,10 @@ func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Cas
 	for done := 0; done < len(w.ids); {
 		from := done
 		done = len(w.ids)
+		named, err := identitiesOf(ctx, tx, c.TenantID, w.types[from:done], w.ids[from:done])
+		if err != nil {
+			return err
+		}
 		pointers, err := collect(tx.Query(ctx, `
 			SELECT type, id, version, last_updated, deleted, body
 			FROM resource_search r
@@ -140,8 +144,10 @@ func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Cas
 				SELECT f.type, f.id
 				FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
 				JOIN reference_search f ON f.target_type = at.type COLLATE "C" AND f.target_id = at.id COLLATE "C"
-				WHERE at.type <> ALL (@leadOn))`,
-			pgx.NamedArgs{"surroundings": surroundings, "leadOn": leadOn, "own": reportID(c), "types": w.types[from:done], "ids": w.ids[from:done]}))
+				WHERE at.type <> ALL (@leadOn)
+				UNION
+				SELECT n.type, n.id FROM resource_search n WHERE n.keys && @named::uuid[])`,
+			pgx.NamedArgs{"surroundings": surroundings, "leadOn": leadOn, "own": reportID(c), "types": w.types[from:done], "ids": w.ids[from:done], "named": named}))
 		if err != nil {
 			return fmt.Errorf("what points at the original of case %s: %w", c.CaseID, err)
 		}
@@ -152,6 +158,69 @@ func (s *Server) withholdPointers(ctx context.Context, tx pgx.Tx, c workflow.Cas
 		w.take(found)
 	}
 	return nil
+}
+
+// identitiesOf are the keys by which resources that are withheld are named in logical
+// references: those of their identifiers.
+func identitiesOf(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, types, ids []string) ([]uuid.UUID, error) {
+	all, err := collect(tx.Query(ctx, `
+		SELECT r.type, r.id, version, last_updated, deleted, body
+		FROM unnest(@types::text[], @ids::text[]) AS at (type, id)
+		JOIN resource_search r ON r.type = at.type COLLATE "C" AND r.id = at.id COLLATE "C"
+		WHERE NOT r.deleted AND r.type <> ALL (@leadOn)`,
+		pgx.NamedArgs{"leadOn": leadOn, "types": types, "ids": ids}))
+	if err != nil {
+		return nil, fmt.Errorf("by what the original is named: %w", err)
+	}
+	found, err := allFound(all)
+	keys := []uuid.UUID{}
+	for _, f := range found {
+		keys = append(keys, identityKeys(tenant, f.Each("identifier"))...)
+	}
+	return keys, err
+}
+
+// namedBy adds what a resource names by an identifier alone, and our reports that it
+// names by the address of the copy at the EHR.
+func (s *Server) namedBy(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, n *Node, at *withheld) error {
+	keys, copies := []uuid.UUID{}, []string{}
+	named := identitiesNamed(n)
+	for typ := range s.resources {
+		if !slices.Contains(leadOn, typ) {
+			for _, id := range named {
+				keys = append(keys, keySpace{tenant, typ, "identifier"}.key(formSystemCode, id.Text("system"), bareUID(id.Text("value"))))
+			}
+		}
+	}
+	for _, k := range linksOf(n, n.Type()) {
+		if k.target.absolute() {
+			copies = append(copies, k.node.Text())
+		}
+	}
+	if len(keys) == 0 && len(copies) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT type, id
+		FROM resource_search
+		WHERE keys && @keys::uuid[] AND NOT deleted
+		UNION
+		SELECT 'DiagnosticReport', f.report_id
+		FROM unnest(@copies::text[]) AS copy
+		JOIN destination at ON true
+		JOIN delivery d ON d.tenant_id = at.tenant_id AND d.destination = at.destination AND d.lane = 'report'
+		JOIN case_file f ON f.tenant_id = d.tenant_id AND f.case_id = d.case_id
+		WHERE starts_with(copy, at.base_url || '/') AND starts_with(at.base_url || '/' || d.location || '/', copy || '/') AND f.report_id IS NOT NULL`,
+		pgx.NamedArgs{"keys": keys, "copies": copies})
+	if err != nil {
+		return fmt.Errorf("what a %s names: %w", n.Type(), err)
+	}
+	var typ, id string
+	_, err = pgx.ForEachRow(rows, []any{&typ, &id}, func() error {
+		at.add(typ, id)
+		return nil
+	})
+	return err
 }
 
 func allFound(stored []Stored) ([]found, error) {
@@ -184,6 +253,9 @@ func (s *Server) withholdTeller(ctx context.Context, tx pgx.Tx, tenant uuid.UUID
 		case !slices.Contains(leadOn, to.typ):
 			at.add(to.typ, to.id)
 		}
+	}
+	if err := s.namedBy(ctx, tx, tenant, n, at); err != nil {
+		return err
 	}
 	cases, err := casesWithholding(ctx, tx, at)
 	if err != nil {

@@ -90,6 +90,19 @@ func TestTheSecondReaderIsToldNothingOfTheFirst(t *testing.T) {
 		if there := c.reads(access.Reader, original); there != nil {
 			t.Errorf("%s: the original is there", who)
 		}
+		task := c.do(access.Reader, "GET", "/fhir/Task/"+id, "").node
+		if task.Get("executionPeriod") != nil {
+			t.Errorf("%s: the Task says since when it is read: %s", who, task.Bytes())
+		}
+		if got := c.do(access.Reader, "GET", "/fhir/Task/"+id+"/_history", ""); len(got.node.Each("entry")) != 1 {
+			t.Errorf("%s: the history of the Task tells of %d versions", who, len(got.node.Each("entry")))
+		}
+		if got := c.do(access.Reader, "GET", "/fhir/Task/"+id+"/_history/2", ""); got.status != http.StatusNotFound {
+			t.Errorf("%s: an earlier version of the Task is %d", who, got.status)
+		}
+		if got := c.do(access.Placer, "GET", "/fhir/Task/"+id+"/_history", ""); len(got.node.Each("entry")) < 4 {
+			t.Errorf("the placer has %d versions of the Task", len(got.node.Each("entry")))
+		}
 		c.by(first)
 		if there := c.reads(access.Reader, original); there != nil {
 			t.Errorf("%s: the original is there for the first", who)

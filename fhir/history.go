@@ -269,7 +269,7 @@ func (h *history) where(actor access.Actor) *sqlBuilder {
 		and(`r.last_updated <= @updated AND (r.last_updated, r.type, r.id, r.version) < (@updated, @type COLLATE "C", @last COLLATE "C", @number)`)
 		b.args["updated"], b.args["type"], b.args["last"], b.args["number"] = h.after.updated, h.after.typ, h.after.id, h.after.number
 	}
-	b.unblinded(actor)
+	b.unblindedVersions(actor)
 	b.currentInside(fenceOf(actor, h.does()), h.types)
 	return b
 }

@@ -19,7 +19,7 @@ const reindexBatch = 100
 // indexed: what an earlier release has written, or written after this one had.
 // The partial indexes are used only where they stand literally.
 var (
-	EventsToIndex    = fmt.Sprintf("indexed < %d", indexVersion)
+	EventsToIndex    = fmt.Sprintf("indexed < %d", eventIndexVersion)
 	ResourcesToIndex = fmt.Sprintf("(indexed < %d OR indexed_version <> version) AND NOT deleted", indexVersion)
 )
 

@@ -59,6 +59,14 @@ func (b *sqlBuilder) unblinded(actor access.Actor) {
 	}
 }
 
+// unblindedVersions is unblinded for versions r that may be earlier ones.
+func (b *sqlBuilder) unblindedVersions(actor access.Actor) {
+	b.unblinded(actor)
+	if hidesOriginals(actor) {
+		b.where = append(b.where, notEarlierTask)
+	}
+}
+
 // hit is a resource that was found, and what places it in the order.
 type hit struct {
 	Stored

@@ -116,6 +116,19 @@ const hasSeen = `seen.revealed_at IS NOT NULL
 				  AND (@viewer IN (seen.reader_id, seen.other_reader_id)
 				    OR NOT seen.veiled AND (@viewer IN (seen.adjudicator_id, seen.supervisor_id) OR @cosigns AND seen.state = 'awaiting-cosign'))`
 
+// notEarlierTask leaves out, of versions r, the earlier ones of the Task of a case that
+// is not revealed yet: that it was read before, released or passed on to a second
+// reader, and that the study has another case, is not for who is to read it for
+// themselves.
+const notEarlierTask = `NOT (r.type = 'Task'
+			AND r.version < (SELECT now.version FROM resource now WHERE now.tenant_id = r.tenant_id AND now.type = 'Task' AND now.id = r.id)
+			AND EXISTS (
+				SELECT FROM case_file c
+				WHERE c.tenant_id = r.tenant_id AND c.task_id = r.id AND c.revealed_at IS NULL
+				  AND (c.protocol = 'blinded' OR c.reading NOT IN ('', 'single'))
+				  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+				  AND (@reads OR @viewer IN (c.reader_id, c.other_reader_id, c.offered_to, c.adjudicator_id))))`
+
 // viewArgs adds to the arguments of a statement those of notHidden.
 func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
 	opened := []string{}
@@ -170,7 +183,7 @@ func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Acto
 // unblindedVersion is Version, less what blinding hides.
 func (s *store) unblindedVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
 	b := &sqlBuilder{args: pgx.NamedArgs{"type": typ, "id": id, "version": version}}
-	if b.unblinded(actor); b.where == nil || typ == auditEventType {
+	if b.unblindedVersions(actor); b.where == nil || typ == auditEventType {
 		return s.Version(ctx, tx, typ, id, version)
 	}
 	return one(tx.Query(ctx, `

@@ -310,8 +310,12 @@ func supersede(args pgx.NamedArgs) *pgx.Batch {
 
 // indexVersion is raised when what is indexed of a resource changes; then
 // everything that was indexed before is indexed again in the background, and a
-// migration renews the index resource_not_indexed.
-const indexVersion = 1
+// migration renews the index resource_not_indexed. eventIndexVersion is the same of
+// AuditEvents, and audit_event_not_indexed.
+const (
+	indexVersion      = 2
+	eventIndexVersion = 1
+)
 
 // indexTables hold what a resource can be found by, besides resource.keys.
 var indexTables = []string{"resource_date", "resource_string", "resource_reference", "resource_quantity", "resource_sort"}

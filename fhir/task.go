@@ -218,7 +218,7 @@ func restriction(t *Node, due *time.Time) *Node {
 }
 
 func executionPeriod(c workflow.Case) *Node {
-	if c.AcceptedAt == nil {
+	if c.AcceptedAt == nil || c.Unsettled() { // of two readers, neither is to know who began
 		return nil
 	}
 	p := Object("start", instant(*c.AcceptedAt))
