@@ -14,7 +14,7 @@ QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test property lint vulncheck bench bench-search fuzz crash isolation test-browser test-clients test-injection test-timing test-validator snapshots build release generate clean
+.PHONY: help demo test property lint vulncheck bench bench-search fuzz crash isolation test-browser test-clients test-injection test-statistics test-timing test-validator snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -56,6 +56,10 @@ test-clients: build ## fhir-kit-client, fhirclient and the HAPI FHIR client agai
 test-injection: ## every page, letter and narrative with hostile texts in it, shown to Chromium: nothing may run, load or break its policy
 	@scripts/ensure postgresql chromium
 	OVERREAD_BROWSER="$$(command -v chromium || command -v chromium-browser || command -v google-chrome)" go test ./cmd/overread -count 1 -timeout 30m -v -run WhatIsWrittenInARecord | grep -v '"time":'
+
+test-statistics: ## every figure of measure/ by scipy, statsmodels and irrCAC, of thousands of inputs; UPDATE=1 keeps their answers for make test
+	@scripts/ensure python
+	@UPDATE=$(UPDATE) scripts/test-statistics
 
 test-timing: ## does the time of an answer tell that something is hidden? ROUNDS (3000) questions of each kind
 	@scripts/ensure postgresql
