@@ -31,6 +31,12 @@ type work struct {
 	Items   []workflow.WorkItem
 }
 
+// place is where somebody works in one role, and the pages that they have there.
+type place struct {
+	Place access.Place
+	Doors []door
+}
+
 // home shows who somebody is, and what there is to do at all their places, each
 // of which is asked by itself.
 func (s *Server) home(c echo.Context, found *session.Session) error {
@@ -39,16 +45,18 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 		Work      []work
 		Told      []told
 		Tenants   []access.Place
-		Places    []access.Place
+		Desks     []place        // all their roles, and the pages of each
 		Open      []access.Place // where a record is open in an emergency now
 		Now       time.Time
 		Worker    bool     // one of their roles has a worklist
 		Elsewhere []string // where the work of their other roles is
-	}{Tenants: found.Tenants(), Places: found.Places, Now: s.Now()}
+	}{Tenants: found.Tenants(), Now: s.Now()}
 	for _, p := range found.Places {
 		if p.Suspended { // it stands still, for people too
+			data.Desks = append(data.Desks, place{p, nil})
 			continue
 		}
+		data.Desks = append(data.Desks, place{p, s.doors(p, "")})
 		if words, ok := elsewhere[p.Role]; !ok {
 			data.Worker = true
 		} else if !slices.Contains(data.Elsewhere, words) {

@@ -28,7 +28,8 @@ type handler func(c echo.Context, s *session.Session) error
 
 func (s *Server) routes() []route {
 	return []route{
-		{http.MethodGet, s.style, false, s.styleSheet},
+		{http.MethodGet, s.style.path, false, serve(s.style, "text/css; charset=utf-8")},
+		{http.MethodGet, s.script.path, false, serve(s.script, "text/javascript; charset=utf-8")},
 		{http.MethodGet, "/signin", false, s.signIn},
 		{http.MethodGet, "/login/:provider", false, s.begin},
 		{http.MethodGet, "/login/:provider/callback", false, s.finish},
@@ -41,6 +42,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/break-glass", true, s.breakGlassForm},
 		{http.MethodPost, "/break-glass", true, s.breakGlass},
 		{http.MethodGet, "/emergencies", true, s.emergencies},
+		{http.MethodGet, "/preferences", true, s.preferencesForm},
+		{http.MethodPost, "/preferences", true, s.preferences},
 		{http.MethodPost, "/logout", true, s.logout},
 	}
 }
@@ -52,6 +55,9 @@ const mostForm = 64 << 10
 func (s *Server) Register(e *echo.Echo) {
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, s.admit(r))
+	}
+	for _, r := range s.rooms() {
+		e.Add(r.method, "/at/:tenant/:role"+r.path, s.admit(route{r.method, r.path, true, s.enterRoom(r)}))
 	}
 }
 
@@ -129,7 +135,7 @@ func (s *Server) toSignIn(c echo.Context) error {
 }
 
 func (s *Server) reply(c echo.Context, status int, name string, v View) error {
-	text, err := s.render(name, v)
+	text, err := s.render(c.Request(), name, v)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,11 @@ import (
 	"github.com/overread/overread/internal/session"
 )
 
-func (*Server) styleSheet(c echo.Context, _ *session.Session) error {
-	c.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable") // its name is its hash
-	return c.Blob(http.StatusOK, "text/css; charset=utf-8", asset("style.css"))
+func serve(f file, contentType string) handler {
+	return func(c echo.Context, _ *session.Session) error {
+		c.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable") // its name is its hash
+		return c.Blob(http.StatusOK, contentType, f.content)
+	}
 }
 
 // notes are why somebody sees the sign-in page.

@@ -1,8 +1,11 @@
 // Package web is the pages for people: who comes in by a browser signs in here
-// and sees what there is to do. Everything works without a script; there is none.
+// and sees what there is to do. Everything works without a script; what there is
+// of one (assets/app.js) adds keys, saves while one writes, and keeps lists fresh.
 //
-// route.go has the table of pages and what each request passes; the templates are
-// in pages/, what they share in pages/layout.html. A page shows nothing and does
+// route.go has the table of pages for everybody who is signed in, room.go that of
+// the pages that somebody has in a role at a hospital (worklist, board ...), and
+// what each request passes; the templates are in pages/, what they share in
+// pages/layout.html, the texts by language in catalogue/. A page shows nothing and does
 // nothing by itself: it asks the functions of Config, which are the engine's and
 // the FHIR surface's, so that what people do is bounded, withheld and recorded as
 // what systems do. No address of a page names a patient.
@@ -20,6 +23,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +32,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/workflow"
 )
@@ -68,6 +73,8 @@ type Desk struct {
 	Notices     func(ctx context.Context, actor access.Actor, from Caller) ([]workflow.Notice, error)
 	Emergencies func(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, from Caller) (workflow.EmergencyList, error)
 	BreakGlass  func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from Caller) (workflow.Emergency, error)
+	// Perform does an operation of a case (fhir/deskform.go).
+	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
 }
 
 // Server is the pages.
@@ -75,7 +82,8 @@ type Server struct {
 	Config
 
 	prefix string // of their paths: "" or "/overread"
-	style  string // path of the style sheet
+	style  file   // our style sheet upon Pico's
+	script file
 }
 
 // New makes a Server.
@@ -94,9 +102,22 @@ func New(cfg Config) (*Server, error) {
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
-	sum := sha256.Sum256(asset("style.css"))
-	s.style = "/assets/" + hex.EncodeToString(sum[:6]) + ".css"
+	// Pico is a layer below ours: whatever we say of an element comes first.
+	base := bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`))
+	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), asset("style.css")))
+	s.script = newFile("js", asset("app.js"))
 	return s, nil
+}
+
+// file is an asset as it is served: its name is its hash, so that a browser keeps it.
+type file struct {
+	path    string
+	content []byte
+}
+
+func newFile(extension string, content []byte) file {
+	sum := sha256.Sum256(content)
+	return file{"/assets/" + hex.EncodeToString(sum[:6]) + "." + extension, content}
 }
 
 //go:embed pages/*.html assets/*
@@ -115,7 +136,12 @@ type View struct {
 	Title   string
 	Prefix  string // of all addresses
 	Style   string
+	Script  string
+	Theme   string // dark, light, or "" as the browser is set
+	Lang    string
 	Session *session.Session // nil on pages for everybody
+	Place   *access.Place    // whose page it is; nil where it is of no role at a hospital
+	Doors   []door           // the pages of the place
 	CSRF    string
 	Quiet   int // minutes without a request after which a session ends
 	Idle    int // seconds after which a page of a session leads to the sign-in page
@@ -124,17 +150,16 @@ type View struct {
 	Data    any
 }
 
-var functions = template.FuncMap{
-	"moment": func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04 UTC") },
-	"clock":  func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
-	"role":   roleName,
-	"state":  stateName,
-}
+// pages are the templates by language and name, each within the layout.
+var pages = func() map[string]map[string]*template.Template {
+	all := map[string]map[string]*template.Template{}
+	for code, c := range languages {
+		all[code] = parsePages(c)
+	}
+	return all
+}()
 
-// pages are the templates by name, each within the layout.
-var pages = parsePages()
-
-func parsePages() map[string]*template.Template {
+func parsePages(c *catalogue) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	names, _ := fs.Glob(files, "pages/*.html") // embedded
 	for _, path := range names {
@@ -142,16 +167,20 @@ func parsePages() map[string]*template.Template {
 		if name == "layout" {
 			continue
 		}
-		page := template.Must(template.New("").Funcs(functions).ParseFS(files, "pages/layout.html", path))
+		page := template.Must(template.New("").Funcs(c.functions()).ParseFS(files, "pages/layout.html", path))
 		all[name] = template.Must(page.AddParseTree("content", page.Lookup(name+".html").Tree))
 	}
 	return all
 }
 
 // render makes a page. A template that fails is a bug, and nothing is sent of it.
-func (s *Server) render(name string, v View) ([]byte, error) {
-	v.Prefix, v.Style = s.prefix, s.prefix+s.style
+func (s *Server) render(r *http.Request, name string, v View) ([]byte, error) {
+	v.Prefix, v.Style, v.Script = s.prefix, s.prefix+s.style.path, s.prefix+s.script.path
 	v.Here = name
+	v.Theme, v.Lang = themeOf(r, v.Place), languageOf(r).Code
+	if v.Place != nil {
+		v.Doors = s.doors(*v.Place, s.prefix+r.URL.Path)
+	}
 	if v.Session != nil {
 		v.CSRF = v.Session.CSRF()
 		v.Quiet = int(s.Sessions.IdleAfter().Minutes())
@@ -159,15 +188,15 @@ func (s *Server) render(name string, v View) ([]byte, error) {
 		_, v.Clinic = clinicalPlaces(v.Session)
 	}
 	var text bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&text, "layout.html", v); err != nil {
+	if err := pages[v.Lang][name].ExecuteTemplate(&text, "layout.html", v); err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
 	return text.Bytes(), nil
 }
 
-// policy is what a browser may do with a page: show it with our style sheet, and
-// send its forms back to us. No script runs.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy is what a browser may do with a page: show it with our style sheet and
+// script, and talk to us. Nothing that stands in a page itself runs.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func pageHeaders(h http.Header) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -179,11 +208,11 @@ func pageHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-func roleName(r access.Role) string {
-	if r == access.Director {
+func roleName(r any) string {
+	if role, ok := r.(access.Role); ok && role == access.Director {
 		return "medical director"
 	}
-	return string(r)
+	return fmt.Sprint(r)
 }
 
-func stateName(state workflow.State) string { return state.Info().Display }
+func stateName(state any) string { return workflow.State(fmt.Sprint(state)).Info().Display }

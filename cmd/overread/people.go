@@ -16,6 +16,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
+	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/web"
 	"github.com/overread/overread/workflow"
@@ -102,6 +103,9 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			},
 			BreakGlass: func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from web.Caller) (workflow.Emergency, error) {
 				return surface().BreakGlass(ctx, actor, person, patient, reason, asked(from))
+			},
+			Perform: func(ctx context.Context, actor access.Actor, e screen.Errand, from web.Caller) (screen.Done, error) {
+				return surface().Perform(ctx, actor, e, asked(from))
 			},
 		},
 	})

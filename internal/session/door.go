@@ -56,12 +56,16 @@ func (s *Store) OfRequest(r *http.Request) (*Session, error) {
 	if len(sent) != 1 || sent[0].Value == "" || len(sent[0].Value) > 128 {
 		return nil, ErrNone // two of them: somebody has put one beside ours
 	}
-	found, err := s.Find(r.Context(), sent[0].Value)
+	found, err := s.find(r.Context(), sent[0].Value, r.Header.Get(RefreshHeader) == "")
 	if err == nil && found.CameFrom == FromLaunch {
 		return nil, ErrNone // it opens its own pages only, launched.go
 	}
 	return found, err
 }
+
+// RefreshHeader is on requests that a page sends by itself to keep a list fresh.
+// They do not count as using the session: nobody may be sitting there.
+const RefreshHeader = "Overread-Refresh"
 
 // InForce tells whether the session of a request is in force, and does not take
 // that for using it: a page that nobody looks at asks.

@@ -89,6 +89,10 @@ const seenEvery = 20 * time.Second
 // Find finds the session of a cookie, and notes that it is used. It returns
 // ErrNone where there is none that is in force.
 func (s *Store) Find(ctx context.Context, cookie string) (*Session, error) {
+	return s.find(ctx, cookie, true)
+}
+
+func (s *Store) find(ctx context.Context, cookie string, used bool) (*Session, error) {
 	sum := sha256.Sum256([]byte(cookie))
 	var found *Session
 	err := s.db.System(ctx, func(tx pgx.Tx) error {
@@ -105,7 +109,7 @@ func (s *Store) Find(ctx context.Context, cookie string) (*Session, error) {
 		if found, err = pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[Session]); err != nil {
 			return err
 		}
-		if found.Places, err = places(ctx, tx, found); err != nil {
+		if found.Places, err = places(ctx, tx, found); err != nil || !used {
 			return err
 		}
 		_, err = tx.Exec(ctx, `

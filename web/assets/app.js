@@ -1,0 +1,92 @@
+// What the pages do beyond forms and links: keys, saving while one writes, and lists
+// that stay fresh. Each works on elements that say so by data-*; without this script
+// everything can be done by the same links and forms.
+
+const typing = (e) => e.target.closest("input, textarea, select, [contenteditable]");
+
+// data-key="c": the element is followed, pressed or focused by this key, when nobody
+// types; "mod+Enter" also while they do (mod is Ctrl, or Command).
+document.addEventListener("keydown", (e) => {
+  const mod = e.ctrlKey || e.metaKey;
+  if (e.altKey || (!mod && typing(e))) return;
+  const key = (mod ? "mod+" : "") + e.key;
+  const scope = document.querySelector("dialog[open]") || document;
+  const row = scope.querySelector("[data-row].on");
+  const found = (row && row.querySelector(`[data-key="${CSS.escape(key)}"]`)) || scope.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!found) return moveRow(e, scope);
+  e.preventDefault();
+  if (found.matches("input, textarea, select")) found.focus();
+  else found.click();
+});
+
+// j and k, or the arrows, go through the rows of a list (data-row); Enter opens one.
+function moveRow(e, scope) {
+  if (e.ctrlKey || e.metaKey) return;
+  const rows = [...scope.querySelectorAll("[data-row]")];
+  if (!rows.length) return;
+  const at = rows.findIndex((r) => r.classList.contains("on"));
+  const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[e.key];
+  if (step) {
+    e.preventDefault();
+    const next = rows[Math.max(0, Math.min(rows.length - 1, at + step))];
+    rows.forEach((r) => r.classList.toggle("on", r === next));
+    next.scrollIntoView({ block: "nearest" });
+    next.querySelector("a, button")?.focus({ preventScroll: true });
+  }
+}
+
+// data-save="URL" on a form: what is written is sent a moment after it was typed, and
+// before the page is left. The answer's draftNo goes into the field "follows".
+for (const form of document.querySelectorAll("form[data-save]")) {
+  const status = form.querySelector("[data-status]");
+  const say = (name, detail = "") => { if (status) status.textContent = (status.dataset[name] || "") + detail; };
+  let timer, running = false, again = false;
+  const save = async () => {
+    clearTimeout(timer);
+    if (running) { again = true; return; }
+    running = true;
+    say("saving");
+    try {
+      const answer = await fetch(form.dataset.save, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" }, keepalive: true });
+      const body = await answer.json();
+      if (!answer.ok) say("failed", " " + body.error);
+      else {
+        if (form.elements.follows && body.draftNo) form.elements.follows.value = body.draftNo;
+        say("saved", " " + new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
+      }
+    } catch { say("offline"); timer = setTimeout(save, 5000); }
+    running = false;
+    if (again) { again = false; save(); }
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(save, 1200); say("unsaved"); });
+  form.addEventListener("submit", () => clearTimeout(timer));
+  addEventListener("pagehide", () => { if (timer && status?.textContent === status?.dataset.unsaved) save(); });
+}
+
+// data-fresh="15" on an element with an id: every so many seconds the page is asked
+// for again and the element takes its new content, unless somebody is at work in it.
+for (const part of document.querySelectorAll("[data-fresh][id]")) {
+  setInterval(async () => {
+    const now = document.getElementById(part.id);
+    if (document.hidden || !now || now.contains(document.activeElement) && typing({ target: document.activeElement })) return;
+    try {
+      const answer = await fetch(location.href, { headers: { "Overread-Refresh": "1" } });
+      if (!answer.ok || answer.redirected) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+      if (!fresh || fresh.innerHTML === now.innerHTML) return;
+      const on = now.querySelector("[data-row].on")?.dataset.row;
+      const focus = now.contains(document.activeElement) && on;
+      now.replaceChildren(...fresh.childNodes);
+      const row = on && now.querySelector(`[data-row="${CSS.escape(on)}"]`);
+      row?.classList.add("on");
+      if (focus) row?.querySelector("a, button")?.focus({ preventScroll: true });
+    } catch { /* the next time */ }
+  }, 1000 * part.dataset.fresh);
+}
+
+// data-dialog="id": opens the dialog; data-close within one closes it.
+document.addEventListener("click", (e) => {
+  const opener = e.target.closest("[data-dialog]");
+  if (opener) { e.preventDefault(); document.getElementById(opener.dataset.dialog)?.showModal(); }
+  if (e.target.closest("[data-close]")) { e.preventDefault(); e.target.closest("dialog")?.close(); }
+});

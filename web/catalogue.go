@@ -1,0 +1,190 @@
+package web
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"time"
+
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/workflow"
+)
+
+// The texts of the pages are in catalogues (catalogue/LANGUAGE/*.json): what all
+// pages share in common.json, the others by the pages that say them. The key of a text is its English words, with the verbs of fmt for what
+// is put in; so a template reads as its page does. A text that depends on a number,
+// which is then its first argument, has a form for each plural category of CLDR.
+//
+// A test holds that each catalogue has every text of the templates and the code,
+// and nothing else (catalogue_test.go).
+
+//go:embed catalogue/*/*.json
+var catalogues embed.FS
+
+// catalogue is a language of the pages.
+type catalogue struct {
+	Code    string `json:"-"` // BCP 47, as in the name of the folder and in <html lang>
+	Name    string `json:"name"`
+	Day     string `json:"day"`    // layouts of package time
+	Clock   string `json:"clock"`  // hours and minutes
+	Moment  string `json:"moment"` // both
+	Texts   map[string]text
+	tag     language.Tag
+	printer *message.Printer
+}
+
+// text is one in a language: the same for every number, or by plural category.
+type text map[string]string
+
+func (t *text) UnmarshalJSON(raw []byte) error {
+	var one string
+	if err := json.Unmarshal(raw, &one); err == nil {
+		*t = text{"other": one}
+		return nil
+	}
+	return json.Unmarshal(raw, (*map[string]string)(t))
+}
+
+// languages are the catalogues by code.
+var languages = readCatalogues()
+
+const english = "en"
+
+func readCatalogues() map[string]*catalogue {
+	all := map[string]*catalogue{}
+	names, _ := fs.Glob(catalogues, "catalogue/*/*.json") // embedded
+	for _, name := range names {
+		code := path.Base(path.Dir(name))
+		if all[code] == nil {
+			tag := language.MustParse(code)
+			all[code] = &catalogue{Code: code, Texts: map[string]text{}, tag: tag, printer: message.NewPrinter(tag)}
+		}
+		raw, err := catalogues.ReadFile(name)
+		if err == nil {
+			err = json.Unmarshal(raw, all[code]) // adds to the texts
+		}
+		if err != nil {
+			panic(fmt.Sprintf("web: %s: %v", name, err)) // it is embedded
+		}
+	}
+	return all
+}
+
+// say is a text in the language. One that no catalogue has (a refusal of the case's
+// rules, a name) is said as it is.
+func (c *catalogue) say(key string, args ...any) string {
+	forms, ok := c.Texts[key]
+	if !ok && len(args) == 0 {
+		return key
+	}
+	words, ok := forms[c.category(args)]
+	if !ok {
+		if words, ok = forms["other"]; !ok {
+			words = key
+		}
+	}
+	if len(args) == 0 {
+		return words
+	}
+	return c.printer.Sprintf(words, args...)
+}
+
+var categories = map[plural.Form]string{plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other"}
+
+func (c *catalogue) category(args []any) string {
+	if len(args) > 0 {
+		if n, ok := args[0].(int); ok && n >= 0 {
+			return categories[plural.Cardinal.MatchPlural(c.tag, n, 0, 0, 0, 0)]
+		}
+	}
+	return "other"
+}
+
+// functions are what templates call. A moment is shown in the location that it
+// has: handlers give it that of the hospital.
+func (c *catalogue) functions() template.FuncMap {
+	here := func(t time.Time) time.Time {
+		if t.Location() == time.Local {
+			return t.UTC()
+		}
+		return t
+	}
+	return template.FuncMap{
+		"t":      c.say,
+		"number": func(n any) string { return c.printer.Sprint(n) },
+		"day":    func(t time.Time) string { return here(t).Format(c.Day) },
+		"clock":  func(t time.Time) string { return here(t).Format(c.Clock) },
+		"moment": func(t time.Time) string { return here(t).Format(c.Moment) },
+		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"role":   func(r any) string { return c.say(roleName(r)) },
+		"state":  func(s any) string { return c.say(stateName(s)) },
+	}
+}
+
+// languageCookie and themeCookie keep what a person chose, in their browser.
+const (
+	languageCookie = "overread-language"
+	themeCookie    = "overread-theme"
+)
+
+// languageOf is what a browser's person chose, else what it asks for, else English.
+func languageOf(r *http.Request) *catalogue {
+	if chosen, err := r.Cookie(languageCookie); err == nil {
+		if c, ok := languages[chosen.Value]; ok {
+			return c
+		}
+	}
+	wanted, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language")) // none is understood: English
+	if len(wanted) > 0 {
+		tags := []language.Tag{language.English}
+		codes := []string{english}
+		for _, code := range codesOfLanguages() {
+			if code != english {
+				tags, codes = append(tags, languages[code].tag), append(codes, code)
+			}
+		}
+		_, best, sure := language.NewMatcher(tags).Match(wanted...)
+		if sure != language.No {
+			return languages[codes[best]]
+		}
+	}
+	return languages[english]
+}
+
+func codesOfLanguages() (codes []string) {
+	for code := range languages {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+// textsOfTables are the texts that pages say and that stand in tables, here or in
+// the engine: states, priorities, reasons, names of roles and rooms.
+func textsOfTables() (all []string) {
+	for _, state := range workflow.States {
+		all = append(all, state.Display)
+	}
+	all = append(all, workflow.Priorities...)
+	for _, role := range []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Auditor, access.Director, access.Quality, access.Admin} {
+		all = append(all, roleName(role))
+	}
+	for _, r := range (&Server{}).rooms() {
+		all = append(all, r.name)
+	}
+	all = append(all, stillIn)
+	for _, words := range []map[string]string{notes} {
+		all = append(all, slices.Collect(maps.Values(words))...)
+	}
+	return append(all, slices.Collect(maps.Values(elsewhere))...)
+}
