@@ -60,36 +60,13 @@ func fieldsOf(rows []parameter, fields url.Values) ([]*Node, error) {
 	var given []*Node
 	known := map[string]bool{}
 	for _, row := range rows {
-		if row.Type == "" {
-			for _, no := range numbersOf(row.Name, fields) {
-				prefix := row.Name + "." + strconv.Itoa(no) + "."
-				parts := url.Values{}
-				for name, values := range fields {
-					if part, ok := strings.CutPrefix(name, prefix); ok {
-						parts[part] = values
-						known[name] = true
-					}
-				}
-				nodes, err := fieldsOf(row.Parts, parts)
-				if err != nil {
-					return nil, err
-				}
-				if len(nodes) > 0 {
-					given = append(given, Object("name", row.Name, "part", nodes))
-				}
-			}
-			continue
+		nodes, names, err := fieldOf(row, fields)
+		if err != nil {
+			return nil, err
 		}
-		known[row.Name] = true
-		for _, value := range fields[row.Name] {
-			if strings.TrimSpace(value) == "" {
-				continue
-			}
-			node, err := fieldValue(row, value)
-			if err != nil {
-				return nil, err
-			}
-			given = append(given, node)
+		given = append(given, nodes...)
+		for _, name := range names {
+			known[name] = true
 		}
 	}
 	for name := range fields {
@@ -98,6 +75,41 @@ func fieldsOf(rows []parameter, fields url.Values) ([]*Node, error) {
 		}
 	}
 	return given, nil
+}
+
+// fieldOf are the parameters of a row, and the fields that they stand in.
+func fieldOf(row parameter, fields url.Values) (given []*Node, names []string, err error) {
+	if row.Type != "" {
+		for _, value := range fields[row.Name] {
+			if strings.TrimSpace(value) == "" {
+				continue
+			}
+			node, err := fieldValue(row, value)
+			if err != nil {
+				return nil, nil, err
+			}
+			given = append(given, node)
+		}
+		return given, []string{row.Name}, nil
+	}
+	for _, no := range numbersOf(row.Name, fields) {
+		prefix := row.Name + "." + strconv.Itoa(no) + "."
+		parts := url.Values{}
+		for name, values := range fields {
+			if part, ok := strings.CutPrefix(name, prefix); ok {
+				parts[part] = values
+				names = append(names, name)
+			}
+		}
+		nodes, err := fieldsOf(row.Parts, parts)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(nodes) > 0 {
+			given = append(given, Object("name", row.Name, "part", nodes))
+		}
+	}
+	return given, names, nil
 }
 
 // numbersOf are the n of fields called name.n.part, in their order.

@@ -226,7 +226,7 @@ func writeCatalogue(t *testing.T, code string, used map[string]bool) {
 		if err := enc.Encode(whole); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil { //nolint:gosec // a source file
+		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
-	"github.com/overread/overread/internal/session"
 	"github.com/overread/overread/workflow"
 )
 
@@ -27,15 +25,8 @@ type told struct {
 }
 
 // emergencies shows a coordinator or director all records that were opened in an
-// emergency at one of their hospitals.
-func (s *Server) emergencies(c echo.Context, found *session.Session) error {
-	place, ok := found.At(c.QueryParam("tenant"), access.Coordinator)
-	if !ok {
-		place, ok = found.At(c.QueryParam("tenant"), access.Director)
-	}
-	if !ok || place.Suspended {
-		return fault.New(fault.NotFound, "You are neither coordinator nor medical director of such a hospital.")
-	}
+// emergency at their hospital.
+func (s *Server) emergencies(c echo.Context, at seat) error {
 	w := workflow.EmergencyWindow{Most: mostEmergencies}
 	if before := c.QueryParam("before"); before != "" {
 		var err error
@@ -43,11 +34,11 @@ func (s *Server) emergencies(c echo.Context, found *session.Session) error {
 			return fault.New(fault.NotFound, "There is no such page.")
 		}
 	}
-	list, err := s.Desk.Emergencies(c.Request().Context(), place.Actor, w, s.caller(c))
+	list, err := s.Desk.Emergencies(c.Request().Context(), at.place.Actor, w, s.caller(c))
 	if err != nil {
 		return err
 	}
-	return s.reply(c, http.StatusOK, "emergencies", View{Title: "Records opened in an emergency", Session: found, Data: told{place, list}})
+	return s.show(c, at, "emergencies", "Records opened in an emergency", told{at.place, list})
 }
 
 // Last is the one before which the next page begins; only where there are more.

@@ -31,7 +31,10 @@ type seat struct {
 
 func (s *Server) rooms() []room {
 	return slices.Concat(
-		[]room{{http.MethodPost, "/case/:task/do/:operation", "", nil, s.perform}},
+		[]room{
+			{http.MethodPost, "/case/:task/do/:operation", "", nil, s.perform},
+			{http.MethodGet, "/emergencies", "Emergency access", []access.Role{access.Coordinator, access.Director}, s.emergencies},
+		},
 	)
 }
 

@@ -41,7 +41,6 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/sessions/end", true, s.endSession},
 		{http.MethodGet, "/break-glass", true, s.breakGlassForm},
 		{http.MethodPost, "/break-glass", true, s.breakGlass},
-		{http.MethodGet, "/emergencies", true, s.emergencies},
 		{http.MethodGet, "/preferences", true, s.preferencesForm},
 		{http.MethodPost, "/preferences", true, s.preferences},
 		{http.MethodPost, "/logout", true, s.logout},

@@ -21,7 +21,7 @@ func TestBelowAPathWhoSignsInComesBackBelowIt(t *testing.T) {
 		}
 		e := echo.New()
 		pages.Register(e)
-		for path, back := range map[string]string{"/home": "/home", "/emergencies?tenant=mercy": "/emergencies?tenant=mercy"} {
+		for path, back := range map[string]string{"/home": "/home", "/at/mercy/coordinator/emergencies?before=x": "/at/mercy/coordinator/emergencies?before=x"} {
 			answer := httptest.NewRecorder()
 			e.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
 			if got, want := answer.Header().Get("Location"), prefix+"/signin?return="+url.QueryEscape(prefix+back); answer.Code != http.StatusSeeOther || got != want {

@@ -56,23 +56,23 @@ func TestARecordIsOpenedInAnEmergencyByAPage(t *testing.T) {
 		SELECT tenant_id, gen_random_uuid(), person_id, actor_id, role, display, patient_id, 'a harmless reason', opened_at + n * interval '1 microsecond', till
 		FROM break_glass, generate_series(1, 60) n`)
 	crowded := desk.get("/home")
-	if !strings.Contains(crowded.text, "And 11 more in the last 7 days") || !strings.Contains(crowded.text, `href="/emergencies?tenant=mercy"`) {
+	if !strings.Contains(crowded.text, "And 11 more in the last 7 days") || !strings.Contains(crowded.text, `href="/at/mercy/coordinator/emergencies"`) {
 		t.Errorf("the page does not say that there are more: %s", crowded.text)
 	}
-	first := desk.get("/emergencies?tenant=mercy")
-	next := regexp.MustCompile(`href="(/emergencies\?tenant=mercy&amp;before=[^"]+)"`).FindStringSubmatch(first.text)
+	first := desk.get("/at/mercy/coordinator/emergencies")
+	next := regexp.MustCompile(`href="(/at/mercy/coordinator/emergencies\?before=[^"]+)"`).FindStringSubmatch(first.text)
 	if next == nil {
 		t.Fatalf("no second page: %s", first.text)
 	}
 	if got := desk.get(strings.ReplaceAll(next[1], "&amp;", "&")); !strings.Contains(got.text, "The patient is unconscious") || strings.Contains(got.text, "before=") {
 		t.Errorf("the second page: %s", got.text)
 	}
-	for _, path := range []string{"/emergencies", "/emergencies?tenant=lakeside", "/emergencies?tenant=mercy&before=x"} {
+	for _, path := range []string{"/at/mercy/reader/emergencies", "/at/lakeside/coordinator/emergencies", "/at/mercy/coordinator/emergencies?before=x"} {
 		if got := desk.get(path); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}
-	if got := v.get("/emergencies?tenant=mercy"); got.status != http.StatusNotFound {
+	if got := v.get("/at/mercy/coordinator/emergencies"); got.status != http.StatusNotFound {
 		t.Errorf("to a reader: %d", got.status)
 	}
 	if got := w.must("break-glass", "list", "mercy"); strings.Count(got, "\n") != 60 || !strings.Contains(got, "The patient is unconscious") {
