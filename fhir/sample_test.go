@@ -243,3 +243,43 @@ func TestSomethingMajorInASecondReadReachesTheClinicianThroughAnAmendment(t *tes
 		t.Errorf("%s", got.body)
 	}
 }
+
+// What a second read for quality finds that cannot wait reaches the EHR as a finding of
+// the case that was sampled. Its reader learns nothing by it, nor who signed who read.
+func TestAnEmergencyInASecondReadReachesTheClinicianAtOnce(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task, sample := c.sampledChest()
+	sent := len(c.messages())
+	c.mustAct(another, sample, "$claim", "independent", true)
+	c.mustAct(another, sample, "$lock", "findings", "Collapsed left lung.", "impression", "Tension pneumothorax.", "actionable", Object("valueCode", "emergent"))
+	c.tick()
+	alert := c.wantCount(access.Placer, "Communication?category=alert", 1)[0]
+	if alert.Text("payload", "contentString") != "Emergent finding: Tension pneumothorax." || !strings.Contains(alert.jsonText(), "Task/"+task) || len(c.messages()) != sent+1 {
+		t.Errorf("%s, %d messages", alert.Bytes(), len(c.messages())-sent)
+	}
+	for _, word := range []string{sample, "sample", "quality", "Fourth"} {
+		if strings.Contains(alert.jsonText(), word) || strings.Contains(string(c.messages()[sent].Body), word) {
+			t.Errorf("the alert says %q: %s", word, alert.Bytes())
+		}
+	}
+	if got := c.do(another, "GET", "/fhir/Task/"+sample+"/$matters", "").node; len(got.Each("parameter")) != 1 {
+		t.Errorf("its reader has the finding, as of any case: %s", got.Bytes())
+	}
+	for _, path := range []string{"Communication", "Observation?code=" + csObservation + "|actionable-finding", "Task?_count=100", "_history?_count=500", "Task/" + sample + "/$everything"} {
+		if got := c.do(another, "GET", "/fhir/"+path, ""); strings.Contains(got.body, alert.Text("id")) || strings.Contains(got.body, task) {
+			t.Errorf("%s tells the sample's reader of the case that was sampled", path)
+		}
+	}
+	if got := c.do(access.Reader, "GET", "/fhir/Task/"+task+"/$matters", ""); strings.Contains(got.body, sample) || strings.Contains(got.body, "Fourth") || !strings.Contains(got.body, "Tension pneumothorax.") {
+		t.Errorf("who signed is told what was found, and not by whom: %s", got.body)
+	}
+	c.wantState(task, "final")
+	c.act(access.Placer, task, "$acknowledge").want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.mustAct(access.Placer, task, "$acknowledge-finding", "clinician", "Dr Jones")
+	c.sql(`UPDATE agenda SET due_at = now() WHERE kind = 'sample-told'`)
+	c.tick()
+	if got := c.do(another, "GET", "/fhir/Task/"+sample+"/$matters", ""); saidIn(got.node, "matter", "settlement") != "acknowledged" {
+		t.Errorf("%s", got.body)
+	}
+}

@@ -40,6 +40,8 @@ const (
 	openSample         = "open-sample"
 	closeSample        = "close-sample"
 	sampleFinding      = "sample-finding"
+	sampleAlert        = "sample-alert"
+	sampleTold         = "sample-told"
 	conferTimeout      = "confer-timeout"
 	findThird          = "find-third"
 )
@@ -80,6 +82,10 @@ func agenda() []item {
 			Doc: "a second read for quality is signed: it ends"},
 		{Kind: sampleFinding, While: join(signed, in(Amending)), do: (*Engine).tellSampleFinding,
 			Doc: "a second read for quality found something major: the report is opened for an amendment"},
+		{Kind: sampleAlert, While: join(signed, in(Amending)), do: (*Engine).alertOfSample,
+			Doc: "a second read for quality found something urgent or emergent: it is a finding of the case that was sampled"},
+		{Kind: sampleTold, While: anyTime, do: (*Engine).settleTold,
+			Doc: "looks whether a clinician has acknowledged, of the case that was sampled, what this second read for quality found"},
 		clock(ClockIntake, intake, nil, "from the order to its completeness"),
 		clock(ClockAssign, in(Ready, Unassignable, Offered), nil, "from completeness to a reader's acceptance"),
 		clock(ClockFinal, unsigned, waiting, "from completeness to the signature, less the pauses"),

@@ -104,11 +104,9 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 // or hours is a finding of which somebody must be told now: until the signature it
 // may be another reader's turn, or a supervisor's, and the order may be cancelled.
 // It is not raised twice: known says of a finding that is on record that it tells
-// the same.
+// the same. Of a second read for quality too: nothing tells it from another case,
+// and a patient bleeds all the same (samplealert.go).
 func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter) bool) error {
-	if t.c.SampleOf != nil {
-		return nil // the patient's clinicians have the report that was sampled
-	}
 	if !slices.Contains(pressing, o.Content.Actionable) {
 		return nil
 	}

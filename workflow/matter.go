@@ -146,6 +146,9 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 		return refuse("this %s is on record already", m.Kind)
 	}
 	t.touch(m)
+	if err := t.alertSampled(ctx, m); err != nil {
+		return err
+	}
 	return t.startClock(ctx, m.clock(), restart)
 }
 

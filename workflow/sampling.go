@@ -189,18 +189,24 @@ var concludeSample = Effect{"concludeSample", "what the second read for quality 
 		if r.Level != LevelMajor {
 			return nil
 		}
-		_, err = t.tx.Exec(ctx, `
-			INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at)
-			SELECT tenant_id, case_id, @kind, @now, @now
-			FROM case_file
-			WHERE case_id = @sampled AND state = ANY (@states)
-			ON CONFLICT (tenant_id, case_id, kind) DO NOTHING`,
-			pgx.NamedArgs{"sampled": t.c.SampleOf, "kind": sampleFinding, "now": t.now, "states": join(signed, in(Amending))})
-		if err != nil {
-			return fmt.Errorf("tell of a sample: %w", err)
-		}
-		return nil
+		return t.tellSampled(ctx, sampleFinding)
 	}}
+
+// tellSampled puts something on the agenda of the case that was sampled, where its
+// report is still one.
+func (t *turn) tellSampled(ctx context.Context, kind string) error {
+	_, err := t.tx.Exec(ctx, `
+		INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at)
+		SELECT tenant_id, case_id, @kind, @now, @now
+		FROM case_file
+		WHERE case_id = @sampled AND state = ANY (@states)
+		ON CONFLICT (tenant_id, case_id, kind) DO NOTHING`,
+		pgx.NamedArgs{"sampled": t.c.SampleOf, "kind": kind, "now": t.now, "states": join(signed, in(Amending))})
+	if err != nil {
+		return fmt.Errorf("tell of a sample: %w", err)
+	}
+	return nil
+}
 
 var openForFinding = Effect{"openForFinding", "who signed has the difference as feedback, in words, whatever the policy says of feedback; the acknowledge clock starts anew",
 	func(ctx context.Context, t *turn) error {

@@ -97,6 +97,26 @@ func TestTheStratumDecidesTheRate(t *testing.T) {
 // sampled lives a case to its final, and the second read that was drawn to its end.
 func (h *house) sampled(grade *Grade) (c, sample Case) {
 	h.Helper()
+	c, sample = h.drawn()
+	h.comparing(h.ben, sample)
+	h.fire(h.ben, sample, "grade", Input{Grade: grade})
+	if h.find(sample).State == Adjudication {
+		carl := as(h.carl, access.Adjudicator)
+		h.fire(carl, sample, "adjudicate", Input{Grade: grade})
+		h.fire(carl, sample, "sign", Input{})
+	} else {
+		h.fire(h.ben, sample, "sign", Input{})
+	}
+	h.tick()
+	h.stands(sample, Closed)
+	h.replays(sample)
+	return c, sample
+}
+
+// drawn lives a case to its final, of which a second read was drawn, which waits in
+// the pool.
+func (h *house) drawn() (c, sample Case) {
+	h.Helper()
 	h.engine.hooks.Sample = func(_ context.Context, _ pgx.Tx, of *Case) (Order, string, error) {
 		n := uuid.NewString()
 		h.facts[n] = h.facts[of.PlacerValue]
@@ -120,18 +140,6 @@ func (h *house) sampled(grade *Grade) (c, sample Case) {
 		h.Fatalf("%+v", sample)
 	}
 	h.refused(fault.BusinessRule, h.anna, sample, "claim", Input{Independent: true}) // she read what is sampled
-	h.comparing(h.ben, sample)
-	h.fire(h.ben, sample, "grade", Input{Grade: grade})
-	if h.find(sample).State == Adjudication {
-		carl := as(h.carl, access.Adjudicator)
-		h.fire(carl, sample, "adjudicate", Input{Grade: grade})
-		h.fire(carl, sample, "sign", Input{})
-	} else {
-		h.fire(h.ben, sample, "sign", Input{})
-	}
-	h.tick()
-	h.stands(sample, Closed)
-	h.replays(sample)
 	return c, sample
 }
 

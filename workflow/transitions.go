@@ -137,6 +137,8 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "open-review", To: Same, By: by(role.Quality, role.System), Guards: check(reasonGiven, noReviewOpen), Effects: do(openReview)},
 	{From: join(signed, in(Amending)), Event: "close-review", To: Same, By: by(role.Quality), Guards: check(concluded), Effects: do(closeReview)},
 	{From: in(Final), Event: "conclude-sample", To: Closed, By: by(role.System), Effects: do(concludeSample, endCase)},
+	{From: signed, Event: "sample-alert", To: Final, By: by(role.System), Guards: check(findingComplete), Effects: do(raiseFinding, keepAcknowledgement)},
+	{From: in(Amending), Event: "sample-alert", To: Same, By: by(role.System), Guards: check(findingComplete), Effects: do(raiseFinding)},
 	{From: signed, Event: "sample-finding", To: Amending, By: by(role.System), Effects: do(openForFinding)},
 
 	// Actionable findings: of what cannot wait for the report, somebody is told at
@@ -146,7 +148,7 @@ var Transitions = []Transition{
 	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding, keepAcknowledgement)},
 	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(noteStandIn, recordCall, signAddendum, startAcknowledgement)},
 	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
-	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
+	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer, role.System), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
 	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, notTakenBack, mayWithdraw), Effects: do(withdraw(FindingMatter))},
 
 	// Questions about a signed report are answered by an addendum.

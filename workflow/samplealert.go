@@ -1,0 +1,97 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// A second read for quality is nobody's chart, and no EHR is told of it. But what is
+// found in it concerns a patient, whose clinicians have the report that was sampled:
+// something urgent or emergent becomes a finding of that case, and goes the way of
+// every finding. It says what was seen, and neither that there is a sample nor who
+// read it. The reader of the sample has a finding of their own case, as of any.
+
+// alertSampled has the case that was sampled look at what was found.
+func (t *turn) alertSampled(ctx context.Context, m Matter) error {
+	if t.c.SampleOf == nil || !m.isPressing() {
+		return nil
+	}
+	if err := t.plan(ctx, sampleTold, t.now.Add(time.Minute), restart); err != nil {
+		return err
+	}
+	return t.tellSampled(ctx, sampleAlert)
+}
+
+// alertOfSample raises one of the findings of a case's second read for quality that
+// waits to be told, and comes again for the next. Where the case has a finding that
+// is as pressing, its clinicians know of it or are being told: whether it is the same
+// is for humans, whom the finding of the sample is told.
+func (e *Engine) alertOfSample(ctx context.Context, j job) (time.Time, error) {
+	var sample uuid.UUID
+	err := j.tx.QueryRow(ctx, `SELECT case_id FROM case_file WHERE sample_of = $1`, j.c.CaseID).Scan(&sample)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return done, nil
+	}
+	if err != nil {
+		return done, fmt.Errorf("the second read of a case: %w", err)
+	}
+	seen, err := j.ledger.matters(ctx, sample)
+	if err != nil {
+		return done, err
+	}
+	known, err := j.ledger.matters(ctx, j.c.CaseID)
+	if err != nil {
+		return done, err
+	}
+	for _, m := range seen {
+		if m.Open() && m.isPressing() && !slices.ContainsFunc(known, m.isToldBy) {
+			return j.now, e.fireSystem(ctx, j, "sample-alert", Input{Finding: &RaisedFinding{Category: m.Category, Text: m.Content.Text}})
+		}
+	}
+	return done, nil
+}
+
+// isToldBy: the finding of a sample need not be told, since that of the case which was
+// sampled says the same, also where it was taken back there, or was as pressing.
+func (m Matter) isToldBy(k Matter) bool {
+	return m.sameAs(k) || k.isFinding() && mostPressing(k.Category, m.Category) == k.Category
+}
+
+func (m Matter) sameAs(k Matter) bool {
+	return k.Kind == FindingMatter && m.Category == k.Category && m.Content.Text == k.Content.Text
+}
+
+// settleTold acknowledges a finding of a second read for quality that a clinician has
+// acknowledged of the case that was sampled, so that nobody is called for it again.
+func (e *Engine) settleTold(ctx context.Context, j job) (time.Time, error) {
+	if j.c.SampleOf == nil {
+		return done, nil
+	}
+	own, err := j.ledger.matters(ctx, j.c.CaseID)
+	if err != nil {
+		return done, err
+	}
+	told, err := j.ledger.matters(ctx, *j.c.SampleOf)
+	if err != nil {
+		return done, err
+	}
+	again := done
+	for _, m := range own {
+		if !m.Open() || !m.isPressing() {
+			continue
+		}
+		again = j.now.Add(time.Minute)
+		i := slices.IndexFunc(told, func(k Matter) bool { return !k.Open() && !k.Withdrawn() && m.sameAs(k) })
+		if i >= 0 {
+			who := Acknowledged{Person: told[i].Closing.Person, Role: told[i].Closing.Role}
+			return again, e.fireSystem(ctx, j, "acknowledge-finding", Input{Matter: m.No, Acknowledged: who})
+		}
+	}
+	return again, nil
+}
