@@ -182,19 +182,26 @@ func TestWhatElseTellsOfTheOriginalIsWithheldToo(t *testing.T) {
 	}
 }
 
+// orderedTwice has a study of which one order was read, and compared with its
+// original, and a second order came.
+func (c *clinic) orderedTwice() (first, original, second string) {
+	c.t.Helper()
+	first = c.order(chestXray(c.t, "twice")...)
+	c.tick()
+	c.read(first)
+	order := c.get("/fhir/" + c.task(first).Text("focus", "reference")).node
+	order.Remove("id")
+	order.Set("identifier", []*Node{Object("system", "urn:placer", "value", "twice-more")})
+	original = "DiagnosticReport/" + c.get("/fhir/DiagnosticReport?status=final").ids()[0]
+	return first, original, c.taskOf("ServiceRequest/" + c.mustCreate("ServiceRequest", order.jsonText()))
+}
+
 // A second order for the same study neither hides the original for ever from
 // who is comparing with it, nor is it read by them.
 func TestADuplicateOrderDoesNotHideTheOriginalFromWhoHasSeenIt(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
-	first := c.order(chestXray(t, "twice")...)
-	c.tick()
-	c.read(first)
-	original := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport?status=final").ids()[0]
-	order := c.get("/fhir/" + c.task(first).Text("focus", "reference")).node
-	order.Remove("id")
-	order.Set("identifier", []*Node{Object("system", "urn:placer", "value", "twice-more")})
-	second := c.taskOf("ServiceRequest/" + c.mustCreate("ServiceRequest", order.jsonText()))
+	_, original, second := c.orderedTwice()
 	if c.reads(access.Reader, original) == nil {
 		t.Error("hidden from the reader who compares")
 	}

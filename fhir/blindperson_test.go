@@ -167,14 +167,7 @@ func TestWhatIsWithheldFromAReaderInAnotherRoleIsNotChangedOrExported(t *testing
 func TestTheReaderOfASecondOrderDoesNotSeeTheOriginalAsAnAdjudicator(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
-	first := c.order(chestXray(t, "twice")...)
-	c.tick()
-	c.read(first)
-	original := "DiagnosticReport/" + c.get("/fhir/DiagnosticReport?status=final").ids()[0]
-	order := c.get("/fhir/" + c.task(first).Text("focus", "reference")).node
-	order.Remove("id")
-	order.Set("identifier", []*Node{Object("system", "urn:placer", "value", "twice-more")})
-	second := c.taskOf("ServiceRequest/" + c.mustCreate("ServiceRequest", order.jsonText()))
+	first, original, second := c.orderedTwice()
 	c.tick()
 	c.mustAct(access.Coordinator, second, "$resolve", "reason", "another question")
 	c.tick()
