@@ -22,28 +22,29 @@ import (
 // verbs is the command line. Every setting is a flag and an environment
 // variable of the same name: --database-url is OVERREAD_DATABASE_URL.
 type verbs struct {
-	Serve       serveCmd       `cmd:"" help:"Run the server. Needs nothing but a database URL."`
-	Demo        demoCmd        `cmd:"" help:"Try everything on this machine: a private PostgreSQL, sample cases, the server and a stand-in EHR."`
-	Migrate     migrateCmd     `cmd:"" help:"Bring the database's schema up to this binary's."`
-	Doctor      doctorCmd      `cmd:"" help:"Check the database and what leans on it, and say how to mend what is wrong."`
-	Version     versionCmd     `cmd:"" help:"Print the version of this binary and of the schema that it wants."`
-	Tenant      tenantCmd      `cmd:"" help:"The organisations that order second opinions."`
-	Template    templateCmd    `cmd:"" help:"How a tenant's reports are laid out."`
-	Policy      policyCmd      `cmd:"" help:"How a tenant wants its cases to run."`
-	Measure     measureCmd     `cmd:"" help:"What statistics count."`
-	Simulate    simulateCmd    `cmd:"" help:"Live through weeks of a national service in a minute, to try a policy or to compare ways of assignment. Needs no database."`
-	Token       tokenCmd       `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
-	Client      clientCmd      `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
-	Issuer      issuerCmd      `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`
-	Destination destinationCmd `cmd:"" help:"Where a tenant's reports are delivered."`
-	PACS        pacsCmd        `cmd:"" name:"pacs" help:"Where a tenant's images are looked up (DICOMweb)."`
-	Reader      readerCmd      `cmd:"" help:"The radiologists whom a tenant has credentialed."`
-	Provider    providerCmd    `cmd:"" help:"Identity providers by which people sign in (OpenID Connect)."`
-	Person      personCmd      `cmd:"" help:"People who sign in: who they are among the readers."`
-	BreakGlass  emergencyCmd   `cmd:"" name:"break-glass" help:"Records that were opened in an emergency."`
-	Audit       auditCmd       `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`
-	KeepPACS    keepPACSCmd    `cmd:"" name:"keep-pacs" hidden:"" help:"Run the demo's PACS in a network of its own."`
-	StandInEHR  standInCmd     `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`
+	Serve       serveCmd            `cmd:"" help:"Run the server. Needs nothing but a database URL."`
+	Demo        demoCmd             `cmd:"" help:"Try everything on this machine: a private PostgreSQL, sample cases, the server and a stand-in EHR."`
+	Migrate     migrateCmd          `cmd:"" help:"Bring the database's schema up to this binary's."`
+	Doctor      doctorCmd           `cmd:"" help:"Check the database and what leans on it, and say how to mend what is wrong."`
+	Version     versionCmd          `cmd:"" help:"Print the version of this binary and of the schema that it wants."`
+	Tenant      tenantCmd           `cmd:"" help:"The organisations that order second opinions."`
+	Template    templateCmd         `cmd:"" help:"How a tenant's reports are laid out."`
+	Policy      policyCmd           `cmd:"" help:"How a tenant wants its cases to run."`
+	Measure     measureCmd          `cmd:"" help:"What statistics count."`
+	Simulate    simulateCmd         `cmd:"" help:"Live through weeks of a national service in a minute, to try a policy or to compare ways of assignment. Needs no database."`
+	Token       tokenCmd            `cmd:"" help:"Bearer tokens of EHRs, readers and desks."`
+	Client      clientCmd           `cmd:"" help:"Systems that get their tokens by a key of their own (SMART Backend Services)."`
+	Issuer      issuerCmd           `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`
+	Destination destinationCmd      `cmd:"" help:"Where a tenant's reports are delivered."`
+	PACS        pacsCmd             `cmd:"" name:"pacs" help:"Where a tenant's images are looked up (DICOMweb)."`
+	Reader      readerCmd           `cmd:"" help:"The radiologists whom a tenant has credentialed."`
+	Provider    providerCmd         `cmd:"" help:"Identity providers by which people sign in (OpenID Connect)."`
+	Person      personCmd           `cmd:"" help:"People who sign in: who they are among the readers."`
+	BreakGlass  emergencyCmd        `cmd:"" name:"break-glass" help:"Records that were opened in an emergency."`
+	Audit       auditCmd            `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`
+	Statistics  verifyStatisticsCmd `cmd:"" name:"verify-statistics" help:"Show our statistics beside what six published studies print, with the misprints named; fail where one is not the same. Needs no database."`
+	KeepPACS    keepPACSCmd         `cmd:"" name:"keep-pacs" hidden:"" help:"Run the demo's PACS in a network of its own."`
+	StandInEHR  standInCmd          `cmd:"" name:"stand-in-ehr" help:"Run a small FHIR server that plays the EHR, for demo and tests."`
 }
 
 // terminal is where a verb writes: what was asked for to stdout, the log and
