@@ -47,7 +47,7 @@ func (s *Server) publishMatters(ctx context.Context, tx pgx.Tx, ch workflow.Chan
 	if err := s.publishPreliminary(ctx, tx, ch, src, all); err != nil {
 		return err
 	}
-	if ch.Event == "ask" || ch.Case.SampleOf != nil { // the EHR has just said it itself, or knows nothing of a second read for quality
+	if ch.Event == "ask" || ch.Event == "correct-question" || ch.Case.SampleOf != nil { // the EHR has just said it itself, or knows nothing of a second read for quality
 		return nil
 	}
 	return s.deliverMessage(ctx, tx, src, all)

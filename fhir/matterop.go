@@ -166,6 +166,7 @@ func matterServices() []service {
 				{Name: "kind", Type: "code", Min: 1, Doc: "finding, question or verification."},
 				{Name: "category", Type: "code", Doc: "Of a finding."},
 				{Name: "text", Type: "string", Doc: "The finding, the question, or what became of the study."},
+				{Name: "earlier", Type: "string", Many: true, Doc: "What a question said before it was corrected, the first one first."},
 				{Name: "opened", Type: "instant", Min: 1, Doc: "Since when."},
 				{Name: "due", Type: "instant", Min: 1, Doc: "By when it is to be settled."},
 				{Name: "settlement", Type: "code", Doc: "How it was settled: acknowledged, answered, valid, amended, withdrawn."},
@@ -226,6 +227,9 @@ func matterParts(c workflow.Case, m workflow.Matter) *Node {
 	}
 	add("category", "valueCode", m.Category)
 	add("text", "valueString", text)
+	for _, text := range m.Content.Earlier {
+		add("earlier", "valueString", text)
+	}
 	add("opened", "valueInstant", instant(m.OpenedAt))
 	add("due", "valueInstant", instant(m.DueAt))
 	if m.Settlement != nil {

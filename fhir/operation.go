@@ -98,6 +98,7 @@ var operations = []operation{
 	{Name: "acknowledge", Does: "The clinician has read a version of the report, and the findings that it tells of but for emergent ones. Of an older version than the one in force that is kept, and the one in force waits to be read as before: the Task (output unread-version) and a Communication say so.", Takes: slices.Concat(list(versionRead), readBy), run: (*Server).acknowledge},
 	{Name: "acknowledge-finding", Does: "A clinician has taken note of an actionable finding.", Takes: slices.Concat(list(numbered("finding")), readBy)},
 	{Name: "ask", Does: "Asks who signed the report a question. The same again is the same question.", Takes: questionAsked, run: (*Server).askQuestion},
+	{Name: "correct-question", Does: "Words an open question anew. Its clock runs on, and what was asked before is kept with it. The EHR that asked by a Communication updates that.", Takes: append(list(numbered("number")), questionAsked[0])},
 	{Name: "withdraw-question", Does: "Takes a question back.", Takes: list(numbered("number"), reason(1))},
 	{Name: "hold", Does: "Suspends the case; its clocks stop.", Takes: list(reason(0))},
 	{Name: "resume", Does: "Goes on after a hold."},

@@ -24,7 +24,7 @@ import (
 // communicationCreated is the hook of the table of resources.
 func (s *Server) communicationCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
 	asks, acknowledges := hasCode(n.Get("topic"), csTopic, "question"), hasCode(n.Get("topic"), csTopic, "acknowledgement")
-	if !asks && !acknowledges || !slices.Contains([]string{"in-progress", "completed"}, n.Text("status")) {
+	if !asks && !acknowledges || !isSaid(n) {
 		return nil, nil
 	}
 	c, err := s.caseOfCommunication(ctx, tx, actor, n)
@@ -37,22 +37,40 @@ func (s *Server) communicationCreated(ctx context.Context, tx pgx.Tx, actor acce
 	return nil, s.acknowledgedBy(ctx, tx, actor, c, n)
 }
 
-// askedBy opens the question, unless it was asked before: then its Communication
-// is the one that is here.
-func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) (*Stored, error) {
+// isSaid tells a Communication that says something from one that is prepared, or
+// taken back (FHIR R4 valueset-event-status.html).
+func isSaid(n *Node) bool {
+	return slices.Contains([]string{"in-progress", "completed"}, n.Text("status"))
+}
+
+// questionIn is what a Communication asks.
+func (s *Server) questionIn(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (workflow.Asked, error) {
+	person, err := s.senderName(ctx, tx, actor, n)
+	if err != nil {
+		return workflow.Asked{}, err
+	}
+	q := workflow.Asked{Text: textIn(n), Person: person, Key: identifierKey(n.Get("identifier")), Resource: "Communication/" + n.Text("id")}
+	if q.Text == "" {
+		return q, fault.At(fault.Required, "Communication.payload.contentString", "a question has its text in payload.contentString")
+	}
+	return q, nil
+}
+
+// textIn are the words of a Communication.
+func textIn(n *Node) string {
 	var text []string
 	for _, said := range n.Each("payload", "contentString") {
 		text = append(text, said.Text())
 	}
-	person, err := s.senderName(ctx, tx, actor, n)
+	return strings.Join(text, "\n")
+}
+
+// askedBy opens the question, unless it was asked before: then its Communication
+// is the one that is here.
+func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) (*Stored, error) {
+	q, err := s.questionIn(ctx, tx, actor, n)
 	if err != nil {
 		return nil, err
-	}
-	q := workflow.Asked{
-		Text: strings.Join(text, "\n"), Person: person, Key: identifierKey(n.Get("identifier")), Resource: "Communication/" + n.Text("id"),
-	}
-	if q.Text == "" {
-		return nil, fault.At(fault.Required, "Communication.payload.contentString", "a question has its text in payload.contentString")
 	}
 	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
 	if err != nil {
@@ -123,28 +141,73 @@ func (s *Server) reportRead(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 		Interaction: "operation", Target: "Task/" + c.TaskID, Patient: casePatient(c), Query: acknowledging(in.ReportNo), RequestID: requestID(ctx)})
 }
 
-// communicationUpdated is the hook of the table of resources: an EHR that takes its
-// question back withdraws it.
+// communicationUpdated is the hook of the table of resources: an EHR that says a
+// question of which it had only prepared the words asks it, one that takes it back
+// withdraws it, and one that words it anew corrects it.
 func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
-	gone := []string{"entered-in-error", "stopped", "not-done"}
-	if !hasCode(after.Get("topic"), csTopic, "question") || slices.Contains(gone, before.Text("status")) || !slices.Contains(gone, after.Text("status")) {
+	question := func(n *Node) bool { return hasCode(n.Get("topic"), csTopic, "question") }
+	asked, asks := question(before) && isSaid(before), question(after) && isSaid(after)
+	acknowledges := !isSaid(before) && isSaid(after) && hasCode(after.Get("topic"), csTopic, "acknowledgement")
+	gone := slices.Contains([]string{"entered-in-error", "stopped", "not-done"}, after.Text("status")) || !question(after)
+	if acknowledges {
+		_, err := s.communicationCreated(ctx, tx, actor, after)
+		return err
+	}
+	if !asks && !(question(before) && gone) || asked && asks && textIn(before) == textIn(after) {
 		return nil
 	}
-	c, err := s.caseOfCommunication(ctx, tx, actor, after)
+	about := after
+	if gone {
+		about = before
+	}
+	c, err := s.caseOfCommunication(ctx, tx, actor, about)
 	if err != nil {
+		if gone && !asked { // it was never a question of a case
+			return nil
+		}
 		return err
 	}
+	last, there, err := s.lastQuestion(ctx, tx, c, after)
+	switch {
+	case err != nil:
+		return err
+	case gone && (!there || !last.Open()):
+		return nil
+	case gone:
+		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "withdraw-question", workflow.Input{Matter: last.No, Reason: "the placer took the question back"})
+		return naming(err, "Communication")
+	case !there || last.Withdrawn():
+		_, err := s.askedBy(ctx, tx, actor, c, after)
+		return err
+	}
+	return s.askedOtherwise(ctx, tx, actor, c, last, after)
+}
+
+// lastQuestion is the latest question that a Communication has asked.
+func (s *Server) lastQuestion(ctx context.Context, tx pgx.Tx, c workflow.Case, n *Node) (last workflow.Matter, there bool, err error) {
 	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
-	if err != nil {
-		return err
-	}
 	for _, m := range all {
-		if m.Kind == workflow.QuestionMatter && m.Open() && m.Content.Resource == "Communication/"+after.Text("id") {
-			_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "withdraw-question", workflow.Input{Matter: m.No, Reason: "the placer took the question back"})
-			return naming(err, "Communication")
+		if m.Kind == workflow.QuestionMatter && m.Content.Resource == "Communication/"+n.Text("id") {
+			last, there = m, true
 		}
 	}
-	return nil
+	return last, there, err
+}
+
+// askedOtherwise: before the answer the question is corrected; after it, other words
+// are another question, which goes on from the answer.
+func (s *Server) askedOtherwise(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, last workflow.Matter, n *Node) error {
+	q, err := s.questionIn(ctx, tx, actor, n)
+	if err != nil || q.Text == last.Content.Text {
+		return err
+	}
+	event, in := workflow.Event("correct-question"), workflow.Input{Question: &q, Matter: last.No}
+	if !last.Open() {
+		q.Key, q.Follows = fmt.Sprintf("%s after question %d", q.RequestKey(), last.No), last.No
+		event, in = "ask", workflow.Input{Question: &q}
+	}
+	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, event, in)
+	return naming(err, "Communication")
 }
 
 // respondsTo tells whether a Communication is in response to one of ours.

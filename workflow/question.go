@@ -36,6 +36,30 @@ var openQuestion = Effect{"openQuestion", "the question is on record; its clock 
 		return t.openMatter(ctx, Matter{Kind: QuestionMatter, Content: MatterContent{Text: q.Text, Person: q.Person, Resource: q.Resource, Follows: q.Follows}}, q.RequestKey())
 	}}
 
+// What was asked before is kept: who answered may have read the one or the other.
+var correctQuestion = Effect{"correctQuestion", "the open question says something else now; what it said before is kept with it, and its clock runs on",
+	func(ctx context.Context, t *turn) error {
+		m, err := t.chosen(ctx, QuestionMatter)
+		if err != nil {
+			return err
+		}
+		if m.Content.Text == t.in.Question.Text {
+			return nil
+		}
+		m.Content.Earlier = append(m.Content.Earlier, m.Content.Text)
+		m.Content.Text = t.in.Question.Text
+		t.touch(m)
+		return t.ledger.updateMatter(ctx, t.c.CaseID, m)
+	}}
+
+// asked is the question as the addendum that answers it says it.
+func (m MatterContent) asked() string {
+	if m.Earlier == nil {
+		return m.Text
+	}
+	return m.Text + " (asked before it was corrected: " + strings.Join(m.Earlier, " / ") + ")"
+}
+
 var answerGiven = Guard{"answerGiven", "the answer has its text",
 	func(_ context.Context, t *turn) error {
 		if strings.TrimSpace(t.in.Answer) == "" {
@@ -54,7 +78,7 @@ var answerQuestion = Effect{"answerQuestion", "the question is answered; the ans
 		if who == "" {
 			who = "the requester"
 		}
-		t.addendum = &Amendment{Kind: "addition", Reason: "question of " + who, Text: "Question: " + m.Content.Text + "\nAnswer: " + t.in.Answer}
+		t.addendum = &Amendment{Kind: "addition", Reason: "question of " + who, Text: "Question: " + m.Content.asked() + "\nAnswer: " + t.in.Answer}
 		t.afterSigning = append(t.afterSigning, func(ctx context.Context) error {
 			return t.settleMatter(ctx, m, "answered", Closing{Text: t.in.Answer}, t.report.No)
 		})

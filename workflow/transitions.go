@@ -153,6 +153,7 @@ var Transitions = []Transition{
 
 	// Questions about a signed report are answered by an addendum.
 	{From: join(signed, in(Amending)), Event: "ask", To: Same, By: by(role.Placer), Guards: check(questionGiven), Effects: do(openQuestion)},
+	{From: join(signed, in(Amending)), Event: "correct-question", To: Same, By: by(role.Placer), Guards: check(questionGiven, isOpen(QuestionMatter)), Effects: do(correctQuestion)},
 	{From: signed, Event: "answer", To: Final, By: readers, Guards: check(isSignatory, mayPractise, answerGiven, isOpen(QuestionMatter)), Effects: do(noteStandIn, answerQuestion, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "withdraw-question", To: Same, By: by(role.Placer, role.Coordinator), Guards: check(reasonGiven, isOpen(QuestionMatter)), Effects: do(withdraw(QuestionMatter))},
 
