@@ -114,6 +114,9 @@ func (w *world) takes(t *testing.T, o order, task string, s step) error {
 			return deed(w, t, o, task, s)
 		}
 	}
+	if s.does == "acknowledge" {
+		w.hasArrived(t, o.hospital, task)
+	}
 	_, err := actor.op(t.Context(), task, s.does, s.with...)
 	return err
 }

@@ -5,9 +5,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/workflow"
@@ -28,6 +31,7 @@ type tale struct {
 	quirk    string
 	chapters []chapter
 	versions []string // statuses of the report's versions in the EHR
+	messages []string // and the Communications there, sorted: topic and status
 }
 
 func reads(who, sample string) []chapter {
@@ -40,37 +44,73 @@ func reads(who, sample string) []chapter {
 	}
 }
 
-// tales are the four stories of the product's main job.
+// tales are the stories of the product's main job, and of what comes between and after.
 func tales() []tale {
+	text := func(name, value string) *fhir.Node { return param(name, "valueString", value) }
+	ready := []chapter{{"", "", nil, workflow.Ready}}
+	emergency := reads("haddad", "abdomen")
 	return []tale{
-		{"agreement", "abdomen", asItShouldBe, append(append(
-			[]chapter{{"", "", nil, workflow.Ready}}, reads("haddad", "abdomen")...),
-			chapter{"haddad", "grade", nil, workflow.Comparing},
-			chapter{"haddad", "sign", nil, workflow.Final},
-			chapter{"placer", "acknowledge", nil, workflow.Closed},
-		), []string{"final"}},
-		{"a major discrepancy with adjudication", "chest-ct", asItShouldBe, append(append(
-			[]chapter{{"", "", nil, workflow.Ready}}, reads("lindqvist", "chest-ct")...),
-			chapter{"lindqvist", "grade", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
-			chapter{"petrov-adjudicator", "adjudicate", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
-			chapter{"petrov-adjudicator", "sign", nil, workflow.Final},
-		), []string{"final"}},
-		{"missing images, then their arrival", "liver", noStudy, append(append(
-			[]chapter{{"", "", nil, workflow.AwaitingImages}, {"placer", "send study", nil, workflow.Ready}}, reads("haddad", "liver")...),
-			chapter{"haddad", "grade", nil, workflow.Comparing},
-			chapter{"haddad", "sign", nil, workflow.Final},
-		), []string{"final"}},
-		{"an amendment after signing", "knee", asItShouldBe, append(append(
-			[]chapter{{"", "", nil, workflow.Ready}}, reads("tanaka", "knee")...),
-			chapter{"tanaka", "grade", gradeParameters(samples["knee"].Diff), workflow.Comparing},
-			chapter{"tanaka", "sign", nil, workflow.Final},
-			chapter{"tanaka", "amend", []*fhir.Node{param("reason", "valueString", "The side was dictated wrongly.")}, workflow.Amending},
-			chapter{"tanaka", "sign", []*fhir.Node{
+		{"agreement", "abdomen", asItShouldBe, slices.Concat(ready, reads("haddad", "abdomen"), []chapter{
+			{"haddad", "grade", nil, workflow.Comparing},
+			{"haddad", "sign", nil, workflow.Final},
+			{"placer", "acknowledge", nil, workflow.Closed},
+		}), []string{"final"}, nil},
+		{"a major discrepancy with adjudication", "chest-ct", asItShouldBe, slices.Concat(ready, reads("lindqvist", "chest-ct"), []chapter{
+			{"lindqvist", "grade", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
+			{"petrov-adjudicator", "adjudicate", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
+			{"petrov-adjudicator", "sign", nil, workflow.Final},
+		}), []string{"final"}, []string{"actionable-finding in-progress"}},
+		{"missing images, then their arrival", "liver", noStudy, slices.Concat(
+			[]chapter{{"", "", nil, workflow.AwaitingImages}, {"placer", "send study", nil, workflow.Ready}}, reads("haddad", "liver"), []chapter{
+				{"haddad", "grade", nil, workflow.Comparing},
+				{"haddad", "sign", nil, workflow.Final},
+			}), []string{"final"}, nil},
+		{"a correction, acknowledged anew", "knee", asItShouldBe, slices.Concat(ready, reads("tanaka", "knee"), []chapter{
+			{"tanaka", "grade", gradeParameters(samples["knee"].Diff), workflow.Comparing},
+			{"tanaka", "sign", nil, workflow.Final},
+			{"placer", "acknowledge", nil, workflow.Closed},
+			{"tanaka", "amend", []*fhir.Node{text("reason", "The side was dictated wrongly.")}, workflow.Amending},
+			{"tanaka", "sign", []*fhir.Node{
 				param("kind", "valueCode", "correction"),
-				param("reason", "valueString", "The side was dictated wrongly."),
-				param("text", "valueString", "It is the right knee throughout."),
+				text("reason", "The side was dictated wrongly."),
+				text("text", "It is the right knee throughout."),
 			}, workflow.Final},
-		), []string{"final", "corrected"}},
+			{"placer", "acknowledge", nil, workflow.Closed},
+		}), []string{"final", "corrected"}, nil},
+		{"two readers, and a third who decides", "head-ct", twoRead, slices.Concat(ready, []chapter{
+			{"okafor", "claim", independent(), workflow.Accepted},
+			{"okafor", "start", nil, workflow.Reading},
+			{"okafor", "lock", deeds["lock second"].with(samples["head-ct"]), workflow.Ready},
+			{"sato", "claim", independent(), workflow.Accepted},
+			{"sato", "start", nil, workflow.Reading},
+			{"sato", "lock", deeds["lock"].with(samples["head-ct"]), workflow.Conferring},
+			{"okafor", "refer", because("We do not see the same."), workflow.Arbitration},
+			{"petrov-adjudicator", "claim", independent(), workflow.Arbitration},
+			{"petrov-adjudicator", "arbitrate", []*fhir.Node{param("decision", "valueCode", "second")}, workflow.Locked},
+			{"petrov-adjudicator", "reveal", nil, workflow.Comparing},
+			{"petrov-adjudicator", "grade", nil, workflow.Comparing},
+			{"petrov-adjudicator", "sign", nil, workflow.Final},
+		}), []string{"final"}, nil},
+		{"a trainee's report, returned once", "spine", asItShouldBe, slices.Concat(ready, reads("ruiz", "spine"), []chapter{
+			{"ruiz", "grade", nil, workflow.Comparing},
+			{"ruiz", "sign", nil, workflow.AwaitingCosign},
+			{"petrov-supervisor", "return", because("Look at the sacrum again."), workflow.Comparing},
+			{"ruiz", "sign", nil, workflow.AwaitingCosign},
+			{"petrov-supervisor", "sign", nil, workflow.Final},
+		}), []string{"final"}, nil},
+		{"an emergency, and a question", "abdomen", asItShouldBe, slices.Concat(ready, emergency[:2], []chapter{
+			{"haddad", "raise-finding", []*fhir.Node{param("category", "valueCode", "emergent"), text("text", "Active bleeding into the retroperitoneum.")}, workflow.Reading},
+			{"haddad", "communicate", called(true), workflow.Reading},
+		}, emergency[2:], []chapter{
+			{"haddad", "grade", nil, workflow.Comparing},
+			{"haddad", "sign", nil, workflow.Final},
+			{"placer", "acknowledge", []*fhir.Node{text("clinician", "Dr. Jones")}, workflow.Closed},
+			{"placer", "ask", []*fhir.Node{text("question", "From which vessel?"), text("clinician", "Dr. Jones")}, workflow.Closed},
+			{"haddad", "answer", []*fhir.Node{text("answer", "The second lumbar artery on the left.")}, workflow.Final},
+		}), []string{"final", "appended"}, []string{
+			"actionable-finding completed", "actionable-finding completed", // the alert, and the call
+			"answer completed", "question completed",
+		}},
 	}
 }
 
@@ -87,8 +127,28 @@ func TestOrderInReportOut(t *testing.T) {
 				w.live(t, o, task, c)
 			}
 			w.checkReport(t, o, tale)
+			w.checkMessages(t, o, tale)
 		})
 	}
+}
+
+// checkMessages waits until the EHR has the messages of a tale, each once.
+func (w *world) checkMessages(t *testing.T, o order, tale tale) {
+	t.Helper()
+	eventually(t, "the messages are to stand in the EHR, each once", func() error {
+		found, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patientID())
+		if err != nil {
+			return err
+		}
+		var got []string
+		for _, n := range found.Each("entry", "resource") {
+			got = append(got, n.Text("topic", "coding", "code")+" "+n.Text("status"))
+		}
+		if slices.Sort(got); !slices.Equal(got, tale.messages) {
+			return fmt.Errorf("there are %v", got)
+		}
+		return nil
+	})
 }
 
 func (w *world) orderFor(tale tale, number int) order {
@@ -138,8 +198,29 @@ func (w *world) perform(t *testing.T, o order, task string, c chapter) error {
 			"entry", []*fhir.Node{o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn), o.entry(o.study(), "urn:dicom:uid|urn:oid:"+o.studyUID())}))
 		return err
 	}
+	if c.does == "acknowledge" {
+		w.hasArrived(t, "mercy", task)
+	}
 	_, err := actor.op(t.Context(), task, c.does, c.with...)
 	return err
+}
+
+// hasArrived waits until the EHR has every version of the report: whoever reads before
+// has read the one before.
+func (w *world) hasArrived(t *testing.T, hospital, task string) {
+	t.Helper()
+	eventually(t, "the report is to arrive", func() error {
+		var waiting int
+		err := w.db.Tenant(t.Context(), w.tenants[hospital], func(tx pgx.Tx) error {
+			return tx.QueryRow(t.Context(), `
+				SELECT count(*) FROM delivery d JOIN case_file c ON c.tenant_id = d.tenant_id AND c.case_id = d.case_id
+				WHERE c.task_id = $1 AND d.lane = 'report' AND d.state = 'queued'`, task).Scan(&waiting)
+		})
+		if err == nil && waiting > 0 {
+			err = fmt.Errorf("%d versions wait", waiting)
+		}
+		return err
+	})
 }
 
 // checkReport waits for the report in the EHR and looks at it with the EHR's
