@@ -14,7 +14,7 @@ QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test property lint vulncheck bench bench-search fuzz crash isolation test-browser test-clients test-injection test-statistics test-timing test-validator snapshots build release generate clean
+.PHONY: help demo test property lint vulncheck bench bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -30,7 +30,7 @@ release: ## bin/release: built twice and compared, with SBOM (CycloneDX) and che
 	@scripts/release bin/release $(VERSION) $(CYCLONEDX) $(TOOLS)
 
 # The go test runner's own lines come last: whoever reads the end sees the truth.
-test: lint ## vet, lint, all tests with the race detector
+test: lint test-web-short ## vet, lint, all tests with the race detector
 	@scripts/ensure postgresql gcc curl pgbouncer orthanc
 	scripts/gotest $(TEST_FLAGS) ./...
 
@@ -65,9 +65,18 @@ test-timing: ## does the time of an answer tell that something is hidden? ROUNDS
 	@scripts/ensure postgresql
 	OVERREAD_TIMING=$(ROUNDS) go test ./fhir -count 1 -timeout 60m -v -run TheTimeOfATotal
 
-test-browser: build ## a real browser signs in to a running server, without a script, and works
+test-web: build ## a real browser works at a running server as each kind of person; axe-core judges every page in both themes and languages
 	@scripts/ensure postgresql node curl chromium
 	@scripts/test-browser bin/overread
+
+test-web-short: build # what make test runs of it
+	@scripts/ensure postgresql node curl chromium
+	@SHORT=1 scripts/test-browser bin/overread
+
+screens: build ## pictures of every page, into docs/screens
+	@scripts/ensure postgresql node curl chromium
+	@mkdir -p docs/screens
+	OVERREAD_SHOTS=$(CURDIR)/docs/screens scripts/test-browser bin/overread
 
 vulncheck: ## known vulnerabilities, where their database can be reached
 	@scripts/vulncheck $(GOVULNCHECK) $(TOOLS)

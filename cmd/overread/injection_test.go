@@ -34,7 +34,7 @@ import (
 // of the router, so that a new page cannot be forgotten; the letters, narratives
 // and PDFs of the reports; and the chart of the EHR that has got them.
 //
-// With OVERREAD_BROWSER (make test-browser) a browser is shown all of it too.
+// With OVERREAD_BROWSER (make test-web) a browser is shown all of it too.
 func TestWhatIsWrittenInARecordRunsNowhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

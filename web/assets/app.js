@@ -51,6 +51,7 @@ for (const form of document.querySelectorAll("form[data-save]")) {
       const body = await answer.json();
       if (!answer.ok) say("failed", " " + body.error);
       else {
+        document.dispatchEvent(new Event("overread-used"));
         if (form.elements.follows && body.draftNo) form.elements.follows.value = body.draftNo;
         say("saved", " " + new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
       }
@@ -90,3 +91,24 @@ document.addEventListener("click", (e) => {
   if (opener) { e.preventDefault(); document.getElementById(opener.dataset.dialog)?.showModal(); }
   if (e.target.closest("[data-close]")) { e.preventDefault(); e.target.closest("dialog")?.close(); }
 });
+
+// A page of a session asks a minute before its end whether somebody is there, and then
+// leaves (WCAG 2.2.1). What is saved or sent meanwhile begins its time anew.
+if (document.body.dataset.idle) {
+  const { idle, signin, session } = document.body.dataset;
+  const dialog = document.getElementById("still-there");
+  let since = Date.now();
+  const used = () => { since = Date.now(); };
+  document.addEventListener("overread-used", used);
+  dialog.querySelector("[data-stay]").addEventListener("click", async () => {
+    const answer = await fetch(session, { headers: { Accept: "application/json" } });
+    if (!answer.ok) { location.assign(signin); return; }
+    used();
+    dialog.close();
+  });
+  setInterval(() => {
+    const left = idle * 1000 - (Date.now() - since);
+    if (left <= 0) location.assign(signin);
+    else if (left < 65000 && !dialog.open) dialog.showModal();
+  }, 5000);
+}

@@ -1,42 +1,11 @@
 // A real browser signs in at the demo's identity provider, works, opens a record in
-// an emergency, and signs out. With OVERREAD_SHOTS it leaves pictures there.
+// an emergency, and signs out.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
-
-const root = process.env.OVERREAD_WEB;
-const shots = process.env.OVERREAD_SHOTS;
-let browser;
-
-before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
-});
-after(async () => browser?.close());
-
-async function shot(page, name) {
-  if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
-}
-
-// visitor is a fresh browser profile that runs no script, and fails the test when a
-// policy of ours was in the way of a page of ours.
-async function visitor(options = {}) {
-  const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 1280, height: 800 }, ...options });
-  const page = await context.newPage();
-  page.on('console', (m) => { if (m.type() === 'error' && /Content Security Policy/.test(m.text())) throw new Error(m.text()); });
-  return { context, page };
-}
-
-async function signIn(page, who) {
-  await page.goto(root + '/home');
-  await shot(page, 'signin');
-  await page.click('.choices a');
-  await shot(page, 'provider');
-  await page.click(`button[value="${who}"]`);
-  await page.waitForURL(root + '/home');
-}
+import { test } from 'node:test';
+import { root, shot, signIn, visitor } from '../browser.mjs';
 
 test('a reader signs in, sees their work at all hospitals, and signs out', async () => {
-  const { context, page } = await visitor();
+  const { context, page } = await visitor({ javaScriptEnabled: false });
   await signIn(page, 'okafor');
   await shot(page, 'home-reader');
   assert.match(await page.textContent('.me'), /Dr\. Adaeze Okafor/);
@@ -62,7 +31,7 @@ test('a reader signs in, sees their work at all hospitals, and signs out', async
 });
 
 test('somebody without a role is told so', async () => {
-  const { context, page } = await visitor();
+  const { context, page } = await visitor({ javaScriptEnabled: false });
   await page.goto(root + '/signin');
   await page.click('.choices a');
   await page.click('button[value="doe"]');
@@ -72,7 +41,7 @@ test('somebody without a role is told so', async () => {
 });
 
 test('a record is opened in an emergency, and the coordinator sees it', async () => {
-  const { context, page } = await visitor();
+  const { context, page } = await visitor({ javaScriptEnabled: false });
   await signIn(page, 'tanaka');
   await page.click('text=Emergency access');
   await shot(page, 'breakglass');
@@ -88,13 +57,13 @@ test('a record is opened in an emergency, and the coordinator sees it', async ()
   assert.ok(!page.url().includes(process.env.OVERREAD_PATIENT));
   await context.close();
 
-  const desk = await visitor();
+  const desk = await visitor({ javaScriptEnabled: false });
   await signIn(desk.page, 'brooks');
   await shot(desk.page, 'home-coordinator');
   assert.match(await desk.page.textContent('main'), /Trauma call/);
   await desk.context.close();
 
-  const phone = await visitor({ viewport: { width: 390, height: 800 } });
+  const phone = await visitor({ javaScriptEnabled: false, viewport: { width: 390, height: 800 } });
   await signIn(phone.page, 'brooks');
   await shot(phone.page, 'home-phone');
   const wide = await phone.page.locator('body').boundingBox();
