@@ -30,11 +30,15 @@ func TestSomebodySignsInAndOut(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	if got := home.header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "unsafe") || strings.Contains(got, "script-src") {
+	if got := home.header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "unsafe") || !strings.Contains(got, "script-src 'self';") {
 		t.Errorf("the policy is %q", got)
 	}
-	if strings.Contains(home.text, "<script") {
-		t.Error("there is a script")
+	script := regexp.MustCompile(`<script type="module" src="(/assets/[0-9a-f]+\.js)"></script>`).FindStringSubmatch(home.text)
+	if script == nil || strings.Count(home.text, "<script") != 1 {
+		t.Fatal("there is another script than our file")
+	}
+	if got := v.get(script[1]); got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("Content-Type"), "text/javascript") || len(got.text) > 10<<10 {
+		t.Errorf("the script: %d %v, %d bytes", got.status, got.header, len(got.text))
 	}
 	if !strings.Contains(home.text, `http-equiv="refresh" content="905; url=/signin?why=idle"`) {
 		t.Error("the page does not end with the session")
