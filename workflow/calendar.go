@@ -75,7 +75,14 @@ func (s *Span) UnmarshalText(text []byte) error {
 type Date string
 
 // DateOf is the day of a moment, in the moment's own location.
-func DateOf(t time.Time) Date { return Date(t.Format(time.DateOnly)) }
+func DateOf(t time.Time) Date {
+	y, m, d := t.Date()
+	if y < 0 || y > 9999 {
+		return Date(t.Format(time.DateOnly))
+	}
+	digit := func(n int) byte { return byte('0' + n%10) }
+	return Date([]byte{digit(y / 1000), digit(y / 100), digit(y / 10), digit(y), '-', digit(int(m) / 10), digit(int(m)), '-', digit(d / 10), digit(d)})
+}
 
 // DayOf is the first or the last day of what a year (2006) or a month (2006-01) is;
 // a date is itself.

@@ -208,7 +208,7 @@ func (e *Engine) giveUpImages(ctx context.Context, j job) (time.Time, error) {
 const matchPause = 5 * time.Minute
 
 func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
-	best, reasons, err := candidate(ctx, j, true)
+	best, reasons, err := candidate(ctx, j)
 	switch {
 	case err != nil:
 		return done, err
@@ -223,25 +223,45 @@ func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
 }
 
 func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
-	best, _, err := candidate(ctx, j, false)
-	if err != nil || best == nil {
-		return j.now.Add(matchPause), err
+	need, err := needOf(ctx, j)
+	if err != nil {
+		return done, err
 	}
-	return done, e.fireSystem(ctx, j, "rematch", Input{})
+	again := j.c.OfferRound < j.c.Policy.OfferRounds
+	for range 2 {
+		readers, err := j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, false)
+		if err != nil {
+			return done, err
+		}
+		if slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, j.now)) == 0 }) {
+			return done, e.fireSystem(ctx, j, "rematch", Input{})
+		}
+		if len(need.Lapsed) == 0 || !again {
+			break
+		}
+		need.Lapsed = nil // all have had their turn: another round
+	}
+	return j.now.Add(matchPause), nil
+}
+
+// needOf is what the case asks of its reader, as its policy assigns cases.
+func needOf(ctx context.Context, j job) (Need, error) {
+	need, err := j.ledger.need(ctx, j.c, ToRead)
+	if by := j.c.Policy.Assignment; by != FromPool { // a batch looks at shifts and capacity when it runs
+		need.Offered, need.Declined, need.Lapsed = by == ByOffer, j.c.Declined, j.c.Lapsed
+	}
+	return need, err
 }
 
 // candidate is the best reader for the case. Where the readers choose
 // themselves, it is enough that one of them may. Where nobody is eligible, there
-// are reasons if that is asked for.
-func candidate(ctx context.Context, j job, why bool) (*Reader, map[uuid.UUID][]string, error) {
-	need, err := j.ledger.need(ctx, j.c, ToRead)
+// are the reasons.
+func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, error) {
+	need, err := needOf(ctx, j)
 	if err != nil {
 		return nil, nil, err
 	}
-	if by := j.c.Policy.Assignment; by != FromPool { // a batch looks at shifts and capacity when it runs
-		need.Offered, need.Declined, need.Lapsed = by == ByOffer, j.c.Declined, j.c.Lapsed
-	}
-	readers, err := j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, why)
+	readers, err := j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -260,7 +280,7 @@ func candidate(ctx context.Context, j job, why bool) (*Reader, map[uuid.UUID][]s
 	best, reasons := Choose(need, readers, j.now)
 	if best == nil && len(need.Lapsed) > 0 && j.c.OfferRound < j.c.Policy.OfferRounds {
 		need.Lapsed = nil // all have had their turn: another round
-		if readers, err = j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, why); err != nil {
+		if readers, err = j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, true); err != nil {
 			return nil, nil, err
 		}
 		best, reasons = Choose(need, readers, j.now)

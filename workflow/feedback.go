@@ -94,7 +94,7 @@ func (t *turn) giveFeedback(ctx context.Context, r Report) error {
 // firstReaders are those who read what this case was compared with, as far as they
 // are readers here: of a quality sample, who answer for the sampled report.
 func (t *turn) firstReaders(ctx context.Context) ([]Reader, error) {
-	readers, err := t.ledger.readers(ctx, 0)
+	readers, err := t.ledger.readers(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -367,7 +367,7 @@ func (t *turn) eligible(ctx context.Context, reader uuid.UUID, duty Duty) error 
 // needTx is the case's need with those who have read the study before.
 func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
 	need := c.need(duty)
-	before, err := pastReadersTx(ctx, tx, c)
+	before, err := pastReadersTx(ctx, tx, c, duty)
 	if err != nil {
 		return Need{}, err
 	}

@@ -24,8 +24,9 @@ type ledger interface {
 
 	// Readers. reader returns pgx.ErrNoRows for one who is not active here.
 	reader(ctx context.Context, id uuid.UUID) (Reader, error)
-	readers(ctx context.Context, fairDays int) ([]Reader, error)                         // with their work, as ReadersTx
-	candidates(ctx context.Context, need Need, fairDays int, why bool) ([]Reader, error) // who come into question, or whose reasons are asked for
+	readers(ctx context.Context) ([]Reader, error)                                       // all, without their work
+	staff(ctx context.Context, need Need) ([]Reader, error)                              // who come into question, or whose reasons are asked for; without their work
+	candidates(ctx context.Context, need Need, fairDays int, why bool) ([]Reader, error) // the same with their work, as ReadersTx
 	noteOffer(ctx context.Context, reader uuid.UUID, now time.Time) error
 	need(ctx context.Context, c *Case, duty Duty) (Need, error)
 	unveiled(ctx context.Context, c *Case) (bool, error)
@@ -98,8 +99,11 @@ func (l sqlLedger) deleteEntry(ctx context.Context, row entry) error {
 func (l sqlLedger) reader(ctx context.Context, id uuid.UUID) (Reader, error) {
 	return ReaderByIDTx(ctx, l.tx, id)
 }
-func (l sqlLedger) readers(ctx context.Context, fairDays int) ([]Reader, error) {
-	return ReadersTx(ctx, l.tx, fairDays)
+func (l sqlLedger) readers(ctx context.Context) ([]Reader, error) {
+	return queryReaders(ctx, l.tx, nil)
+}
+func (l sqlLedger) staff(ctx context.Context, _ Need) ([]Reader, error) {
+	return queryReaders(ctx, l.tx, nil)
 }
 func (l sqlLedger) candidates(ctx context.Context, _ Need, fairDays int, _ bool) ([]Reader, error) {
 	return ReadersTx(ctx, l.tx, fairDays)

@@ -141,9 +141,9 @@ var subspecialties = []struct {
 
 // bodyRegion is the coarse region of a body site, "" when nothing tells.
 func bodyRegion(site string) string {
-	site = strings.ToLower(site)
+	said := spoken(strings.ToLower(site))
 	for _, s := range subspecialties {
-		if containsAny(site, s.words) {
+		if said.any(s.words) {
 			return s.region
 		}
 	}
@@ -153,21 +153,52 @@ func bodyRegion(site string) string {
 // containsAny tells whether one of the words begins a word of the text, which is in
 // small letters: there is no rib in "attribute", and no uterus in "computed". One of
 // three letters is the whole word, or its plural: there is no hip in "hippocampus".
-func containsAny(text string, words []string) bool {
-	between := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
-	found := strings.FieldsFunc(text, between)
+func containsAny(text string, words []string) bool { return spoken(text).any(words) }
+
+// saidWords is a text as containsAny looks at it: its words with one space between
+// and around them. Who asks a text for many words takes it apart once.
+type saidWords string
+
+func spoken(text string) saidWords {
+	found := strings.FieldsFunc(text, betweenWords)
 	for i, word := range found {
 		if dicomWord.MatchString(word) {
 			found[i] = strings.TrimSpace(dicomParts.ReplaceAllString(word, " $0"))
 		}
 	}
-	text = " " + strings.Join(found, " ") + " "
+	return saidWords(" " + strings.Join(found, " ") + " ")
+}
+
+func betweenWords(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// any is containsAny.
+func (said saidWords) any(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool {
-		if w = strings.Join(strings.FieldsFunc(w, between), " "); len(w) > 3 {
-			return strings.Contains(text, " "+w)
+		if strings.ContainsFunc(w, betweenWords) {
+			w = strings.Join(strings.FieldsFunc(w, betweenWords), " ")
 		}
-		return strings.Contains(text, " "+w+" ") || strings.Contains(text, " "+w+"s ")
+		if len(w) > 3 {
+			return said.has(w, "")
+		}
+		return said.has(w, " ") || said.has(w, "s ")
 	})
+}
+
+// has tells whether a word begins so, and goes on so.
+func (said saidWords) has(word, then string) bool {
+	for rest := string(said); ; {
+		i := strings.Index(rest, word)
+		if i < 0 {
+			return false
+		}
+		if i > 0 && rest[i-1] == ' ' && strings.HasPrefix(rest[i+len(word):], then) {
+			return true
+		}
+		if word == "" {
+			return strings.Contains(rest, " "+then)
+		}
+		rest = rest[i+1:]
+	}
 }
 
 // dicomWord is a part of the body as DICOM writes it, CHESTABDPELVIS or LSPINE

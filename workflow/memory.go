@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // memory is the ledger of a Model: what the tables of the server are, in maps and
@@ -24,8 +26,26 @@ type file struct {
 	waits    []Wait
 	told     []toldRow
 	matters  []Matter
-	readers  []uuid.UUID // who has ever had a part in the reading
-	place    int         // in the order of arrival
+	parts    []part // who had one by an event, as case_event tells
+	place    int    // in the order of arrival
+}
+
+type part struct {
+	who   uuid.UUID
+	role  access.Role
+	event Event
+}
+
+// decides is the duty of who had the case to decide, and so saw what the original
+// says, though they may have written nothing; "" of others.
+func (p part) decides() Duty {
+	switch {
+	case p.role == access.Supervisor && (p.event == "return" || p.event == "sign"):
+		return ToSupervise
+	case p.role == access.Adjudicator && (p.event == "claim" || p.event == "adjudicate"):
+		return ToAdjudicate
+	}
+	return ""
 }
 
 type toldRow struct {
@@ -35,12 +55,14 @@ type toldRow struct {
 
 func (t toldRow) open() bool { return !t.heeded && !t.ended }
 
-// copied is the file as it is now, for whoever may have to undo what comes.
-func (f *file) copied() file {
-	g := *f
-	g.agenda, g.opinions, g.told, g.waits, g.matters = slices.Clone(f.agenda), slices.Clone(f.opinions), slices.Clone(f.told), slices.Clone(f.waits), slices.Clone(f.matters)
-	g.readers = slices.Clone(f.readers)
-	return g
+// keep makes the file what the other is now, with lists of its own; what it had room
+// for is used again.
+func (f *file) keep(g *file) {
+	old := *f
+	*f = *g
+	f.agenda, f.opinions, f.told = append(old.agenda[:0], g.agenda...), append(old.opinions[:0], g.opinions...), append(old.told[:0], g.told...)
+	f.grades, f.reports = append(old.grades[:0], g.grades...), append(old.reports[:0], g.reports...)
+	f.waits, f.matters, f.parts = append(old.waits[:0], g.waits...), append(old.matters[:0], g.matters...), append(old.parts[:0], g.parts...)
 }
 
 func (l memory) file(id uuid.UUID) *file { return l.m.files[id] }
@@ -56,10 +78,11 @@ func (l memory) updateCase(_ context.Context, c *Case) error {
 	return nil
 }
 
-// insertEvent keeps of the history who reads; Heard tells the rest.
+// insertEvent keeps what rules ask of the history; Heard tells the rest.
 func (l memory) insertEvent(_ context.Context, ch Change, _ map[string]any) error {
-	if f := l.file(ch.Case.CaseID); slices.Contains(partsInReading, ch.Event) && !slices.Contains(f.readers, ch.Actor.ID) {
-		f.readers = append(f.readers, ch.Actor.ID)
+	p := part{ch.Actor.ID, ch.Actor.Role, ch.Event}
+	if f := l.file(ch.Case.CaseID); slices.Contains(partsInReading, ch.Event) && !slices.Contains(f.parts, p) {
+		f.parts = append(f.parts, p)
 	}
 	return nil
 }
@@ -105,11 +128,20 @@ func (l memory) reader(_ context.Context, id uuid.UUID) (Reader, error) {
 	return Reader{}, pgx.ErrNoRows
 }
 
-func (l memory) readers(_ context.Context, fairDays int) ([]Reader, error) {
-	out, today := make([]Reader, len(l.m.all)), DateOf(l.m.now)
+func (l memory) readers(context.Context) ([]Reader, error) {
+	out := make([]Reader, len(l.m.all))
 	for i, r := range l.m.all {
-		l.m.count(r, fairDays, today)
 		out[i] = *r
+	}
+	return out, nil
+}
+
+func (l memory) staff(_ context.Context, need Need) (out []Reader, err error) {
+	if list := l.m.shortlist(need).plain; len(list) > 0 {
+		return list, nil
+	}
+	for _, r := range l.m.all[:min(len(l.m.all), fewest)] {
+		out = append(out, *r)
 	}
 	return out, nil
 }
@@ -123,8 +155,8 @@ func (l memory) noteOffer(_ context.Context, id uuid.UUID, now time.Time) error 
 	return nil
 }
 
-// need: whoever has sealed an opinion on the study, or has decided another case of
-// it, is involved, as in pastReadersTx. Nobody opens a record in an emergency here.
+// need: who is involved, as in pastReadersTx. Nobody opens a record in an emergency
+// here.
 func (l memory) need(_ context.Context, c *Case, duty Duty) (Need, error) {
 	need := c.need(duty)
 	involve := func(id uuid.UUID) {
@@ -138,9 +170,15 @@ func (l memory) need(_ context.Context, c *Case, duty Duty) (Need, error) {
 				involve(o.ReaderID)
 			}
 		}
+		another := f.c.CaseID != c.CaseID
 		for _, id := range []*uuid.UUID{f.c.AdjudicatorID, f.c.SupervisorID} {
-			if id != nil && f.c.CaseID != c.CaseID {
+			if id != nil && another {
 				involve(*id)
+			}
+		}
+		for _, p := range f.parts {
+			if d := p.decides(); d != "" && (another || d != duty) {
+				involve(p.who)
 			}
 		}
 	}
@@ -375,7 +413,7 @@ func (l memory) queueMail(context.Context, *Case, Told) error { return nil }
 // duplicates: as duplicatesTx.
 func (l memory) duplicates(_ context.Context, c *Case, facts Facts) (tasks []string, err error) {
 	own, asked := l.file(c.CaseID).place, facts.Exam.questions()
-	for _, f := range l.m.sameStudy(c) {
+	for _, f := range l.m.studies[facts.Study.UID] {
 		over := slices.Contains(in(Rejected, Cancelled, Failed, EnteredInError), f.c.State)
 		old := f.c.FinalAt != nil && !f.c.FinalAt.After(l.m.now.AddDate(0, 0, -c.Policy.DuplicateWithinDays))
 		other := f.c.Exam.questions()
@@ -389,7 +427,7 @@ func (l memory) duplicates(_ context.Context, c *Case, facts Facts) (tasks []str
 
 // hasRead: as hasReadTx.
 func (l memory) hasRead(_ context.Context, caseID, who uuid.UUID) (bool, error) {
-	return slices.Contains(l.file(caseID).readers, who), nil
+	return slices.ContainsFunc(l.file(caseID).parts, func(p part) bool { return p.who == who }), nil
 }
 
 func (l memory) pacs(context.Context, *Case, Facts) (*PACSFacts, error) { return nil, nil }

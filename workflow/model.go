@@ -37,9 +37,13 @@ type Model struct {
 
 	all        []*Reader // by id
 	byID       map[uuid.UUID]*Reader
-	shortlists map[shortlistKey][]*Reader
+	shortlists map[shortlistKey]shortlist
 	work       map[uuid.UUID]*workDone
 	undated    []Reader // as all, but what they may do has no dates
+	ageLimits  []int
+
+	before file // the case as it was before what is going on, to put it back
+	c      Case // that case while it goes on
 }
 
 // ModelHooks are what a Model asks its user for, as Hooks for the server.
@@ -54,13 +58,14 @@ func NewModel(policy Policy, readers []Reader, start time.Time, h ModelHooks) *M
 	m := &Model{
 		tenant: h.NewID(), policy: policy, now: start, newID: h.NewID,
 		files: map[uuid.UUID]*file{}, ready: map[uuid.UUID]bool{}, studies: map[string][]*file{}, byID: map[uuid.UUID]*Reader{},
-		shortlists: map[shortlistKey][]*Reader{}, work: map[uuid.UUID]*workDone{},
+		shortlists: map[shortlistKey]shortlist{}, work: map[uuid.UUID]*workDone{},
 	}
 	for _, r := range readers {
 		m.all = append(m.all, &r)
 		m.byID[r.ID] = &r
 		m.work[r.ID] = &workDone{}
 	}
+	m.ageLimits = ageLimits(readers)
 	slices.SortFunc(m.all, func(a, b *Reader) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	for _, r := range m.all {
 		m.undated = append(m.undated, r.undated())
@@ -217,6 +222,34 @@ func (m *Model) MayHave(id, reader uuid.UUID, duty Duty) bool {
 	return err == nil && len(Eligible(need, *r, m.now)) == 0
 }
 
+// Readings are the sealed opinions of a case that a reader or third reader may see,
+// and for the role of quality all, as ReadingsTx.
+func (m *Model) Readings(actor access.Actor, id uuid.UUID) []Sealed {
+	f := m.files[id]
+	if f == nil {
+		return nil
+	}
+	all, _ := memory{m}.sealed(context.Background(), id)
+	if actor.Role == access.Quality {
+		return all
+	}
+	shown := f.c.mutual(actor, all)
+	return slices.DeleteFunc(all, func(o Sealed) bool { return o.ReaderID != actor.ID && !shown(o) })
+}
+
+// OpenMatters are the findings, questions and re-verifications of a case that nobody
+// has settled.
+func (m *Model) OpenMatters(id uuid.UUID) (open []Matter) {
+	if f := m.files[id]; f != nil {
+		for _, matter := range f.matters {
+			if matter.Open() {
+				open = append(open, matter)
+			}
+		}
+	}
+	return open
+}
+
 // Reader is a reader as the model knows them.
 func (m *Model) Reader(id uuid.UUID) Reader { return *m.byID[id] }
 
@@ -228,6 +261,7 @@ func (m *Model) Forget(id uuid.UUID) {
 		return
 	}
 	delete(m.files, id)
+	f.agenda = nil
 	if f.c.StudyUID != nil {
 		left := slices.DeleteFunc(m.studies[*f.c.StudyUID], func(g *file) bool { return g == f })
 		if m.studies[*f.c.StudyUID] = left; len(left) == 0 {
@@ -249,11 +283,12 @@ func (m *Model) undoing(id uuid.UUID, do func(c *Case) error) error {
 	if f == nil {
 		return fault.New(fault.NotFound, "no such case")
 	}
-	before, c := f.copied(), f.c
-	err := do(&c)
+	m.c = f.c
+	m.before.keep(f)
+	err := do(&m.c)
 	if err != nil {
 		m.load(&f.c, -1)
-		*f = before
+		f.keep(&m.before)
 		m.load(&f.c, +1)
 		for _, row := range f.agenda {
 			m.remind(row)
@@ -287,10 +322,10 @@ func (m *Model) sameStudy(c *Case) []*file {
 // reminder is when to look at a row of the agenda. One whose row has another time
 // meanwhile counts for nothing.
 type reminder struct {
-	at     time.Time
-	no     int
-	caseID uuid.UUID
-	kind   string
+	at   time.Time
+	no   int
+	file *file
+	kind string
 }
 
 type reminders []reminder
@@ -303,6 +338,7 @@ func (r reminders) Less(i, j int) bool {
 func (r *reminders) Push(x any) { *r = append(*r, x.(reminder)) }
 func (r *reminders) Pop() any {
 	last := (*r)[len(*r)-1]
+	(*r)[len(*r)-1] = reminder{}
 	*r = (*r)[:len(*r)-1]
 	return last
 }
@@ -310,18 +346,14 @@ func (r *reminders) Pop() any {
 func (m *Model) remind(row entry) {
 	if row.DueAt != nil {
 		m.arrived++
-		heap.Push(&m.due, reminder{*row.DueAt, m.arrived, row.CaseID, row.Kind})
+		heap.Push(&m.due, reminder{*row.DueAt, m.arrived, m.files[row.CaseID], row.Kind})
 	}
 }
 
 // row is the row of the agenda that a reminder means, nil when it means none any
 // more.
 func (m *Model) row(r reminder) *entry {
-	f := m.files[r.caseID]
-	if f == nil {
-		return nil
-	}
-	if row := rowOf(f.agenda, r.kind); row != nil && row.DueAt != nil && row.DueAt.Equal(r.at) {
+	if row := rowOf(r.file.agenda, r.kind); row != nil && row.DueAt != nil && row.DueAt.Equal(r.at) { // there is none when the case is forgotten
 		return row
 	}
 	return nil

@@ -51,21 +51,20 @@ func (c *Case) NoThird() bool {
 // thirdReader tells whether there is one; absences do not count, since the clock
 // tells of whoever does not come.
 func thirdReader(ctx context.Context, j job) (found bool, reasons map[uuid.UUID][]string, err error) {
-	readers, err := j.ledger.readers(ctx, j.c.Policy.Matching.FairDays)
-	if err != nil {
-		return false, nil, err
-	}
 	need, err := j.ledger.need(ctx, j.c, ToAdjudicate)
 	if err != nil {
 		return false, nil, err
 	}
+	readers, err := j.ledger.staff(ctx, need)
+	if err != nil {
+		return false, nil, err
+	}
+	if slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, j.now)) == 0 }) {
+		return true, nil, nil
+	}
 	reasons = map[uuid.UUID][]string{}
 	for _, r := range readers {
-		wrong := Eligible(need, r, j.now)
-		if len(wrong) == 0 {
-			return true, nil, nil
-		}
-		reasons[r.ID] = wrong
+		reasons[r.ID] = Eligible(need, r, j.now)
 	}
 	return false, reasons, nil
 }

@@ -124,9 +124,11 @@ func standing(c *Case, all []Sealed) (Sealed, error) {
 }
 
 // pastReadersTx returns who has sealed an opinion on the case or on another of
-// the same study, whole or not, or has decided one: who has seen the original,
-// or may have, does not read the study independently.
-func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error) {
+// the same study, whole or not, or has decided one, or had it to decide: who has
+// seen the original, or may have, does not read the study independently, even if
+// they gave the case back. Of this one case a third reader may take the third
+// reading again that they gave back, and a supervisor what they returned.
+func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) ([]uuid.UUID, error) {
 	rows, err := tx.Query(ctx, `
 		WITH same AS (
 			SELECT case_id, adjudicator_id, supervisor_id
@@ -141,8 +143,15 @@ func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error)
 		SELECT decided.by
 		FROM same
 		CROSS JOIN LATERAL (VALUES (adjudicator_id), (supervisor_id)) AS decided (by)
-		WHERE case_id <> @case AND decided.by IS NOT NULL`,
-		pgx.NamedArgs{"case": c.CaseID, "study": c.StudyUID})
+		WHERE case_id <> @case AND decided.by IS NOT NULL
+		UNION
+		SELECT e.actor_id
+		FROM case_event e
+		JOIN same ON same.case_id = e.case_id
+		WHERE e.actor_id IS NOT NULL
+		  AND (e.actor_role = 'supervisor' AND e.event IN ('return', 'sign') AND (e.case_id <> @case OR @duty <> 'supervise')
+		    OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND (e.case_id <> @case OR @duty <> 'adjudicate'))`,
+		pgx.NamedArgs{"case": c.CaseID, "study": c.StudyUID, "duty": duty})
 	if err != nil {
 		return nil, fmt.Errorf("past readers: %w", err)
 	}

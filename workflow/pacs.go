@@ -158,10 +158,10 @@ func (f Facts) wantedRegions() []string {
 
 // bodyRegions are all coarse regions that a text names: CHESTABDPELVIS is three.
 func bodyRegions(site string) []string {
-	site = strings.ToLower(site)
+	said := spoken(strings.ToLower(site))
 	var regions []string
 	for _, s := range subspecialties {
-		if containsAny(site, s.words) && !slices.Contains(regions, s.region) {
+		if said.any(s.words) && !slices.Contains(regions, s.region) {
 			regions = append(regions, s.region)
 		}
 	}

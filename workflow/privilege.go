@@ -31,8 +31,13 @@ const (
 
 // is tells whether the reader is that on a day, by a privilege or without dates.
 func (r Reader) is(part Part, on Date) bool {
-	always := map[Part]bool{IsTrainee: r.Trainee, IsLocum: r.Locum, IsAdjudicator: r.MayAdjudicate, IsSupervisor: r.MaySupervise}
-	return always[part] || slices.ContainsFunc(r.inForce(on), func(s Scope) bool { return slices.Contains(s.Parts, part) })
+	switch {
+	case part == IsTrainee && r.Trainee, part == IsLocum && r.Locum, part == IsAdjudicator && r.MayAdjudicate, part == IsSupervisor && r.MaySupervise:
+		return true
+	}
+	return slices.ContainsFunc(r.Privileges, func(s Scope) bool { // one without dates has no parts
+		return on.within(s.ValidFrom, s.ValidTo) && slices.Contains(s.Parts, part)
+	})
 }
 
 // needsCosign: a supervisor must sign what this reader writes at that time.
@@ -72,7 +77,36 @@ func (r Reader) fields(on Date) (all []string) {
 }
 
 // unprivileged says why no privilege of the reader covers an exam on a day.
-func (r Reader) unprivileged(exam Exam, on Date) (reasons []string) {
+func (r Reader) unprivileged(exam Exam, on Date) []string {
+	if len(exam.Needs) == 0 && r.privileged(&exam, on) {
+		return nil
+	}
+	return r.whyUnprivileged(exam, on)
+}
+
+// privileged tells that one privilege covers the exam on the day.
+func (r *Reader) privileged(exam *Exam, on Date) bool {
+	wanted := exam.wanted()
+	covers := func(s *Scope) bool {
+		return (wanted == nil || slices.ContainsFunc(wanted, func(w string) bool { return slices.Contains(s.Subspecialties, w) })) &&
+			(exam.Modality == "" || len(s.Modalities) == 0 || slices.Contains(s.Modalities, exam.Modality)) &&
+			(exam.PatientAge < 0 || s.Ages.include(exam.PatientAge)) &&
+			on.within(s.ValidFrom, s.ValidTo)
+	}
+	if r.Subspecialties != nil || len(r.Privileges) == 0 {
+		if covers(&Scope{Subspecialties: r.Subspecialties, Modalities: r.Modalities, Ages: r.Ages}) {
+			return true
+		}
+	}
+	for i := range r.Privileges {
+		if covers(&r.Privileges[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r Reader) whyUnprivileged(exam Exam, on Date) (reasons []string) {
 	for _, need := range exam.Needs {
 		if !slices.Contains(r.fields(on), need) {
 			reasons = append(reasons, r.lacks(need, on))

@@ -119,11 +119,11 @@ func Suit(need Need, r *Reader, pool Workload, at time.Time) Parts {
 		p.Fairness = all / (all + mine)
 	}
 	if need.Due != nil {
-		left := 0.0
+		left, work := 0.0, r.Queue+need.Exam.RelativeValue()
 		if need.Due.After(at) {
-			left = r.atWork(at, *need.Due).Hours()
+			left = r.atWorkUpTo(at, *need.Due, time.Duration(hours(work)*float64(time.Hour))+time.Second).Hours()
 		}
-		p.Due = min(1, left/hours(r.Queue+need.Exam.RelativeValue()))
+		p.Due = min(1, left/hours(work))
 	}
 	return p
 }

@@ -284,7 +284,7 @@ func (t *turn) keepAllBefore(ctx context.Context) error {
 	}
 	c.Exam.OriginalReaders = append(c.Exam.OriginalReaders, sampled.Exam.OriginalReaders...)
 	c.Exam.OriginalGroups = sampled.Exam.OriginalGroups
-	readers, err := t.ledger.readers(ctx, 0)
+	readers, err := t.ledger.readers(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 package workflow
 
 import (
+	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -64,8 +64,10 @@ func (s Shift) covers(at time.Time) bool {
 
 // begins: there is such a shift on the day.
 func (s Shift) begins(day time.Time) bool {
-	on := DateOf(day)
-	return slices.Contains(s.Days, strings.ToLower(day.Weekday().String())) && on.within(s.ValidFrom, s.ValidTo)
+	if !slices.Contains(s.Days, weekdays[(day.Weekday()+6)%7]) {
+		return false
+	}
+	return s.ValidFrom == "" && s.ValidTo == "" || DateOf(day).within(s.ValidFrom, s.ValidTo)
 }
 
 // within: both days included; "" is without end.
@@ -136,16 +138,38 @@ func clockOn(midnight time.Time, clock string) time.Time {
 	if clock == "24:00" {
 		return midnight.AddDate(0, 0, 1)
 	}
-	t, err := time.Parse("15:04", clock)
-	if err != nil {
+	hour, minute, ok := hourAndMinute(clock)
+	if !ok {
 		return midnight
 	}
-	return time.Date(midnight.Year(), midnight.Month(), midnight.Day(), t.Hour(), t.Minute(), 0, 0, midnight.Location())
+	y, m, d := midnight.Date()
+	return time.Date(y, m, d, hour, minute, 0, 0, midnight.Location())
+}
+
+// hourAndMinute reads 15:04.
+func hourAndMinute(clock string) (hour, minute int, ok bool) {
+	digits := func(s string) int { return int(s[0]-'0')*10 + int(s[1]-'0') }
+	if len(clock) != 5 || clock[2] != ':' {
+		return 0, 0, false
+	}
+	for _, i := range []int{0, 1, 3, 4} {
+		if clock[i] < '0' || clock[i] > '9' {
+			return 0, 0, false
+		}
+	}
+	hour, minute = digits(clock), digits(clock[3:])
+	return hour, minute, hour < 24 && minute < 60
 }
 
 // atWork is how long a reader is at work between two moments, of which the later
 // counts for half a year at most.
-func (r Reader) atWork(from, to time.Time) (sum time.Duration) {
+func (r Reader) atWork(from, to time.Time) time.Duration {
+	return r.atWorkUpTo(from, to, math.MaxInt64)
+}
+
+// atWorkUpTo is atWork for whom so much is enough: it does not look at the days
+// after that, and may say more than that or less than all.
+func (r *Reader) atWorkUpTo(from, to time.Time, enough time.Duration) (sum time.Duration) {
 	if len(r.Shifts) == 0 && len(r.Absences) == 0 {
 		return max(0, to.Sub(from))
 	}
@@ -158,7 +182,7 @@ func (r Reader) atWork(from, to time.Time) (sum time.Duration) {
 			}
 			sum += max(0, end.Sub(begin))
 		}
-		if midnight = midnight.AddDate(0, 0, 1); !midnight.Before(to) {
+		if midnight = midnight.AddDate(0, 0, 1); !midnight.Before(to) || sum >= enough {
 			break
 		}
 	}

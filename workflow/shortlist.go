@@ -15,8 +15,8 @@ type workDone struct {
 	hours float64 // at work in the days that fairness looks back
 	of    Date    // when hours were counted
 
-	year, yearDay int // of the times at work of one day
-	today         [][2]time.Time
+	day0, day1 time.Time // the day of the times at work
+	today      [][2]time.Time
 }
 
 // load counts a case in, or out, of the work of whoever has it, and of the pool.
@@ -87,22 +87,7 @@ func (m *Model) count(r *Reader, fairDays int, today Date) {
 // ineligible. Whoever is left out is ineligible, so the choice is the same as among
 // all. Where there is nobody, a few who come nearest are given, for their reasons.
 func (m *Model) readersFor(need Need, fairDays int, why bool) []Reader {
-	e := need.Exam
-	key := shortlistKey{need.Duty, e.Subspecialty, strings.Join(e.Needs, "|"), e.Modality, e.Jurisdiction, e.PatientAge, ""}
-	if e.Broadened != nil {
-		key.broadened = string(e.Broadened.To) + strings.Join(e.Broadened.Related, "|")
-	}
-	list, known := m.shortlists[key]
-	if !known {
-		lasting := Need{Duty: need.Duty, Exam: e}
-		lasting.Exam.OriginalReaders, lasting.Exam.OriginalGroups = nil, nil
-		for i, r := range m.all {
-			if len(Eligible(lasting, m.undated[i], m.now)) == 0 {
-				list = append(list, r)
-			}
-		}
-		m.shortlists[key] = list
-	}
+	list := m.shortlist(need).readers
 	var out []Reader
 	today := DateOf(m.now)
 	for _, r := range list {
@@ -124,13 +109,67 @@ func (m *Model) readersFor(need Need, fairDays int, why bool) []Reader {
 	return out
 }
 
+// shortlist are the readers whom nothing of their own can make ineligible on every day.
+func (m *Model) shortlist(need Need) shortlist {
+	e := need.Exam
+	key := shortlistKey{need.Duty, e.Subspecialty, strings.Join(e.Needs, "|"), e.Modality, e.Jurisdiction, m.ageClass(e.PatientAge), ""}
+	if e.Broadened != nil {
+		key.broadened = string(e.Broadened.To) + strings.Join(e.Broadened.Related, "|")
+	}
+	list, known := m.shortlists[key]
+	if !known {
+		lasting := Need{Duty: need.Duty, Exam: e}
+		lasting.Exam.OriginalReaders, lasting.Exam.OriginalGroups = nil, nil
+		for i, r := range m.all {
+			if len(Eligible(lasting, m.undated[i], m.now)) == 0 {
+				list.readers = append(list.readers, r)
+				list.plain = append(list.plain, *r)
+			}
+		}
+		m.shortlists[key] = list
+	}
+	return list
+}
+
+// shortlist are readers, and what does not change of them.
+type shortlist struct {
+	readers []*Reader
+	plain   []Reader // without their work
+}
+
 // shortlistKey is all of a need by which Eligible judges, save what is of the day, of
 // readers' work, or of one case.
 type shortlistKey struct {
 	duty                                        Duty
 	subspecialty, needs, modality, jurisdiction string
-	age                                         int
+	age                                         int // of Model.ageClass
 	broadened                                   string
+}
+
+// ageLimits are the ages at which some reader's range of years begins or has ended,
+// in order.
+func ageLimits(readers []Reader) (limits []int) {
+	for _, r := range readers {
+		for _, s := range r.scopes() {
+			if s.Ages != nil {
+				limits = append(limits, s.Ages.From, s.Ages.To+1)
+			}
+		}
+	}
+	slices.Sort(limits)
+	return slices.Compact(limits)
+}
+
+// ageClass is the same for two ages between which no reader makes a difference.
+func (m *Model) ageClass(age int) int {
+	if age < 0 {
+		return -1
+	}
+	i, found := slices.BinarySearch(m.ageLimits, age)
+	if found {
+		i++
+	}
+	return i
 }
 
 // fewest is how many readers are looked at for the reasons where nobody is eligible.
@@ -139,10 +178,10 @@ const fewest = 3
 // present tells whether a reader is at work, as away does, from the times of the day
 // that were counted once.
 func (m *Model) present(r *Reader) bool {
-	local := r.local(m.now)
 	w := m.work[r.ID]
-	if y, d := local.Year(), local.YearDay(); w.year != y || w.yearDay != d {
-		w.year, w.yearDay, w.today = y, d, r.workOn(r.midnight(m.now))
+	if m.now.Before(w.day0) || !m.now.Before(w.day1) {
+		midnight := r.midnight(m.now)
+		w.day0, w.day1, w.today = midnight, midnight.AddDate(0, 0, 1), r.workOn(midnight)
 	}
 	for _, span := range w.today {
 		if !m.now.Before(span[0]) && m.now.Before(span[1]) {

@@ -80,7 +80,7 @@ var Transitions = []Transition{
 	{From: in(Accepted, Reading), Event: "lock", To: Conferring, By: by(role.Reader), When: twoAreToConfer, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, startConferring)},
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion)},
-	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator, lookForThird)},
+	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
 	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
 	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteOriginal)},

@@ -56,8 +56,9 @@ func DecideTriage(rules []TriageRule, e Exam, priority string) Triage {
 				Protocol: ProtocolWish{rule.Then.Protocol, rule.Then.Reading}}
 		}
 	}
+	asked := e.triaged()
 	for i, rule := range defaultTriage {
-		if rule.holds(e) {
+		if rule.holds(asked) {
 			name := fmt.Sprintf("default rule %d", i+1)
 			return Triage{Subspecialty: rule.subspecialty, Rule: name, Why: name + ": " + rule.String()}
 		}

@@ -86,12 +86,21 @@ func byNameOfVessels() []defaultRule {
 	}
 }
 
-func (r defaultRule) holds(e Exam) bool {
-	site, name := strings.ToLower(e.BodySite), strings.ToLower(e.Display)
-	stands := func(words []string, text string) bool { return words == nil || containsAny(text, words) }
-	return (r.modalities == nil || slices.Contains(r.modalities, strings.ToUpper(e.Modality))) &&
-		stands(r.site, site) && stands(r.name, name) && stands(r.also, name) &&
-		(!r.silent || bodyRegion(site) == "")
+// askedExam is an exam as the rules look at it.
+type askedExam struct {
+	modality   string
+	site, name saidWords
+	silent     bool // the body site names no region that we know
+}
+
+func (e Exam) triaged() askedExam {
+	return askedExam{strings.ToUpper(e.Modality), spoken(strings.ToLower(e.BodySite)), spoken(strings.ToLower(e.Display)), bodyRegion(e.BodySite) == ""}
+}
+
+func (r defaultRule) holds(e askedExam) bool {
+	stands := func(words []string, said saidWords) bool { return words == nil || said.any(words) }
+	return (r.modalities == nil || slices.Contains(r.modalities, e.modality)) && (!r.silent || e.silent) &&
+		stands(r.site, e.site) && stands(r.name, e.name) && stands(r.also, e.name)
 }
 
 // String is the rule in words.

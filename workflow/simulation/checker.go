@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,9 +23,10 @@ type checker struct {
 	off    map[string]bool // holidays, as 2006-01-02
 	truths map[uuid.UUID]truth
 	cases  map[uuid.UUID]*watched
-	seenBy map[string][]uuid.UUID // by study: who has sealed an opinion on it, or seen the original
+	seenBy map[string][]seen // by study: who has sealed an opinion on it, or seen the original
 
 	Events     int
+	Looks      int // at what readers are shown of others' opinions
 	Violations map[string]int
 	Examples   []string // the first of each kind
 }
@@ -36,6 +38,16 @@ type watched struct {
 	clocks        map[workflow.ClockName]*watchedClock
 	reader        uuid.UUID
 	locked        bool // by that reader
+	two           watchedTwo
+	matters       map[int]*watchedMatter // by number; those that are open
+	findings      int                    // ever
+}
+
+// seen is that somebody knows a study, from a case.
+type seen struct {
+	who    uuid.UUID
+	caseID uuid.UUID
+	third  bool // as its third reader, who may have the third reading again
 }
 
 // watchedClock counts the time that a clock has run.
@@ -48,20 +60,31 @@ type watchedClock struct {
 
 // clockRules say in which states each clock is there, and in which it stands still.
 // They are written down again here on purpose (workflow/agenda.go has them too).
-var clockRules = []struct {
+var clockRules = []clockRule{
+	{workflow.ClockIntake, oneOf("received", "intake-review", "awaiting-information", "awaiting-images"), oneOf(), true, []workflow.Event{"open"}, nil, fourStages},
+	{workflow.ClockAssign, oneOf("ready", "unassignable", "offered"), oneOf(), true, nil, nil, fourStages},
+	{workflow.ClockFinal, unsigned, oneOf("awaiting-information", "awaiting-images"), true, []workflow.Event{"pass-checks"}, nil, fourStages},
+	{workflow.ClockGross, unsigned, oneOf(), false, []workflow.Event{"open"}, nil, fourStages},
+	{workflow.ClockAdjudicate, oneOf("conferring", "arbitration", "adjudication"), oneOf(), true, nil, []workflow.Event{"grade", "lock"}, fourStages},
+	{workflow.ClockAcknowledge, oneOf("final", "amending"), oneOf(), true, nil, nil, fourStages}, // anew with each version
+	{workflow.ClockOffer, oneOf("offered"), oneOf(), true, nil, []workflow.Event{"offer"}, []int{100}},
+	{clockConfer, oneOf("conferring"), oneOf(), true, nil, nil, []int{100}},
+}
+
+// clockConfer is the time that two readers have to come to one text, before a third
+// decides. It has no warnings, and neither has an offer.
+const clockConfer workflow.ClockName = "confer"
+
+var fourStages = []int{50, 75, 90, 100}
+
+type clockRule struct {
 	clock        workflow.ClockName
 	there        func(workflow.State) bool
 	stands       func(workflow.State) bool
 	holdStops    bool
 	beginsOnlyBy []workflow.Event // none: whenever a case comes where the clock is
 	startsAnewBy []workflow.Event
-}{
-	{workflow.ClockIntake, oneOf("received", "intake-review", "awaiting-information", "awaiting-images"), oneOf(), true, []workflow.Event{"open"}, nil},
-	{workflow.ClockAssign, oneOf("ready", "unassignable", "offered"), oneOf(), true, nil, nil},
-	{workflow.ClockFinal, unsigned, oneOf("awaiting-information", "awaiting-images"), true, []workflow.Event{"pass-checks"}, nil},
-	{workflow.ClockGross, unsigned, oneOf(), false, []workflow.Event{"open"}, nil},
-	{workflow.ClockAdjudicate, oneOf("adjudication"), oneOf(), true, []workflow.Event{"grade"}, []workflow.Event{"grade"}},
-	{workflow.ClockAcknowledge, oneOf("final", "amending"), oneOf(), true, []workflow.Event{"sign", "amend", "withdraw-amendment"}, []workflow.Event{"sign"}},
+	stages       []int
 }
 
 func oneOf(states ...workflow.State) func(workflow.State) bool {
@@ -77,7 +100,7 @@ func newChecker(p workflow.Policy, truths map[uuid.UUID]truth) *checker {
 	if err != nil {
 		there = time.UTC
 	}
-	k := &checker{policy: p, there: there, truths: truths, off: map[string]bool{}, cases: map[uuid.UUID]*watched{}, seenBy: map[string][]uuid.UUID{}, Violations: map[string]int{}}
+	k := &checker{policy: p, there: there, truths: truths, off: map[string]bool{}, cases: map[uuid.UUID]*watched{}, seenBy: map[string][]seen{}, Violations: map[string]int{}}
 	for _, h := range p.Calendar.Holidays {
 		k.off[string(h)] = true // others than plain dates are not known here
 	}
@@ -91,7 +114,7 @@ func (k *checker) wrong(kind, format string, args ...any) {
 }
 
 // hear judges one event.
-func (k *checker) hear(ch workflow.Change, o *order) {
+func (k *checker) hear(ch *workflow.Change, o *order) {
 	k.Events++
 	c := ch.Case
 	w := k.cases[c.CaseID]
@@ -103,9 +126,11 @@ func (k *checker) hear(ch workflow.Change, o *order) {
 		k.wrong("history", "%s leads from %s (%d) to %s (%d), but the case was %s (%d)", ch.Event, ch.Before, c.Version-1, c.State, c.Version, w.state, w.version)
 	}
 	k.people(ch, w, o)
+	k.twoReaders(ch, w)
 	k.blinding(ch, w)
 	k.spoken(ch, w)
 	k.turn(ch, w)
+	k.listed(ch, w)
 	w.state, w.version = c.State, c.Version
 	if c.State == "on-hold" && c.ResumeState != nil {
 		w.resume = *c.ResumeState
@@ -117,8 +142,8 @@ func (k *checker) hear(ch workflow.Change, o *order) {
 
 // people: whoever takes, reads, decides or signs is not the original reader, and is
 // licensed then where the images were made and where they are read.
-func (k *checker) people(ch workflow.Change, w *watched, o *order) {
-	reading := oneOf2(ch.Event, "claim", "start", "draft", "lock", "reveal", "grade", "adjudicate", "sign")
+func (k *checker) people(ch *workflow.Change, w *watched, o *order) {
+	reading := oneOf2(ch.Event, "claim", "start", "draft", "lock", "reveal", "grade", "propose", "concur", "arbitrate", "adjudicate", "sign")
 	person := ch.Actor.Role == access.Reader || ch.Actor.Role == access.Adjudicator || ch.Actor.Role == access.Supervisor
 	if !reading || !person || o == nil {
 		return
@@ -133,11 +158,14 @@ func (k *checker) people(ch workflow.Change, w *watched, o *order) {
 		}
 	}
 	study := o.facts.Study.UID
-	if ch.Event == "claim" && slices.Contains(k.seenBy[study], ch.Actor.ID) {
-		k.wrong("not independent", "claimed by who has read this study before")
+	third := ch.Actor.Role == access.Adjudicator
+	if ch.Event == "claim" && slices.ContainsFunc(k.seenBy[study], func(s seen) bool {
+		return s.who == ch.Actor.ID && !(s.third && third && s.caseID == ch.Case.CaseID)
+	}) {
+		k.wrong("not independent", "case %s claimed at %s as %s by %s, who has read study %s before", ch.Case.CaseID, ch.At, ch.Actor.Role, ch.Actor.ID, study)
 	}
-	if oneOf2(ch.Event, "lock", "reveal", "adjudicate") {
-		k.seenBy[study] = append(k.seenBy[study], ch.Actor.ID)
+	if oneOf2(ch.Event, "lock", "reveal") || ch.Event == "claim" && third && !ch.Case.Policy.BlindAdjudication || ch.Event == "sign" && ch.Actor.Role == access.Supervisor {
+		k.seenBy[study] = append(k.seenBy[study], seen{ch.Actor.ID, ch.Case.CaseID, ch.Event == "claim"})
 	}
 }
 
@@ -145,13 +173,20 @@ func oneOf2(e workflow.Event, events ...workflow.Event) bool { return slices.Con
 
 // blinding: under a blinded protocol the original is revealed only to who has locked
 // an opinion since they took the case.
-func (k *checker) blinding(ch workflow.Change, w *watched) {
+func (k *checker) blinding(ch *workflow.Change, w *watched) {
 	c := ch.Case
 	switch ch.Event {
 	case "claim":
-		w.reader, w.locked = ch.Actor.ID, false
-	case "lock":
-		w.locked = ch.Actor.ID == w.reader && c.LockedAt != nil
+		if ch.Actor.Role == access.Reader {
+			w.reader, w.locked = ch.Actor.ID, false
+		}
+	case "lock", "concur", "forgo-second": // of two, whose text stands goes on
+		w.reader, w.locked = uuid.Nil, false
+		if c.ReaderID != nil {
+			w.reader, w.locked = *c.ReaderID, slices.Contains(w.two.sealed, *c.ReaderID)
+		}
+	case "arbitrate": // who decides between two has what both have locked
+		w.reader, w.locked = ch.Actor.ID, len(w.two.sealed) >= 2
 	case "reveal":
 		if c.Protocol == workflow.Blinded && (!w.locked || ch.Actor.ID != w.reader) {
 			k.wrong("revealed before the lock", "by %s at %s", ch.Actor.Role, ch.At)
@@ -167,12 +202,19 @@ func (k *checker) blinding(ch workflow.Change, w *watched) {
 }
 
 // spoken: a clock speaks when its time has come, once at each stage.
-func (k *checker) spoken(ch workflow.Change, w *watched) {
-	if ch.Event != "warn" && ch.Event != "breach" {
+func (k *checker) spoken(ch *workflow.Change, w *watched) {
+	clock, stage := ch.Input.Clock, ch.Input.Percent
+	switch {
+	case ch.Event == "warn" || ch.Event == "breach":
+	case ch.Event == "expire-offer":
+		clock, stage = workflow.ClockOffer, 100
+	case ch.Event == "refer" && ch.Actor.Role == access.System:
+		clock, stage = clockConfer, 100
+	default:
 		return
 	}
-	clock, stage := ch.Input.Clock, ch.Input.Percent
-	if clock.OfMatter() { // of a finding or a question: not watched here
+	if family, number, of := strings.Cut(string(clock), "/"); of {
+		k.spokenOf(ch, w, family, number, stage)
 		return
 	}
 	run := w.clocks[clock]
@@ -184,8 +226,8 @@ func (k *checker) spoken(ch workflow.Change, w *watched) {
 		k.wrong("deadline twice", "%s at %d %%", clock, stage)
 	}
 	run.spoken = append(run.spoken, stage)
-	limit := k.limit(ch.Case.Priority, clock)
-	if ran, due := k.ran(run, limit.Business, ch.At), limit.Length/100*time.Duration(stage); ran < due-time.Second {
+	limit := k.limit(&ch.Case, clock)
+	if ran, due := k.ran(run, limit.Business, ch.At), stageOf(limit, stage); ran < due-early {
 		k.wrong("deadline early", "%s at %d %% after %s of %s", clock, stage, ran, limit)
 	}
 	if ch.Event == "breach" && clock == workflow.ClockAcknowledge && len(ch.Told) == 0 && k.escalates(clock) {
@@ -193,12 +235,20 @@ func (k *checker) spoken(ch workflow.Change, w *watched) {
 	}
 }
 
+// early is by how much a clock may be ahead of the checker's, which counts in
+// another way.
+const early = time.Second
+
+func stageOf(limit workflow.Span, stage int) time.Duration {
+	return limit.Length / 100 * time.Duration(stage)
+}
+
 func (k *checker) escalates(clock workflow.ClockName) bool {
 	return slices.ContainsFunc(k.policy.Escalations, func(e workflow.Escalation) bool { return e.Clock == clock && e.At == 100 && e.Priorities == nil })
 }
 
 // turn lets the clocks begin, stand still, go on and end as the state has it.
-func (k *checker) turn(ch workflow.Change, w *watched) {
+func (k *checker) turn(ch *workflow.Change, w *watched) {
 	state, held := ch.Case.State, false
 	if state == "on-hold" {
 		held = true
@@ -208,17 +258,17 @@ func (k *checker) turn(ch workflow.Change, w *watched) {
 		}
 	}
 	for _, rule := range clockRules {
-		limit := k.limit(ch.Case.Priority, rule.clock)
+		limit := k.limit(&ch.Case, rule.clock)
 		run := w.clocks[rule.clock]
 		if run != nil {
-			k.late(rule.clock, run, limit, ch.At)
+			k.late(rule.clock, run, limit, rule.stages, ch.At)
 		}
 		if !rule.there(state) || limit.Length == 0 {
 			delete(w.clocks, rule.clock)
 			continue
 		}
 		begins := run == nil && (rule.beginsOnlyBy == nil || slices.Contains(rule.beginsOnlyBy, ch.Event))
-		anew := ch.Case.State != ch.Before && slices.Contains(rule.startsAnewBy, ch.Event)
+		anew := ch.Case.State != ch.Before && slices.Contains(rule.startsAnewBy, ch.Event) || rule.clock == workflow.ClockAcknowledge && ch.Report != nil
 		if begins || anew {
 			run = &watchedClock{started: ch.At}
 			w.clocks[rule.clock] = run
@@ -238,10 +288,13 @@ func (k *checker) turn(ch workflow.Change, w *watched) {
 }
 
 // late: a stage whose time has long come must have spoken.
-func (k *checker) late(clock workflow.ClockName, run *watchedClock, limit workflow.Span, now time.Time) {
+func (k *checker) late(clock workflow.ClockName, run *watchedClock, limit workflow.Span, stages []int, now time.Time) {
+	if len(run.spoken) == len(stages) {
+		return
+	}
 	ran := k.ran(run, limit.Business, now)
-	for _, stage := range []int{50, 75, 90, 100} {
-		if due := limit.Length / 100 * time.Duration(stage); ran > due+2*time.Minute && !slices.Contains(run.spoken, stage) {
+	for _, stage := range stages {
+		if ran > stageOf(limit, stage)+2*time.Minute && !slices.Contains(run.spoken, stage) {
 			k.wrong("deadline missed", "%s at %d %% has not spoken after %s of %s", clock, stage, ran, limit)
 			run.spoken = append(run.spoken, stage)
 		}
@@ -251,6 +304,9 @@ func (k *checker) late(clock workflow.ClockName, run *watchedClock, limit workfl
 // end judges what is still open when nobody does anything any more.
 func (k *checker) end(now time.Time) {
 	for _, w := range k.cases {
+		for no, m := range w.matters {
+			k.late(m.clock(no), &m.run, m.limit, fourStages, now)
+		}
 		for _, rule := range clockRules {
 			if run := w.clocks[rule.clock]; run != nil && w.state == "final" && !slices.Contains(run.spoken, 100) && run.since != nil && now.Sub(*run.since) > 60*24*time.Hour {
 				k.wrong("deadline missed", "%s of a case that is %s at the end", rule.clock, w.state)
@@ -261,9 +317,9 @@ func (k *checker) end(now time.Time) {
 
 func (k *checker) forget(id uuid.UUID) { delete(k.cases, id) }
 
-func (k *checker) limit(priority string, clock workflow.ClockName) workflow.Span {
+func (k *checker) limit(c *workflow.Case, clock workflow.ClockName) workflow.Span {
 	limits := k.policy.Clocks.Routine
-	switch priority {
+	switch c.Priority {
 	case "stat":
 		limits = k.policy.Clocks.Stat
 	case "asap":
@@ -282,6 +338,18 @@ func (k *checker) limit(priority string, clock workflow.ClockName) workflow.Span
 		return limits.Adjudicate
 	case workflow.ClockAcknowledge:
 		return limits.Acknowledge
+	case workflow.ClockOffer:
+		return limits.Offer
+	case workflow.ClockQuestion:
+		return limits.Question
+	case clockConfer:
+		switch {
+		case c.Reading == workflow.ByConsensus: // they have as long as they need
+			return workflow.Span{}
+		case k.policy.ConferWithin != nil:
+			return *k.policy.ConferWithin
+		}
+		return workflow.Span{Length: limits.Adjudicate.Length / 2, Business: limits.Adjudicate.Business}
 	case workflow.ClockGross:
 		if limits.Gross != nil {
 			return *limits.Gross

@@ -46,12 +46,14 @@ type spoiling struct {
 	facts  func(*workflow.Facts)
 	policy func(*workflow.Policy)
 	heard  func(*workflow.Change) []workflow.Change
+	shown  bool // everybody sees every opinion at once
 }
 
 // Default is a national service over 30 days.
 func Default() Config {
 	policy := workflow.DefaultPolicy()
 	policy.Calendar.Zone = zone
+	policy.OrderMayAskProtocol = true // some orders want two readers
 	policy.Matching.BatchEvery = workflow.Span{Length: 5 * time.Minute}
 	return Config{Seed: 1, Cases: 100_000, Readers: 300, Hospitals: 40, Days: 30, Strategy: Greedy,
 		Start: time.Date(2026, 9, 7, 4, 0, 0, 0, time.UTC), Policy: policy} // a Monday, midnight in New York

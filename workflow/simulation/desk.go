@@ -190,10 +190,14 @@ func (s *service) offered(o *order, c workflow.Case) {
 
 // taken: a case is in a reader's hands, also after a hold.
 func (s *service) taken(c workflow.Case, ch workflow.Change) {
-	if ch.Event != "claim" && ch.Event != "resume" && ch.Event != "return" || c.ReaderID == nil {
+	goesOn := []workflow.Event{"claim", "resume", "return"}
+	if c.Reading != workflow.SingleReading { // whose it is now need not be who has locked
+		goesOn = append(goesOn, "lock", "concur", "forgo-second")
+	}
+	if !slices.Contains(goesOn, ch.Event) || c.ReaderID == nil {
 		return
 	}
-	a := s.byID[*c.ReaderID]
+	a, _ := s.lead(c)
 	e := s.entryOf(c)
 	i, _ := slices.BinarySearchFunc(a.queue, e, func(x, y entry) int {
 		if x.rank != y.rank {
@@ -210,10 +214,14 @@ func (s *service) taken(c workflow.Case, ch workflow.Change) {
 // takeUp goes on with a case where it stands.
 func (s *service) takeUp(a *agent, id uuid.UUID) bool {
 	c, ok := s.model.Case(id)
-	if !ok || c.ReaderID == nil || *c.ReaderID != a.id {
+	if !ok || c.ReaderID == nil {
 		return false
 	}
-	o, reader := s.orders[id], s.actor(access.Reader, a.id)
+	lead, reader := s.lead(c)
+	if lead != a {
+		return false
+	}
+	o := s.orders[id]
 	switch c.State {
 	case workflow.Accepted:
 		if !s.fire(reader, id, "start", workflow.Input{}) {
@@ -231,8 +239,6 @@ func (s *service) takeUp(a *agent, id uuid.UUID) bool {
 	return true
 }
 
-var opinion = workflow.Opinion{Findings: "As described.", Impression: "See findings."}
-
 func (s *service) lock(a *agent, o *order) {
 	if s.orders[o.id] == nil {
 		return
@@ -242,16 +248,22 @@ func (s *service) lock(a *agent, o *order) {
 		s.fire(reader, o.id, "release", workflow.Input{Reason: "beyond my field"})
 		return
 	}
+	opinion := o.opinion()
 	if !s.fire(reader, o.id, "lock", workflow.Input{Opinion: &opinion}) {
 		s.giveBack(a, o)
 		return
 	}
-	s.compare(a, o)
+	if c, _ := s.model.Case(o.id); c.Reading == workflow.SingleReading {
+		s.compare(a, o)
+	}
 }
 
 func (s *service) compare(a *agent, o *order) {
-	reader := s.actor(access.Reader, a.id)
-	if c, _ := s.model.Case(o.id); c.State == workflow.Locked && !s.fire(reader, o.id, "reveal", workflow.Input{}) {
+	c, ok := s.model.Case(o.id)
+	if !ok {
+		return
+	}
+	if _, reader := s.lead(c); c.State == workflow.Locked && !s.fire(reader, o.id, "reveal", workflow.Input{}) {
 		s.giveBack(a, o)
 		return
 	}
@@ -259,11 +271,11 @@ func (s *service) compare(a *agent, o *order) {
 }
 
 func (s *service) finish(a *agent, o *order) {
-	reader := s.actor(access.Reader, a.id)
 	c, ok := s.model.Case(o.id)
-	if !ok || c.State != workflow.Comparing {
+	if !ok || c.State != workflow.Comparing || c.ReaderID == nil {
 		return
 	}
+	_, reader := s.lead(c)
 	grade := gradeOf(o.level)
 	if c.Comparable == nil || !*c.Comparable {
 		grade = incomparable
@@ -286,37 +298,17 @@ func (s *service) finish(a *agent, o *order) {
 // case back when the reader does not.
 func (s *service) giveBack(a *agent, o *order) {
 	c, ok := s.model.Case(o.id)
-	if !ok || c.ReaderID == nil || *c.ReaderID != a.id {
+	if !ok || c.ReaderID == nil {
+		return
+	}
+	lead, reader := s.lead(c)
+	if lead != a {
 		return
 	}
 	why := workflow.Input{Reason: "may not go on with it"}
-	if !s.fire(s.actor(access.Reader, a.id), o.id, "release", why) {
+	if !s.fire(reader, o.id, "release", why) {
 		s.fire(s.offices[access.Coordinator], o.id, "release", why)
 	}
-}
-
-// decide: a third reader decides a case, and signs.
-func (s *service) decide(a *agent) bool {
-	e, ok := s.adjudications.take(s, a, workflow.ToAdjudicate)
-	if !ok {
-		return false
-	}
-	o, who := s.orders[e.id], s.actor(access.Adjudicator, a.id)
-	s.spend(a, o.minutes/2+o.compare, func() {
-		if c, ok := s.model.Case(e.id); !ok || c.State != workflow.Adjudication {
-			return
-		}
-		grade := gradeOf(o.level)
-		if !s.fire(who, e.id, "adjudicate", workflow.Input{Grade: &grade}) || !s.fire(who, e.id, "sign", workflow.Input{}) {
-			s.fire(s.offices[access.Coordinator], e.id, "release", workflow.Input{Reason: "the adjudicator may not go on"})
-			if c, ok := s.model.Case(e.id); ok && c.State == workflow.Adjudication {
-				s.adjudications.add(e)
-			}
-			return
-		}
-		a.read++
-	})
-	return true
 }
 
 func (s *service) cosign(a *agent) bool {

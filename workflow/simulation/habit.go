@@ -1,6 +1,10 @@
 package simulation
 
-import "time"
+import (
+	"time"
+
+	"github.com/overread/overread/workflow"
+)
 
 // zone is where everybody lives.
 const zone = "America/New_York"
@@ -75,6 +79,19 @@ const (
 	inError    = 0.001
 	neverOpens = 0.114 // reports that no clinician opens by themselves: AJR 2020;215:934
 
+	twoDiffer   = 0.12 // of two opinions on one study
+	refers      = 0.7  // of those who differ and may refer: they do so before their time is over
+	comeToOne   = 0.85 // of those who differ and seek one text
+	ownDecision = 0.2  // of third readers: neither the first opinion nor the second
+
+	emergent   = 0.01 // of opinions
+	urgent     = 0.04
+	calls      = 0.9  // of readers with a finding; for the others somebody else calls once they are told
+	reaches    = 0.85 // of calls
+	readsBack  = 0.7  // of those who are reached
+	asks       = 0.03 // of reports
+	neverReply = 0.08 // of questions: nobody answers until somebody is told
+
 	declines = 0.05 // of offers
 	ignores  = 0.03 // of offers
 
@@ -90,6 +107,20 @@ const (
 	licenceEnds = 0.05 // of readers, in the period
 	otherState  = 0.45 // a reader is licensed in each of the other states
 )
+
+// doubleReading is how many orders want two readers, by how two become one. ASSUMED.
+var doubleReading = []struct {
+	share   float64
+	reading workflow.ReadingProtocol
+}{
+	{.02, workflow.RecallIfOne},
+	{.015, workflow.ByConsensus},
+	{.015, workflow.ByArbitration},
+	{.01, workflow.MixedReading},
+}
+
+// medianCall is how long until somebody telephones with a finding. ASSUMED.
+var medianCall = map[string]time.Duration{"emergent": 6 * time.Minute, "urgent": 45 * time.Minute, "non-critical": 24 * time.Hour}
 
 // answerMinutes is the mean time until a reader answers an offer, by priority.
 var answerMinutes = map[string]float64{"stat": 1.5, "asap": 4, "urgent": 10, "routine": 20}

@@ -30,8 +30,24 @@ type order struct {
 	error            bool   // it will be declared an error
 	twice            *time.Time
 	again            bool // it is the second order of a study
-	first            *order
+	first, second    *order
 	pending          int // deeds that need the case though it may be over
+
+	talks    int  // of two readers, and then they begin anew
+	asks     bool // the report will be asked about
+	signedBy access.Actor
+}
+
+// ofStudy are the orders of the same study.
+func (o *order) ofStudy() []*order {
+	first := o
+	if o.first != nil {
+		first = o.first
+	}
+	if first.second == nil {
+		return []*order{first}
+	}
+	return []*order{first, first.second}
 }
 
 // arrivals draws when orders come.
@@ -102,7 +118,8 @@ func (s *service) arrive(pressed bool) {
 			again := first
 			again.no, again.twice, again.again, again.amends, again.error, again.pending = -first.no, nil, true, 0, false, 0
 			again.c = draws(s.cfg.Seed, uint64(first.no)<<8|7) //nolint:gosec // counted from 0
-			again.first = o
+			again.first, o.second = o, &again
+			o.pending--
 			s.open(&again)
 		})
 	}
@@ -112,9 +129,7 @@ func (s *service) arrive(pressed bool) {
 func (s *service) done(o *order) {
 	s.after(0, func() { // once all have heard what was done
 		o.pending--
-		if c, ok := s.model.Case(o.id); ok && over(c.State) {
-			s.over(o, c)
-		}
+		s.over(o)
 	})
 }
 
@@ -171,6 +186,14 @@ func (s *service) draw(no int, pressed bool) *order {
 		o.amends = 1
 	}
 	o.error = c.happens(inError)
+	o.asks = c.happens(asks)
+	at := c.Float64()
+	for _, two := range doubleReading {
+		if at >= 0 && at < two.share {
+			o.facts.Exam.Asked = &workflow.ProtocolWish{Reading: two.reading}
+		}
+		at -= two.share
+	}
 	if c.happens(ordersTwice) {
 		at := s.now.Add(c.lognormal(12*time.Hour, 1))
 		o.twice = &at
@@ -247,7 +270,12 @@ func (o *order) priority(pressed bool) {
 // open sends the order, and what its placer will yet do with it.
 func (s *service) open(o *order) {
 	placer := s.offices[access.Placer]
-	c, err := s.model.Open(placer, workflow.Order{PlacerSystem: "urn:simulation", PlacerValue: fmt.Sprint(o.no), ServiceRequestRef: "ServiceRequest/s", TaskID: fmt.Sprint("task", o.no), Priority: o.pressing})
+	var asked workflow.ProtocolWish
+	if wish := o.facts.Exam.Asked; wish != nil {
+		asked = *wish
+	}
+	c, err := s.model.Open(placer, workflow.Order{PlacerSystem: "urn:simulation", PlacerValue: fmt.Sprint(o.no), ServiceRequestRef: "ServiceRequest/s", TaskID: fmt.Sprint("task", o.no), Priority: o.pressing,
+		Asked: asked})
 	if err != nil {
 		s.failed = err
 		return
@@ -289,8 +317,13 @@ func (s *service) inquire(o *order) {
 func (s *service) despair(o *order, c workflow.Case) {
 	version := c.Version
 	s.at(s.office(s.now.Add(5*24*time.Hour)), func() {
-		if c, ok := s.model.Case(o.id); ok && c.Version == version {
-			s.fire(s.offices[access.Coordinator], o.id, "give-up", workflow.Input{Reason: "nobody can be found"})
+		c, ok := s.model.Case(o.id)
+		switch desk := s.offices[access.Coordinator]; {
+		case !ok || c.Version != version:
+		case c.OtherReaderID != nil:
+			s.fire(desk, o.id, "forgo-second", workflow.Input{Reason: "there is no second reader"})
+		default:
+			s.fire(desk, o.id, "give-up", workflow.Input{Reason: "nobody can be found"})
 		}
 	})
 }
@@ -311,8 +344,11 @@ func (s *service) heed(ch workflow.Change) {
 		}
 		s.after(o.c.lognormal(15*time.Minute, 1), func() {
 			s.fire(actor, o.id, "heed", workflow.Input{})
-			if ch.Input.Clock == workflow.ClockAcknowledge { // the clinician is called
-				s.fire(s.offices[access.Placer], o.id, "acknowledge", workflow.Input{})
+			switch {
+			case ch.Input.Clock == workflow.ClockAcknowledge: // the clinician is called
+				s.acknowledge(o)
+			case ch.Input.Clock.OfMatter():
+				s.seeTo(o, ch.Input.Clock)
 			}
 		})
 	}
@@ -321,27 +357,21 @@ func (s *service) heed(ch workflow.Change) {
 // deliver: the clinician reads the report, or does not until somebody calls; and
 // what happens to it later.
 func (s *service) deliver(o *order, ch workflow.Change) {
-	placer, reader := s.offices[access.Placer], ch.Case.ReaderID
 	if !o.c.happens(neverOpens) || ch.Before == workflow.Amending {
-		s.after(o.c.lognormal(medianAcknowledge[ch.Case.Priority], 1.2), func() { s.fire(placer, o.id, "acknowledge", workflow.Input{}) })
+		s.after(o.c.lognormal(medianAcknowledge[ch.Case.Priority], 1.2), func() { s.acknowledge(o) })
 	} else {
-		s.after(30*24*time.Hour, func() { s.fire(placer, o.id, "acknowledge", workflow.Input{}) })
+		s.after(30*24*time.Hour, func() { s.acknowledge(o) })
+	}
+	if o.asks {
+		s.ask(o)
 	}
 	if o.error {
 		s.declareError(o)
 	}
-	if o.amends == 0 || reader == nil || ch.Report == nil {
+	if o.amends == 0 || ch.Report == nil {
 		return
 	}
-	by := s.actor(access.Reader, ch.Report.SignedBy)
-	switch ch.Report.SignedBy {
-	case *reader:
-	default:
-		by.Role = access.Supervisor
-		if ch.Case.AdjudicatorID != nil && *ch.Case.AdjudicatorID == ch.Report.SignedBy {
-			by.Role = access.Adjudicator
-		}
-	}
+	by := o.signedBy
 	o.amends--
 	o.pending++
 	s.after(o.c.lognormal(20*time.Hour, 1), func() {

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/workflow"
 )
 
@@ -47,6 +50,17 @@ func TestNoReaderReadsTheirOwnUnlicensedOrUnveiledAndNoDeadlineIsEarlyLateOrTwic
 			for _, v := range r.Examples {
 				t.Error(v)
 			}
+			t.Logf("read by two: %v; looked at others' opinions %d times", r.Two, r.Looks)
+			for _, how := range []string{"agreed", "consensus", "more-pressing", "arbitrated"} {
+				if n >= 30_000 && r.Two[how] == 0 {
+					t.Errorf("no case that two have read was settled as %s", how)
+				}
+			}
+			for _, clock := range []workflow.ClockName{workflow.ClockEmergent, workflow.ClockUrgent, workflow.ClockQuestion} {
+				if c, ok := r.Clock(clock, "routine"); !ok || n >= 50_000 && c.Breached == 0 {
+					t.Errorf("the clock of %s did not run, or was never late: %+v", clock, c)
+				}
+			}
 			if r.Cases < cfg.Cases || r.Finals < r.Cases*8/10 {
 				t.Errorf("of %d cases %d came and %d were signed: the run shows little", cfg.Cases, r.Cases, r.Finals)
 			}
@@ -59,6 +73,21 @@ func TestNoReaderReadsTheirOwnUnlicensedOrUnveiledAndNoDeadlineIsEarlyLateOrTwic
 func TestTheCheckerFindsEachFaultThatIsPlanted(t *testing.T) {
 	t.Parallel()
 	twice := map[workflow.Event]bool{}
+	var one uuid.UUID // who has read for the first time where two are to read
+	instead := func(event workflow.Event, role access.Role) spoiling {
+		return spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			switch {
+			case ch.Event == "lock" && ch.Case.State == workflow.Ready:
+				one = ch.Actor.ID
+			case ch.Event == event && ch.Actor.Role == role && ch.Case.OtherReaderID != nil && *ch.Case.OtherReaderID == one:
+				again := *ch
+				again.Actor.ID = one
+				return []workflow.Change{again}
+			}
+			return []workflow.Change{*ch}
+		}}
+	}
+	matterTwice := false
 	for _, test := range []struct {
 		fault string
 		want  string
@@ -95,6 +124,45 @@ func TestTheCheckerFindsEachFaultThatIsPlanted(t *testing.T) {
 			}
 			return []workflow.Change{*ch}
 		}}},
+		{"the second reader is the first", "second is the first", instead("claim", access.Reader)},
+		{"the third reader is the first", "third is one of two", instead("claim", access.Adjudicator)},
+		{"who confers has not read", "confers unread", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			if ch.Event == "concur" {
+				ch.Actor.ID = uuid.New()
+			}
+			return []workflow.Change{*ch}
+		}}},
+		{"one opinion is taken for two", "one has read for two", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			if ch.Event == "lock" && ch.Case.State == workflow.Ready {
+				ch.Event = "draft"
+			}
+			return []workflow.Change{*ch}
+		}}},
+		{"everybody sees every opinion", "seen before sealing", spoiling{shown: true}},
+		{"findings have less time than they should", "deadline early", spoiling{policy: func(p *workflow.Policy) { p.Findings.Urgent = workflow.Span{Length: time.Minute} }}},
+		{"findings have more time than they should", "deadline missed", spoiling{policy: func(p *workflow.Policy) { p.Findings.Urgent = workflow.Span{Length: 5000 * time.Hour} }}},
+		{"questions have less time than they should", "deadline early", spoiling{policy: func(p *workflow.Policy) { p.Clocks.Routine.Question = workflow.Span{Length: time.Minute} }}},
+		{"two readers have less time to confer than they should", "deadline early", spoiling{policy: func(p *workflow.Policy) { p.ConferWithin = &workflow.Span{Length: 10 * time.Minute} }}},
+		{"an offer has more time than it should", "deadline missed", spoiling{policy: func(p *workflow.Policy) { p.Clocks.Urgent.Offer = workflow.Span{Length: 100 * time.Hour} }}},
+		{"a finding's warning is given twice", "deadline twice", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			if ch.Event == "warn" && ch.Input.Clock.OfMatter() && !matterTwice {
+				matterTwice = true
+				again := *ch
+				again.Case.Version++
+				return []workflow.Change{*ch, again}
+			}
+			return []workflow.Change{*ch}
+		}}},
+		{"a pressing opinion is no finding", "finding without a clock", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			ch.Matters = nil
+			return []workflow.Change{*ch}
+		}}},
+		{"nobody is told of a finding", "no acknowledgement path", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			if ch.Input.Clock.OfMatter() {
+				ch.Told = nil
+			}
+			return []workflow.Change{*ch}
+		}}},
 		{"an opinion is revealed that was not locked", "revealed before the lock", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
 			if ch.Event == "lock" {
 				ch.Event = "draft"
@@ -109,14 +177,16 @@ func TestTheCheckerFindsEachFaultThatIsPlanted(t *testing.T) {
 			return []workflow.Change{*ch}
 		}}},
 	} {
-		cfg := small(600, Greedy)
-		cfg.spoil = test.plant
-		r, err := Run(context.Background(), cfg)
-		if err != nil {
-			t.Fatalf("%s: %v", test.fault, err)
-		}
-		if r.Violations[test.want] == 0 {
-			t.Errorf("%s, and the checker has not found %q: %v", test.fault, test.want, r.Violations)
-		}
+		t.Run(test.fault, func(t *testing.T) {
+			cfg := small(600, Greedy)
+			cfg.spoil = test.plant
+			r, err := Run(context.Background(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Violations[test.want] == 0 {
+				t.Errorf("the checker has not found %q: %v", test.want, r.Violations)
+			}
+		})
 	}
 }

@@ -25,6 +25,8 @@ type Result struct {
 	Turnaround  []Turnaround   `json:"turnaround"`
 	Utilisation Spread         `json:"utilisation"` // share of the shift that was spent reading, by reader
 	Gini        float64        `json:"gini"`        // of the work for each hour on shift
+	Two         map[string]int `json:"readByTwo"`   // signed cases that two have read, by how two opinions became one
+	Looks       int            `json:"looks"`       // at opinions of others that the checker has judged
 	Offers      float64        `json:"offersPerCase"`
 	Declined    int            `json:"declined"`
 	Lapsed      int            `json:"lapsed"`
@@ -78,6 +80,7 @@ type tally struct {
 	ran, breached            map[[2]string]int
 	net, gross               map[string][]float32
 	offers, declined, lapsed int
+	two                      map[string]int
 	unassigned               map[uuid.UUID]bool
 	nobody                   map[string]int
 	refused                  map[workflow.Event]int
@@ -88,17 +91,29 @@ type tally struct {
 
 func newTally() *tally {
 	return &tally{outcomes: map[string]int{}, ran: map[[2]string]int{}, breached: map[[2]string]int{}, net: map[string][]float32{}, gross: map[string][]float32{},
-		unassigned: map[uuid.UUID]bool{}, nobody: map[string]int{}, refused: map[workflow.Event]int{}}
+		two: map[string]int{}, unassigned: map[uuid.UUID]bool{}, nobody: map[string]int{}, refused: map[workflow.Event]int{}}
 }
 
 func waits(s workflow.State) bool {
 	return s == workflow.Ready || s == workflow.Unassignable || s == workflow.Offered
 }
 
-func (t *tally) hear(ch workflow.Change) {
+func (t *tally) hear(ch *workflow.Change) {
 	t.events++
 	c := ch.Case
-	count := func(m map[[2]string]int, clock workflow.ClockName) { m[[2]string{string(clock), c.Priority}]++ }
+	count := func(m map[[2]string]int, clock workflow.ClockName) {
+		family, _, _ := strings.Cut(string(clock), "/") // of findings and questions each has its own
+		m[[2]string{family, c.Priority}]++
+	}
+	for _, m := range ch.Matters {
+		switch {
+		case !m.Open() || !m.OpenedAt.Equal(ch.At):
+		case m.Kind == workflow.QuestionMatter:
+			count(t.ran, workflow.ClockQuestion)
+		case m.Kind == workflow.FindingMatter:
+			count(t.ran, workflow.ClockName("finding-"+m.Category))
+		}
+	}
 	for t.hour.IsZero() || !ch.At.Before(t.hour.Add(time.Hour)) {
 		if t.hour.IsZero() {
 			t.hour = ch.At.Truncate(time.Hour)
@@ -131,8 +146,8 @@ func (t *tally) hear(ch workflow.Change) {
 		if c.CompleteAt != nil && c.CompleteAt.Equal(ch.At) {
 			count(t.ran, workflow.ClockFinal)
 		}
-	case "grade":
-		if c.State == workflow.Adjudication {
+	case "grade", "lock":
+		if c.State != ch.Before && (c.State == workflow.Adjudication || c.State == workflow.Conferring) {
 			count(t.ran, workflow.ClockAdjudicate)
 		}
 	case "breach":
@@ -154,7 +169,7 @@ func (t *tally) hear(ch workflow.Change) {
 
 var figures = regexp.MustCompile(`[0-9][0-9-]*`)
 
-func (t *tally) findNobody(ch workflow.Change) {
+func (t *tally) findNobody(ch *workflow.Change) {
 	t.unassigned[ch.Case.CaseID] = true
 	for _, why := range ch.Input.Candidates {
 		for _, one := range why {
@@ -166,22 +181,29 @@ func (t *tally) findNobody(ch workflow.Change) {
 // signed notes how long a case took.
 func (t *tally) signed(c workflow.Case, waits []workflow.Wait, now time.Time) {
 	t.finals++
+	if c.Settled != nil {
+		t.two[*c.Settled]++
+	}
 	times := workflow.TimesOf(c, waits, now, false)
 	t.net[c.Priority] = append(t.net[c.Priority], float32(times.Net.Minutes()))
 	t.gross[c.Priority] = append(t.gross[c.Priority], float32(times.Gross.Minutes()))
 }
 
+// shownClocks are those of which a result tells, in this order.
+var shownClocks = []workflow.ClockName{workflow.ClockIntake, workflow.ClockAssign, workflow.ClockFinal, workflow.ClockGross, workflow.ClockAdjudicate, workflow.ClockAcknowledge,
+	workflow.ClockEmergent, workflow.ClockUrgent, workflow.ClockQuestion}
+
 func (s *service) result() Result {
 	t := s.tally
 	s.checker.end(s.now)
 	r := Result{Config: s.cfg, Cases: t.cases, Events: t.events, Outcomes: t.outcomes, Finals: t.finals,
-		Declined: t.declined, Lapsed: t.lapsed, Unassigned: len(t.unassigned), Refused: map[string]int{}, MostOpen: t.open,
+		Declined: t.declined, Lapsed: t.lapsed, Unassigned: len(t.unassigned), Refused: map[string]int{}, MostOpen: t.open, Two: t.two, Looks: s.checker.Looks,
 		Violations: s.checker.Violations, Examples: s.checker.Examples, Waiting: t.byHour[:min(len(t.byHour), s.cfg.Days*24)]}
 	maps.DeleteFunc(r.Outcomes, func(_ string, n int) bool { return n == 0 })
 	for ev, n := range t.refused {
 		r.Refused[string(ev)] = n
 	}
-	for _, clock := range []workflow.ClockName{workflow.ClockIntake, workflow.ClockAssign, workflow.ClockFinal, workflow.ClockGross, workflow.ClockAdjudicate, workflow.ClockAcknowledge} {
+	for _, clock := range shownClocks {
 		for _, p := range workflow.Priorities {
 			key := [2]string{string(clock), p}
 			if clock == workflow.ClockGross && s.cfg.Policy.Clocks.For(p).Gross == nil || t.ran[key] == 0 {

@@ -30,7 +30,9 @@ type service struct {
 	offices   map[access.Role]access.Actor
 
 	ready, adjudications, cosigns *pool
-	heard                         []workflow.Change // in the step that runs
+	touched                       []uuid.UUID       // cases that two read, in the step that runs
+	ended                         []*order          // that may be over
+	heard, spare                  []workflow.Change // in the step that runs, and room for them
 
 	tally   *tally
 	checker *checker
@@ -126,23 +128,30 @@ func (s *service) next() (time.Time, bool) {
 func (s *service) listen() {
 	for len(s.heard) > 0 {
 		changes := s.heard
-		s.heard = nil
-		for _, ch := range changes {
-			told := []workflow.Change{ch}
+		s.heard = s.spare[:0]
+		for i := range changes {
+			s.touch(&changes[i])
+			ch, told := &changes[i], changes[i:i+1]
 			if s.cfg.spoil.heard != nil {
-				told = s.cfg.spoil.heard(&ch)
+				told = s.cfg.spoil.heard(ch)
 			}
-			for _, ch := range told {
-				s.checker.hear(ch, s.orders[ch.Case.CaseID])
+			for k := range told {
+				s.checker.hear(&told[k], s.orders[ch.Case.CaseID])
 			}
 			s.tally.hear(ch)
 			if ch.Event == "sign" && ch.Case.State == workflow.Final && ch.Case.ReportNo == 1 {
 				s.tally.signed(ch.Case, s.model.Waits(ch.Case.CaseID), s.now)
 			}
 			s.tally.open = max(s.tally.open, s.model.Size())
-			s.react(ch)
+			s.react(*ch)
 		}
+		s.spare = changes
 	}
+	s.look()
+	for _, o := range s.ended {
+		s.forget(o)
+	}
+	s.ended = s.ended[:0]
 }
 
 // react makes people do what follows from an event.
@@ -156,7 +165,14 @@ func (s *service) react(ch workflow.Change) {
 		s.heed(ch)
 		return
 	}
+	if ch.Report != nil && ch.Event != "declare-error" {
+		o.signedBy = s.actor(ch.Actor.Role, ch.Actor.ID)
+	}
+	s.talk(o, ch)
 	if c.State == ch.Before {
+		if over(c.State) {
+			s.over(o)
+		}
 		return
 	}
 	switch c.State {
@@ -172,9 +188,10 @@ func (s *service) react(ch workflow.Change) {
 		s.offered(o, c)
 	case workflow.Accepted, workflow.Reading, workflow.Locked, workflow.Comparing:
 		s.taken(c, ch)
-	case workflow.Adjudication:
-		s.adjudications.add(s.entryOf(c))
-		s.wake(c, s.adjudications, workflow.ToAdjudicate)
+	case workflow.Conferring:
+		s.confer(o, c)
+	case workflow.Arbitration, workflow.Adjudication:
+		s.wantThird(o, c)
 	case workflow.AwaitingCosign:
 		s.cosigns.add(s.entryOf(c))
 		s.wake(c, s.cosigns, workflow.ToSupervise)
@@ -185,22 +202,28 @@ func (s *service) react(ch workflow.Change) {
 		s.deliver(o, ch)
 	default:
 		if over(c.State) {
-			s.over(o, c)
+			s.over(o)
 		}
 	}
 }
 
-// over: a case that is over and that nobody needs any more is forgotten.
-func (s *service) over(o *order, c workflow.Case) {
-	if o.pending > 0 {
-		return
+// over: the case may be over, and is forgotten when all is heard.
+func (s *service) over(o *order) { s.ended = append(s.ended, o) }
+
+// forget drops the cases of a study that are over, and that nobody needs any more,
+// all at once: who has read one must not read the other.
+func (s *service) forget(o *order) {
+	study := o.ofStudy()
+	for _, one := range study {
+		c, ok := s.model.Case(one.id)
+		if !ok || !over(c.State) || one.pending > 0 || len(s.model.OpenMatters(one.id)) > 0 {
+			return
+		}
 	}
-	s.model.Forget(c.CaseID)
-	s.checker.forget(c.CaseID)
-	delete(s.orders, c.CaseID)
-	if o.first != nil {
-		s.done(o.first) // both are forgotten together
-		return
+	for _, one := range study {
+		s.model.Forget(one.id)
+		s.checker.forget(one.id)
+		delete(s.orders, one.id)
 	}
 	delete(s.checker.seenBy, o.facts.Study.UID)
 }

@@ -28,7 +28,7 @@ func WriteText(w io.Writer, results ...Result) error {
 		_, _ = fmt.Fprintln(t)
 	}
 	row("", func(r Result) string { return string(r.Config.Strategy) })
-	for _, clock := range []workflow.ClockName{workflow.ClockIntake, workflow.ClockAssign, workflow.ClockFinal, workflow.ClockGross, workflow.ClockAdjudicate, workflow.ClockAcknowledge} {
+	for _, clock := range shownClocks {
 		for _, p := range workflow.Priorities {
 			if _, ok := results[0].Clock(clock, p); ok {
 				row(fmt.Sprintf("%s breached, %s", clock, p), func(r Result) string {
@@ -48,6 +48,9 @@ func WriteText(w io.Writer, results ...Result) error {
 	row("Gini of work per hour on shift", func(r Result) string { return fmt.Sprintf("%.3f", r.Gini) })
 	row("offers per signed case", func(r Result) string { return fmt.Sprintf("%.2f", r.Offers) })
 	row("declined, lapsed", func(r Result) string { return fmt.Sprintf("%d, %d", r.Declined, r.Lapsed) })
+	row("read by two: agreed, one text, pressing, third", func(r Result) string {
+		return fmt.Sprintf("%d, %d, %d, %d", r.Two["agreed"], r.Two["consensus"], r.Two["more-pressing"], r.Two["arbitrated"])
+	})
 	row("cases for which there was once nobody", func(r Result) string { return fmt.Sprint(r.Unassigned) })
 	row("events", func(r Result) string { return fmt.Sprint(r.Events) })
 	row("most cases at once", func(r Result) string { return fmt.Sprint(r.MostOpen) })

@@ -1,0 +1,146 @@
+package workflow
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// Who had a case to decide has seen the original, though they wrote nothing and gave
+// it back: they read the study no more, in this case or another.
+func TestWhoHadACaseToDecideReadsItsStudyNoMore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	carl := as(h.carl, access.Adjudicator)
+	uid := newUID()
+	ofStudy := func(f *Facts) { f.Study.UID = uid }
+	c := h.open(ofStudy)
+	h.tick()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	h.fire(carl, c, "claim", Input{Independent: true}) // the third reading is open to them again
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	h.fire(h.director, c, "forgo-third", Input{Reason: "nobody is there"})
+	h.fire(h.coordinator, c, "release", Input{Reason: "Anna is ill"})
+	h.stands(c, Ready)
+	noMore := func(c Case) {
+		t.Helper()
+		if why := h.refused(fault.BusinessRule, h.carl, c, "claim", Input{Independent: true}); !strings.Contains(why, "has had a part") {
+			t.Error(why)
+		}
+	}
+	noMore(c)
+	h.fire(h.placer, c, "cancel", Input{})
+	again := h.open(ofStudy)
+	h.tick()
+	h.stands(again, Ready)
+	noMore(again)
+	h.fire(h.ben, again, "claim", Input{Independent: true})
+}
+
+func TestASupervisorWhoReturnedACaseMaySignItAndReadsItsStudyNoMore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	carl := as(h.carl, access.Supervisor)
+	uid := newUID()
+	ofStudy := func(f *Facts) { f.Study.UID = uid }
+	waitsForCarl := func() Case {
+		c := h.open(ofStudy)
+		h.tick()
+		h.comparing(h.trainee, c)
+		h.fire(h.trainee, c, "grade", Input{Grade: &agreement})
+		h.fire(h.trainee, c, "sign", Input{})
+		h.fire(carl, c, "return", Input{Reason: "look at the bones again"})
+		return c
+	}
+	c := waitsForCarl()
+	h.fire(h.placer, c, "cancel", Input{})
+	again := h.open(ofStudy)
+	h.tick()
+	if why := h.refused(fault.BusinessRule, h.carl, again, "claim", Input{Independent: true}); !strings.Contains(why, "has had a part") {
+		t.Error(why)
+	}
+	h.fire(h.placer, again, "cancel", Input{})
+	uid = newUID()
+	c = waitsForCarl()
+	h.fire(h.trainee, c, "sign", Input{})
+	h.fire(carl, c, "sign", Input{})
+	h.stands(c, Final)
+}
+
+// The third reader who decided between two gives the case back: the time for the
+// third reading begins again.
+func TestACaseThatGoesBackToArbitrationHasItsClock(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"reading": "arbitration"}`)
+	carl := as(h.carl, access.Adjudicator)
+	c := h.ready()
+	h.conferring(c, &opinion, &alarming)
+	h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "arbitrate", Input{Decision: "second"})
+	h.stands(c, Locked)
+	if _, runs := h.clockOf(c, kindOf(ClockAdjudicate)); runs {
+		t.Error("the clock runs on after the decision")
+	}
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	h.stands(c, Arbitration)
+	if row, runs := h.clockOf(c, kindOf(ClockAdjudicate)); !runs || row.DueAt == nil {
+		t.Errorf("no clock waits for a third reader: %+v", row)
+	}
+}
+
+// The ledger in memory says the same as the tables.
+func TestTheModelKnowsDuplicatesAndWhoHadACaseToDecide(t *testing.T) {
+	t.Parallel()
+	reader := func(adjudicates bool) Reader {
+		return Reader{ID: newID(), PractitionerID: uuid.NewString(), Subspecialties: []string{"neuro"}, MayAdjudicate: adjudicates}
+	}
+	anna, carl := reader(false), reader(true)
+	facts := wholeFacts()
+	m := NewModel(DefaultPolicy(), []Reader{anna, carl}, time.Date(2026, 9, 7, 12, 0, 0, 0, time.UTC), ModelHooks{
+		Facts: func(*Case, time.Time) Facts { return facts }, NewID: newID})
+	actor := func(role access.Role, id uuid.UUID) access.Actor {
+		return access.Actor{Tenant: m.Tenant(), Role: role, ID: id}
+	}
+	open := func(no string) Case {
+		c, err := m.Open(actor(access.Placer, newID()), Order{PlacerSystem: "urn:x", PlacerValue: no, TaskID: no})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Tick(); err != nil {
+			t.Fatal(err)
+		}
+		c, _ = m.Case(c.CaseID)
+		return c
+	}
+	c := open("1")
+	fire := func(who access.Actor, ev Event, in Input) {
+		t.Helper()
+		if _, err := m.Fire(who, c.CaseID, ev, in); err != nil {
+			t.Fatalf("%s: %v", ev, err)
+		}
+	}
+	if second := open("2"); second.State != IntakeReview {
+		t.Errorf("the second order of a study is %s", second.State)
+	}
+	fire(actor(access.Reader, anna.ID), "claim", Input{Independent: true})
+	fire(actor(access.Reader, anna.ID), "lock", Input{Opinion: &opinion})
+	fire(actor(access.Reader, anna.ID), "reveal", Input{})
+	fire(actor(access.Reader, anna.ID), "grade", Input{Grade: &majorMiss})
+	if !m.MayHave(c.CaseID, carl.ID, ToRead) {
+		t.Error("who knows nothing of the study may read it")
+	}
+	fire(actor(access.Adjudicator, carl.ID), "claim", Input{Independent: true})
+	fire(actor(access.Coordinator, newID()), "release", Input{Reason: "called away"})
+	if m.MayHave(c.CaseID, carl.ID, ToRead) || !m.MayHave(c.CaseID, carl.ID, ToAdjudicate) {
+		t.Error("who had the third reading may have that alone")
+	}
+}

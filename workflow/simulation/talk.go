@@ -1,0 +1,119 @@
+package simulation
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/workflow"
+)
+
+// What people tell and ask each other: findings that cannot wait, and questions about
+// a report.
+
+// talk follows up a finding or a question when it comes.
+func (s *service) talk(o *order, ch workflow.Change) {
+	for _, m := range ch.Matters {
+		switch {
+		case !m.Open() || !m.OpenedAt.Equal(ch.At):
+		case m.Kind == workflow.FindingMatter:
+			s.tell(o, m)
+		case m.Kind == workflow.QuestionMatter && !o.c.happens(neverReply):
+			s.after(o.c.lognormal(2*time.Hour, 1.2), func() { s.reply(o, m.No, 5) })
+		}
+	}
+}
+
+// tell: who found it telephones, or does not.
+func (s *service) tell(o *order, m workflow.Matter) {
+	if m.OpenedBy == nil || !o.c.happens(calls) {
+		return
+	}
+	reader := s.actor(access.Role(m.OpenedRole), *m.OpenedBy)
+	s.after(o.c.lognormal(medianCall[m.Category], .8), func() {
+		if !s.telephone(o, reader, m.No) {
+			s.telephone(o, s.offices[access.Coordinator], m.No)
+		}
+	})
+}
+
+// telephone tells somebody of a finding; who does not say it again acknowledges it in
+// the EHR, later.
+func (s *service) telephone(o *order, by access.Actor, no int) bool {
+	if !s.isOpen(o, no) {
+		return true
+	}
+	reached := o.c.happens(reaches)
+	call := workflow.Call{Reached: reached, Content: workflow.CallContent{Recipient: "Dr Ward", Medium: "phone", ReadBack: reached && o.c.happens(readsBack)}}
+	if !s.fire(by, o.id, "communicate", workflow.Input{Matter: no, Call: &call}) {
+		return false
+	}
+	if !call.Content.ReadBack {
+		s.after(o.c.lognormal(time.Hour, 1), func() {
+			if s.isOpen(o, no) {
+				s.fire(s.offices[access.Placer], o.id, "acknowledge-finding", workflow.Input{Matter: no})
+			}
+		})
+	}
+	return true
+}
+
+func (s *service) isOpen(o *order, no int) bool {
+	for _, m := range s.model.OpenMatters(o.id) {
+		if m.No == no {
+			return true
+		}
+	}
+	return false
+}
+
+// seeTo: whoever was told that a finding or a question waits does something about it.
+func (s *service) seeTo(o *order, clock workflow.ClockName) {
+	_, number, _ := strings.Cut(string(clock), "/")
+	no, _ := strconv.Atoi(number)
+	for _, m := range s.model.OpenMatters(o.id) {
+		switch {
+		case m.No != no:
+		case m.Kind == workflow.FindingMatter:
+			s.telephone(o, s.offices[access.Coordinator], no)
+		default:
+			s.reply(o, no, 2)
+		}
+	}
+}
+
+// ask: the clinician asks about the report.
+func (s *service) ask(o *order) {
+	o.asks = false
+	o.pending++
+	s.after(o.c.lognormal(5*time.Hour, 1), func() {
+		s.fire(s.offices[access.Placer], o.id, "ask", workflow.Input{Question: &workflow.Asked{Text: "Is it new?", Person: "Dr Ward"}})
+		s.done(o)
+	})
+}
+
+// reply: who signed answers, when the report is not being amended; after so many
+// times the question is taken back.
+func (s *service) reply(o *order, no, times int) {
+	switch {
+	case !s.isOpen(o, no) || o.signedBy.ID == uuid.Nil:
+	case times == 0:
+		s.fire(s.offices[access.Placer], o.id, "withdraw-question", workflow.Input{Matter: no, Reason: "asked by telephone"})
+	case !s.fire(o.signedBy, o.id, "answer", workflow.Input{Matter: no, Answer: "It is not."}):
+		s.after(4*time.Hour, func() { s.reply(o, no, times-1) })
+	}
+}
+
+// acknowledge: the clinician takes note of the report, and first of what cannot wait.
+func (s *service) acknowledge(o *order) {
+	placer := s.offices[access.Placer]
+	for _, m := range s.model.OpenMatters(o.id) {
+		if m.Kind == workflow.FindingMatter && m.Category == "emergent" {
+			s.fire(placer, o.id, "acknowledge-finding", workflow.Input{Matter: m.No})
+		}
+	}
+	s.fire(placer, o.id, "acknowledge", workflow.Input{})
+}
