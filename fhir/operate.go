@@ -42,7 +42,7 @@ func (s *Server) operate(c echo.Context, actor access.Actor) error {
 		return s.perform(ctx, tx, actor, c.Param("id"), op, r, expected)
 	})
 	if err != nil {
-		return err
+		return s.keepLate(ctx, actor, c.Param("id"), op, r, err)
 	}
 	if r.saved != nil {
 		return write(c, http.StatusOK, Object("resourceType", "Parameters", "parameter", draftHead(*r.saved)).Bytes())

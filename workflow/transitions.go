@@ -76,6 +76,7 @@ var Transitions = []Transition{
 	// The read: independent until locked, then compared and graded.
 	{From: in(Accepted), Event: "start", To: Reading, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise), Effects: do(openDraft)},
 	{From: in(Reading), Event: "draft", To: Quietly, By: by(role.Reader), Guards: check(isReader, opinionGiven, draftFollows), Effects: do(saveDraft)},
+	{From: in(OnHold), Event: "draft", To: Quietly, By: by(role.Reader), Guards: check(isReader, heldWhileWritten, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: in(Accepted, Reading), Event: "lock", To: Ready, By: by(role.Reader), When: secondIsToRead, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, passOn, startAssignment)},
 	{From: in(Accepted, Reading), Event: "lock", To: Conferring, By: by(role.Reader), When: twoAreToConfer, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, startConferring)},
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
@@ -98,6 +99,7 @@ var Transitions = []Transition{
 	// The third reader: between two readers, or between the reader and the original.
 	{From: third, Event: "claim", To: Same, By: by(role.Adjudicator), Guards: check(independenceAttested, isThirdReader), Effects: do(assignAdjudicator)},
 	{From: third, Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
+	{From: in(OnHold), Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, heldWhileWritten, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
 	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
 	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},

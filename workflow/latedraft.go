@@ -1,0 +1,87 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+)
+
+// What somebody was writing when the case was taken from them is not lost. On hold it
+// is the next version of the draft. Of a case that was reassigned, released, cancelled
+// or begun anew, the reading was sealed as it was: what comes later is a further
+// version of its draft, which stays its author's alone and changes nothing of what
+// was sealed.
+
+var heldWhileWritten = Guard{"heldWhileWritten", "an opinion was being written when the case was put on hold",
+	func(_ context.Context, t *turn) error {
+		if t.c.ResumeState == nil || !slices.Contains(join(in(Reading), third), *t.c.ResumeState) {
+			return refuse("the case is on hold, and was not being written when it was put there")
+		}
+		return nil
+	}}
+
+// errNotLate: the case is the actor's, or never was.
+var errNotLate = fault.New(fault.NotFound, "you have no reading of this case that was ended")
+
+// KeepLateTx keeps what somebody has written for a case that is no longer theirs to
+// write, as a sealed version of the draft that they had: a fault of kind NotFound
+// where they have none that was ended, of kind BusinessRule where it is too long, or
+// one version too many.
+func (e *Engine) KeepLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor, caseID uuid.UUID, o Opinion) (Draft, error) {
+	c, err := lockCase(ctx, tx, caseID)
+	if err != nil {
+		return Draft{}, err
+	}
+	d, last, err := endedDraftTx(ctx, tx, caseID, actor.ID)
+	if err != nil {
+		return d, err
+	}
+	text, sum, err := canonical(o)
+	switch {
+	case err != nil:
+		return d, err
+	case len(text) > longestDraft:
+		return d, refuse("an opinion has at most %d kB; this one is longer", longestDraft>>10)
+	case hexOf(sum) == last:
+		return d, nil
+	}
+	d.DraftNo, d.SavedAt, d.SHA256, d.Content = d.DraftNo+1, e.moment(), hexOf(sum), o
+	if d.DraftNo > mostDrafts {
+		return d, refuse("%d versions of this draft are kept, and no more are taken", mostDrafts)
+	}
+	return d, saveDraftTx(ctx, tx, &c, d) // which changes no opinion that is sealed
+}
+
+// endedDraftTx is the latest version of the draft of somebody's latest reading of a
+// case, where that was sealed unfinished, and its digest.
+func endedDraftTx(ctx context.Context, tx pgx.Tx, caseID, author uuid.UUID) (d Draft, sum string, err error) {
+	var status string
+	var saved *time.Time
+	err = tx.QueryRow(ctx, `
+		SELECT o.opinion_no, o.part, o.status, coalesce(d.draft_no, 0), d.saved_at, coalesce(encode(d.content_sha256, 'hex'), '')
+		FROM opinion o
+		LEFT JOIN opinion_draft d ON d.tenant_id = o.tenant_id AND d.case_id = o.case_id AND d.opinion_no = o.opinion_no
+		WHERE o.case_id = @case AND o.reader_id = @author
+		ORDER BY o.opinion_no DESC, d.draft_no DESC NULLS LAST
+		LIMIT 1`, pgx.NamedArgs{"case": caseID, "author": author}).Scan(&d.OpinionNo, &d.Part, &status, &d.DraftNo, &saved, &sum)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return d, "", errNotLate
+	case err != nil:
+		return d, "", fmt.Errorf("the draft of a reading that was ended: %w", err)
+	case status != "released":
+		return d, "", errNotLate
+	}
+	if d.SHA256 = sum; saved != nil {
+		d.SavedAt = *saved
+	}
+	return d, sum, nil
+}
