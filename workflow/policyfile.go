@@ -80,6 +80,21 @@ func ReadPolicy(text []byte) (PolicyDocument, error) {
 	return d, nil
 }
 
+// ReadNewPolicy is ReadPolicy of a policy that is to be set, which refuses besides
+// what a policy of before may say still: that nobody is told of a report that no
+// clinician has read. Every signed report has a way to be acknowledged.
+func ReadNewPolicy(text []byte) (PolicyDocument, error) {
+	d, err := ReadPolicy(text)
+	if err != nil {
+		return d, err
+	}
+	if faults := d.Policy.unreadFaults(); faults != nil {
+		_, lines, _ := readDocument(text)
+		return d, lines.place(faults)
+	}
+	return d, nil
+}
+
 // readDocument reads JSON or YAML.
 func readDocument(text []byte) (any, places, PolicyErrors) {
 	switch {

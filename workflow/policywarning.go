@@ -31,13 +31,33 @@ func (p Policy) untoldWarnings() (odd PolicyErrors) {
 	}
 	for i, rule := range p.Escalations {
 		for j, link := range rule.Chain {
-			nobody := link.Tell == TellCoordinator && len(p.Contacts.Coordinator) == 0 || link.Tell == TellDirector && len(p.Contacts.Director) == 0
-			if nobody && !slices.ContainsFunc(link.By, func(w Way) bool { return w != ByMail }) {
+			if p.reachesNobody(link) {
 				odd = append(odd, PolicyFault{Path: element(element("escalations", i)+".chain", j), Text: fmt.Sprintf("tells the %s by mail alone, and contacts have no address: nobody is told", link.Tell)})
 			}
 		}
 	}
 	return odd
+}
+
+// reachesNobody: mail alone, and no address.
+func (p Policy) reachesNobody(link Link) bool {
+	nobody := link.Tell == TellCoordinator && len(p.Contacts.Coordinator) == 0 || link.Tell == TellDirector && len(p.Contacts.Director) == 0
+	return nobody && !slices.ContainsFunc(link.By, func(w Way) bool { return w != ByMail })
+}
+
+// unreadFaults names the priorities of which nobody is told that a signed report was
+// not read in time.
+func (p Policy) unreadFaults() (wrong PolicyErrors) {
+	for _, priority := range Priorities {
+		told := slices.ContainsFunc(p.Escalations, func(e Escalation) bool {
+			return e.Clock == ClockAcknowledge && (len(e.Priorities) == 0 || slices.Contains(e.Priorities, priority)) &&
+				slices.ContainsFunc(e.Chain, func(link Link) bool { return !p.reachesNobody(link) })
+		})
+		if !told {
+			wrong = append(wrong, PolicyFault{Path: "escalations", Text: fmt.Sprintf("must tell somebody when a report of priority %s is not acknowledged: a rule of the clock acknowledge, with one in its chain who can be reached (mail alone needs an address in contacts). Without it nobody hears of an unread report", priority)})
+		}
+	}
+	return wrong
 }
 
 // limitWarnings names limits that cannot be meant. A business day is compared with

@@ -21,6 +21,19 @@ func TestWhatAPolicyPerhapsDoesNotMeanIsAWarning(t *testing.T) {
 			t.Errorf("%s: %v, %s", text, err, got)
 		}
 	}
+	for text, want := range map[string]string{
+		"escalations: []": "line 1: escalations must tell somebody when a report of priority stat is not acknowledged",
+		"escalations: [{clock: acknowledge, priorities: [stat, asap, urgent], at: 100, chain: [{tell: coordinator, by: [page]}]}]":            "report of priority routine is not acknowledged",
+		"escalations: [{clock: acknowledge, at: 100, chain: [{tell: coordinator, by: [mail]}]}]":                                              "report of priority urgent is not acknowledged",
+		"contacts: {coordinator: [desk@example.org]}\nescalations: [{clock: acknowledge, at: 100, chain: [{tell: coordinator, by: [mail]}]}]": "",
+		"escalations: [{clock: acknowledge, at: 100, chain: [{tell: coordinator, by: [page]}]}]":                                              "",
+		"{}": "",
+	} {
+		_, err := ReadNewPolicy([]byte(text))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	for _, holiday := range []string{"02-30", "2026-02-30", "04-31 observed"} {
 		if _, err := ReadPolicy([]byte(`calendar: {holidays: ["` + holiday + `"]}`)); err == nil {
 			t.Errorf("%s is a holiday", holiday)

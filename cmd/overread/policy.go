@@ -40,13 +40,19 @@ type policyCheckCmd struct {
 	JSON bool   `name:"json" help:"Print JSON: what is wrong, or the whole policy with its defaults."`
 }
 
+// checkedPolicy is the whole policy, and in it what it perhaps does not mean.
+type checkedPolicy struct {
+	workflow.Policy
+	Warnings workflow.PolicyErrors `json:"warnings,omitempty"`
+}
+
 func (c policyCheckCmd) Run(t terminal) error {
 	document, err := readPolicy(c.File)
 	switch {
 	case err != nil:
 		return tellFaults(t, c.File, "policy", c.JSON, err)
 	case c.JSON:
-		return printJSON(t, document.Policy)
+		return printJSON(t, checkedPolicy{document.Policy, document.Odd})
 	}
 	warnOf(t, c.File, document)
 	t.printf("%s is a policy (sha256 %.12x)\n", c.File, document.SHA256)
@@ -241,5 +247,5 @@ func readPolicy(file string) (workflow.PolicyDocument, error) {
 	if err != nil {
 		return workflow.PolicyDocument{}, err
 	}
-	return workflow.ReadPolicy(text)
+	return workflow.ReadNewPolicy(text)
 }
