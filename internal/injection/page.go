@@ -81,6 +81,7 @@ func (p Page) Dangers(policy string) (found []string) {
 			return
 		}
 		switch {
+		case n.Data == "noscript" && n.FirstChild != nil && n.FirstChild.NextSibling == nil && ownLeave.MatchString(n.FirstChild.Data):
 		case slices.Contains(active, n.Data), n.Namespace == "svg" && !slices.Contains(drawing, n.Data):
 			found = append(found, "an element "+n.Data)
 		case n.Data == "a" && attribute(n, "id") == "csrf", n.Data == "form" && attribute(n, "name") == "cookie":
@@ -110,6 +111,9 @@ var loads = regexp.MustCompile(`(?i)(url|src|image|image-set|cross-fade|element|
 // ownRefresh leads to a page of the same host, as to the sign-in page when a
 // session has ended.
 var ownRefresh = regexp.MustCompile(`^[0-9]+; url=/signin[a-z/?=-]*$`)
+
+// ownLeave is how a page of a session ends in a browser without scripts.
+var ownLeave = regexp.MustCompile(`^<meta http-equiv="refresh" content="[0-9]+; url=[a-z/]*/signin\?why=idle">$`)
 
 func scriptDangers(n *html.Node, sources []string) (found []string) {
 	if src := attribute(n, "src"); src != "" {
