@@ -153,7 +153,7 @@ func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor acce
 		_, err := s.communicationCreated(ctx, tx, actor, after)
 		return err
 	}
-	if !asks && !(question(before) && gone) || asked && asks && textIn(before) == textIn(after) {
+	if !asks && (!question(before) || !gone) || asked && asks && textIn(before) == textIn(after) {
 		return nil
 	}
 	about := after
