@@ -48,6 +48,7 @@ func TestAReaderSeesInThePoolWhatTheyMayClaim(t *testing.T) {
 		t.Errorf("to who may not adjudicate: %+v", got)
 	}
 	c.behind(`UPDATE reader SET credential = credential || '{"mayAdjudicate":true}' WHERE reader_id = $1`, third.ID)
+	c.mustAct(access.Adjudicator, task, "$claim", "independent", true)
 	c.mustAct(access.Adjudicator, task, "$adjudicate", "discrepancy", missed("important"), "difference", "The third reader agrees.")
 	if got := listed(third); len(got) != 1 || got[0].Pool {
 		t.Errorf("their own: %+v", got)

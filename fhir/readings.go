@@ -32,7 +32,8 @@ func readingServices() []service {
 			handle: (*Server).drafts},
 		{name: "readings", id: "task-readings",
 			does: "The sealed opinions of a case that the caller may see: their own; where two read it, the other's once both have locked; as the third reader, those between which they decide " +
-				"(where the policy says so, after their own is locked); as a supervisor, the one that waits for a signature. The role quality sees all, with who gave them, and that is recorded.",
+				"(where the policy says so, after their own is locked); as a supervisor, the one that waits for a signature. The role quality sees all, with who gave them, and that is recorded. " +
+				"Who decides or signs sees besides what differs: between two readers word by word; from the original report as the reader graded it.",
 			types: []string{"Task"}, instance: true, recorded: true,
 			by: []access.Role{access.Reader, access.Adjudicator, access.Supervisor, access.Quality}, scope: reading,
 			tells: []parameter{{Name: "reading", Many: true, Doc: "One opinion, the oldest first.", Parts: append([]parameter{
@@ -45,7 +46,7 @@ func readingServices() []service {
 				{Name: "sealedAt", Type: "instant", Min: 1, Doc: "When."},
 				{Name: "sha256", Type: "string", Min: 1, Doc: "Of the opinion, in hexadecimal digits; $concur takes it."},
 				{Name: "changed", Type: "code", Many: true, Doc: "Of a supervisor's or reader's new text: the sections that are not as they were in the opinion before it."},
-			}, opinionTold...)}},
+			}, opinionTold...)}, differenceTold, gradeTold, originalTold},
 			handle: (*Server).readings},
 	}
 }
@@ -178,6 +179,9 @@ func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
 			}
 		}
 		told := readingsOf(file, actor, all, people)
+		if err := s.compared(ctx, tx, actor, file, all, told); err != nil {
+			return nil, err
+		}
 		if actor.Role == access.Quality {
 			return told, s.qualityOpened(ctx, tx, c, actor, file)
 		}

@@ -141,6 +141,7 @@ func TestAMajorDifferenceIsAdjudicatedByAThirdReader(t *testing.T) {
 	c.mustAct(access.Reader, id, "$grade", "discrepancy", missed("important"), "difference", "A nodule needs work-up.")
 	c.wantState(id, "adjudication")
 	c.act(access.Reader, id, "$sign").want(t, http.StatusForbidden, "forbidden")
+	c.mustAct(access.Adjudicator, id, "$claim", "independent", true)
 	c.mustAct(access.Adjudicator, id, "$adjudicate", "discrepancy", missed("important"), "difference", "A nodule needs work-up; the third reader agrees.")
 	c.mustAct(access.Adjudicator, id, "$sign")
 	report := c.report(id)

@@ -63,11 +63,14 @@ func TestAMajorDiscrepancyIsDecidedByAThirdReader(t *testing.T) {
 	h.refused(fault.Conflict, h.anna, c, "reveal", Input{})
 	h.refused(fault.Forbidden, h.anna, c, "sign", Input{})
 	h.refused(fault.BusinessRule, as(h.carl, access.Adjudicator), c, "sign", Input{})
-	h.refused(fault.BusinessRule, as(h.anna, access.Adjudicator), c, "adjudicate", Input{Grade: &minorMiss})
-	h.refused(fault.BusinessRule, as(h.ben, access.Adjudicator), c, "adjudicate", Input{Grade: &minorMiss})
+	h.refused(fault.BusinessRule, as(h.anna, access.Adjudicator), c, "claim", Input{Independent: true})
+	h.refused(fault.BusinessRule, as(h.ben, access.Adjudicator), c, "claim", Input{Independent: true})
+	h.fire(as(h.carl, access.Adjudicator), c, "claim", Input{Independent: true})
 	h.fire(as(h.carl, access.Adjudicator), c, "adjudicate", Input{Grade: &agreement})
 	h.fire(h.coordinator, c, "release", Input{Reason: "by mistake"})
 	h.refused(fault.BusinessRule, as(h.carl, access.Adjudicator), c, "sign", Input{})
+	h.refused(fault.BusinessRule, as(h.carl, access.Adjudicator), c, "adjudicate", Input{Grade: &minorMiss}) // who has not claimed it has seen nothing
+	h.fire(as(h.carl, access.Adjudicator), c, "claim", Input{Independent: true})
 	h.fire(as(h.carl, access.Adjudicator), c, "adjudicate", Input{Grade: &minorMiss})
 	report := h.fire(as(h.carl, access.Adjudicator), c, "sign", Input{}).Report
 	if report.Level != LevelMinor || report.Difference != minorMiss.Difference || *report.AdjudicatorID != h.carl.ID || report.ReaderID != h.anna.ID {

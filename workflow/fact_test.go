@@ -97,6 +97,7 @@ func TestFactsAsOfAnyMomentAreTheStandingsOfThatMoment(t *testing.T) {
 	second := h.again(first)
 	h.comparing(h.ben, second)
 	h.fire(h.ben, second, "grade", Input{Grade: &majorMiss})
+	h.fire(carl, second, "claim", Input{Independent: true})
 	h.fire(carl, second, "adjudicate", Input{Grade: &minorMiss})
 	mark()
 	h.fire(carl, second, "sign", Input{})

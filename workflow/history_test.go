@@ -70,6 +70,7 @@ func (h *house) headStart(rt *rapid.T, c Case) {
 		func() { h.fire(reader, c, "grade", Input{Grade: grade}) },
 		func() {
 			if h.find(c).State == Adjudication {
+				h.fire(carl, c, "claim", Input{Independent: true})
 				h.fire(carl, c, "adjudicate", Input{Grade: &minorMiss})
 				h.fire(carl, c, "sign", Input{})
 				return

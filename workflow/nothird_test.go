@@ -82,6 +82,7 @@ func TestACaseIsBroadenedForItsThirdReader(t *testing.T) {
 	}
 	h.fire(dora, c, "claim", Input{Independent: true})
 	h.refused(fault.BusinessRule, h.director, c, "forgo-third", Input{Reason: "x"})
+	h.fire(dora, c, "claim", Input{Independent: true})
 	h.fire(dora, c, "adjudicate", Input{Grade: &majorMiss})
 	h.fire(dora, c, "sign", Input{})
 	if got := h.stands(c, Final).Exam.AboutReaders(); !strings.HasPrefix(got, "Decided by a general radiologist instead of") {

@@ -47,6 +47,7 @@ func TestAQuestionEscalatesToWhoSigned(t *testing.T) {
 	c := h.ready()
 	h.comparing(h.anna, c)
 	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+	h.fire(as(h.carl, access.Adjudicator), c, "claim", Input{Independent: true})
 	h.fire(as(h.carl, access.Adjudicator), c, "adjudicate", Input{Grade: &minorMiss})
 	h.fire(as(h.carl, access.Adjudicator), c, "sign", Input{})
 	h.fire(h.placer, c, "acknowledge", Input{})

@@ -94,3 +94,39 @@ func (c *Case) toSign(ctx context.Context, tx pgx.Tx, actor access.Actor, all []
 	toSign, err := standing(c, all)
 	return func(o Sealed) bool { return o.OpinionNo == toSign.OpinionNo }, err
 }
+
+// ComparedTx returns how the reader graded what differs from the original, for whoever
+// decides or signs next and is shown that reader's opinion: the third reader who has
+// the case, and a supervisor who may sign. shown is what ReadingsTx gave them. ok is
+// false for everybody else, and where there is no grade.
+//
+// What was to be expected, why it was missed, and the comment are of the quality
+// compartment, and not here.
+func ComparedTx(ctx context.Context, tx pgx.Tx, actor access.Actor, c Case, shown []Sealed) (g Grade, ok bool, err error) {
+	decides := actor.Role == access.Adjudicator && (c.State == Adjudication || c.heldIn(Adjudication)) && c.AdjudicatorID != nil && *c.AdjudicatorID == actor.ID
+	signs := actor.Role == access.Supervisor && c.State == AwaitingCosign
+	lead := c.lead()
+	if !decides && !signs || lead == nil || !slices.ContainsFunc(shown, func(o Sealed) bool { return o.ReaderID != actor.ID }) {
+		return Grade{}, false, nil
+	}
+	all, err := GradesTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return Grade{}, false, err
+	}
+	for _, given := range slices.Backward(all) {
+		if given.GradedBy == *lead {
+			return given.Content.clinical(), true, nil
+		}
+	}
+	return Grade{}, false, nil
+}
+
+// clinical is a grade without what is of the quality compartment.
+func (g Grade) clinical() Grade {
+	g.Comment, g.GoodCall = "", false
+	g.Discrepancies = slices.Clone(g.Discrepancies)
+	for i := range g.Discrepancies {
+		g.Discrepancies[i].Expectedness, g.Discrepancies[i].Asymmetry = "", nil
+	}
+	return g
+}

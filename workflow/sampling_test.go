@@ -102,6 +102,7 @@ func (h *house) sampled(grade *Grade) (c, sample Case) {
 	h.fire(h.ben, sample, "grade", Input{Grade: grade})
 	if h.find(sample).State == Adjudication {
 		carl := as(h.carl, access.Adjudicator)
+		h.fire(carl, sample, "claim", Input{Independent: true})
 		h.fire(carl, sample, "adjudicate", Input{Grade: grade})
 		h.fire(carl, sample, "sign", Input{})
 	} else {

@@ -47,6 +47,7 @@ func TestAStandingIsThatOfItsDate(t *testing.T) {
 	h.comparing(h.anna, c)
 	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
 	mark()
+	h.fire(carl, c, "claim", Input{Independent: true})
 	h.fire(carl, c, "adjudicate", Input{Grade: &minorMiss})
 	h.fire(carl, c, "sign", Input{})
 	mark()

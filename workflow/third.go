@@ -23,7 +23,7 @@ var isThirdReader = Guard{"isThirdReader", "the actor may adjudicate, is neither
 var isAdjudicator = Guard{"isAdjudicator", "the actor is the third reader who has this case",
 	func(_ context.Context, t *turn) error {
 		if t.c.AdjudicatorID == nil {
-			return refuse("no third reader has this case yet; claim it first, or adjudicate")
+			return refuse("no third reader has this case yet; claim it ($claim), see what the others say ($readings), and then decide")
 		}
 		return t.actorIs(t.c.AdjudicatorID, "another adjudicator has this case")
 	}}

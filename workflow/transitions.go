@@ -102,7 +102,7 @@ var Transitions = []Transition{
 	{From: in(OnHold), Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, heldWhileWritten, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
 	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
-	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isThirdReader, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
+	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
 	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator, lookForThird)},
 
 	// No third reader: told at once, then broader, in the end without.

@@ -88,6 +88,7 @@ var beforeNoon = []scene{
 	{"11:30", "The two readings differ in what matters. A third reader decides, signs, and telephones.", "", "head-ct", asItShouldBe, "stat",
 		steps(then(workflow.Ready), read("okafor", "head-ct"), []step{
 			{"okafor", "grade", gradeParameters(samples["head-ct"].Diff), workflow.Adjudication},
+			{"petrov-adjudicator", "claim", []*fhir.Node{param("independent", "valueBoolean", true)}, workflow.Adjudication},
 			{"petrov-adjudicator", "adjudicate", gradeParameters(samples["head-ct"].Diff), workflow.Adjudication},
 			{"petrov-adjudicator", "sign", nil, workflow.Final},
 			{"placer", "may not acknowledge", nil, workflow.Final}, // the bleeding has been told to nobody

@@ -243,6 +243,9 @@ func (s *seeder) act(ctx context.Context, row sampleCase, task, name string) err
 		}
 		if state == workflow.Adjudication {
 			reader = "petrov-adjudicator"
+			if err := s.do(ctx, row, task, "claim third", reader); err != nil {
+				return err
+			}
 			if err := s.do(ctx, row, task, "adjudicate", reader); err != nil {
 				return err
 			}

@@ -57,6 +57,7 @@ func tales() []tale {
 		}), []string{"final"}, nil},
 		{"a major discrepancy with adjudication", "chest-ct", asItShouldBe, slices.Concat(ready, reads("lindqvist", "chest-ct"), []chapter{
 			{"lindqvist", "grade", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
+			{"petrov-adjudicator", "claim", independent(), workflow.Adjudication},
 			{"petrov-adjudicator", "adjudicate", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
 			{"petrov-adjudicator", "sign", nil, workflow.Final},
 		}), []string{"final"}, []string{"actionable-finding in-progress"}},
