@@ -265,8 +265,37 @@ func (s *seeder) do(ctx context.Context, row sampleCase, task, name, reader stri
 		parameters = d.with(samples[row.sample])
 	}
 	operation, _, _ := strings.Cut(name, " ")
-	_, err := s.clients[row.hospital+"-"+who].op(ctx, task, operation, parameters...)
+	actor := s.clients[row.hospital+"-"+who]
+	if operation == "acknowledge" {
+		read, err := versionInForce(ctx, actor, task)
+		if err != nil {
+			return err
+		}
+		parameters = append(parameters, read)
+	}
+	_, err := actor.op(ctx, task, operation, parameters...)
 	return err
+}
+
+// versionInForce names the version of a case's report that is in force, for $acknowledge:
+// the EHR may not have got it yet.
+func versionInForce(ctx context.Context, actor client, task string) (*fhir.Node, error) {
+	n, err := actor.get(ctx, "Task/"+task)
+	if err != nil {
+		return nil, err
+	}
+	for _, out := range n.Each("output") {
+		ref := out.Text("valueReference", "reference")
+		if !strings.HasPrefix(ref, "DiagnosticReport/") {
+			continue
+		}
+		report, err := actor.get(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		return param("report", "valueReference", fhir.Object("reference", ref+"/_history/"+report.Text("meta", "versionId"))), nil
+	}
+	return nil, fmt.Errorf("the case of Task/%s has no report", task)
 }
 
 func (s *seeder) state(ctx context.Context, hospital, task string) (workflow.State, error) {
