@@ -74,6 +74,7 @@ escalations:
     at: 50
     chain: [{tell: reader, by: [mail], wait: 1h}, {tell: coordinator, by: [page, mail], wait: 2s}, {tell: director, by: [page, mail]}]
   - {clock: final, at: 100, chain: [{tell: coordinator, by: [page, notification]}]}
+  - {clock: acknowledge, at: 100, chain: [{tell: coordinator, by: [page]}]}
 `)
 	if out, err := overreadOutput(t, "policy", "set", "mercy", policy, "--database-url", w.database.URL); err != nil {
 		t.Fatal(err, out)
