@@ -261,7 +261,7 @@ func (m *Model) Forget(id uuid.UUID) {
 		return
 	}
 	delete(m.files, id)
-	f.agenda = nil
+	defer func() { *f = file{} }() // what reminds of it counts for nothing, and holds nothing
 	if f.c.StudyUID != nil {
 		left := slices.DeleteFunc(m.studies[*f.c.StudyUID], func(g *file) bool { return g == f })
 		if m.studies[*f.c.StudyUID] = left; len(left) == 0 {
