@@ -10,11 +10,12 @@ TOOLS         := $(CURDIR)/.overread/tools
 FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
 CASES         ?= 10000
+FINALS        ?= 10000,100000,1000000
 QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test property lint vulncheck bench bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
+.PHONY: help demo test property lint vulncheck bench bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -84,6 +85,9 @@ vulncheck: ## known vulnerabilities, where their database can be reached
 bench: ## benchmarks, orders a second among them (docs/performance.md)
 	@scripts/ensure postgresql
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-measures: ## counts of FINALS (10000,100000,1000000) cases by two dimensions, in a private PostgreSQL
+	OVERREAD_FINALS=$(FINALS) go test ./measure/facts -run '^$$' -bench Count -benchtime 5x -timeout 60m
 
 bench-search: ## searches over CASES (10000) cases, in a private PostgreSQL in $TMPDIR
 	@scripts/ensure postgresql

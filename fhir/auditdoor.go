@@ -54,6 +54,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.BreakGlass:        {securityAlert, coding(dicom, "110127", "Emergency Override Started"), "E", ""},
 	access.Unblinding:        {patientRecord, nil, "E", ""},
 	access.QualityOpened:     {patientRecord, nil, "R", "meeting-pack"},
+	access.MeasureOpened:     {patientRecord, nil, "R", "measure"},
 	access.ReportDelivered:   {dicomExport, nil, "R", "destination"},
 
 	access.TenantAdded:     {securityAlert, securityConfigured, "C", "tenant"},

@@ -138,6 +138,13 @@ func TestWhatIsEmittedKeepsFHIRAndOurProfiles(t *testing.T) {
 	} {
 		e.sound(c.server, []byte(c.get("/fhir/"+path).body))
 	}
+	if _, err := c.engine.BuildFacts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"discrepancy-any/$evaluate-measure?stratifier=modality&stratifier=month", "turnaround/$evaluate-measure?stratifier=priority", "no-comparison/$evaluate-measure?reportType=subject-list",
+		"adjudication-overturn/$evaluate-measure?interval=clopper-pearson", "agreement/$evaluate-measure?subject=" + c.task(amended).Text("for", "reference")} {
+		e.sound(c.server, []byte(c.do(access.Quality, "GET", "/fhir/Measure/"+query+"&periodStart=2026&periodEnd=2027", "").body))
+	}
 	e.sound(c.server, []byte(c.post("/fhir", bundleJSON(entryJSON("", "POST", "Patient", "", patientJSON("9")))).body))
 	e.sound(c.server, []byte(c.post("/fhir", bundleJSON(entryJSON("", "POST", "Patient", "", `{"resourceType":"Patient","active":"x"}`))).body))
 	for _, row := range c.server.resources {
@@ -148,7 +155,7 @@ func TestWhatIsEmittedKeepsFHIRAndOurProfiles(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"sound Task", "sound Provenance", "sound AuditEvent", "sound OperationOutcome", "sound Bundle", "sound Parameters", "sound ValueSet",
-		"sound CapabilityStatement", "sound StructureDefinition", "sound OperationDefinition", "sound SearchParameter", "sound ConceptMap",
+		"sound CapabilityStatement", "sound Measure", "sound MeasureReport", "sound StructureDefinition", "sound OperationDefinition", "sound SearchParameter", "sound ConceptMap",
 		"profiled second-opinion-task", "profiled second-opinion-report", "profiled second-opinion-comparison"} {
 		if e.count[want] == 0 {
 			t.Errorf("nothing was tried as %s", want)

@@ -183,7 +183,7 @@ func (s *Server) chartTypes(q *chart) {
 }
 
 // supporting are the types that explain others and belong to no patient.
-var supporting = []string{"PractitionerRole", "Practitioner", "Organization", "Location", "Endpoint", "Measure"}
+var supporting = []string{"PractitionerRole", "Practitioner", "Organization", "Location", "Endpoint"}
 
 func (q *chart) take(name, value string) error {
 	switch name {

@@ -19,6 +19,15 @@ var ownExtensions = []ownExtension{
 	{"reader-conflict", "PractitionerRole", "Reference", true, "Whose readings this reader does not second: an Organization or a Practitioner."},
 	{"reader-time-zone", "PractitionerRole", "code", false, "The time zone of availableTime and notAvailable, by its IANA name; UTC where it is left out."},
 	{"licence-jurisdiction", "Practitioner.qualification", "CodeableConcept", false, "Where this qualification lets its holder practise: a code of ISO 3166-2 (US-NY) or ISO 3166-1 (FR). A qualification without it is no licence."},
+
+	{"measure-as-of", "MeasureReport", "instant", false, "By what was known at this moment the cases were counted. The same query as of the same moment gives the same figures at any later time."},
+	{"measure-settled", "MeasureReport", "boolean", false, "False: the as-of time is so near that what was being written then may still be missing; ask again in some minutes for figures that stay."},
+	{"measure-query", "MeasureReport", "string", false, "The query in one form (measure, version, period, as-of time, stratifiers, filters), and its SHA-256."},
+	{"measure-interval-method", "MeasureReport", "code", false, "How intervals of proportions were found: wilson, wilson-cc or clopper-pearson."},
+	{"measure-interval", "Quantity", "Range", false, "The 95 % confidence interval of the value."},
+	{"measure-kappa", "MeasureReport.group", "Quantity", false, "Cohen's kappa of the two grades of each case, unweighted; left out where it is undefined."},
+	{"measure-kappa-linear", "MeasureReport.group", "Quantity", false, "The same with linear weights."},
+	{"measure-kappa-quadratic", "MeasureReport.group", "Quantity", false, "The same with quadratic weights."},
 }
 
 // extensionDefinitions are the StructureDefinitions of our extensions.

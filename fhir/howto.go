@@ -196,6 +196,13 @@ fi`}},
   curl -sS -H "$AUTH" -H "$JSON" --data '{"resourceType":"Parameters","parameter":[{"name":"title","valueString":"November"}]}' "$BASE/Task/\$make-meeting-pack"
   curl -sS -H "$AUTH" "$BASE/Task/\$meeting-pack"
 fi`}},
+	{[]string{"$evaluate-measure"}, sample{"count-discrepancies", "Count how often readings differ",
+		"With a token of the role quality, here in OVERREAD_QUALITY_TOKEN: the measures that there are, and one of them over a year by modality and month, with exclusions by reason and confidence intervals. What was reported as of a moment is had again with asOf.",
+		`curl -sS -H "$AUTH" "$BASE/Measure?_elements=url,version,title"
+if [ -n "${OVERREAD_QUALITY_TOKEN:-}" ]; then
+  AUTH="Authorization: Bearer $OVERREAD_QUALITY_TOKEN"
+  curl -sS -H "$AUTH" "$BASE/Measure/discrepancy-important/\$evaluate-measure?periodStart=2026&periodEnd=2026&stratifier=modality&stratifier=month"
+fi`}},
 	{[]string{"$feedback"}, sample{"read-feedback", "Read what you are told as the reader of an original",
 		"With a token of a reader, here in OVERREAD_READER_TOKEN. The answer, agrees or not and why, goes to Communication/{id}/$respond.",
 		`if [ -n "${OVERREAD_READER_TOKEN:-}" ]; then

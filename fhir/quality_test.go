@@ -254,7 +254,7 @@ func TestEachRoleHasTheTypesThatAreItsOwnInEveryInteraction(t *testing.T) {
 	t.Parallel()
 	r := startREST(t)
 	reads := map[string]bool{"read": true, "vread": true, "search-type": true, "history-instance": true, "history-type": true}
-	directory := []string{"Practitioner", "PractitionerRole", "Organization", "Location", "Endpoint", "Measure"}
+	directory := []string{"Practitioner", "PractitionerRole", "Organization", "Location", "Endpoint"}
 	tried := 0
 	for _, row := range r.do("", "GET", "/fhir/metadata", "").node.Each("rest", "resource") {
 		typ := row.Text("type")

@@ -86,7 +86,6 @@ func resourceTable() []resourceType {
 		{name: "Endpoint", interactions: readWrite, directory: true},
 		{name: "Encounter", interactions: readWrite},
 		{name: "Group", interactions: readWrite},
-		{name: "Measure", interactions: readWrite, directory: true},
 		{name: "Subscription", interactions: readWrite, onCreate: (*Server).subscriptionCreated, onUpdate: (*Server).subscriptionUpdated},
 
 		// Who did what, when: one an access (audit.go).
@@ -99,6 +98,7 @@ func resourceTable() []resourceType {
 		{name: "ValueSet", interactions: readOnly, content: func() []*Node { return valueSets(SecondOpinionCodes) }}, // as configured, by New
 		{name: "ConceptMap", interactions: readOnly, content: conceptMaps},
 		{name: "OperationDefinition", interactions: readOnly, content: operationDefinitions},
+		{name: "Measure", interactions: readOnly, content: measures},
 		{name: "SearchParameter", interactions: readOnly, content: searchParameters},
 	}
 }

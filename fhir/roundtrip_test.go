@@ -34,7 +34,6 @@ var least = map[string]string{
 	"Group":                `"type":"person","actual":true`,
 	"ImagingStudy":         `"status":"available","subject":{"display":"x"}`,
 	"Location":             `"name":"x"`,
-	"Measure":              `"status":"active"`,
 	"MeasureReport":        `"status":"complete","type":"individual","measure":"https://elsewhere.example/Measure/x","period":{"start":"2026"}`,
 	"Media":                `"status":"completed","content":{"title":"x"}`,
 	"Observation":          `"status":"final","code":{"text":"x"}`,

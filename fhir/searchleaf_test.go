@@ -44,8 +44,6 @@ func gallery(t *testing.T) (*rest, map[string]string) {
 		{"old", `{"resourceType":"DocumentReference","status":"superseded","content":[{"attachment":{"url":"http://acme.org/doc/1"}}]}`},
 		{"new", `{"resourceType":"DocumentReference","status":"current","relatesTo":[{"code":"replaces","target":{"reference":"DocumentReference/{old}"}},{"code":"appends","target":{"identifier":{"value":"d9"}}}],"content":[{"attachment":{"url":"http://acme.org/doc/12"}}]}`},
 		{"stay", `{"resourceType":"Encounter","status":"finished","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"},"length":{"value":3.50,"unit":"d","system":"http://unitsofmeasure.org","code":"d"}}`},
-		{"measure", `{"resourceType":"Measure","status":"draft","url":"http://acme.org/fhir/Measure/agreement","version":"2.0","library":["http://acme.org/fhir/Library/1|3"],"relatedArtifact":[{"type":"predecessor","resource":"http://acme.org/fhir/Measure/old"}],
-			"useContext":[{"code":{"system":"http://terminology.hl7.org/CodeSystem/usage-context-type","code":"age"},"valueRange":{"low":{"value":18,"unit":"a"}}}]}`},
 	} {
 		body := row.body
 		for name, id := range ids {
@@ -70,7 +68,6 @@ func TestEveryFormOfAValueFindsWhatItMeans(t *testing.T) {
 		"Observation?value-quantity:missing=0":               "!value",
 		"Observation?component-value-quantity:missing=false": "pressure",
 		"Condition?patient:missing=true":                     "gout", // its subject is a Group
-		"Measure?url:missing=false":                          "measure",
 
 		// tokens
 		"Patient?deceased=true":  "bob",
@@ -98,7 +95,6 @@ func TestEveryFormOfAValueFindsWhatItMeans(t *testing.T) {
 		"Observation?code:text=kilo":                                                     "",
 		"Observation?code:not=http://loinc.org|&status=amended":                          "minus",
 		"Observation?combo-code=http://loinc.org|8480-6":                                 "pressure",
-		"Measure?version=2.0":                                                            "measure",
 
 		// texts
 		"Patient?family=quinones":                 "ann",
@@ -124,13 +120,6 @@ func TestEveryFormOfAValueFindsWhatItMeans(t *testing.T) {
 		"DocumentReference?location:below=http://acme.org/doc/":             "new old",
 		"DocumentReference?location:below=http://acme.org/doc/12":           "new",
 		"DocumentReference?location:above=http://acme.org/doc/1/_history/2": "old",
-		"Measure?url=http://acme.org/fhir/Measure/agreement":                "measure",
-		"Measure?url=http://acme.org/fhir/Measure/agreement|2.0":            "measure",
-		"Measure?url=http://acme.org/fhir/Measure/agreement|1.0":            "",
-		"Measure?depends-on=http://acme.org/fhir/Library/1":                 "measure",
-		"Measure?depends-on=http://acme.org/fhir/Library/1|3":               "measure",
-		"Measure?predecessor=http://acme.org/fhir/Measure/old":              "measure",
-		"Measure?successor=http://acme.org/fhir/Measure/old":                "",
 
 		// references
 		"Patient?organization:identifier=urn:org|7":           "bob",
@@ -172,7 +161,6 @@ func TestEveryFormOfAValueFindsWhatItMeans(t *testing.T) {
 		"Condition?onset-age=gt7":                                     "gout",
 		"Condition?onset-age=52||years":                               "gout",
 		"Encounter?length=3.5||d":                                     "stay",
-		"Measure?context-quantity=ge90":                               "measure", // open above
 
 		// composites
 		"Observation?code-value-quantity=http://loinc.org|29463-7$gt5||kg":      "weight",
@@ -195,7 +183,6 @@ func TestEveryFormOfAValueFindsWhatItMeans(t *testing.T) {
 		"Group?characteristic-value=smoker$true":                                "group",
 		"Group?characteristic-value=smoker$f":                                   "",
 		"Group?characteristic-value=sex$f":                                      "group",
-		"Measure?context-type-quantity=age$gt17":                                "measure",
 	} {
 		path := question
 		for name, id := range ids {
@@ -252,8 +239,6 @@ func TestAModifierOrFormThatMeansNothingIsRefused(t *testing.T) {
 		"Observation?code-value-quantity=a$1$2":                  "value",
 		"Observation?code-value-quantity=a$b":                    "value",
 		"Observation?code-value-quantity:missing=true":           "not-supported",
-		"Measure?url:below=urn:oid:1.2":                          "value",
-		"Measure?url:exact=http://a":                             "not-supported",
 		"Location?near=1|2":                                      "not-supported",
 	} {
 		typ, query, _ := strings.Cut(question, "?")

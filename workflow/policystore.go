@@ -180,3 +180,12 @@ func sortedKeys(a, b map[string]json.RawMessage) []string {
 	maps.Copy(both, b)
 	return slices.Sorted(maps.Keys(both))
 }
+
+// ZoneTx is the time zone of the tenant's calendar, as its policy has it now.
+func ZoneTx(ctx context.Context, tx pgx.Tx) (*time.Location, error) {
+	now, err := policyTx(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return time.LoadLocation(now.policy.Calendar.Zone)
+}

@@ -1,0 +1,276 @@
+package fhir
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
+)
+
+// measureServices is $evaluate-measure: FHIR R4 measure-operation-evaluate-measure.html.
+func measureServices() []service {
+	methods := []string{}
+	for _, m := range measure.Methods() {
+		methods = append(methods, string(m))
+	}
+	common := []parameter{
+		{Name: "periodStart", Type: "date", Min: 1, Doc: "The first day of the period, in the tenant's time zone; of a month or year its first."},
+		{Name: "periodEnd", Type: "date", Min: 1, Doc: "The last day, which is in it; of a month or year its last."},
+		{Name: "reportType", Type: "code", Codes: []string{"population", "subject-list", "subject"}, Doc: "population where it is left out: counts. subject-list: with the Tasks of the cases of each population. subject: of the cases of one patient."},
+		{Name: "subject", Type: "string", Doc: "Patient/{id}; then the reportType is subject."},
+		{Name: "practitioner", Type: "string", Doc: "Practitioner/{id} of a reader: the cases that they have read second."},
+		{Name: "stratifier", Type: "code", Many: true, Codes: facts.Dimensions(), Doc: "By what cases are told apart: one or two of the measure's stratifiers."},
+		{Name: "filter", Type: "string", Many: true, Doc: "Only cases with this word of a dimension: modality|CT. One of each dimension."},
+		{Name: "asOf", Type: "dateTime", Doc: "By what was known at this moment; now where it is left out. It has a time and a zone."},
+		{Name: "interval", Type: "code", Codes: methods, Doc: "The confidence interval of proportions; wilson where it is left out."},
+		{Name: "readers", Type: "code", Codes: []string{"pseudonym", "open"}, Doc: "How readers are named: by a pseudonym of this report alone, or (open) by who they are."},
+	}
+	row := service{
+		name: "evaluate-measure", base: "http://hl7.org/fhir/OperationDefinition/Measure-evaluate-measure",
+		does: "Counts a measure over a period, as of a moment, and answers with a MeasureReport: populations, exclusions by reason, the score with its confidence interval, strata. " +
+			"The report has the query and its digest; the same query as of the same moment gives the same figures again. For the role quality, exact: what tells single cases (subject-list, subject, practitioner, readers=open) is recorded as an opening of the quality compartment.",
+		types: []string{"Measure"}, by: []access.Role{access.Quality, access.Auditor}, scope: reading, gives: "MeasureReport", handle: (*Server).evaluate,
+	}
+	one, any := row, row
+	one.id, one.instance, one.takes = "measure-evaluate-measure", true, common
+	any.id, any.atType = "measure-evaluate", true
+	any.takes = append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, with |version where one is meant, or Measure/{id}."}}, common...)
+	return []service{one, any}
+}
+
+// asked is what an evaluation is asked for.
+type askedMeasure struct {
+	facts.Query
+	kind    string // summary, subject-list, individual
+	subject string // Patient/{id}
+	method  measure.Method
+	open    bool   // readers by who they are
+	reader  string // Practitioner/{id}
+	start   string // the days, as the report says them
+	end     string
+}
+
+// evaluate is Measure/{id}/$evaluate-measure and Measure/$evaluate-measure.
+func (s *Server) evaluate(c echo.Context, actor access.Actor, in *Node) error {
+	d, err := measureAsked(c.Param("id"), given(in, "measure").Text())
+	if err != nil {
+		return err
+	}
+	if actor.Role == access.Auditor {
+		return fault.New(fault.Forbidden, "auditors are shown published figures alone, and this server publishes none yet: counts of a few cases could tell who they are. Ask the role quality")
+	}
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+			return nil, err
+		}
+		ask, err := s.askMeasure(ctx, tx, d, in)
+		if err != nil {
+			return nil, err
+		}
+		if ask.kind != "summary" || ask.open || ask.reader != "" {
+			e := access.Event{Kind: access.MeasureOpened, Tenant: actor.Tenant, Actor: actor, Object: d.ID, Patient: ask.subject, Client: clientAddress(c), RequestID: requestID(ctx)}
+			if err := s.RecordEvent(ctx, tx, e); err != nil {
+				return nil, err
+			}
+		}
+		return s.measureReport(ctx, tx, actor, ask)
+	})
+}
+
+// measureAsked finds the measure by its id, or by its canonical URL.
+func measureAsked(id, canonical string) (facts.Definition, error) {
+	version := ""
+	if id == "" {
+		canonical, version, _ = strings.Cut(canonical, "|")
+		for _, base := range []string{Canonical + "/Measure/", "Measure/"} {
+			if rest, ok := strings.CutPrefix(canonical, base); ok {
+				id = rest
+			}
+		}
+	}
+	d, ok := facts.DefinitionOf(id)
+	if !ok {
+		return d, fault.New(fault.NotFound, "there is no such measure; GET Measure lists them")
+	}
+	if version != "" && version != d.Version {
+		return d, fault.New(fault.NotFound, "of %s there is version %s alone", d.ID, d.Version)
+	}
+	return d, nil
+}
+
+func paramAt(name string) string { return "Parameters.parameter.where(name = '" + name + "')" }
+
+// askMeasure reads the parameters.
+func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, in *Node) (a askedMeasure, err error) {
+	a = askedMeasure{Query: facts.Query{Measure: d, Where: map[string]string{}}, kind: "summary", method: measure.MethodWilson}
+	if a.Zone, err = workflow.ZoneTx(ctx, tx); err != nil {
+		return a, err
+	}
+	if err := a.readPeriod(in); err != nil {
+		return a, err
+	}
+	if err := a.readMoment(in, s.now()); err != nil {
+		return a, err
+	}
+	for _, v := range allGiven(in, "stratifier") {
+		a.By = append(a.By, v.Text())
+	}
+	if len(a.By) > facts.MostBy {
+		return a, fault.At(fault.Value, paramAt("stratifier"), "cases are told apart by two stratifiers at the most")
+	}
+	for _, v := range allGiven(in, "filter") {
+		name, word, ok := strings.Cut(v.Text(), "|")
+		if _, twice := a.Where[name]; !ok || twice || !slices.Contains(facts.Dimensions()[1:], name) {
+			return a, fault.At(fault.Value, paramAt("filter"), "a filter is dimension|word, one of each dimension; dimensions are: %s", strings.Join(facts.Dimensions()[1:], ", "))
+		}
+		a.Where[name] = word
+	}
+	if text := given(in, "interval").Text(); text != "" {
+		a.method = measure.Method(text)
+		if !slices.Contains(measure.Methods(), a.method) {
+			return a, fault.At(fault.Value, paramAt("interval"), "interval is one of: %v", measure.Methods())
+		}
+	}
+	switch given(in, "readers").Text() {
+	case "", "pseudonym":
+	case "open":
+		a.open = true
+	default:
+		return a, fault.At(fault.Value, paramAt("readers"), "readers is pseudonym or open")
+	}
+	for _, name := range []string{"original-reader", "second-reader"} {
+		if a.Where[name] != "" && !a.open {
+			return a, fault.At(fault.Value, paramAt("filter"), "who asks for one reader opens who they are: ask with readers=open, which is recorded")
+		}
+	}
+	return a, a.readPeople(ctx, tx, in)
+}
+
+// readPeriod: FHIR R4 datatypes.html#date may be a year or a month.
+func (a *askedMeasure) readPeriod(in *Node) error {
+	days := func(name string) (from, to time.Time, err error) {
+		text := given(in, name).Text()
+		for _, form := range []struct {
+			layout string
+			years  int
+			months int
+			days   int
+		}{{time.DateOnly, 0, 0, 1}, {"2006-01", 0, 1, 0}, {"2006", 1, 0, 0}} {
+			if from, err = time.ParseInLocation(form.layout, text, a.Zone); err == nil {
+				return from, from.AddDate(form.years, form.months, form.days), nil
+			}
+		}
+		return from, to, fault.At(fault.Value, paramAt(name), "%s is a date, such as 2026-11-25, 2026-11 or 2026", name)
+	}
+	from, _, err := days("periodStart")
+	if err != nil {
+		return err
+	}
+	_, to, err := days("periodEnd")
+	if err != nil {
+		return err
+	}
+	a.From, a.To = from, to
+	a.start, a.end = from.Format(time.DateOnly), to.AddDate(0, 0, -1).Format(time.DateOnly)
+	if !from.Before(to) || to.After(from.AddDate(50, 0, 0)) {
+		return fault.At(fault.Value, paramAt("periodEnd"), "the period ends after it begins, and within 50 years")
+	}
+	return nil
+}
+
+// readMoment: a report says its moment to the millisecond, and so it is asked.
+func (a *askedMeasure) readMoment(in *Node, now time.Time) error {
+	a.AsOf = now.UTC().Truncate(time.Millisecond)
+	text := given(in, "asOf").Text()
+	if text == "" {
+		return nil
+	}
+	asOf, ok := moment(text)
+	if !ok || asOf.After(now) {
+		return fault.At(fault.Value, paramAt("asOf"), "asOf is a moment that is not to come, with its time and zone, such as 2026-11-25T12:00:00Z")
+	}
+	a.AsOf = asOf.UTC().Truncate(time.Millisecond)
+	return nil
+}
+
+// readPeople finds the cases of a patient, and who a reader is.
+func (a *askedMeasure) readPeople(ctx context.Context, tx pgx.Tx, in *Node) error {
+	subject, practitioner := given(in, "subject").Text(), given(in, "practitioner").Text()
+	switch kind := given(in, "reportType").Text(); {
+	case subject != "" && (kind == "" || kind == "subject"):
+		a.kind = "individual"
+	case subject != "" || kind == "subject":
+		return fault.At(fault.Value, paramAt("subject"), "a report of a subject names one, as Patient/{id}, and no other does")
+	case kind == "subject-list":
+		a.kind = kind
+	case kind != "" && kind != "population":
+		return fault.At(fault.Value, paramAt("reportType"), "reportType is population, subject-list or subject")
+	}
+	if practitioner != "" {
+		id, err := readerOf(ctx, tx, practitioner)
+		if err != nil {
+			return naming(err, paramAt("practitioner"))
+		}
+		a.reader, a.Where["second-reader"] = practitioner, id.String()
+	}
+	if a.kind != "individual" {
+		return nil
+	}
+	id := localID(subject, "Patient")
+	if id == nil {
+		return fault.At(fault.Value, paramAt("subject"), "refer to the patient as Patient/{id}")
+	}
+	a.subject = "Patient/" + *id
+	rows, err := tx.Query(ctx, `SELECT case_id FROM case_file WHERE patient_id = $1`, *id)
+	if err != nil {
+		return fmt.Errorf("cases of a patient: %w", err)
+	}
+	if a.Cases, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
+		return fmt.Errorf("cases of a patient: %w", err)
+	}
+	if a.Cases == nil {
+		return errors.Join(fault.At(fault.NotFound, paramAt("subject"), "there are no cases of this patient"))
+	}
+	return nil
+}
+
+// query is what was asked, in one form, and its SHA-256.
+func (a askedMeasure) query() string {
+	parts := []string{
+		"measure=" + measureURL(a.Measure) + "|" + a.Measure.Version, "periodStart=" + a.start, "periodEnd=" + a.end, "zone=" + a.Zone.String(),
+		"asOf=" + instant(a.AsOf), "reportType=" + a.kind, "interval=" + string(a.method),
+	}
+	for _, name := range a.By {
+		parts = append(parts, "stratifier="+name)
+	}
+	var filters []string
+	for name, word := range a.Where {
+		if strings.HasSuffix(name, "-reader") {
+			sum := sha256.Sum256([]byte(word))
+			word = "sha256:" + hex.EncodeToString(sum[:8]) // who it is stands in no report
+		}
+		filters = append(filters, "filter="+name+"|"+word)
+	}
+	slices.Sort(filters)
+	parts = append(parts, filters...)
+	if a.subject != "" {
+		parts = append(parts, "subject="+a.subject)
+	}
+	text := strings.Join(parts, "&")
+	sum := sha256.Sum256([]byte(text))
+	return text + " sha256:" + hex.EncodeToString(sum[:])
+}

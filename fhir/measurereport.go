@@ -1,0 +1,333 @@
+package fhir
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
+)
+
+// settledAfter is how long a transaction may still write what it began to write
+// before: longer than any statement and its pauses may take (internal/pg).
+const settledAfter = 2 * time.Minute
+
+// confidence is the level of all intervals.
+const confidence = 0.95
+
+// mostListed is how many cases a subject-list has at most.
+const mostListed = 10000
+
+// measureReport evaluates: FHIR R4 measurereport.html.
+func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure) (*Node, error) {
+	table, err := facts.Count(ctx, tx, a.Query)
+	if err != nil {
+		return nil, err
+	}
+	service, err := s.service(ctx, tx, actor.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	better := "decrease"
+	if a.Measure.Higher {
+		better = "increase"
+	}
+	n := Object("resourceType", "MeasureReport", "meta", Object("security", verySensitive))
+	groups, contained, err := s.reportGroups(ctx, tx, actor, a, table)
+	if err != nil {
+		return nil, err
+	}
+	n.Set("contained", contained)
+	n.Set("extension", []*Node{
+		ownValue("measure-as-of", "valueInstant", instant(a.AsOf)),
+		ownValue("measure-settled", "valueBoolean", !a.AsOf.After(s.now().Add(-settledAfter))),
+		ownValue("measure-query", "valueString", a.query()),
+		ownValue("measure-interval-method", "valueCode", string(a.method)),
+	})
+	n.Set("status", "complete")
+	n.Set("type", a.kind)
+	n.Set("measure", measureURL(a.Measure)+"|"+a.Measure.Version)
+	if a.subject != "" {
+		n.Set("subject", Object("reference", a.subject))
+	}
+	n.Set("date", instant(s.now()))
+	n.Set("reporter", Object("reference", "Organization/"+service.Text("id")))
+	n.Set("period", Object("start", a.start, "end", a.end))
+	n.Set("improvementNotation", improvementOf(better))
+	n.Set("group", groups)
+	return n, nil
+}
+
+// ownValue is an extension of ours.
+func ownValue(id, element string, value any) *Node {
+	return Object("url", Canonical+"/StructureDefinition/"+id, element, value)
+}
+
+// reportGroups are the groups of the measure with their figures.
+func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure, t facts.Table) (groups, contained []*Node, err error) {
+	lists := map[string]*Node{}
+	if a.kind != "summary" {
+		if lists, contained, err = s.listed(ctx, tx, actor, a); err != nil {
+			return nil, nil, err
+		}
+	}
+	names, err := s.stratumNames(ctx, tx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a.Measure.Timed() {
+		groups, err = s.timedGroups(ctx, tx, a, t, lists, names)
+		return groups, contained, err
+	}
+	group := Object("population", populations(a.Measure, t.Counts, lists))
+	if group.Set("measureScore", nil); t.Denominator > 0 {
+		score, err := a.share(t.Counts)
+		if err != nil {
+			return nil, nil, err
+		}
+		group.Set("measureScore", score)
+	}
+	if t.Pairs != nil {
+		kappas, err := kappasOf(t.Pairs)
+		if err != nil {
+			return nil, nil, err
+		}
+		group.Set("extension", kappas)
+	}
+	var strata []*Node
+	for _, one := range t.Strata {
+		score, err := a.share(one.Counts)
+		if err != nil {
+			return nil, nil, err
+		}
+		strata = append(strata, a.stratum(one.Key, names, populations(a.Measure, one.Counts, nil), score))
+	}
+	group.Set("stratifier", a.stratifiers(strata, t))
+	return []*Node{group}, contained, nil
+}
+
+// stratifiers are what was asked for, and why cases are excluded.
+func (a askedMeasure) stratifiers(strata []*Node, t facts.Table) []*Node {
+	var rows []*Node
+	if len(a.By) > 0 {
+		var codes []*Node
+		for _, name := range a.By {
+			codes = append(codes, dimensionCode(name))
+		}
+		rows = append(rows, Object("code", codes, "stratum", strata))
+	}
+	_, excluded, _ := populationCodes(a.Measure)
+	byReason, byWhy := map[string]int{}, map[string]int{}
+	for _, r := range t.Reasons {
+		byReason[r.Code] += r.Cases
+		if r.Why != "" {
+			byWhy[r.Why] += r.Cases
+		}
+	}
+	var reasons, whys []*Node
+	for _, code := range a.Measure.Exclusions() {
+		if byReason[code] > 0 {
+			reasons = append(reasons, Object("value", Object("coding", []*Node{coding(csExclusion, code, "")}), "population", []*Node{population(excluded, byReason[code], nil)}))
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(byWhy)) {
+		whys = append(whys, Object("value", Object("coding", []*Node{coding(Canonical+"/CodeSystem/no-comparison-reason", why, "")}), "population", []*Node{population(excluded, byWhy[why], nil)}))
+	}
+	if reasons != nil {
+		rows = append(rows, Object("code", []*Node{dimensionCode("exclusion-reason")}, "stratum", reasons))
+	}
+	if whys != nil {
+		rows = append(rows, Object("code", []*Node{dimensionCode("no-comparison-reason")}, "stratum", whys))
+	}
+	return rows
+}
+
+// populations are the counts of a group or stratum, with the cases where they are listed.
+func populations(d facts.Definition, c facts.Counts, lists map[string]*Node) []*Node {
+	of, excluded, counted := populationCodes(d)
+	return []*Node{
+		population("initial-population", c.Initial, lists["initial-population"]), population(of, c.Denominator, lists[of]),
+		population(excluded, c.Excluded(), lists[excluded]), population(counted, c.Numerator, lists[counted]),
+	}
+}
+
+func population(code string, cases int, list *Node) *Node {
+	n := Object("code", Object("coding", []*Node{coding(measurePopulation, code, "")}), "count", cases)
+	if list != nil {
+		n.Set("subjectResults", Object("reference", "#"+list.Text("id")))
+	}
+	return n
+}
+
+// share is the score of counts in per cent, with its interval; nil where there is none.
+func (a askedMeasure) share(c facts.Counts) (*Node, error) {
+	p := measure.Proportion(c.Numerator, c.Denominator)
+	if p == nil {
+		return nil, nil
+	}
+	interval, err := a.method.Interval(c.Numerator, c.Denominator, confidence)
+	if err != nil {
+		return nil, err
+	}
+	percent := func(x float64) *Node { return figure(100*x, "%") }
+	q := percent(*p)
+	q.Set("extension", []*Node{ownValue("measure-interval", "valueRange", Object("low", percent(interval.Low), "high", percent(interval.High)))})
+	return q, nil
+}
+
+// figure has six digits after the point at the most.
+func figure(x float64, unit string) *Node {
+	return Object("value", sixDigits(x), "unit", unit, "system", ucum, "code", unit)
+}
+
+func sixDigits(x float64) *Node { return Number(strconv.FormatFloat(roundTo(x), 'f', -1, 64)) }
+
+func roundTo(x float64) float64 {
+	y, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'f', 6, 64), 64) // of a number of its own
+	return y + 0                                                       // no negative zero
+}
+
+// kappasOf are the kappas of a square of two grades, without the categories that neither has.
+func kappasOf(pairs [][]int) ([]*Node, error) {
+	var rows []*Node
+	for _, w := range []struct {
+		id      string
+		weights measure.Weights
+	}{{"measure-kappa", measure.Unweighted}, {"measure-kappa-linear", measure.Linear}, {"measure-kappa-quadratic", measure.Quadratic}} {
+		k, err := measure.CohenKappa(pairs, w.weights, confidence)
+		if err != nil {
+			return nil, err
+		}
+		if k == nil || k.Kappa == nil {
+			continue
+		}
+		q := Object("value", sixDigits(*k.Kappa), "system", ucum, "code", "1")
+		if k.Interval != nil {
+			q.Set("extension", []*Node{ownValue("measure-interval", "valueRange", Object("low", Object("value", sixDigits(k.Interval.Low)), "high", Object("value", sixDigits(k.Interval.High))))})
+		}
+		rows = append(rows, ownValue(w.id, "valueQuantity", q))
+	}
+	return rows, nil
+}
+
+// stratum is one: of two dimensions each is a component.
+func (a askedMeasure) stratum(key []string, names func(dimension, word string) string, populations []*Node, score *Node) *Node {
+	n := &Node{kind: objectNode}
+	if len(key) == 1 {
+		n.Set("value", stratumValue(a.By[0], key[0], names))
+	} else {
+		var parts []*Node
+		for i, word := range key {
+			parts = append(parts, Object("code", dimensionCode(a.By[i]), "value", stratumValue(a.By[i], word, names)))
+		}
+		n.Set("component", parts)
+	}
+	n.Set("population", populations)
+	if score != nil {
+		n.Set("measureScore", score)
+	}
+	return n
+}
+
+// wordSystems are the code systems of the words of dimensions.
+var wordSystems = map[string]string{"modality": dicom, "priority": "http://hl7.org/fhir/request-priority", "reason": workflow.ReasonSystem, "protocol": csProtocol,
+	"subspecialty": Canonical + "/CodeSystem/reading-subspecialty"}
+
+func stratumValue(dimension, word string, names func(dimension, word string) string) *Node {
+	text := names(dimension, word)
+	if system := wordSystems[dimension]; system != "" && word != workflow.NotSaid && word != "other" {
+		return Object("coding", []*Node{coding(system, word, "")}, "text", text)
+	}
+	return Object("text", text)
+}
+
+// stratumNames names readers by a pseudonym of this report, unless they are opened.
+func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (func(dimension, word string) string, error) {
+	known := map[string]string{}
+	if a.open {
+		people, err := practitioners(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		for id, who := range people {
+			known[id.String()] = who.Text("display")
+		}
+	}
+	pseudonyms := newPseudonyms()
+	return func(dimension, word string) string {
+		if dimension != "original-reader" && dimension != "second-reader" || word == workflow.NotSaid {
+			return word
+		}
+		if !a.open {
+			return pseudonyms(word)
+		}
+		if name := known[word]; name != "" {
+			return name
+		}
+		return word
+	}, nil
+}
+
+// listed are the cases of each population as Lists of their Tasks. What the actor may
+// not open, because they read there too, makes the whole list one that they may not have.
+func (s *Server) listed(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure) (lists map[string]*Node, contained []*Node, err error) {
+	cases, err := facts.List(ctx, tx, a.Query, mostListed+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(cases) > mostListed {
+		return nil, nil, fault.New(fault.TooLarge, "more than %d cases would be listed; choose a shorter period, or a filter", mostListed)
+	}
+	of, excluded, counted := populationCodes(a.Measure)
+	entries := map[string][]*Node{}
+	for _, one := range cases {
+		if hidesOriginals(actor) {
+			if _, shown, err := s.mayOpen(ctx, tx, actor, one.TaskID); err != nil {
+				return nil, nil, err
+			} else if !shown {
+				return nil, nil, fault.New(fault.Forbidden, "among these cases is one that is withheld from you, because you read here too: ask for counts, or let somebody else ask")
+			}
+		}
+		in := []string{"initial-population", of}
+		if one.Excluded != "" {
+			in[1] = excluded
+		} else if one.InNumerator {
+			in = append(in, counted)
+		}
+		for _, code := range in {
+			entries[code] = append(entries[code], Object("item", Object("reference", "Task/"+one.TaskID)))
+		}
+	}
+	lists = map[string]*Node{}
+	for _, code := range []string{"initial-population", of, excluded, counted} {
+		if entries[code] == nil {
+			continue
+		}
+		lists[code] = Object("resourceType", "List", "id", code, "status", "current", "mode", "snapshot", "entry", entries[code])
+		contained = append(contained, lists[code])
+	}
+	return lists, contained, nil
+}
+
+// newPseudonyms names readers for one report, by a key that is kept nowhere.
+func newPseudonyms() func(id string) string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails, Go 1.24
+	return func(id string) string {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(id))
+		return "reader-" + hex.EncodeToString(mac.Sum(nil)[:8])
+	}
+}

@@ -1,0 +1,199 @@
+package facts
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// Query says which cases are counted, and by what they are told apart.
+type Query struct {
+	Measure  Definition
+	From, To time.Time         // the period: From is in it, To is not
+	AsOf     time.Time         // by what was known then
+	Zone     *time.Location    // of months
+	By       []string          // at most two names of dimensions, or Month
+	Where    map[string]string // of a dimension the word that it has to have
+	Cases    []uuid.UUID       // these alone; nil: all
+}
+
+// Month is the stratifier of the month in which a case belongs to the period.
+const Month = "month"
+
+// MostBy is by how many dimensions cases are told apart at once.
+const MostBy = 2
+
+// Dimensions are the names by which cases may be told apart.
+func Dimensions() []string {
+	names := []string{Month}
+	for _, d := range workflow.FactDimensions {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+func columnOf(name string) (string, bool) {
+	i := slices.IndexFunc(workflow.FactDimensions, func(d workflow.FactDimension) bool { return d.Name == name })
+	if i < 0 {
+		return "", false
+	}
+	return workflow.FactDimensions[i].Column, true
+}
+
+// longestPeriod bounds the months of a period.
+const longestPeriod = 50
+
+// check returns a fault of kind Value.
+func (q Query) check() error {
+	if !q.From.Before(q.To) || q.To.After(q.From.AddDate(longestPeriod, 0, 0)) {
+		return fault.New(fault.Value, "the period ends after it begins, and within %d years", longestPeriod)
+	}
+	if len(q.By) > MostBy || len(q.By) == 2 && q.By[0] == q.By[1] {
+		return fault.New(fault.Value, "cases are told apart by at most two different stratifiers")
+	}
+	for _, name := range q.By {
+		if !slices.Contains(Dimensions(), name) {
+			return fault.New(fault.Value, "stratifier is one of: %s", strings.Join(Dimensions(), ", "))
+		}
+	}
+	for name := range q.Where {
+		if _, ok := columnOf(name); !ok {
+			return fault.New(fault.Value, "cases are chosen by a dimension: %s", strings.Join(Dimensions()[1:], ", "))
+		}
+	}
+	return nil
+}
+
+// months are the beginnings of those that the period touches, the first one at From.
+func (q Query) months() []time.Time {
+	list := []time.Time{q.From}
+	local := q.From.In(q.Zone)
+	for i := 1; ; i++ {
+		next := time.Date(local.Year(), local.Month()+time.Month(i), 1, 0, 0, 0, 0, q.Zone)
+		if !next.Before(q.To) {
+			return list
+		}
+		list = append(list, next)
+	}
+}
+
+// monthName is 2026-11.
+func (q Query) monthName(i int) string { return q.months()[i].In(q.Zone).Format("2006-01") }
+
+// statement is a query as SQL: the rows as of the moment, and what is asked of them.
+type statement struct {
+	q    Query
+	args pgx.NamedArgs
+}
+
+// columns that measures look at.
+const columns = `case_id, period_at, opened_at, signed_at, acknowledged_at, excluded, significance, management, reader_level, adjudicator_level, verified, no_comparison`
+
+// newStatement finds the numbers of the words of Where. A word that no case has is
+// met by none.
+func newStatement(ctx context.Context, tx pgx.Tx, q Query) (*statement, error) {
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	s := &statement{q, pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf, "cases": q.Cases}}
+	if slices.Contains(q.By, Month) {
+		s.args["months"] = q.months()
+	}
+	for name, word := range q.Where {
+		var no int
+		err := tx.QueryRow(ctx, `SELECT coalesce((SELECT word_no FROM measure_word WHERE word = $1), 0)`, word).Scan(&no)
+		if err != nil {
+			return nil, fmt.Errorf("word of a query: %w", err)
+		}
+		column, _ := columnOf(name)
+		s.args["where_"+column] = no
+	}
+	// One pass over a year's rows: on all processors, and its groups in memory.
+	_, err := tx.Exec(ctx, `
+		SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
+		       set_config('min_parallel_table_scan_size', '1MB', true), set_config('work_mem', '64MB', true)`)
+	if err != nil {
+		return nil, fmt.Errorf("prepare a count: %w", err)
+	}
+	return s, nil
+}
+
+// rows is the sub-select of one row for each case, as it was known then.
+func (s *statement) rows() string {
+	list := columns
+	for _, name := range s.q.By {
+		if column, ok := columnOf(name); ok {
+			list += ", " + column
+		}
+	}
+	where := s.q.Measure.basis + " >= @from AND " + s.q.Measure.basis + " < @to AND known_from <= @as_of"
+	for name := range s.q.Where {
+		column, _ := columnOf(name)
+		where += " AND " + column + " = @where_" + column
+	}
+	if s.q.Cases != nil {
+		where += " AND case_id = ANY (@cases)"
+	}
+	return `(SELECT ` + list + ` FROM measure_fact WHERE ` + where + `
+		UNION ALL
+		SELECT ` + list + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of) f`
+}
+
+// keys are what cases are told apart by, as expressions.
+func (s *statement) keys() []string {
+	var list []string
+	for _, name := range s.q.By {
+		if name == Month {
+			list = append(list, "width_bucket("+s.q.Measure.basis+", @months::timestamptz[])")
+			continue
+		}
+		column, _ := columnOf(name)
+		list = append(list, column)
+	}
+	return list
+}
+
+// reason is the number of why a case is excluded, from 1; 0: it is in the denominator.
+func (d Definition) reason() string {
+	text := "CASE"
+	for i, e := range d.exclude {
+		text += fmt.Sprintf(" WHEN %s THEN %d", e.when, i+1)
+	}
+	return text + " ELSE 0 END"
+}
+
+// counted is the condition that a case is in the denominator.
+func (d Definition) counted() string {
+	parts := make([]string, len(d.exclude))
+	for i, e := range d.exclude {
+		parts[i] = "coalesce(" + e.when + ", false)"
+		if strings.HasPrefix(e.when, "excluded = ") { // never NULL
+			parts[i] = e.when
+		}
+	}
+	return "NOT (" + strings.Join(parts, " OR ") + ")"
+}
+
+// wordsTx are the words by their numbers.
+func wordsTx(ctx context.Context, tx pgx.Tx) (map[int]string, error) {
+	rows, err := tx.Query(ctx, `SELECT word_no, word FROM measure_word`)
+	if err != nil {
+		return nil, fmt.Errorf("words: %w", err)
+	}
+	words := map[int]string{}
+	var no int
+	var word string
+	_, err = pgx.ForEachRow(rows, []any{&no, &word}, func() error { words[no] = word; return nil })
+	if err != nil {
+		return nil, fmt.Errorf("words: %w", err)
+	}
+	return words, nil
+}
