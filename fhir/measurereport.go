@@ -2,10 +2,6 @@ package fhir
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,6 +12,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
 	"github.com/overread/overread/workflow"
 )
@@ -265,13 +262,13 @@ func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (f
 			known[id.String()] = who.Text("display")
 		}
 	}
-	pseudonyms := newPseudonyms()
+	pseudonyms := disclosure.NewPseudonyms()
 	return func(dimension, word string) string {
 		if dimension != "original-reader" && dimension != "second-reader" || word == workflow.NotSaid {
 			return word
 		}
 		if !a.open {
-			return pseudonyms(word)
+			return pseudonyms.Of("reader", word)
 		}
 		if name := known[word]; name != "" {
 			return name
@@ -319,15 +316,4 @@ func (s *Server) listed(ctx context.Context, tx pgx.Tx, actor access.Actor, a as
 		contained = append(contained, lists[code])
 	}
 	return lists, contained, nil
-}
-
-// newPseudonyms names readers for one report, by a key that is kept nowhere.
-func newPseudonyms() func(id string) string {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails, Go 1.24
-	return func(id string) string {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(id))
-		return "reader-" + hex.EncodeToString(mac.Sum(nil)[:8])
-	}
 }
