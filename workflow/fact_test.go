@@ -201,6 +201,30 @@ func TestTheFactsOfCasesOfBeforeAreMadeInBatchesOnce(t *testing.T) {
 	}
 }
 
+// A case is looked for among the facts of its study, where those of the others are not
+// made yet.
+func TestTheFactsOfOneStudyAreMadeAgainOneByOne(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	first := h.ready()
+	h.signed(first)
+	second := h.again(first)
+	h.comparing(h.ben, second)
+	h.fire(h.ben, second, "grade", Input{Grade: &majorMiss})
+	h.fire(h.ben, second, "sign", Input{})
+	want := [][]string{h.factRows(first), h.factRows(second)}
+	if excluded, _, _ := h.asOf(first, time.Now()); excluded != ExcludedSameStudy {
+		t.Fatalf("the first is excluded by %q: this test proves nothing", excluded)
+	}
+	h.exec(`DELETE FROM measure_fact_past; DELETE FROM measure_fact`)
+	if err := h.engine.RebuildFacts(context.Background(), h.tenant, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, [][]string{h.factRows(first), h.factRows(second)}); diff != "" {
+		t.Errorf("as they were written (-) and as they are made again (+): %s", diff)
+	}
+}
+
 // Two replicas sign reports of one study at the same moment: one of them counts.
 func TestOfTwoReportsOfOneStudyThatAreSignedAtOnceOneCounts(t *testing.T) {
 	t.Parallel()

@@ -149,7 +149,7 @@ func rebuildFactTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) error {
 	}
 	cases := []Case{c}
 	if study := c.study(); study != "" && c.FinalAt != nil {
-		if cases, err = signedOfStudy(ctx, tx, study); err != nil {
+		if cases, err = signedOfStudy(ctx, tx, study, caseID); err != nil {
 			return err
 		}
 	}
@@ -169,17 +169,20 @@ func rebuildFactTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) error {
 	return nil
 }
 
-// signedOfStudy are the signed cases of a study, held until the transaction ends.
-func signedOfStudy(ctx context.Context, tx pgx.Tx, study string) ([]Case, error) {
+// signedOfStudy are a case and the other signed ones of its study that have facts, held
+// until the transaction ends. They are found by their facts, whatever names the study;
+// of one that has none yet, the facts are made later, and then it finds this one.
+func signedOfStudy(ctx context.Context, tx pgx.Tx, study string, caseID uuid.UUID) ([]Case, error) {
 	if err := lockStudy(ctx, tx, study); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT `+caseColumns+`
 		FROM case_file
-		WHERE (study_uid = @study OR study_id = @study OR accession = @study) AND coalesce(study_uid, study_id, accession) = @study AND final_at IS NOT NULL
+		WHERE case_id IN (SELECT case_id FROM measure_fact WHERE study_key = @key UNION SELECT @case)
+			AND coalesce(study_uid, study_id, accession) = @study AND final_at IS NOT NULL
 		ORDER BY case_id
-		FOR UPDATE`, pgx.NamedArgs{"study": study})
+		FOR UPDATE`, pgx.NamedArgs{"study": study, "key": studyKey(study), "case": caseID})
 	if err != nil {
 		return nil, fmt.Errorf("signed cases of a study: %w", err)
 	}
