@@ -210,7 +210,7 @@ func TestTheFactsOfOneStudyAreMadeAgainOneByOne(t *testing.T) {
 	h.signed(first)
 	second := h.again(first)
 	h.comparing(h.ben, second)
-	h.fire(h.ben, second, "grade", Input{Grade: &majorMiss})
+	h.fire(h.ben, second, "grade", Input{Grade: &agreement})
 	h.fire(h.ben, second, "sign", Input{})
 	want := [][]string{h.factRows(first), h.factRows(second)}
 	if excluded, _, _ := h.asOf(first, time.Now()); excluded != ExcludedSameStudy {
