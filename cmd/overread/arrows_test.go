@@ -21,6 +21,7 @@ var arrows = []struct {
 	{"/internal", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", module + "/web", "github.com/google/fhir"}},
 	{"/migrations", []string{module}},
 	{"/measure/disclosure", []string{module, "net/http", "github.com/google/fhir"}},
+	{"/measure/facts", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/web", "net/http", "github.com/google/fhir"}},
 	{"/measure", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", module + "/web", "net/http", "github.com/google/fhir"}},
 	{"/workflow", []string{module + "/cmd", module + "/fhir", module + "/web", module + "/integrations", "net/http", "github.com/google/fhir"}},
 	{"/integrations", []string{module + "/cmd", module + "/fhir", module + "/web", module + "/internal/devidp", "github.com/google/fhir"}},
