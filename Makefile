@@ -61,7 +61,7 @@ test-injection: ## every page, letter and narrative with hostile texts in it, sh
 test-statistics: ## every figure of measure/ by scipy, statsmodels and irrCAC, of thousands of inputs (UPDATE=1 keeps answers for make test); six studies as 12,041 cases, made anew
 	@scripts/ensure python postgresql
 	@UPDATE=$(UPDATE) scripts/test-statistics
-	OVERREAD_REBUILD=1 go test ./cmd/overread -count 1 -timeout 30m -v -run TheWholeSystemSays | grep -v '"time":'
+	set -o pipefail; OVERREAD_REBUILD=1 go test ./cmd/overread -count 1 -timeout 30m -v -run TheWholeSystemSays | grep -v '"time":'
 
 test-timing: ## does the time of an answer tell that something is hidden? ROUNDS (3000) questions of each kind
 	@scripts/ensure postgresql

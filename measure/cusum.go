@@ -78,7 +78,7 @@ func checkExpected(p float64) error {
 // while they have it with probability actual. With actual = expected it is how often
 // nothing causes a signal; with the changed odds, how long a change goes unnoticed.
 //
-// It solves L(x) = 1 + actual·L(x + event) + (1 - actual)·L(max(x + none, 0)), L being 0
+// It solves L(x) = 1 + actual·L(x + event) + (1 - actual)·L(x + none), where below 0 is 0, L being 0
 // from the threshold on, on a grid with linear interpolation; within 2 % of a simulation
 // where the threshold is above three steps of an event. Nil where it never signals, or
 // so rarely that the number means nothing (above 1e12).
