@@ -25,6 +25,7 @@ var ownExtensions = []ownExtension{
 	{"measure-query", "MeasureReport", "string", false, "The query in one form (measure, version, period, as-of time, stratifiers, filters), and its SHA-256."},
 	{"measure-interval-method", "MeasureReport", "code", false, "How intervals of proportions were found: wilson, wilson-cc or clopper-pearson."},
 	{"measure-interval", "Quantity", "Range", false, "The 95 % confidence interval of the value."},
+	{"measure-standing", "MeasureReport.group.stratifier.stratum", "code", false, "What may be done with a reader's figures: shown (under 200 cases, not to be judged), judged (against funnel limits)."},
 	{"measure-kappa", "MeasureReport.group", "Quantity", false, "Cohen's kappa of the two grades of each case, unweighted; left out where it is undefined."},
 	{"measure-kappa-linear", "MeasureReport.group", "Quantity", false, "The same with linear weights."},
 	{"measure-kappa-quadratic", "MeasureReport.group", "Quantity", false, "The same with quadratic weights."},

@@ -71,7 +71,7 @@ func (s *Server) evaluate(c echo.Context, actor access.Actor, in *Node) error {
 		return err
 	}
 	if actor.Role == access.Auditor {
-		return fault.New(fault.Forbidden, "auditors are shown published figures alone, and this server publishes none yet: counts of a few cases could tell who they are. Ask the role quality")
+		return s.evaluatedPublished(c, actor, d, in)
 	}
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
 		if err := workflow.FactsReadyTx(ctx, tx); err != nil {

@@ -33,6 +33,15 @@ func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Acto
 	if err != nil {
 		return nil, err
 	}
+	groups, contained, err := s.reportGroups(ctx, tx, actor, a, table)
+	if err != nil {
+		return nil, err
+	}
+	return s.reportHead(ctx, tx, actor, a, groups, contained)
+}
+
+// reportHead is the report of these groups: what was asked, of when, by what was known.
+func (s *Server) reportHead(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure, groups, contained []*Node) (*Node, error) {
 	service, err := s.service(ctx, tx, actor.Tenant)
 	if err != nil {
 		return nil, err
@@ -42,10 +51,6 @@ func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Acto
 		better = "increase"
 	}
 	n := Object("resourceType", "MeasureReport", "meta", Object("security", verySensitive))
-	groups, contained, err := s.reportGroups(ctx, tx, actor, a, table)
-	if err != nil {
-		return nil, err
-	}
 	n.Set("contained", contained)
 	n.Set("extension", []*Node{
 		ownValue("measure-as-of", "valueInstant", instant(a.AsOf)),

@@ -40,10 +40,11 @@ type Policy struct {
 	Broaden                 []Rung          `json:"broaden,omitempty"` // none: only the coordinator broadens
 	Related                 []Kinship       `json:"related,omitempty"`
 	Escalations             []Escalation    `json:"escalations"`
-	Grading                 GradingMode     `json:"grading,omitempty"`  // "": scored (the release before knows it not, and reads policies strictly)
-	Feedback                FeedbackMode    `json:"feedback,omitempty"` // "": off
-	Sampling                *Sampling       `json:"sampling,omitempty"` // nil: none
-	Contacts                Contacts        `json:"contacts"`           // read from the version in force, for cases of every version
+	Grading                 GradingMode     `json:"grading,omitempty"`     // "": scored (the release before knows it not, and reads policies strictly)
+	Feedback                FeedbackMode    `json:"feedback,omitempty"`    // "": off
+	Sampling                *Sampling       `json:"sampling,omitempty"`    // nil: none
+	Publication             *Publication    `json:"publication,omitempty"` // nil: 30 days, and the default pairs
+	Contacts                Contacts        `json:"contacts"`              // read from the version in force, for cases of every version
 }
 
 // Assignment says how a case finds its reader.
@@ -224,7 +225,7 @@ func (p *Policy) UnmarshalJSON(raw []byte) error {
 // faults is what is wrong with a policy that fits the schema: what the schema
 // cannot say.
 func (p Policy) faults() (wrong PolicyErrors) {
-	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.ladderFaults(), p.escalationFaults(), p.samplingFaults())
+	return slices.Concat(p.Calendar.faults(), p.triageFaults(), p.ladderFaults(), p.escalationFaults(), p.samplingFaults(), p.publicationFaults())
 }
 
 // Priorities are the codes of FHIR R4 request-priority, the most pressing first.

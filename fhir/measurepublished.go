@@ -1,0 +1,227 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/measure/disclosure"
+	"github.com/overread/overread/measure/facts"
+)
+
+// What auditors are shown: figures of closed quarters and years that were published
+// once, with small counts hidden and whatever would give them away (docs/disclosure.md).
+// Nothing is counted when they ask.
+
+// extAbsent is why a figure is not there: FHIR R4 extension-data-absent-reason.html.
+const extAbsent = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+// PublishTick publishes the quarters of all tenants that are due.
+func (s *Server) PublishTick(ctx context.Context) (worked int, err error) {
+	return s.eachTenant(ctx, func(ctx context.Context, tx pgx.Tx) (int, error) { return facts.PublishTx(ctx, tx, s.now()) })
+}
+
+// publishedOnly are the parameters of $evaluate-measure that auditors may give.
+var publishedOnly = []string{"measure", "periodStart", "periodEnd", "reportType", "stratifier", "interval"}
+
+// evaluatePublished is $evaluate-measure for auditors.
+func (s *Server) evaluatePublished(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node) (*Node, error) {
+	ask, p, err := s.askPublished(ctx, tx, d, in)
+	if err != nil {
+		return nil, err
+	}
+	group, err := ask.publishedGroup(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.reportHead(ctx, tx, actor, ask, []*Node{group}, nil)
+}
+
+// askPublished reads the parameters, and finds what was published of the period.
+func (s *Server) askPublished(ctx context.Context, tx pgx.Tx, d facts.Definition, in *Node) (ask askedMeasure, p *facts.Publication, err error) {
+	for _, given := range in.Each("parameter") {
+		if name := given.Text("name"); !slices.Contains(publishedOnly, name) {
+			return ask, nil, fault.At(fault.Forbidden, paramAt(name), "auditors are shown published figures, which are of a whole quarter or year, as of one moment, by at most two stratifiers and without filters: differences between others would tell single cases")
+		}
+	}
+	if _, byOutcome := facts.Numerator(d.ID); !byOutcome && d.ID != facts.NoComparison {
+		return ask, nil, fault.New(fault.Forbidden, "%s is not published: figures are published of discrepancy-any, discrepancy-important, discrepancy-management, agreement and no-comparison. Ask the role quality", d.ID)
+	}
+	if ask, err = s.askMeasure(ctx, tx, d, in); err != nil {
+		return ask, nil, err
+	}
+	if ask.kind != "summary" {
+		return ask, nil, fault.At(fault.Forbidden, paramAt("reportType"), "auditors are shown counts, and no case")
+	}
+	days, err := ask.quarters()
+	if err != nil {
+		return ask, nil, err
+	}
+	p, err = facts.PublishedTx(ctx, tx, days)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ask, nil, fault.New(fault.NotFound, "of this period figures have not been published: a quarter is published some days after its end, a year with its last quarter")
+	}
+	if err != nil {
+		return ask, nil, err
+	}
+	ask.AsOf = p.AsOf
+	return ask, p, nil
+}
+
+// quarters are the first days of the quarters of the period, which is one or four.
+func (a askedMeasure) quarters() (days []string, err error) {
+	months := 0
+	for at := a.From; at.Before(a.To); at = at.AddDate(0, 1, 0) {
+		months++
+	}
+	first := a.From.Day() == 1 && a.From.AddDate(0, months, 0).Equal(a.To)
+	switch {
+	case first && months == 3 && (a.From.Month()-1)%3 == 0:
+	case first && months == 12 && a.From.Month() == time.January:
+	default:
+		return nil, fault.At(fault.Forbidden, paramAt("periodStart"), "auditors are shown whole quarters and years, such as 2026-01-01 to 2026-03-31, or 2026 to 2026")
+	}
+	for at := a.From; at.Before(a.To); at = at.AddDate(0, 3, 0) {
+		days = append(days, at.Format(time.DateOnly))
+	}
+	return days, nil
+}
+
+// publishedGroup is the group of the report: what is shown of the whole and its strata.
+func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
+	group, err := a.shownPopulations(p, p.Tables.Total)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.By) == 0 {
+		return group, nil
+	}
+	rows, refused, published := p.By(a.By)
+	switch {
+	case a.Measure.ID == facts.NoComparison || !published:
+		return nil, fault.At(fault.Forbidden, paramAt("stratifier"), "no table by these is published: tables of two dimensions are those of the tenant's policy (publication.pairs), and no-comparison is published of the whole alone")
+	case refused != "":
+		return nil, fault.At(fault.Forbidden, paramAt("stratifier"), "this table is not shown: %s", refused)
+	}
+	names := publishedNames()
+	var strata []*Node
+	for _, row := range rows {
+		shown, err := a.shownPopulations(p, row.Figures)
+		if err != nil {
+			return nil, err
+		}
+		stratum := a.stratum(row.Key, names, shown.Each("population"), shown.Get("measureScore"))
+		extensions := shown.Each("extension")
+		if n, told := row.Figures.Of(facts.Every()); told && slices.ContainsFunc(a.By, facts.IsReader) {
+			extensions = append(extensions, ownValue("measure-standing", "valueCode", string(disclosure.StandingOf(n))))
+		}
+		stratum.Set("extension", extensions)
+		strata = append(strata, stratum)
+	}
+	// By what is shown: readers would otherwise stand in the order of who they are.
+	slices.SortFunc(strata, func(a, b *Node) int { return strings.Compare(stratumText(a), stratumText(b)) })
+	var codes []*Node
+	for _, name := range a.By {
+		codes = append(codes, dimensionCode(name))
+	}
+	group.Set("stratifier", []*Node{Object("code", codes, "stratum", strata)})
+	return group, nil
+}
+
+func stratumText(n *Node) string {
+	text := n.Text("value", "text")
+	for _, part := range n.Each("component") {
+		text += "\x00" + part.Text("value", "text")
+	}
+	return text
+}
+
+// shownPopulations are the populations and the score as far as figures tell them, else
+// why they do not: masked, FHIR R4 valueset-data-absent-reason.html.
+func (a askedMeasure) shownPopulations(p *facts.Publication, f disclosure.Figures) (*Node, error) {
+	n := Object("extension", Array())
+	of, told := f.Of(facts.Every())
+	leaves, byOutcome := facts.Numerator(a.Measure.ID)
+	counted, countedTold := f.Of(leaves)
+	if !byOutcome { // those with and without comparison are never added up unless both are told
+		countedTold = p.NoComparison != nil
+		if told = told && countedTold; told {
+			counted = *p.NoComparison
+			of += counted
+		}
+	}
+	ofCode, _, countedCode := populationCodes(a.Measure)
+	var rows []*Node
+	if told {
+		rows = append(rows, population("initial-population", of, nil), population(ofCode, of, nil))
+	}
+	if countedTold {
+		rows = append(rows, population(countedCode, counted, nil))
+	}
+	n.Set("population", rows)
+	if !told || !countedTold {
+		n.Set("extension", []*Node{Object("url", extAbsent, "valueCode", "masked")})
+		return n, nil
+	}
+	score, err := a.share(facts.Counts{Initial: of, Denominator: of, Numerator: counted})
+	if err != nil {
+		return nil, err
+	}
+	n.Set("measureScore", score)
+	return n, nil
+}
+
+// publishedNames names readers by a pseudonym of this answer.
+func publishedNames() func(dimension, word string) string {
+	pseudonyms := disclosure.NewPseudonyms()
+	return func(dimension, word string) string {
+		if !facts.IsReader(dimension) || word == "not-said" || word == disclosure.Other {
+			return word
+		}
+		return pseudonyms.Of("reader", word)
+	}
+}
+
+// evaluatedPublished answers an auditor's request.
+func (s *Server) evaluatedPublished(c echo.Context, actor access.Actor, d facts.Definition, in *Node) error {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		return s.evaluatePublished(ctx, tx, actor, d, in)
+	})
+}
+
+// eachTenant does something for each active tenant, in a transaction of its own.
+func (s *Server) eachTenant(ctx context.Context, fn func(context.Context, pgx.Tx) (int, error)) (worked int, err error) {
+	var tenants []uuid.UUID
+	err = s.db.System(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT tenant_id FROM tenant WHERE state = 'active' ORDER BY tenant_id`)
+		if err != nil {
+			return err
+		}
+		tenants, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("tenants: %w", err)
+	}
+	for _, tenant := range tenants {
+		n := 0
+		err := s.db.Tenant(ctx, tenant, func(tx pgx.Tx) (err error) {
+			n, err = fn(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return worked, err
+		}
+		worked += n
+	}
+	return worked, nil
+}

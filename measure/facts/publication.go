@@ -1,0 +1,347 @@
+package facts
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/measure/disclosure"
+	"github.com/overread/overread/workflow"
+)
+
+// Publication is what may be shown of the cases that were signed in a quarter: those
+// that count by their outcomes and dimensions, protected as one family
+// (measure/disclosure), and beside them how many had no comparison. No sum of the two is
+// published, so neither tells of the other.
+type Publication struct {
+	StartsOn     time.Time `json:"-"`
+	AsOf         time.Time `json:"-"`
+	Tables       *disclosure.Published
+	NoComparison *int // nil: few
+}
+
+// Scheme is the version of Outcomes.
+const Scheme = "1"
+
+// outcomes are the leaves: significance, and whether the management changes.
+var outcomes = []string{"none", "none-management", "unimportant", "unimportant-management", "important", "important-management"}
+
+// Outcomes is the scheme of what is published: how many cases; with or without a
+// discrepancy; its significance; whether it changes the management.
+func Outcomes() *disclosure.Scheme {
+	agree := outcomes[:2]
+	s, err := disclosure.NewScheme(outcomes,
+		[][]string{agree, outcomes[2:]},
+		[][]string{agree, outcomes[2:4], outcomes[4:]},
+		[][]string{outcomes[0:1], outcomes[1:2], outcomes[2:3], outcomes[3:4], outcomes[4:5], outcomes[5:6]})
+	if err != nil {
+		panic(err) // the table is wrong
+	}
+	return s
+}
+
+// numerators are the leaves that a published measure counts; its denominator is all.
+var numerators = map[string][]string{
+	"discrepancy-any":        outcomes[2:],
+	"discrepancy-important":  outcomes[4:],
+	"discrepancy-management": {outcomes[1], outcomes[3], outcomes[5]},
+	"agreement":              outcomes[:2],
+}
+
+// NoComparison is the measure that is published for the whole alone.
+const NoComparison = "no-comparison"
+
+// Numerator are the leaves that a published measure counts; false for one that is not
+// published by outcomes.
+func Numerator(measure string) (disclosure.Leaves, bool) {
+	names, ok := numerators[measure]
+	if !ok {
+		return 0, false
+	}
+	set, err := Outcomes().Leaves(names...)
+	return set, err == nil
+}
+
+// Every is all leaves.
+func Every() disclosure.Leaves { return 1<<len(outcomes) - 1 }
+
+// readers are the dimensions whose values are people.
+var readers = []string{"original-reader", "second-reader"}
+
+// IsReader tells a dimension whose values are people.
+func IsReader(dimension string) bool { return slices.Contains(readers, dimension) }
+
+// PublishTx publishes the quarters that are closed and due and have not been published,
+// at most four at a time, and returns how many. What two replicas do at once is the
+// same, and stands once.
+func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, err error) {
+	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+		return 0, nil // later
+	}
+	zone, err := workflow.ZoneTx(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	days, pairs, err := workflow.PublicationTx(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	var first, last *time.Time
+	err = tx.QueryRow(ctx, `
+		SELECT (SELECT min(signed_at) FROM measure_fact), (SELECT max(to_at) FROM measure_publication)`).Scan(&first, &last)
+	if err != nil {
+		return 0, fmt.Errorf("what is to be published: %w", err)
+	}
+	if first == nil {
+		return 0, nil
+	}
+	begin := quarterOf(*first, zone)
+	if last != nil {
+		begin = quarterOf(last.Add(time.Hour*24), zone) // past a change of the zone
+	}
+	for ; published < 4; published++ {
+		end := begin.AddDate(0, 3, 0)
+		asOf := end.AddDate(0, 0, days)
+		if asOf.After(now) {
+			return published, nil
+		}
+		from := begin
+		if last != nil && last.After(from) {
+			from = *last
+		}
+		if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, pairs); err != nil {
+			return published, err
+		}
+		begin, last = end, &end
+	}
+	return published, nil
+}
+
+func quarterOf(at time.Time, zone *time.Location) time.Time {
+	local := at.In(zone)
+	return time.Date(local.Year(), (local.Month()-1)/3*3+1, 1, 0, 0, 0, 0, zone)
+}
+
+// publishTx counts a quarter, hides what is to be hidden, and keeps the rest.
+func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now time.Time, zone *time.Location, pairs [][2]string) error {
+	q := Query{From: from, To: to, AsOf: asOf, Zone: zone}
+	p, err := protect(ctx, tx, q, pairs)
+	if err != nil {
+		return err
+	}
+	content, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("publication: %w", err)
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO measure_publication (tenant_id, starts_on, from_at, to_at, as_of, made_at, scheme, content)
+		VALUES (overread_tenant(), @starts::date, @from, @to, @as_of, @now, @scheme, @content)
+		ON CONFLICT DO NOTHING`,
+		pgx.NamedArgs{"starts": startsOn.Format(time.DateOnly), "from": from, "to": to, "as_of": asOf, "now": now, "scheme": Scheme, "content": content})
+	if err != nil {
+		return fmt.Errorf("keep a publication: %w", err)
+	}
+	return nil
+}
+
+// protect counts and protects one family of cases. The key of what is hidden besides is
+// kept nowhere: a quarter is published once.
+func protect(ctx context.Context, tx pgx.Tx, q Query, pairs [][2]string) (*Publication, error) {
+	words, err := wordsTx(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	f := disclosure.Family{Scheme: Outcomes(), Key: make([]byte, 32)}
+	_, _ = rand.Read(f.Key) // never fails, Go 1.24
+	whole, err := q.leaves(ctx, tx, nil, words)
+	if err != nil {
+		return nil, err
+	}
+	f.Total = make(disclosure.Counts, len(outcomes))
+	for _, one := range whole {
+		f.Total = one.counts
+	}
+	for _, name := range Dimensions() {
+		rows, err := q.leaves(ctx, tx, []string{name}, words)
+		if err != nil {
+			return nil, err
+		}
+		d := disclosure.Dimension{Name: name}
+		if IsReader(name) {
+			d.Least, d.LeastOf = disclosure.ReaderShown, Every()
+		}
+		for _, r := range rows {
+			d.Values = append(d.Values, disclosure.Value{Code: r.key[0], Counts: r.counts})
+		}
+		f.Dimensions = append(f.Dimensions, d)
+	}
+	for _, names := range pairs {
+		rows, err := q.leaves(ctx, tx, names[:], words)
+		if err != nil {
+			return nil, err
+		}
+		pair := disclosure.Pair{Row: names[0], Column: names[1]}
+		for _, r := range rows {
+			pair.Cells = append(pair.Cells, disclosure.Cell{Row: r.key[0], Column: r.key[1], Counts: r.counts})
+		}
+		f.Pairs = append(f.Pairs, pair)
+	}
+	p := new(Publication)
+	if p.Tables, err = disclosure.Protect(disclosure.Standard, f); err != nil {
+		return nil, err
+	}
+	p.NoComparison, err = q.noComparison(ctx, tx)
+	return p, err
+}
+
+// leaf is the number of the outcome of a case that counts.
+const leaf = `significance * 2 + (coalesce(management, 0) > 0)::int`
+
+// signed is the rows of cases that were signed in the period, as they were known.
+func (q Query) signed(by []string) *statement {
+	s := &statement{q, pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf}}
+	s.q.Measure, s.q.By = Definition{basis: "period_at"}, by
+	if slices.Contains(by, Month) {
+		s.args["months"] = q.months()
+	}
+	return s
+}
+
+type outcomeRow struct {
+	key    []string
+	counts disclosure.Counts
+}
+
+// leaves counts the cases that count, by outcome and up to two dimensions.
+func (q Query) leaves(ctx context.Context, tx pgx.Tx, by []string, words map[int]string) ([]outcomeRow, error) {
+	s := q.signed(by)
+	keys := s.keys()
+	for len(keys) < MostBy {
+		keys = append(keys, "0")
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT `+strings.Join(keys, ", ")+`, `+leaf+`, count(*)
+		FROM `+s.rows()+`
+		WHERE excluded = 0 AND signed_at IS NOT NULL
+		GROUP BY 1, 2, 3
+		ORDER BY 1, 2, 3`, s.args)
+	if err != nil {
+		return nil, fmt.Errorf("count outcomes: %w", err)
+	}
+	var list []outcomeRow
+	var key, before [2]int
+	var outcome, cases int
+	_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &outcome, &cases}, func() error {
+		if list == nil || key != before {
+			list = append(list, outcomeRow{s.words(key[:len(by)], words), make(disclosure.Counts, len(outcomes))})
+			before = key
+		}
+		list[len(list)-1].counts[outcome] += cases
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count outcomes: %w", err)
+	}
+	for i := range list {
+		for k, word := range list[i].key {
+			if word == disclosure.Other {
+				list[i].key[k] = "other" // a word of a client's; the name of all others is ours
+			}
+		}
+	}
+	return list, nil
+}
+
+// noComparison is how many were signed without, nil where these are few.
+func (q Query) noComparison(ctx context.Context, tx pgx.Tx) (*int, error) {
+	s := q.signed(nil)
+	var n int
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM `+s.rows()+` WHERE excluded = 4 AND signed_at IS NOT NULL`, s.args).Scan(&n)
+	if err != nil {
+		return nil, fmt.Errorf("count cases without comparison: %w", err)
+	}
+	if n > 0 && n <= disclosure.Standard.Limit {
+		return nil, nil
+	}
+	return &n, nil
+}
+
+// PublishedTx is what is published of the quarters that begin on these days, added up.
+// It returns pgx.ErrNoRows unless all have been published.
+func PublishedTx(ctx context.Context, tx pgx.Tx, days []string) (*Publication, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT starts_on, as_of, content
+		FROM measure_publication
+		WHERE starts_on = ANY (@days::date[]) AND scheme = @scheme
+		ORDER BY starts_on`, pgx.NamedArgs{"days": days, "scheme": Scheme})
+	if err != nil {
+		return nil, fmt.Errorf("publications: %w", err)
+	}
+	var parts []*disclosure.Published
+	year := &Publication{NoComparison: new(int)}
+	var content []byte
+	_, err = pgx.ForEachRow(rows, []any{&year.StartsOn, &year.AsOf, &content}, func() error {
+		var p Publication
+		if err := json.Unmarshal(content, &p); err != nil {
+			return err
+		}
+		parts = append(parts, p.Tables)
+		if p.NoComparison == nil {
+			year.NoComparison = nil
+		} else if year.NoComparison != nil {
+			*year.NoComparison += *p.NoComparison
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publications: %w", err)
+	}
+	if len(parts) < len(days) {
+		return nil, pgx.ErrNoRows
+	}
+	year.Tables = disclosure.Sum(parts...)
+	return year, nil
+}
+
+// Shown is one row of a published table.
+type Shown struct {
+	Key     []string
+	Figures disclosure.Figures
+}
+
+// By is a published table by one or two dimensions: refused says why nothing of it is
+// shown, published false that there is none by these dimensions.
+func (p *Publication) By(names []string) (rows []Shown, refused string, published bool) {
+	switch len(names) {
+	case 1:
+		for _, d := range p.Tables.Dimensions {
+			if d.Name == names[0] {
+				for _, v := range d.Values {
+					rows = append(rows, Shown{[]string{v.Code}, v.Figures})
+				}
+				return rows, d.Refused, true
+			}
+		}
+	case 2:
+		for _, t := range p.Tables.Pairs {
+			if !slices.Equal([]string{t.Row, t.Column}, names) && !slices.Equal([]string{t.Column, t.Row}, names) {
+				continue
+			}
+			for _, c := range t.Cells {
+				key := []string{c.Row, c.Column}
+				if t.Row != names[0] {
+					slices.Reverse(key)
+				}
+				rows = append(rows, Shown{key, c.Figures})
+			}
+			return rows, t.Refused, true
+		}
+	}
+	return nil, "", false
+}

@@ -1,0 +1,163 @@
+package facts
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/measure/disclosure"
+)
+
+// builtNation is newNation whose facts are said to be all there.
+func builtNation(t *testing.T, cases int) nation {
+	n := newNation(t, cases)
+	n.in(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO measure_build (tenant_id, done_at) VALUES (overread_tenant(), now())`)
+		return err
+	})
+	return n
+}
+
+func (n nation) publish(now time.Time) (published int) {
+	n.Helper()
+	err := n.db.Tenant(context.Background(), n.tenant, func(tx pgx.Tx) (err error) {
+		published, err = PublishTx(context.Background(), tx, now)
+		return err
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return published
+}
+
+func (n nation) published(days ...string) (p *Publication) {
+	n.Helper()
+	err := n.db.Tenant(context.Background(), n.tenant, func(tx pgx.Tx) (err error) {
+		p, err = PublishedTx(context.Background(), tx, days)
+		return err
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return p
+}
+
+func TestAQuarterIsPublishedOnceSomeDaysAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	n := builtNation(t, 20_000)
+	day := func(text string) time.Time {
+		at, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	for _, step := range []struct {
+		now  string
+		want int
+	}{{"2025-04-30", 0}, {"2025-05-01", 1}, {"2025-06-01", 0}, {"2026-02-01", 3}, {"2026-02-02", 0}} {
+		if got := n.publish(day(step.now)); got != step.want {
+			t.Errorf("on %s %d quarters were published, not %d", step.now, got, step.want)
+		}
+	}
+	quarter := n.published("2025-01-01")
+	if !quarter.AsOf.Equal(day("2025-05-01")) {
+		t.Errorf("as of %s", quarter.AsOf)
+	}
+	// The whole is what the measure counts as of that moment.
+	measure, _ := DefinitionOf("discrepancy-important")
+	var counted Table
+	err := n.db.Tenant(context.Background(), n.tenant, func(tx pgx.Tx) (err error) {
+		counted, err = Count(context.Background(), tx, Query{Measure: measure, From: january, To: day("2025-04-01"), AsOf: day("2025-05-01"), Zone: time.UTC, By: []string{"modality"}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves, _ := Numerator(measure.ID)
+	if of, _ := quarter.Tables.Total.Of(Every()); of != counted.Denominator {
+		t.Errorf("%d cases are published, %d are counted", of, counted.Denominator)
+	}
+	if important, _ := quarter.Tables.Total.Of(leaves); important != counted.Numerator {
+		t.Errorf("%d important ones are published, %d are counted", important, counted.Numerator)
+	}
+	rows, refused, ok := quarter.By([]string{"modality"})
+	if refused != "" || !ok || len(rows) != len(counted.Strata) {
+		t.Fatalf("%d rows, %q", len(rows), refused)
+	}
+	shown := 0
+	for i, row := range rows {
+		if important, told := row.Figures.Of(leaves); told {
+			shown++
+			if want := counted.Strata[i].Counts; important != want.Numerator {
+				t.Errorf("%v: %d, not %d", row.Key, important, want.Numerator)
+			}
+		}
+	}
+	if shown < 4 {
+		t.Errorf("of 8 modalities only %d are shown", shown)
+	}
+	year := n.published("2025-01-01", "2025-04-01", "2025-07-01", "2025-10-01")
+	sum := 0
+	for _, q := range []string{"2025-01-01", "2025-04-01", "2025-07-01", "2025-10-01"} {
+		of, _ := n.published(q).Tables.Total.Of(Every())
+		sum += of
+	}
+	if of, _ := year.Tables.Total.Of(Every()); of != sum {
+		t.Errorf("the year has %d cases, its quarters %d", of, sum)
+	}
+}
+
+// The key is random: if both replicas' versions stood, each would tell what the other hides.
+func TestTwoReplicasPublishAQuarterOnce(t *testing.T) {
+	t.Parallel()
+	n := builtNation(t, 3000)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() { n.publish(time.Date(2025, 5, 2, 0, 0, 0, 0, time.UTC)) })
+	}
+	both.Wait()
+	before := n.published("2025-01-01")
+	n.publish(time.Date(2025, 5, 3, 0, 0, 0, 0, time.UTC))
+	if diff := cmp.Diff(before, n.published("2025-01-01")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Every small count of the tables of a quarter is hidden.
+func TestAPublishedQuarterShowsNoSmallCount(t *testing.T) {
+	t.Parallel()
+	n := builtNation(t, 20_000)
+	n.publish(time.Date(2025, 5, 2, 0, 0, 0, 0, time.UTC))
+	p := n.published("2025-01-01")
+	shown, hidden := 0, 0
+	see := func(f disclosure.Figures) {
+		if f.Level == 0 {
+			hidden++
+		}
+		for _, b := range f.Blocks {
+			shown++
+			if b.Count > 0 && b.Count <= disclosure.Standard.Limit {
+				t.Errorf("%d is shown", b.Count)
+			}
+		}
+	}
+	see(p.Tables.Total)
+	for _, d := range p.Tables.Dimensions {
+		for _, v := range d.Values {
+			see(v.Figures)
+		}
+	}
+	for _, pair := range p.Tables.Pairs {
+		for _, c := range pair.Cells {
+			see(c.Figures)
+		}
+	}
+	if shown < 100 || hidden == 0 {
+		t.Errorf("%d counts are shown, %d rows hidden: the test sees too little", shown, hidden)
+	}
+}
