@@ -124,7 +124,9 @@ func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
 		if n, told := row.Figures.Of(facts.Every()); told && slices.ContainsFunc(a.By, facts.IsReader) {
 			extensions = append(extensions, ownValue("measure-standing", "valueCode", string(disclosure.StandingOf(n))))
 		}
-		stratum.Set("extension", extensions)
+		if extensions != nil {
+			stratum.Set("extension", extensions)
+		}
 		strata = append(strata, stratum)
 	}
 	// By what is shown: readers would otherwise stand in the order of who they are.
@@ -148,7 +150,7 @@ func stratumText(n *Node) string {
 // shownPopulations are the populations and the score as far as figures tell them, else
 // why they do not: masked, FHIR R4 valueset-data-absent-reason.html.
 func (a askedMeasure) shownPopulations(p *facts.Publication, f disclosure.Figures) (*Node, error) {
-	n := Object("extension", Array())
+	n := &Node{kind: objectNode}
 	of, told := f.Of(facts.Every())
 	leaves, byOutcome := facts.Numerator(a.Measure.ID)
 	counted, countedTold := f.Of(leaves)
@@ -167,9 +169,13 @@ func (a askedMeasure) shownPopulations(p *facts.Publication, f disclosure.Figure
 	if countedTold {
 		rows = append(rows, population(countedCode, counted, nil))
 	}
-	n.Set("population", rows)
 	if !told || !countedTold {
 		n.Set("extension", []*Node{Object("url", extAbsent, "valueCode", "masked")})
+	}
+	if rows != nil {
+		n.Set("population", rows)
+	}
+	if !told || !countedTold {
 		return n, nil
 	}
 	score, err := a.share(facts.Counts{Initial: of, Denominator: of, Numerator: counted})

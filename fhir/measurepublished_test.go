@@ -1,0 +1,176 @@
+package fhir
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/measure/disclosure"
+	"github.com/overread/overread/measure/facts"
+)
+
+// croydon is a clinic with the 448 cases of the audit of Croydon University Hospital 2020
+// in the first quarter of 2025, over two sites, three modalities and the three months,
+// and one that is published.
+func croydon(t *testing.T) *clinic {
+	t.Helper()
+	c := startClinic(t)
+	raw, err := os.ReadFile("../measure/disclosure/testdata/croydon.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var study struct{ Radpeer map[string]int }
+	if err := json.Unmarshal(raw, &study); err != nil {
+		t.Fatal(err)
+	}
+	owner := c.db.Owner(t)
+	run := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := owner.Exec(context.Background(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`SET session_replication_role = replica`) // no case behind a fact
+	run(`INSERT INTO measure_word (tenant_id, word_no, word) SELECT $1, i, w FROM unnest($2::text[]) WITH ORDINALITY AS words (w, i)`, c.tenant,
+		[]string{"not-said", "CT", "MR", "US", "site-north", "site-south", "reader-one", "reader-two"})
+	run(`INSERT INTO measure_build (tenant_id, done_at) VALUES ($1, now()) ON CONFLICT (tenant_id) DO UPDATE SET done_at = now()`, c.tenant)
+	random := rand.New(rand.NewPCG(3, 4))
+	for score, cases := range study.Radpeer {
+		significance, management := map[string]int{"1": 0, "2a": 1, "2b": 2, "3a": 2, "3b": 2}[score], 0
+		if score == "3b" {
+			management = 4
+		}
+		for range cases {
+			at := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC).AddDate(0, 0, random.IntN(89))
+			run(`INSERT INTO measure_fact (tenant_id, case_id, known_from, period_at, opened_at, signed_at, counts_at, excluded, significance, management, no_comparison,
+				modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading)
+				VALUES ($1, gen_random_uuid(), $2, $2, $2, $2, $2, 0, $3, $4, 1, $5, 1, 1, $6, 1, $7, 1, 1, 1, 1, 1, 1, 1, 1)`,
+				c.tenant, at, significance, management, 2+random.IntN(3), 5+random.IntN(2), 7+random.IntN(2))
+		}
+	}
+	err = c.db.Tenant(t.Context(), c.tenant, func(tx pgx.Tx) error {
+		_, err := facts.PublishTx(t.Context(), tx, time.Date(2025, 5, 2, 0, 0, 0, 0, time.UTC))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *clinic) published(measure string, params ...string) response {
+	c.t.Helper()
+	query := "periodStart=2025-01&periodEnd=2025-03"
+	for i := 0; i < len(params); i += 2 {
+		query += "&" + params[i] + "=" + params[i+1]
+	}
+	return c.do(access.Auditor, "GET", "/fhir/Measure/"+measure+"/$evaluate-measure?"+query, "")
+}
+
+// Whatever an auditor may ask of Croydon's figures, no count of 1 to 10 is in an answer.
+// (That none can be computed is shown in measure/disclosure.)
+func TestAnAuditorSeesOfCroydonTheRateAndNoSmallCount(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	whole := c.published("discrepancy-any")
+	if _, err := Decode([]byte(whole.body), "MeasureReport"); err != nil {
+		t.Errorf("not valid: %v", issueLines(err))
+	}
+	group := whole.node.Each("group")[0]
+	if got := countsOf(group); got["denominator"] != "448" || got["numerator"] != "26" || !strings.HasPrefix(group.Text("measureScore", "value"), "5.80") {
+		t.Errorf("any discrepancy: %s", whole.body)
+	}
+	important := c.published("discrepancy-important").node.Each("group")[0]
+	if got := countsOf(important); got["numerator"] != "" || important.Get("measureScore") != nil || important.Text("extension", "valueCode") != "masked" {
+		t.Errorf("the 4 important ones: %s", important.Bytes())
+	}
+	asked := 0
+	for _, measure := range []string{"discrepancy-any", "discrepancy-important", "discrepancy-management", "agreement", "no-comparison"} {
+		for i, one := range append([]string{""}, facts.Dimensions()...) {
+			for _, other := range append([]string{""}, facts.Dimensions()[i:]...) {
+				var params []string
+				for _, name := range []string{one, other} {
+					if name != "" {
+						params = append(params, "stratifier", name)
+					}
+				}
+				got := c.published(measure, params...)
+				if got.status == http.StatusForbidden || got.status == http.StatusBadRequest {
+					continue
+				}
+				asked++
+				for _, n := range everyCount(got.node) {
+					if n > 0 && n <= disclosure.Standard.Limit {
+						t.Errorf("%s by %v: %d in %s", measure, params, n, got.body)
+					}
+				}
+				if strings.Contains(got.body, "reader-one") {
+					t.Errorf("%s by %v names a reader", measure, params)
+				}
+			}
+		}
+	}
+	if asked < 100 {
+		t.Errorf("only %d questions were answered", asked)
+	}
+}
+
+// everyCount is each count in a report.
+func everyCount(n *Node) (counts []int) {
+	n.Walk(func(path string, one *Node) {
+		if strings.HasSuffix(path, ".count") {
+			if count, err := strconv.Atoi(one.Text()); err == nil {
+				counts = append(counts, count)
+			}
+		}
+	})
+	return counts
+}
+
+func TestAnAuditorIsShownWhatWasPublishedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	for _, params := range [][]string{
+		{"filter", "modality|CT"}, {"asOf", "2025-06-01T00:00:00Z"}, {"readers", "open"}, {"subject", "Patient/1"}, {"practitioner", "Practitioner/1"}, {"reportType", "subject-list"},
+		{"stratifier", "site", "stratifier", "month"}, // no pair of the policy
+	} {
+		if got := c.published("discrepancy-any", params...); got.status != http.StatusForbidden {
+			t.Errorf("%v: %d %s", params, got.status, got.body)
+		}
+	}
+	for _, period := range []string{"periodStart=2025-01-02&periodEnd=2025-03-31", "periodStart=2025-02&periodEnd=2025-04", "periodStart=2025-01&periodEnd=2025-06", "periodStart=2025-01&periodEnd=2025-01"} {
+		if got := c.do(access.Auditor, "GET", "/fhir/Measure/agreement/$evaluate-measure?"+period, ""); got.status != http.StatusForbidden {
+			t.Errorf("%s: %d %s", period, got.status, got.body)
+		}
+	}
+	c.do(access.Auditor, "GET", "/fhir/Measure/agreement/$evaluate-measure?periodStart=2025&periodEnd=2025", "").want(t, http.StatusNotFound, "not-found")
+	c.do(access.Auditor, "GET", "/fhir/Measure/unread/$evaluate-measure?periodStart=2025-01&periodEnd=2025-03", "").want(t, http.StatusForbidden, "forbidden")
+	if got := c.published("agreement", "stratifier", "second-reader"); !strings.Contains(got.body, "reader-") || strings.Contains(got.body, "reader-one") || !strings.Contains(got.body, `"judged"`) {
+		t.Errorf("readers: %d %s", got.status, got.body)
+	}
+	// Figures stay as they were published, whatever becomes of the cases.
+	before := c.published("agreement", "stratifier", "modality")
+	if _, err := c.db.Owner(t).Exec(t.Context(), `UPDATE measure_fact SET significance = 2`); err != nil {
+		t.Fatal(err)
+	}
+	after := c.published("agreement", "stratifier", "modality")
+	for _, r := range []response{before, after} {
+		if r.node == nil {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		r.node.Set("date", nil)
+	}
+	if !slices.Equal(before.node.Bytes(), after.node.Bytes()) {
+		t.Errorf("%s\n%s", before.body, after.body)
+	}
+}
