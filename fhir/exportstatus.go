@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,9 @@ const (
 const ndjson = "application/fhir+ndjson"
 
 // givesFiles tells of a route that answers with files, which are no FHIR JSON.
-func (r route) givesFiles() bool { return strings.HasPrefix(r.path, "/fhir"+exportFilePath) }
+func (r route) givesFiles() bool {
+	return strings.HasPrefix(r.path, "/fhir"+exportFilePath) || slices.Contains(fileRoutes, r.path)
+}
 
 // exportedFile is a row of export_file.
 type exportedFile struct {

@@ -49,7 +49,7 @@ func measureServices() []service {
 	one.id, one.instance, one.takes = "measure-evaluate-measure", true, common
 	any.id, any.atType = "measure-evaluate", true
 	any.takes = append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, with |version where one is meant, or Measure/{id}."}}, common...)
-	return []service{one, any}
+	return append([]service{one, any}, append(tableServices(common), viewServices()...)...)
 }
 
 // asked is what an evaluation is asked for.
@@ -66,29 +66,37 @@ type askedMeasure struct {
 
 // evaluate is Measure/{id}/$evaluate-measure and Measure/$evaluate-measure.
 func (s *Server) evaluate(c echo.Context, actor access.Actor, in *Node) error {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) { return s.evaluated(ctx, tx, c, actor, in) })
+}
+
+// evaluated is the report that an actor may have: auditors of what was published, the
+// role quality of what is counted now.
+func (s *Server) evaluated(ctx context.Context, tx pgx.Tx, c echo.Context, actor access.Actor, in *Node) (*Node, error) {
 	d, err := measureAsked(c.Param("id"), given(in, "measure").Text())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if actor.Role == access.Auditor {
-		return s.evaluatedPublished(c, actor, d, in)
+	if actor.Role != access.Quality {
+		return s.evaluatePublished(ctx, tx, actor, d, in)
 	}
-	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+		return nil, err
+	}
+	ask, err := s.askMeasure(ctx, tx, d, in)
+	if err != nil {
+		return nil, err
+	}
+	if ask.kind != "summary" || ask.open || ask.reader != "" {
+		if err := s.measureOpened(ctx, tx, c, actor, d.ID, ask.subject); err != nil {
 			return nil, err
 		}
-		ask, err := s.askMeasure(ctx, tx, d, in)
-		if err != nil {
-			return nil, err
-		}
-		if ask.kind != "summary" || ask.open || ask.reader != "" {
-			e := access.Event{Kind: access.MeasureOpened, Tenant: actor.Tenant, Actor: actor, Object: d.ID, Patient: ask.subject, Client: clientAddress(c), RequestID: requestID(ctx)}
-			if err := s.RecordEvent(ctx, tx, e); err != nil {
-				return nil, err
-			}
-		}
-		return s.measureReport(ctx, tx, actor, ask)
-	})
+	}
+	return s.measureReport(ctx, tx, actor, ask)
+}
+
+// measureOpened records that what tells single cases was opened.
+func (s *Server) measureOpened(ctx context.Context, tx pgx.Tx, c echo.Context, actor access.Actor, what, subject string) error {
+	return s.RecordEvent(ctx, tx, access.Event{Kind: access.MeasureOpened, Tenant: actor.Tenant, Actor: actor, Object: what, Patient: subject, Client: clientAddress(c), RequestID: requestID(ctx)})
 }
 
 // measureAsked finds the measure by its id, or by its canonical URL.

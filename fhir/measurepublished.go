@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
@@ -31,7 +30,7 @@ func (s *Server) PublishTick(ctx context.Context) (worked int, err error) {
 }
 
 // publishedOnly are the parameters of $evaluate-measure that auditors may give.
-var publishedOnly = []string{"measure", "periodStart", "periodEnd", "reportType", "stratifier", "interval"}
+var publishedOnly = []string{"measure", "format", "periodStart", "periodEnd", "reportType", "stratifier", "interval"}
 
 // evaluatePublished is $evaluate-measure for auditors.
 func (s *Server) evaluatePublished(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node) (*Node, error) {
@@ -88,7 +87,7 @@ func (a askedMeasure) quarters() (days []string, err error) {
 	case first && months == 3 && (a.From.Month()-1)%3 == 0:
 	case first && months == 12 && a.From.Month() == time.January:
 	default:
-		return nil, fault.At(fault.Forbidden, paramAt("periodStart"), "auditors are shown whole quarters and years, such as 2026-01-01 to 2026-03-31, or 2026 to 2026")
+		return nil, fault.At(fault.Forbidden, paramAt("periodStart"), "auditors are shown published figures, which are of whole quarters and years, such as 2026-01-01 to 2026-03-31, or 2026 to 2026")
 	}
 	for at := a.From; at.Before(a.To); at = at.AddDate(0, 3, 0) {
 		days = append(days, at.Format(time.DateOnly))
@@ -195,13 +194,6 @@ func publishedNames() func(dimension, word string) string {
 		}
 		return pseudonyms.Of("reader", word)
 	}
-}
-
-// evaluatedPublished answers an auditor's request.
-func (s *Server) evaluatedPublished(c echo.Context, actor access.Actor, d facts.Definition, in *Node) error {
-	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		return s.evaluatePublished(ctx, tx, actor, d, in)
-	})
 }
 
 // eachTenant does something for each active tenant, in a transaction of its own.

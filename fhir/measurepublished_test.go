@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -45,7 +46,8 @@ func croydon(t *testing.T) *clinic {
 		[]string{"not-said", "CT", "MR", "US", "site-north", "site-south", "reader-one", "reader-two"})
 	run(`INSERT INTO measure_build (tenant_id, done_at) VALUES ($1, now()) ON CONFLICT (tenant_id) DO UPDATE SET done_at = now()`, c.tenant)
 	random := rand.New(rand.NewPCG(3, 4))
-	for score, cases := range study.Radpeer {
+	for _, score := range slices.Sorted(maps.Keys(study.Radpeer)) {
+		cases := study.Radpeer[score]
 		significance, management := map[string]int{"1": 0, "2a": 1, "2b": 2, "3a": 2, "3b": 2}[score], 0
 		if score == "3b" {
 			management = 4

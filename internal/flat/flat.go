@@ -109,7 +109,7 @@ func cell(v any) string {
 	case nil:
 		return ""
 	case string:
-		if v != "" && strings.ContainsRune("=+-@\t\r\n|%＝＋－＠", []rune(v)[0]) {
+		if v != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(v)[0]) {
 			return "'" + v
 		}
 		return v

@@ -1,0 +1,192 @@
+package fhir
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/flat"
+)
+
+// A MeasureReport as a file for other programs. It is made of the report, so what the
+// report does not tell, the file does not either.
+
+// tableColumns are those of the file, by which a row is made of a part of the report.
+var tableColumns = []flat.Column{
+	{Name: "measure", Kind: flat.Text, Doc: "Its canonical URL with its version."},
+	{Name: "period_start", Kind: flat.Text, Doc: "The first day."},
+	{Name: "period_end", Kind: flat.Text, Doc: "The last day."},
+	{Name: "as_of", Kind: flat.Instant, Doc: "By what was known at this moment."},
+	{Name: "percentile", Kind: flat.Text, Doc: "Of a time: which."},
+	{Name: "dimension_1", Kind: flat.Text, Doc: "By what cases are told apart; empty: the whole."},
+	{Name: "value_1", Kind: flat.Text, Doc: "The value of it."},
+	{Name: "dimension_2", Kind: flat.Text, Doc: "And by what else."},
+	{Name: "value_2", Kind: flat.Text, Doc: "The value of it."},
+	{Name: "initial_population", Kind: flat.Integer, Doc: "Cases of the period."},
+	{Name: "denominator", Kind: flat.Integer, Doc: "Those that are counted; of a time, whose time is."},
+	{Name: "excluded", Kind: flat.Integer, Doc: "Those that are not."},
+	{Name: "numerator", Kind: flat.Integer, Doc: "Those that have what is counted."},
+	{Name: "score", Kind: flat.Decimal, Doc: "Per cent, or hours."},
+	{Name: "low", Kind: flat.Decimal, Doc: "Of the 95 % confidence interval."},
+	{Name: "high", Kind: flat.Decimal, Doc: "Of the 95 % confidence interval."},
+	{Name: "unit", Kind: flat.Text, Doc: "UCUM: % or h."},
+	{Name: "masked", Kind: flat.Boolean, Doc: "Something is not shown because it is of few cases."},
+	{Name: "standing", Kind: flat.Text, Doc: "Of a reader's figures: shown, or judged."},
+	{Name: "query", Kind: flat.Text, Doc: "The query in one form, and its digest."},
+}
+
+// tableServices are the ways out of $evaluate-measure as a file.
+func tableServices(takes []parameter) []service {
+	return []service{{
+		name: "measure-table", id: "measure-table", types: []string{"Measure"}, atType: true, by: []access.Role{access.Quality, access.Auditor}, scope: reading,
+		does: "Evaluates a measure as $evaluate-measure does, for the same roles, with the same figures hidden and the same record, and answers with a file instead of a MeasureReport: " +
+			"a row for the whole and one for each stratum. In CSV a text that a spreadsheet would take for a formula begins with an apostrophe.",
+		takes: append([]parameter{
+			{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, or Measure/{id}."},
+			{Name: "format", Type: "code", Min: 1, Codes: flat.Formats(), Doc: "Of the file."},
+		}, takes...),
+		handle: (*Server).measureTable,
+	}}
+}
+
+// fileRoutes are those of services that answer with files.
+var fileRoutes = []string{"/fhir/Measure/$measure-table", "/fhir/Measure/$flat-view"}
+
+// measureTable is Measure/$measure-table.
+func (s *Server) measureTable(c echo.Context, actor access.Actor, in *Node) error {
+	format := given(in, "format").Text()
+	ctx := c.Request().Context()
+	report, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) { return s.evaluated(ctx, tx, c, actor, in) })
+	if err != nil {
+		return err
+	}
+	t, err := reportTable(report)
+	if err != nil {
+		return err
+	}
+	return replyFile(c, format, t)
+}
+
+// replyFile answers with a table as a file. No browser shows it in our name.
+func replyFile(c echo.Context, format string, t flat.Table) error {
+	mediaType, content, err := flat.Write(format, t)
+	if err != nil {
+		return err
+	}
+	header := c.Response().Header()
+	header.Set("Content-Disposition", `attachment; filename="`+t.Name+"."+format+`"`)
+	header.Set("Content-Length", strconv.Itoa(len(content)))
+	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	return c.Blob(http.StatusOK, mediaType, content)
+}
+
+// reportTable is a MeasureReport as rows.
+func reportTable(report *Node) (flat.Table, error) {
+	t := flat.Table{Name: "measure", Columns: tableColumns}
+	head := map[string]any{"measure": report.Text("measure"), "period_start": report.Text("period", "start"), "period_end": report.Text("period", "end")}
+	for _, e := range report.Each("extension") {
+		switch e.Text("url") {
+		case Canonical + "/StructureDefinition/measure-as-of":
+			at, err := time.Parse(time.RFC3339, e.Text("valueInstant"))
+			if err != nil {
+				return t, err
+			}
+			head["as_of"] = at
+		case Canonical + "/StructureDefinition/measure-query":
+			head["query"] = e.Text("valueString")
+		}
+	}
+	add := func(percentile string, dimensions, values []string, part *Node) {
+		row := map[string]any{"masked": false}
+		for name, value := range head {
+			row[name] = value
+		}
+		if percentile != "" {
+			row["percentile"] = percentile
+		}
+		for i := range dimensions {
+			row["dimension_"+strconv.Itoa(i+1)], row["value_"+strconv.Itoa(i+1)] = dimensions[i], values[i]
+		}
+		partRow(part, row)
+		line := make([]any, len(tableColumns))
+		for i, col := range tableColumns {
+			line[i] = row[col.Name]
+		}
+		t.Rows = append(t.Rows, line)
+	}
+	for _, group := range report.Each("group") {
+		percentile := group.Text("code", "text")
+		add(percentile, nil, nil, group)
+		for _, stratifier := range group.Each("stratifier") {
+			dimensions := textsOf(stratifier.Each("code", "coding", "code"))
+			for _, stratum := range stratifier.Each("stratum") {
+				add(percentile, dimensions, stratumValues(stratum), stratum)
+			}
+		}
+	}
+	return t, nil
+}
+
+func textsOf(nodes []*Node) (list []string) {
+	for _, n := range nodes {
+		list = append(list, n.Text())
+	}
+	return list
+}
+
+// stratumValues are the values of a stratum, in the order of its dimensions.
+func stratumValues(stratum *Node) (values []string) {
+	of := func(value *Node) string {
+		if text := value.Text("text"); text != "" {
+			return text
+		}
+		return value.Text("coding", "code")
+	}
+	if value := stratum.Get("value"); value != nil {
+		return []string{of(value)}
+	}
+	for _, part := range stratum.Each("component") {
+		values = append(values, of(part.Get("value")))
+	}
+	return values
+}
+
+// populationColumns are the columns of populations.
+var populationColumns = map[string]string{
+	"initial-population": "initial_population", "denominator": "denominator", "measure-population": "denominator",
+	"denominator-exclusion": "excluded", "measure-population-exclusion": "excluded", "numerator": "numerator", "measure-observation": "numerator",
+}
+
+// partRow is what a group or stratum tells.
+func partRow(part *Node, row map[string]any) {
+	for _, p := range part.Each("population") {
+		if n, err := strconv.Atoi(p.Text("count")); err == nil {
+			row[populationColumns[p.Text("code", "coding", "code")]] = n
+		}
+	}
+	number := func(column string, path ...string) {
+		if x, err := strconv.ParseFloat(part.Text(append([]string{"measureScore"}, path...)...), 64); err == nil {
+			row[column] = x
+		}
+	}
+	if score := part.Get("measureScore"); score != nil {
+		number("score", "value")
+		number("low", "extension", "valueRange", "low", "value")
+		number("high", "extension", "valueRange", "high", "value")
+		row["unit"] = score.Text("unit")
+	}
+	for _, e := range part.Each("extension") {
+		switch e.Text("url") {
+		case extAbsent:
+			row["masked"] = true
+		case Canonical + "/StructureDefinition/measure-standing":
+			row["standing"] = e.Text("valueCode")
+		}
+	}
+}
