@@ -49,7 +49,7 @@ func measureServices() []service {
 	one.id, one.instance, one.takes = "measure-evaluate-measure", true, common
 	any.id, any.atType = "measure-evaluate", true
 	any.takes = append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, with |version where one is meant, or Measure/{id}."}}, common...)
-	return append([]service{one, any}, append(tableServices(common), viewServices()...)...)
+	return append([]service{one, any}, slices.Concat(tableServices(common), viewServices(), savedServices(common))...)
 }
 
 // asked is what an evaluation is asked for.

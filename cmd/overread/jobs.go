@@ -43,6 +43,7 @@ func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, pos
 		{name: "reindex", every: time.Minute, run: surface.Reindex},
 		{name: "facts", every: time.Minute, run: engine.BuildFacts},
 		{name: "publications", every: time.Hour, run: surface.PublishTick},
+		{name: "reports", every: time.Hour, run: surface.ReportTick},
 		{name: "audit-log", every: time.Second, run: func(ctx context.Context) (int, error) { return placeEvents(ctx, db, surface) }},
 		{name: "audit-checkpoint", every: time.Minute, run: sealer.Tick},
 		{name: "partitions", every: 24 * time.Hour, run: func(ctx context.Context) (int, error) { return makePartitions(ctx, db) }},

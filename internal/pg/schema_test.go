@@ -76,6 +76,8 @@ var rows = map[string]string{
 	                 VALUES (@tenant, @tenant, now(), now(), now(), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)`,
 	"measure_fact_past": `INSERT INTO measure_fact_past (tenant_id, case_id, known_from, known_until, period_at, opened_at, excluded, no_comparison, modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading)
 	                      VALUES (@tenant, @tenant, now(), now() + interval '1 second', now(), now(), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)`,
+	"saved_query":         `INSERT INTO saved_query (tenant_id, query_id, title, query, role, made_by, made_at) VALUES (@tenant, @tenant, 'Quarter', 'measure=Measure/agreement', 'quality', @tenant, now())`,
+	"kept_report":         `INSERT INTO kept_report (tenant_id, query_id, starts_on, made_at, report) VALUES (@tenant, @tenant, '2026-01-01', now(), '{}')`,
 	"measure_publication": `INSERT INTO measure_publication (tenant_id, starts_on, from_at, to_at, as_of, made_at, scheme, content) VALUES (@tenant, '2026-01-01', '2026-01-01', '2026-04-01', '2026-05-01', now(), '1', '{}')`,
 	"measure_build":       `INSERT INTO measure_build (tenant_id) VALUES (@tenant)`,
 	"meeting_pack":        `INSERT INTO meeting_pack (tenant_id, pack_id, title, made_by, made_at, content) VALUES (@tenant, @tenant, 'November', @tenant, now(), '{}')`,

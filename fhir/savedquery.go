@@ -1,0 +1,401 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
+)
+
+// Saved queries: parameters of $evaluate-measure under an id, whose address can be
+// passed on. It names no patient and no reader, and what it gives is decided by who
+// opens it: it is evaluated for them. A query with `every` is besides evaluated for each
+// month, quarter or year that has ended, for the role of who saved it, and kept.
+
+// queryParameters are what a saved query may have.
+var queryParameters = []string{"measure", "stratifier", "filter", "interval", "periodStart", "periodEnd"}
+
+// savedQuery is a row of saved_query.
+type savedQuery struct {
+	QueryID uuid.UUID
+	Title   string
+	Query   string
+	Role    string
+	Every   *string
+	MadeAt  time.Time
+}
+
+func savedServices(common []parameter) []service {
+	var takes []parameter
+	for _, p := range append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, or Measure/{id}."}}, common...) {
+		if slices.Contains(queryParameters, p.Name) {
+			if strings.HasPrefix(p.Name, "period") {
+				p.Min = 0
+				p.Doc += " Left out where every is given."
+			}
+			takes = append(takes, p)
+		}
+	}
+	who := []access.Role{access.Quality, access.Auditor}
+	saved := []parameter{
+		{Name: "id", Type: "id", Min: 1, Doc: "Of the query."},
+		{Name: "title", Type: "string", Min: 1, Doc: "What it was called."},
+		{Name: "link", Type: "url", Min: 1, Doc: "Its address."},
+		{Name: "query", Type: "string", Min: 1, Doc: "Its parameters."},
+		{Name: "every", Type: "code", Doc: "For which periods it is evaluated and kept."},
+		{Name: "report", Many: true, Doc: "One that was kept.", Parts: []parameter{
+			{Name: "startsOn", Type: "date", Min: 1, Doc: "The first day of its period."},
+			{Name: "madeAt", Type: "instant", Min: 1, Doc: "When it was made."},
+			{Name: "opened", Type: "boolean", Min: 1, Doc: "Whether somebody has opened it."},
+		}},
+	}
+	id := parameter{Name: "id", Type: "id", Min: 1, Doc: "Of the query."}
+	return []service{
+		{name: "save-query", id: "measure-save-query", types: []string{"Measure"}, atType: true, affects: true, by: who, scope: reading,
+			does: "Saves a query of $evaluate-measure under an address that can be passed on: it names no patient and no reader, and is evaluated for whoever opens it. " +
+				"With every, it is evaluated for each month, quarter or year when that has ended (for an auditor, been published), for the role of who saves it, and the report is kept.",
+			takes: append([]parameter{
+				{Name: "title", Type: "string", Min: 1, Doc: "What it is called."},
+				{Name: "every", Type: "code", Codes: []string{"month", "quarter", "year"}, Doc: "For which periods it is evaluated and kept; it has then no period of its own."},
+			}, takes...),
+			tells: saved, handle: (*Server).saveQuery},
+		{name: "saved-query", id: "measure-saved-query", types: []string{"Measure"}, atType: true, by: who, scope: reading,
+			does:  "Evaluates a saved query for whoever opens it; or, with startsOn, gives the report that was kept of that period.",
+			takes: []parameter{id, {Name: "startsOn", Type: "date", Doc: "The first day of a period of which a report was kept."}},
+			gives: "MeasureReport", handle: (*Server).openQuery},
+		{name: "saved-queries", id: "measure-saved-queries", types: []string{"Measure"}, atType: true, by: who, scope: reading,
+			does:  "Lists the saved queries of one's role, with the reports that were kept of them.",
+			tells: []parameter{{Name: "query", Many: true, Doc: "One of them.", Parts: saved}}, handle: (*Server).listQueries},
+		{name: "withdraw-query", id: "measure-withdraw-query", types: []string{"Measure"}, atType: true, affects: true, by: who, scope: reading,
+			does: "Withdraws a saved query of one's role: its address gives nothing any more, and it is not evaluated again.", takes: []parameter{id},
+			tells: saved[:1], handle: (*Server).withdrawQuery},
+	}
+}
+
+// saveQuery is Measure/$save-query.
+func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		q := savedQuery{QueryID: newID(), Title: given(in, "title").Text(), Role: string(actor.Role), MadeAt: s.now()}
+		values := url.Values{}
+		for _, p := range in.Each("parameter") {
+			if name := p.Text("name"); slices.Contains(queryParameters, name) {
+				values.Add(name, parameterValue(p).Text())
+			}
+		}
+		q.Query = values.Encode()
+		if every := given(in, "every").Text(); every != "" {
+			q.Every = &every
+		}
+		if (q.Every == nil) != (values.Has("periodStart") && values.Has("periodEnd")) {
+			return nil, fault.At(fault.Value, paramAt("every"), "a query has either a period, or every")
+		}
+		if q.Every != nil {
+			if _, err := q.lastPeriod(s.now()); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.judgeQuery(ctx, tx, actor, q); err != nil {
+			return nil, err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO saved_query (tenant_id, query_id, title, query, role, every, made_by, made_at)
+			VALUES (@tenant, @id, @title, @query, @role, @every, @by, @at)`,
+			pgx.NamedArgs{"tenant": actor.Tenant, "id": q.QueryID, "title": q.Title, "query": q.Query, "role": q.Role, "every": q.Every, "by": actor.ID, "at": q.MadeAt})
+		if err != nil {
+			return nil, fmt.Errorf("save a query: %w", err)
+		}
+		return Object("resourceType", "Parameters", "parameter", s.queryParts(q, nil)), nil
+	})
+}
+
+// judgeQuery refuses what would be refused when it is opened, save that there is nothing
+// yet.
+func (s *Server) judgeQuery(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery) error {
+	in, _, err := q.parameters(ctx, tx, s.now())
+	if err != nil {
+		return err
+	}
+	d, err := measureAsked("", given(in, "measure").Text())
+	if err != nil {
+		return err
+	}
+	if actor.Role == access.Auditor {
+		_, err = s.evaluatePublished(ctx, tx, actor, d, in)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	}
+	_, err = s.askMeasure(ctx, tx, d, in)
+	return err
+}
+
+// parameters are those of $evaluate-measure, with the last period of a scheduled query.
+func (q savedQuery) parameters(ctx context.Context, tx pgx.Tx, now time.Time) (in *Node, period [2]string, err error) {
+	values, err := url.ParseQuery(q.Query)
+	if err != nil {
+		return nil, period, fmt.Errorf("saved query: %w", err)
+	}
+	if q.Every != nil {
+		zone, err := workflow.ZoneTx(ctx, tx)
+		if err != nil {
+			return nil, period, err
+		}
+		if period, err = q.lastPeriod(now.In(zone)); err != nil {
+			return nil, period, err
+		}
+		values.Set("periodStart", period[0])
+		values.Set("periodEnd", period[1])
+	}
+	in = Object("resourceType", "Parameters")
+	for _, name := range queryParameters {
+		for _, v := range values[name] {
+			in.Append("parameter", Object("name", name, "valueString", v))
+		}
+	}
+	return in, period, nil
+}
+
+// lastPeriod is the first and last day of the last one that has ended.
+func (q savedQuery) lastPeriod(now time.Time) (days [2]string, err error) {
+	months := map[string]int{"month": 1, "quarter": 3, "year": 12}[*q.Every]
+	if months == 0 {
+		return days, fault.At(fault.Value, paramAt("every"), "every is month, quarter or year")
+	}
+	end := time.Date(now.Year(), (now.Month()-1)/time.Month(months)*time.Month(months)+1, 1, 0, 0, 0, 0, now.Location())
+	return [2]string{end.AddDate(0, -months, 0).Format(time.DateOnly), end.AddDate(0, 0, -1).Format(time.DateOnly)}, nil
+}
+
+// queryParts are a query as parameters.
+func (s *Server) queryParts(q savedQuery, kept []*Node) []*Node {
+	parts := []*Node{
+		Object("name", "id", "valueId", q.QueryID.String()),
+		Object("name", "title", "valueString", q.Title),
+		Object("name", "link", "valueUrl", s.baseURL+"/Measure/$saved-query?id="+q.QueryID.String()),
+		Object("name", "query", "valueString", q.Query),
+	}
+	if q.Every != nil {
+		parts = append(parts, Object("name", "every", "valueCode", *q.Every))
+	}
+	return append(parts, kept...)
+}
+
+// savedQueryTx finds one that has not been withdrawn.
+func savedQueryTx(ctx context.Context, tx pgx.Tx, in *Node) (savedQuery, error) {
+	id, err := uuid.Parse(given(in, "id").Text())
+	if err != nil {
+		return savedQuery{}, notFound()
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT query_id, title, query, role, every, made_at
+		FROM saved_query
+		WHERE query_id = @id AND withdrawn_at IS NULL`, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return savedQuery{}, fmt.Errorf("saved query: %w", err)
+	}
+	q, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[savedQuery])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return q, notFound()
+	}
+	return q, err
+}
+
+// openQuery is Measure/$saved-query.
+func (s *Server) openQuery(c echo.Context, actor access.Actor, in *Node) error {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		q, err := savedQueryTx(ctx, tx, in)
+		if err != nil {
+			return nil, err
+		}
+		if day := given(in, "startsOn").Text(); day != "" {
+			return openKept(ctx, tx, actor, q, day, s.now())
+		}
+		ask, _, err := q.parameters(ctx, tx, s.now())
+		if err != nil {
+			return nil, err
+		}
+		return s.evaluated(ctx, tx, c, actor, ask)
+	})
+}
+
+// openKept gives a kept report to who has the role that it was made for.
+func openKept(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery, day string, now time.Time) (*Node, error) {
+	if q.Role != string(actor.Role) {
+		return nil, fault.New(fault.Forbidden, "this report was made for another role; without startsOn the query is evaluated for yours")
+	}
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return nil, fault.At(fault.Value, paramAt("startsOn"), "startsOn is a day, such as 2026-10-01")
+	}
+	var report []byte
+	err := tx.QueryRow(ctx, `
+		UPDATE kept_report
+		SET opened_at = coalesce(opened_at, @now)
+		WHERE query_id = @id AND starts_on = @day::date
+		RETURNING report`, pgx.NamedArgs{"id": q.QueryID, "day": day, "now": now}).Scan(&report)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, notFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kept report: %w", err)
+	}
+	return Parse(report, Limits{})
+}
+
+// listQueries is Measure/$saved-queries.
+func (s *Server) listQueries(c echo.Context, actor access.Actor, _ *Node) error {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		queries, err := queriesTx(ctx, tx, string(actor.Role))
+		if err != nil {
+			return nil, err
+		}
+		out := Object("resourceType", "Parameters")
+		for _, q := range queries {
+			kept, err := keptParts(ctx, tx, q.QueryID)
+			if err != nil {
+				return nil, err
+			}
+			out.Append("parameter", Object("name", "query", "part", s.queryParts(q, kept)))
+		}
+		return out, nil
+	})
+}
+
+func queriesTx(ctx context.Context, tx pgx.Tx, role string) ([]savedQuery, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT query_id, title, query, role, every, made_at
+		FROM saved_query
+		WHERE (role = @role OR @role = '') AND withdrawn_at IS NULL
+		ORDER BY query_id`, pgx.NamedArgs{"role": role})
+	if err != nil {
+		return nil, fmt.Errorf("saved queries: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[savedQuery])
+}
+
+func keptParts(ctx context.Context, tx pgx.Tx, query uuid.UUID) ([]*Node, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT starts_on, made_at, opened_at IS NOT NULL
+		FROM kept_report
+		WHERE query_id = @id
+		ORDER BY starts_on`, pgx.NamedArgs{"id": query})
+	if err != nil {
+		return nil, fmt.Errorf("kept reports: %w", err)
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Node, error) {
+		var starts, made time.Time
+		var opened bool
+		err := r.Scan(&starts, &made, &opened)
+		return Object("name", "report", "part", []*Node{
+			Object("name", "startsOn", "valueDate", starts.Format(time.DateOnly)),
+			Object("name", "madeAt", "valueInstant", instant(made)),
+			Object("name", "opened", "valueBoolean", opened),
+		}), err
+	})
+}
+
+// withdrawQuery is Measure/$withdraw-query.
+func (s *Server) withdrawQuery(c echo.Context, actor access.Actor, in *Node) error {
+	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
+		q, err := savedQueryTx(ctx, tx, in)
+		if err != nil {
+			return nil, err
+		}
+		if q.Role != string(actor.Role) {
+			return nil, fault.New(fault.Forbidden, "this query was saved by another role")
+		}
+		_, err = tx.Exec(ctx, `UPDATE saved_query SET withdrawn_at = @now WHERE query_id = @id AND withdrawn_at IS NULL`, pgx.NamedArgs{"id": q.QueryID, "now": s.now()})
+		if err != nil {
+			return nil, fmt.Errorf("withdraw a query: %w", err)
+		}
+		return Object("resourceType", "Parameters", "parameter", []*Node{Object("name", "id", "valueId", q.QueryID.String())}), nil
+	})
+}
+
+// ReportTick evaluates the scheduled queries whose period has ended, once for each
+// period whatever the number of replicas.
+func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
+	return s.eachTenant(ctx, func(ctx context.Context, tx pgx.Tx) (int, error) {
+		if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+			return 0, nil // later
+		}
+		queries, err := queriesTx(ctx, tx, "")
+		if err != nil {
+			return 0, err
+		}
+		made := 0
+		for _, q := range queries {
+			if q.Every == nil {
+				continue
+			}
+			n, err := s.keepReport(ctx, tx, q)
+			if err != nil {
+				return made, err
+			}
+			made += n
+		}
+		return made, nil
+	})
+}
+
+// keepReport evaluates a query for its last period unless that has been done. What two
+// replicas do at once stands once.
+func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, q savedQuery) (int, error) {
+	in, period, err := q.parameters(ctx, tx, s.now())
+	if err != nil {
+		return 0, err
+	}
+	var done bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM kept_report WHERE query_id = @id AND starts_on = @day::date)`, pgx.NamedArgs{"id": q.QueryID, "day": period[0]}).Scan(&done)
+	if err != nil || done {
+		return 0, err
+	}
+	var tenant uuid.UUID
+	if err := tx.QueryRow(ctx, `SELECT overread_tenant()`).Scan(&tenant); err != nil {
+		return 0, err
+	}
+	report, err := s.scheduled(ctx, tx, access.Actor{Tenant: tenant, Role: access.Role(q.Role)}, in)
+	if fault.Is(err, fault.NotFound) {
+		return 0, nil // not published yet
+	}
+	if _, refused := errors.AsType[*fault.Error](err); refused {
+		return 0, nil // such as a pair that the policy has no more: whoever opens the query is told
+	}
+	if err != nil {
+		return 0, err
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO kept_report (tenant_id, query_id, starts_on, made_at, report)
+		VALUES (overread_tenant(), @id, @day::date, @now, @report)
+		ON CONFLICT DO NOTHING`, pgx.NamedArgs{"id": q.QueryID, "day": period[0], "now": s.now(), "report": report.Bytes()})
+	if err != nil {
+		return 0, fmt.Errorf("keep a report: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+// scheduled is the report for a role, asked by the clock.
+func (s *Server) scheduled(ctx context.Context, tx pgx.Tx, actor access.Actor, in *Node) (*Node, error) {
+	d, err := measureAsked("", given(in, "measure").Text())
+	if err != nil {
+		return nil, err
+	}
+	if actor.Role != access.Quality {
+		return s.evaluatePublished(ctx, tx, actor, d, in)
+	}
+	ask, err := s.askMeasure(ctx, tx, d, in)
+	if err != nil {
+		return nil, err
+	}
+	return s.measureReport(ctx, tx, actor, ask)
+}
