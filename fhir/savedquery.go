@@ -86,7 +86,11 @@ func savedServices(common []parameter) []service {
 // saveQuery is Measure/$save-query.
 func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		q := savedQuery{QueryID: newID(), Title: given(in, "title").Text(), Role: string(actor.Role), MadeAt: s.now()}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, err
+		}
+		q := savedQuery{QueryID: id, Title: given(in, "title").Text(), Role: string(actor.Role), MadeAt: s.now()}
 		values := url.Values{}
 		for _, p := range in.Each("parameter") {
 			if name := p.Text("name"); slices.Contains(queryParameters, name) {
@@ -108,7 +112,7 @@ func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
 		if err := s.judgeQuery(ctx, tx, actor, q); err != nil {
 			return nil, err
 		}
-		_, err := tx.Exec(ctx, `
+		_, err = tx.Exec(ctx, `
 			INSERT INTO saved_query (tenant_id, query_id, title, query, role, every, made_by, made_at)
 			VALUES (@tenant, @id, @title, @query, @role, @every, @by, @at)`,
 			pgx.NamedArgs{"tenant": actor.Tenant, "id": q.QueryID, "title": q.Title, "query": q.Query, "role": q.Role, "every": q.Every, "by": actor.ID, "at": q.MadeAt})

@@ -100,10 +100,11 @@ func (t *table) published() PublishedDimension {
 	return d
 }
 
-// refused says that nothing is shown of any value that has cases. Then it is not
-// said either which values these are.
+// refused says that there are cases, and nothing is shown of any value that has some.
+// Then it is not said either which values these are.
 func (t *table) refused() bool {
-	return !slices.ContainsFunc(t.values, func(v *value) bool { return v.cases > 0 && v.level > 0 })
+	cases := func(v *value) bool { return v.cases > 0 }
+	return slices.ContainsFunc(t.values, cases) && !slices.ContainsFunc(t.values, func(v *value) bool { return cases(v) && v.level > 0 })
 }
 
 // protect lowers levels until nothing that is hidden can be found.
