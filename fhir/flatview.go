@@ -70,6 +70,17 @@ func views() []flatSource {
 	}
 }
 
+// description is the view as SQL on FHIR v2 writes a ViewDefinition, with columns that are
+// made of facts and so have no path into a resource.
+func (v flatSource) description() *Node {
+	var columns []*Node
+	for _, c := range v.columns {
+		columns = append(columns, Object("name", c.Name, "type", string(c.Kind), "description", c.Doc))
+	}
+	return Object("resourceType", "http://hl7.org/fhir/uv/sql-on-fhir/StructureDefinition/ViewDefinition", "name", v.name, "status", "active", "description", v.does, "resource", v.from,
+		"select", []*Node{Object("column", columns)})
+}
+
 func viewServices() []service {
 	var names []string
 	for _, v := range views() {
@@ -79,7 +90,7 @@ func viewServices() []service {
 		name: "flat-view", id: "measure-flat-view", types: []string{"Measure"}, atType: true, by: []access.Role{access.Quality}, scope: reading, recorded: true,
 		does: "Gives a flat view of the quality work of a period to a warehouse: cases or grades, a row each, with pseudonyms of this export alone (docs/measures.md has the columns). It is recorded as an opening of the quality compartment.",
 		takes: []parameter{
-			{Name: "view", Type: "code", Min: 1, Codes: names, Doc: "Which."},
+			{Name: "view", Type: "code", Min: 1, Many: true, Codes: names, Doc: "Which. Of several there is a ZIP archive, in which a case and a person have the same key in all files."},
 			{Name: "format", Type: "code", Min: 1, Codes: flat.Formats(), Doc: "Of the file."},
 			{Name: "periodStart", Type: "date", Min: 1, Doc: "The first day, in the tenant's time zone; of a month or year its first."},
 			{Name: "periodEnd", Type: "date", Min: 1, Doc: "The last day, which is in it."},
@@ -91,41 +102,61 @@ func viewServices() []service {
 
 // flatView is Measure/$flat-view.
 func (s *Server) flatView(c echo.Context, actor access.Actor, in *Node) error {
-	name, format := given(in, "view").Text(), given(in, "format").Text()
-	i := slices.IndexFunc(views(), func(v flatSource) bool { return v.name == name })
-	if i < 0 {
-		return fault.At(fault.Value, paramAt("view"), "view is cases or grades")
+	format := given(in, "format").Text()
+	var asked []flatSource
+	for _, name := range allGiven(in, "view") {
+		i := slices.IndexFunc(views(), func(v flatSource) bool { return v.name == name.Text() })
+		if i < 0 || slices.ContainsFunc(asked, func(v flatSource) bool { return v.name == name.Text() }) {
+			return fault.At(fault.Value, paramAt("view"), "view is cases or grades, each once")
+		}
+		asked = append(asked, views()[i])
 	}
-	v := views()[i]
-	t := flat.Table{Name: v.name, Columns: v.columns}
-	if _, _, err := flat.Write(format, t); err != nil {
-		return err
+	if !slices.Contains(flat.Formats(), format) {
+		return fault.At(fault.Value, paramAt("format"), "format is one of: %s", strings.Join(flat.Formats(), ", "))
 	}
+	tables := make([]flat.Table, len(asked))
 	_, err := inTenant(c.Request().Context(), s, actor, func(tx pgx.Tx) (_ *Node, err error) {
 		ctx := c.Request().Context()
-		if hidesOriginals(actor) {
-			return nil, fault.New(fault.Forbidden, "you read here too, and these rows tell of cases that are withheld from you: let somebody else ask")
-		}
-		if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+		a, err := s.askView(ctx, tx, actor, in)
+		if err != nil {
 			return nil, err
 		}
-		var ask askedMeasure
-		if ask.Zone, err = workflow.ZoneTx(ctx, tx); err != nil {
-			return nil, err
+		for i, v := range asked {
+			if err := s.measureOpened(ctx, tx, c, actor, "view-"+v.name, ""); err != nil {
+				return nil, err
+			}
+			tables[i] = flat.Table{Name: v.name, Columns: v.columns}
+			if tables[i].Rows, err = v.rows(ctx, tx, a); err != nil {
+				return nil, err
+			}
 		}
-		if err := errorsIn(ask.readPeriod(in), ask.readMoment(in, s.now())); err != nil {
-			return nil, err
-		}
-		if err := s.measureOpened(ctx, tx, c, actor, "view-"+v.name, ""); err != nil {
-			return nil, err
-		}
-		t.Rows, err = v.rows(ctx, tx, &viewAsked{ask.From, ask.To, ask.AsOf, ask.Zone, disclosure.NewPseudonyms()})
-		return nil, err
+		return nil, nil
 	})
 	if err != nil {
 		return err
 	}
-	return replyFile(c, format, t)
+	return replyFile(c, format, tables...)
+}
+
+// askView reads the parameters. Who reads here too gets no view: its rows tell of cases
+// that are withheld from them.
+func (s *Server) askView(ctx context.Context, tx pgx.Tx, actor access.Actor, in *Node) (*viewAsked, error) {
+	if hidesOriginals(actor) {
+		return nil, fault.New(fault.Forbidden, "you read here too, and these rows tell of cases that are withheld from you: let somebody else ask")
+	}
+	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+		return nil, err
+	}
+	zone, err := workflow.ZoneTx(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	ask := askedMeasure{}
+	ask.Zone = zone
+	if err := errorsIn(ask.readPeriod(in), ask.readMoment(in, s.now())); err != nil {
+		return nil, err
+	}
+	return &viewAsked{ask.From, ask.To, ask.AsOf, zone, disclosure.NewPseudonyms()}, nil
 }
 
 func errorsIn(list ...error) error {

@@ -1,10 +1,13 @@
 package fhir
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -100,6 +103,28 @@ func TestAFlatViewHasPseudonymsAndIsRecorded(t *testing.T) {
 			}
 		}
 	}
+	both := c.do(access.Quality, "GET", ask("cases")+"&view=grades", "")
+	archive, err := zip.NewReader(strings.NewReader(both.body), int64(len(both.body)))
+	if err != nil || len(archive.File) != 2 {
+		t.Fatalf("%v %d", err, both.status)
+	}
+	keys := map[string]int{} // of cases, and then of grades
+	for i, f := range archive.File {
+		file, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range csvRows(t, string(text)) {
+			if _, of := keys[row["case_key"]]; i == 1 && !of {
+				t.Errorf("a grade is of no case of the same archive: %v", row)
+			}
+			keys[row["case_key"]]++
+		}
+	}
 	again := csvRows(t, c.do(access.Quality, "GET", ask("cases"), "").body)
 	for _, row := range rows {
 		for _, other := range again {
@@ -109,7 +134,7 @@ func TestAFlatViewHasPseudonymsAndIsRecorded(t *testing.T) {
 		}
 	}
 	opened := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|view-cases", "")
-	if n := len(opened.node.Each("entry")); n != 2 {
+	if n := len(opened.node.Each("entry")); n != 3 {
 		t.Errorf("%d openings are recorded: %s", n, opened.body)
 	}
 	for _, role := range anybody {
@@ -118,4 +143,26 @@ func TestAFlatViewHasPseudonymsAndIsRecorded(t *testing.T) {
 		}
 	}
 	c.do(access.Quality, "GET", ask("patients"), "").want(t, http.StatusBadRequest, "value")
+}
+
+// docs/views has a description of each view; -update writes them.
+func TestTheViewsAreDescribed(t *testing.T) {
+	t.Parallel()
+	for _, v := range views() {
+		path := "../docs/views/" + v.name + ".json"
+		var want bytes.Buffer
+		if err := json.Indent(&want, v.description().Bytes(), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		want.WriteByte('\n')
+		if *update {
+			if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(got, want.Bytes()) {
+			t.Errorf("%s is not what the table says (%v); write it with -update", path, err)
+		}
+	}
 }

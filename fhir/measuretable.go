@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"archive/zip"
+	"bytes"
 	"net/http"
 	"strconv"
 	"time"
@@ -71,14 +73,34 @@ func (s *Server) measureTable(c echo.Context, actor access.Actor, in *Node) erro
 	return replyFile(c, format, t)
 }
 
-// replyFile answers with a table as a file. No browser shows it in our name.
-func replyFile(c echo.Context, format string, t flat.Table) error {
-	mediaType, content, err := flat.Write(format, t)
-	if err != nil {
+// replyFile answers with a table as a file, with several as a ZIP archive of files. No
+// browser shows it in our name.
+func replyFile(c echo.Context, format string, tables ...flat.Table) error {
+	name, mediaType, content := "", "", []byte(nil)
+	var b bytes.Buffer
+	archive := zip.NewWriter(&b)
+	for _, t := range tables {
+		var err error
+		name = t.Name + "." + format
+		if mediaType, content, err = flat.Write(format, t); err != nil {
+			return err
+		}
+		file, err := archive.Create(name)
+		if err != nil {
+			return err
+		}
+		if _, err := file.Write(content); err != nil {
+			return err
+		}
+	}
+	if err := archive.Close(); err != nil {
 		return err
 	}
+	if len(tables) > 1 {
+		name, mediaType, content = "views.zip", "application/zip", b.Bytes()
+	}
 	header := c.Response().Header()
-	header.Set("Content-Disposition", `attachment; filename="`+t.Name+"."+format+`"`)
+	header.Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	header.Set("Content-Length", strconv.Itoa(len(content)))
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	header.Set("X-Content-Type-Options", "nosniff")

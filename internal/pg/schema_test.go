@@ -128,7 +128,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 			t.Fatalf("%s: %v", table, err)
 		}
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "opinion", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer", "matter"}
+	first := []string{"tenant", "destination", "resource", "case_file", "opinion", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer", "matter", "saved_query"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
