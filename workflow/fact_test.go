@@ -41,7 +41,7 @@ func (h *house) factRows(c Case) (rows []string) {
 // factsFit: what was written event by event is what the history tells.
 func (h *house) factsFit(rt *rapid.T, c Case) {
 	kept := h.factRows(c)
-	h.in(func(ctx context.Context, tx pgx.Tx) error { return rebuildFactTx(ctx, tx, c.CaseID) })
+	h.in(func(ctx context.Context, tx pgx.Tx) error { return rebuildFactTx(ctx, tx, wordbook{}, c.CaseID) })
 	if diff := cmp.Diff(kept, h.factRows(c)); diff != "" || len(kept) == 0 {
 		rt.Errorf("facts as they were written (-) and as the history tells them (+): %s", diff)
 	}

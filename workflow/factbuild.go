@@ -25,69 +25,111 @@ type point struct {
 // were to be told apart at the time nobody has written down: they are told apart as
 // they are now.
 func timelineTx(ctx context.Context, tx pgx.Tx, c *Case) ([]point, error) {
-	history, err := HistoryTx(ctx, tx, c.CaseID)
-	if err != nil {
-		return nil, err
-	}
-	grades, err := GradesTx(ctx, tx, c.CaseID)
-	if err != nil {
-		return nil, err
-	}
-	truths, err := TruthsTx(ctx, tx, c.CaseID)
-	if err != nil {
-		return nil, err
-	}
-	judgements, err := JudgementsTx(ctx, tx, c.CaseID)
+	p, err := pastTx(ctx, tx, c.CaseID)
 	if err != nil {
 		return nil, err
 	}
 	k := c.known()
 	k.complete, k.study = nil, c.study()
-	line := make([]point, 0, len(history))
-	for _, r := range history {
-		var said struct {
-			Counts      *Description `json:"counts"`
-			GradeNo     int          `json:"gradeNo"`
-			TruthNo     int          `json:"truthNo"`
-			JudgementNo int          `json:"judgementNo"`
-			Unveiled    bool         `json:"unveiled"`
+	line := make([]point, 0, len(p.events))
+	for _, e := range p.events {
+		if err := k.learn(c, p, e); err != nil {
+			return nil, fmt.Errorf("event at %s of case %s: %w", e.OccurredAt, c.CaseID, err)
 		}
-		if err := json.Unmarshal(r.Detail, &said); err != nil {
-			return nil, fmt.Errorf("detail of event %d of case %s: %w", r.Seq, c.CaseID, err)
-		}
-		k.state = r.ToState
-		if said.Counts != nil {
-			k.description = *said.Counts
-		}
-		if k.complete == nil && c.CompleteAt != nil && !c.CompleteAt.After(r.OccurredAt) {
-			k.complete = c.CompleteAt
-		}
-		if k.signed == nil && c.FinalAt != nil && !c.FinalAt.After(r.OccurredAt) {
-			k.signed = c.FinalAt
-		}
-		if k.acknowledged == nil && r.Event == "acknowledge" {
-			k.acknowledged = &r.OccurredAt
-		}
-		if r.Event == "lock" {
-			k.unveiled = said.Unveiled
-		}
-		for _, g := range grades {
-			if g.GradeNo == said.GradeNo {
-				k.grades = append(slices.Clone(k.grades), g)
-			}
-		}
-		if said.TruthNo > 0 {
-			k.right = truths[said.TruthNo-1].Right
-		}
-		if said.JudgementNo > 0 {
-			k.clinician = judgements[said.JudgementNo-1].Management
-		}
-		line = append(line, point{r.OccurredAt, k})
+		line = append(line, point{e.OccurredAt, k})
 	}
 	if len(line) == 0 {
 		return nil, errors.New("the case has no history: " + c.CaseID.String())
 	}
 	return line, nil
+}
+
+// past is what has happened to a case, as far as statistics count it.
+type past struct {
+	events     []pastEvent
+	grades     []GivenGrade
+	rights     []string // by the numbers of the truths
+	clinicians []string // by the numbers of the judgements
+}
+
+type pastEvent struct {
+	OccurredAt time.Time
+	Event      Event
+	ToState    State
+	Counts     json.RawMessage
+	GradeNo    int
+	TruthNo    int
+	Judgement  int
+	Unveiled   bool
+}
+
+// pastTx reads it on one way to PostgreSQL: it is read for every signature.
+func pastTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (p past, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		SELECT occurred_at, event, to_state, detail->'counts' AS counts, coalesce((detail->>'gradeNo')::int, 0) AS grade_no,
+		       coalesce((detail->>'truthNo')::int, 0) AS truth_no, coalesce((detail->>'judgementNo')::int, 0) AS judgement, coalesce((detail->>'unveiled')::boolean, false) AS unveiled
+		FROM case_event
+		WHERE case_id = $1
+		ORDER BY seq`, id).Query(func(rows pgx.Rows) (err error) {
+		p.events, err = pgx.CollectRows(rows, pgx.RowToStructByName[pastEvent])
+		return err
+	})
+	batch.Queue(`
+		SELECT grade_no, graded_by, role, graded_at, level, content
+		FROM grade
+		WHERE case_id = $1
+		ORDER BY grade_no`, id).Query(func(rows pgx.Rows) (err error) {
+		p.grades, err = pgx.CollectRows(rows, pgx.RowToStructByName[GivenGrade])
+		return err
+	})
+	batch.Queue(`SELECT who_right FROM ground_truth WHERE case_id = $1 ORDER BY truth_no`, id).Query(func(rows pgx.Rows) (err error) {
+		p.rights, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	batch.Queue(`SELECT management FROM clinician_judgement WHERE case_id = $1 ORDER BY judgement_no`, id).Query(func(rows pgx.Rows) (err error) {
+		p.clinicians, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return p, fmt.Errorf("what has happened to a case: %w", err)
+	}
+	return p, nil
+}
+
+// learn is what an event makes known. The times of a case are those of its events.
+func (k *knowledge) learn(c *Case, p past, e pastEvent) error {
+	k.state = e.ToState
+	if e.Counts != nil {
+		k.description = Description{}
+		if err := json.Unmarshal(e.Counts, &k.description); err != nil {
+			return err
+		}
+	}
+	if k.complete == nil && c.CompleteAt != nil && !c.CompleteAt.After(e.OccurredAt) {
+		k.complete = c.CompleteAt
+	}
+	if k.signed == nil && c.FinalAt != nil && !c.FinalAt.After(e.OccurredAt) {
+		k.signed = c.FinalAt
+	}
+	if k.acknowledged == nil && e.Event == "acknowledge" {
+		k.acknowledged = &e.OccurredAt
+	}
+	if e.Event == "lock" {
+		k.unveiled = e.Unveiled
+	}
+	for _, g := range p.grades {
+		if g.GradeNo == e.GradeNo {
+			k.grades = append(slices.Clone(k.grades), g)
+		}
+	}
+	if e.TruthNo > 0 {
+		k.right = p.rights[e.TruthNo-1]
+	}
+	if e.Judgement > 0 {
+		k.clinician = p.clinicians[e.Judgement-1]
+	}
+	return nil
 }
 
 // factsOver is how the facts of cases of one study came to be: of each case one row for
@@ -142,7 +184,7 @@ func (f Fact) same(g Fact) bool {
 
 // rebuildFactTx makes the facts of a case, and of the others of its study, anew from
 // what has happened. It changes nothing where they are as they should be.
-func rebuildFactTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) error {
+func rebuildFactTx(ctx context.Context, tx pgx.Tx, words wordbook, caseID uuid.UUID) error {
 	c, err := lockCase(ctx, tx, caseID)
 	if err != nil {
 		return err
@@ -162,7 +204,7 @@ func rebuildFactTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) error {
 		lines = append(lines, line)
 	}
 	for id, rows := range factsOver(lines) {
-		if err := replaceFactsTx(ctx, tx, id, rows); err != nil {
+		if err := replaceFactsTx(ctx, tx, words, id, rows); err != nil {
 			return err
 		}
 	}
@@ -193,19 +235,21 @@ func signedOfStudy(ctx context.Context, tx pgx.Tx, study string, caseID uuid.UUI
 	return cases, nil
 }
 
-// replaceFactsTx puts rows in the place of all that there are of a case.
-func replaceFactsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, rows []Fact) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM measure_fact_past WHERE case_id = $1`, caseID); err != nil {
-		return fmt.Errorf("facts of before: %w", err)
-	}
-	// Nothing is before the first: it overwrites what is in force.
-	if _, err := tx.Exec(ctx, `UPDATE measure_fact SET known_from = $2 WHERE case_id = $1`, caseID, rows[0].KnownFrom); err != nil {
-		return fmt.Errorf("facts of before: %w", err)
-	}
+// replaceFactsTx puts rows in the place of all that there are of a case. Nothing is
+// before the first: it overwrites what is in force.
+func replaceFactsTx(ctx context.Context, tx pgx.Tx, words wordbook, caseID uuid.UUID, rows []Fact) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`DELETE FROM measure_fact_past WHERE case_id = $1`, caseID)
+	batch.Queue(`UPDATE measure_fact SET known_from = $2 WHERE case_id = $1`, caseID, rows[0].KnownFrom)
 	for _, f := range rows {
-		if err := writeFactTx(ctx, tx, f); err != nil {
+		args, err := factArgs(ctx, tx, words, f)
+		if err != nil {
 			return err
 		}
+		queueFact(batch, args)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("facts made anew: %w", err)
 	}
 	return nil
 }
@@ -273,8 +317,9 @@ func (e *Engine) buildSomeTx(ctx context.Context, tx pgx.Tx) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	words := wordbook{}
 	for _, id := range ids {
-		if err := rebuildFactTx(ctx, tx, id); err != nil {
+		if err := rebuildFactTx(ctx, tx, words, id); err != nil {
 			return 0, err
 		}
 	}

@@ -159,17 +159,21 @@ func typedDimensions() string {
 // writeFactTx puts a fact in force, and the one before among those of the past. What is
 // the same as before makes no row.
 func writeFactTx(ctx context.Context, tx pgx.Tx, f Fact) error {
-	args, err := factArgs(ctx, tx, f)
+	args, err := factArgs(ctx, tx, wordbook{}, f)
 	if err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(supersede+differs, args)
-	batch.Queue(writeFact, args)
+	queueFact(batch, args)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("write a fact: %w", err)
 	}
 	return nil
+}
+
+func queueFact(batch *pgx.Batch, args pgx.NamedArgs) {
+	batch.Queue(supersede+differs, args)
+	batch.Queue(writeFact, args)
 }
 
 // writeExclusionTx changes nothing but whether a case counts.
@@ -187,7 +191,7 @@ func writeExclusionTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, excluded
 	return nil
 }
 
-func factArgs(ctx context.Context, tx pgx.Tx, f Fact) (pgx.NamedArgs, error) {
+func factArgs(ctx context.Context, tx pgx.Tx, known wordbook, f Fact) (pgx.NamedArgs, error) {
 	args := pgx.NamedArgs{
 		"case_id": f.CaseID, "known_from": f.KnownFrom, "period_at": f.periodAt(), "opened_at": f.OpenedAt, "complete_at": f.CompleteAt,
 		"signed_at": f.SignedAt, "acknowledged_at": f.AcknowledgedAt, "counts_at": f.CountsAt, "study_key": studyKey(f.Study),
@@ -199,13 +203,12 @@ func factArgs(ctx context.Context, tx pgx.Tx, f Fact) (pgx.NamedArgs, error) {
 	for _, d := range FactDimensions {
 		words = append(words, cmp.Or(*d.word(&f), NotSaid))
 	}
-	numbers, err := wordsTx(ctx, tx, words)
-	if err != nil {
+	if err := known.find(ctx, tx, words); err != nil {
 		return nil, err
 	}
-	args["no_comparison"] = numbers[words[0]]
+	args["no_comparison"] = known[words[0]]
 	for i, d := range FactDimensions {
-		args[d.Column] = numbers[words[i+1]]
+		args[d.Column] = known[words[i+1]]
 	}
 	return args, nil
 }
@@ -218,36 +221,38 @@ func numberOf[T ~string](list []T, word T) *int {
 	return nil
 }
 
-// wordsTx are the numbers of words at the transaction's tenant. One that is new gets
-// the next number; of two who give it one the second waits, and takes the one above.
-func wordsTx(ctx context.Context, tx pgx.Tx, words []string) (map[string]int, error) {
-	numbers := map[string]int{}
-	for {
-		rows, err := tx.Query(ctx, `SELECT word, word_no FROM measure_word WHERE word = ANY ($1)`, words)
+// wordbook is the numbers of words at the tenant of a transaction, as far as it has
+// looked them up. It is good for that transaction alone.
+type wordbook map[string]int
+
+// find looks words up. One that is new gets the next number; of two who give it one the
+// second waits, and takes the one above.
+func (b wordbook) find(ctx context.Context, tx pgx.Tx, words []string) error {
+	for asked := false; ; asked = true {
+		missing := slices.DeleteFunc(slices.Clone(words), func(w string) bool { return b[w] > 0 })
+		if len(missing) == 0 {
+			return nil
+		}
+		if asked {
+			for _, w := range missing {
+				_, err := tx.Exec(ctx, `
+					INSERT INTO measure_word (tenant_id, word_no, word)
+					SELECT overread_tenant(), coalesce(max(word_no), 0) + 1, $1
+					FROM measure_word
+					ON CONFLICT DO NOTHING`, w)
+				if err != nil {
+					return fmt.Errorf("a new word of facts: %w", err)
+				}
+			}
+		}
+		rows, err := tx.Query(ctx, `SELECT word, word_no FROM measure_word WHERE word = ANY ($1)`, missing)
 		if err != nil {
-			return nil, fmt.Errorf("words of facts: %w", err)
+			return fmt.Errorf("words of facts: %w", err)
 		}
 		var word string
 		var no int
-		if _, err := pgx.ForEachRow(rows, []any{&word, &no}, func() error { numbers[word] = no; return nil }); err != nil {
-			return nil, fmt.Errorf("words of facts: %w", err)
-		}
-		missing := slices.IndexFunc(words, func(w string) bool { return numbers[w] == 0 })
-		if missing < 0 {
-			return numbers, nil
-		}
-		for _, w := range words {
-			if numbers[w] > 0 {
-				continue
-			}
-			_, err := tx.Exec(ctx, `
-				INSERT INTO measure_word (tenant_id, word_no, word)
-				SELECT overread_tenant(), coalesce(max(word_no), 0) + 1, $1
-				FROM measure_word
-				ON CONFLICT DO NOTHING`, w)
-			if err != nil {
-				return nil, fmt.Errorf("a new word of facts: %w", err)
-			}
+		if _, err := pgx.ForEachRow(rows, []any{&word, &no}, func() error { b[word] = no; return nil }); err != nil {
+			return fmt.Errorf("words of facts: %w", err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ import org.hl7.fhir.common.hapi.validation.support.UnknownCodeSystemWarningValid
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
 import org.hl7.fhir.r4.model.ElementDefinition;
+import org.hl7.fhir.r4.model.Measure;
 import org.hl7.fhir.r4.model.Resource;
 import org.hl7.fhir.r4.model.StructureDefinition;
 
@@ -41,13 +42,13 @@ public final class Validator {
   private static final FhirContext R4 = FhirContext.forR4();
   private static final String CANONICAL = "https://overread.org/fhir/StructureDefinition/";
 
+  private final PrePopulatedValidationSupport ours = new PrePopulatedValidationSupport(R4);
   private final ValidationSupportChain support;
   private final FhirValidator validator;
   private int judged;
   private int wrong;
 
   private Validator(Path definitions) throws IOException {
-    PrePopulatedValidationSupport ours = new PrePopulatedValidationSupport(R4);
     for (Path file : files(definitions, 1)) {
       ours.addResource(R4.newJsonParser().parseResource(Files.readString(file)));
     }
@@ -111,6 +112,12 @@ public final class Validator {
   }
 
   private void judge(Path folder) throws IOException {
+    for (Path file : files(folder.resolve("sound"), 1)) { // a MeasureReport is held to its Measure
+      Resource resource = (Resource) R4.newJsonParser().parseResource(Files.readString(file));
+      if (resource instanceof Measure) {
+        ours.addResource(resource);
+      }
+    }
     for (Path file : files(folder.resolve("sound"), 1)) {
       sound(file, new ValidationOptions());
     }
