@@ -21,6 +21,7 @@ import org.hl7.fhir.common.hapi.validation.support.SnapshotGeneratingValidationS
 import org.hl7.fhir.common.hapi.validation.support.UnknownCodeSystemWarningValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
+import org.hl7.fhir.common.hapi.validation.validator.WorkerContextValidationSupportAdapter;
 import org.hl7.fhir.r4.model.ElementDefinition;
 import org.hl7.fhir.r4.model.Measure;
 import org.hl7.fhir.r4.model.Resource;
@@ -62,6 +63,13 @@ public final class Validator {
         new SnapshotGeneratingValidationSupport(R4),
         unknown);
     FhirInstanceValidator instance = new FhirInstanceValidator(support);
+    instance.setWrappedWorkerContext(support, new WorkerContextValidationSupportAdapter(support) {
+      @Override // HAPI has none (HAPI-2509), and a MeasureReport cannot be judged without
+      public <T extends org.hl7.fhir.r5.model.Resource> List<T> fetchResourcesByUrl(Class<T> type, String url) {
+        T one = fetchResource(type, url);
+        return one == null ? List.of() : List.of(one);
+      }
+    });
     instance.setAnyExtensionsAllowed(true);
     instance.setErrorForUnknownProfiles(false); // IHE BALP: not here
     validator = R4.newValidator().registerValidatorModule(instance);
