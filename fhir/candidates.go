@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -47,6 +48,7 @@ func candidateServices() []service {
 				{Name: "reader", Type: "Reference", Min: 1, Doc: "The Practitioner."},
 				{Name: "what", Type: "string", Min: 1, Doc: "Such as \"licence for US-NY\"."},
 				{Name: "lastDay", Type: "date", Min: 1, Doc: "The last day on which it holds."},
+				{Name: "case", Type: "Reference", Many: true, Doc: "The Tasks of the open cases that the reader has or is offered: give them to others in time ($reassign, $release). Coordinators and directors are told them, not who also reads here, and not where the scopes of the token let it see some Tasks only."},
 			}}},
 			handle: (*Server).expiring},
 	}
@@ -128,13 +130,23 @@ func (s *Server) expiring(c echo.Context, actor access.Actor, in *Node) error {
 		if err != nil {
 			return nil, err
 		}
+		var inHand map[uuid.UUID][]string
+		if actor.Role != access.Admin && !hidesOriginals(actor) && !actor.Restricted() {
+			if inHand, err = workflow.InHandTx(ctx, tx); err != nil {
+				return nil, err
+			}
+		}
 		var rows []*Node
 		for _, e := range workflow.Expiring(readers, s.now(), days) {
-			rows = append(rows, Object("name", "expiring", "part", []*Node{
+			parts := []*Node{
 				Object("name", "reader", "valueReference", readerReference(e.Reader)),
 				Object("name", "what", "valueString", e.What),
 				Object("name", "lastDay", "valueDate", string(e.Last)),
-			}))
+			}
+			for _, task := range inHand[e.Reader.ID] {
+				parts = append(parts, Object("name", "case", "valueReference", refer("Task/"+task, "Task", "")))
+			}
+			rows = append(rows, Object("name", "expiring", "part", parts))
 		}
 		return Object("resourceType", "Parameters", "parameter", rows), nil
 	})

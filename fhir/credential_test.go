@@ -303,6 +303,25 @@ func TestWhoseCredentialsEndIsAsked(t *testing.T) {
 	if got := ends("?days=9"); got != nil {
 		t.Error(got)
 	}
+	named := func(role access.Role) (tasks []string) {
+		for _, p := range c.do(role, "GET", "/fhir/Practitioner/$expiring-credentials", "").node.Each("parameter") {
+			for _, part := range p.Each("part") {
+				if part.Text("name") == "case" {
+					tasks = append(tasks, parameterValue(part).Text("reference"))
+				}
+			}
+		}
+		return tasks
+	}
+	open := c.order(chestXray(t, "1")...)
+	c.tick()
+	c.sql(`UPDATE case_file SET state = 'accepted', reader_id = (SELECT reader_id FROM reader WHERE practitioner_id = '` + made.node.Text("id") + `')`)
+	if got := named(access.Coordinator); len(got) != 1 || got[0] != "Task/"+open {
+		t.Error("the coordinator is told of", got)
+	}
+	if got := named(access.Admin); got != nil {
+		t.Error("an admin is told of", got)
+	}
 	if got := c.do(access.Reader, "GET", "/fhir/Practitioner/$expiring-credentials", ""); got.status != http.StatusForbidden {
 		t.Error(got.status)
 	}

@@ -18,6 +18,7 @@ const (
 	ClockGross       ClockName = "gross"
 	ClockAcknowledge ClockName = "acknowledge"
 	ClockAdjudicate  ClockName = "adjudicate"
+	ClockCredential  ClockName = "credential" // no clock of the agenda: credentials of who has the case end (expiry.go)
 )
 
 // named returns the limit of a clock; one of no length is not set, and the
@@ -92,6 +93,14 @@ var clockWords = map[ClockName]string{
 // Spoken says in a sentence what a clock says at a stage: nothing of the
 // patient.
 func Spoken(caseNumber string, clock ClockName, stage int) string {
+	if clock == ClockCredential {
+		when := "ends soon"
+		if stage >= endsToday {
+			when = "ends today, or has ended"
+		}
+		return "Case " + caseNumber + ": a licence, privilege or credentialing of who has it " + when + ". Give the case to somebody else in time: $reassign, or $release. " +
+			"Whose it is and which other cases they have: Practitioner/$expiring-credentials."
+	}
 	if stage >= 100 {
 		return "Case " + caseNumber + ": the time limit of " + clockWords[clock.family()] + " has passed."
 	}

@@ -93,6 +93,9 @@ func addressees(told []Told) (list []Addressee) {
 func (p Policy) escalationFaults() (wrong PolicyErrors) {
 	for i, rule := range p.Escalations {
 		at := element("escalations", i)
+		if rule.Clock == ClockCredential && rule.At != endsSoon && rule.At != endsToday {
+			wrong = append(wrong, PolicyFault{Path: at + ".at", Text: "must be 50 (credentialNoticeDays before) or 100 (the last day): a credential has no other stages"})
+		}
 		for j, link := range rule.Chain {
 			last := j == len(rule.Chain)-1
 			switch path := element(at+".chain", j); {

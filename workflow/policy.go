@@ -35,6 +35,7 @@ type Policy struct {
 	SameGroupForbidden      bool            `json:"sameGroupForbidden"`   // no reader of the original reader's group
 	Findings                FindingLimits   `json:"findings"`
 	PreliminaryOn           PreliminaryOn   `json:"preliminaryOn"`
+	CredentialNoticeDays    int             `json:"credentialNoticeDays"` // so many days before it is told that a credential ends of who has a case
 	Triage                  []TriageRule    `json:"triage,omitempty"`
 	Matching                Matching        `json:"matching"`
 	Broaden                 []Rung          `json:"broaden,omitempty"` // none: only the coordinator broadens
@@ -129,15 +130,16 @@ func DefaultPolicy() Policy {
 			Urgent:  Limits{Intake: hours(2), Offer: hours(1), Assign: hours(4), Final: hours(24), Acknowledge: hours(24), Adjudicate: hours(12), Question: hours(24), Reverify: hours(24)},
 			Routine: Limits{Intake: businessDays(1), Offer: hours(8), Assign: businessDays(1), Final: hours(72), Acknowledge: hours(7 * 24), Adjudicate: hours(48), Question: businessDays(2), Reverify: businessDays(2)},
 		},
-		Calendar:            Calendar{Zone: "UTC", Weekend: []string{"saturday", "sunday"}},
-		Matching:            Matching{Weights: DefaultWeights(), FairDays: 14, BatchEvery: minutes(2)},
-		DuplicateWithinDays: 30,
-		ImagesGiveUpDays:    30,
-		QuestionRequired:    true,
-		HistoryRequired:     true,
-		Findings:            FindingLimits{Emergent: minutes(30), Urgent: hours(6), NonCritical: hours(7 * 24)},
-		PreliminaryOn:       PreliminaryNever,
-		Escalations:         defaultEscalations(),
+		Calendar:             Calendar{Zone: "UTC", Weekend: []string{"saturday", "sunday"}},
+		Matching:             Matching{Weights: DefaultWeights(), FairDays: 14, BatchEvery: minutes(2)},
+		DuplicateWithinDays:  30,
+		ImagesGiveUpDays:     30,
+		QuestionRequired:     true,
+		HistoryRequired:      true,
+		Findings:             FindingLimits{Emergent: minutes(30), Urgent: hours(6), NonCritical: hours(7 * 24)},
+		PreliminaryOn:        PreliminaryNever,
+		CredentialNoticeDays: 14,
+		Escalations:          defaultEscalations(),
 	}
 }
 
@@ -161,12 +163,12 @@ func defaultEscalations() []Escalation {
 	}
 }
 
-// defaultMatterEscalations are those of findings, questions and re-verifications,
-// also of tenants that have said who else is told of other clocks: of what
+// defaultMatterEscalations are those of findings, questions and re-verifications, and
+// of credentials that end, also of tenants that have said who else is told of other clocks: of what
 // touches a patient somebody is told in any case.
 func defaultMatterEscalations() []Escalation {
 	wait := func(s Span) *Span { return &s }
-	page, mail := []Way{ByPage}, []Way{ByPage, ByMail}
+	page, mail, every := []Way{ByPage}, []Way{ByPage, ByMail}, []Way{ByPage, ByNotification, ByMail}
 	return []Escalation{
 		{Clock: ClockEmergent, At: 50, Chain: []Link{
 			{TellReader, mail, wait(minutes(5))}, {TellCoordinator, mail, wait(minutes(10))}, {TellDirector, mail, nil}}},
@@ -178,11 +180,13 @@ func defaultMatterEscalations() []Escalation {
 			{TellReader, mail, wait(hours(4))}, {TellCoordinator, page, wait(hours(24))}, {TellDirector, page, nil}}},
 		{Clock: ClockReverify, At: 50, Chain: []Link{
 			{TellReader, mail, wait(hours(4))}, {TellCoordinator, page, wait(hours(24))}, {TellDirector, page, nil}}},
+		{Clock: ClockCredential, At: endsSoon, Chain: []Link{{TellCoordinator, every, nil}}},
+		{Clock: ClockCredential, At: endsToday, Chain: []Link{{TellCoordinator, every, nil}}},
 	}
 }
 
 // rules are the escalations in force: the policy's, and the default ones of the
-// clocks of matters for which it has none.
+// clocks of matters, and of credentials that end, for which it has none.
 func (p Policy) rules() []Escalation {
 	all := slices.Clone(p.Escalations)
 	for _, rule := range defaultMatterEscalations() {

@@ -54,6 +54,7 @@ var settings = map[string]setting{
 	"Policy.sameGroupForbidden":      {doc: "No reader of the original reader's group."},
 	"Policy.findings":                {doc: "How soon an actionable finding must have been acknowledged, by its category (ACR Actionable Reporting Work Group: minutes, hours, days)."},
 	"Policy.preliminaryOn":           {doc: "The least category of a finding that gives an unsigned case a preliminary report, which is sent to the EHR.", oneOf: texts(PreliminaryNever, PreliminaryUrgent, PreliminaryEmergent)},
+	"Policy.credentialNoticeDays":    {doc: "So many days before its last day the coordinator is told that a licence, privilege or credentialing ends of somebody who has a case, and again on the day; 0: only on the day.", most: mostNotice},
 	"Policy.triage":                  {doc: "Who should read what. Tried in this order, before the rules that every tenant has; the first whose conditions hold decides."},
 	"Policy.matching":                {doc: "How the best of the eligible readers is chosen."},
 	"Policy.broaden":                 {doc: "How far beyond its subspecialty a case is broadened, step by step, when nobody can be found. Without it only the coordinator broadens a case.", most: 2},
@@ -98,9 +99,9 @@ var settings = map[string]setting{
 	"Ages.from": {doc: "From this age on."},
 	"Ages.to":   {doc: "Up to this age, which is included; 0: without end."},
 
-	"Escalation.clock":      {doc: "Of which clock.", oneOf: texts(ClockIntake, ClockAssign, ClockFinal, ClockGross, ClockAdjudicate, ClockAcknowledge, ClockEmergent, ClockUrgent, ClockNonCritical, ClockQuestion, ClockReverify), must: true},
+	"Escalation.clock":      {doc: "Of which clock.", oneOf: texts(ClockIntake, ClockAssign, ClockFinal, ClockGross, ClockAdjudicate, ClockAcknowledge, ClockEmergent, ClockUrgent, ClockNonCritical, ClockQuestion, ClockReverify, ClockCredential), must: true},
 	"Escalation.priorities": {doc: "For cases of these priorities; all where it is left out.", oneOf: Priorities, least: 1},
-	"Escalation.at":         {doc: "At so many percent of the clock's limit; 100 is the breach.", codes: stages, must: true},
+	"Escalation.at":         {doc: "At so many percent of the clock's limit; 100 is the breach. Of credential, 50 is so many days before as credentialNoticeDays says, and 100 the last day.", codes: stages, must: true},
 	"Escalation.chain":      {doc: "Who is told, one after the other until somebody takes note.", least: 1, most: 8, must: true},
 
 	"Link.tell": {doc: "Who: the reader is whoever has the case or the offer then; where that is nobody, the next one is told at once.", oneOf: texts(TellReader, TellCoordinator, TellDirector), must: true},

@@ -120,7 +120,8 @@ func (s *Sender) letter(m workflow.Mail) (*gomail.Msg, error) {
 	if err := errors.Join(message.From(s.config.From), message.To(m.Recipient)); err != nil {
 		return nil, err
 	}
-	message.Subject("Overread: " + strings.TrimSuffix(workflow.Spoken(m.Number, m.Clock, m.Stage), "."))
+	first, _, _ := strings.Cut(workflow.Spoken(m.Number, m.Clock, m.Stage), ". ")
+	message.Subject("Overread: " + strings.TrimSuffix(first, "."))
 	message.SetMessageIDWithValue(m.MailID.String() + "@" + s.domain)
 	message.SetDateWithValue(s.config.Now())
 	message.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no replies by machines
