@@ -60,10 +60,13 @@ func (t toldRow) open() bool { return !t.heeded && !t.ended }
 func (f *file) keep(g *file) {
 	old := *f
 	*f = *g
-	f.agenda, f.opinions, f.told = append(old.agenda[:0], g.agenda...), append(old.opinions[:0], g.opinions...), append(old.told[:0], g.told...)
-	f.grades, f.reports = append(old.grades[:0], g.grades...), append(old.reports[:0], g.reports...)
-	f.waits, f.matters, f.parts = append(old.waits[:0], g.waits...), append(old.matters[:0], g.matters...), append(old.parts[:0], g.parts...)
+	f.agenda, f.opinions, f.told = into(old.agenda, g.agenda), into(old.opinions, g.opinions), into(old.told, g.told)
+	f.grades, f.reports = into(old.grades, g.grades), into(old.reports, g.reports)
+	f.waits, f.matters, f.parts = into(old.waits, g.waits), into(old.matters, g.matters), into(old.parts, g.parts)
 }
+
+// into is a copy of a list, where there is room for it in an old one.
+func into[T any](room, list []T) []T { return append(room[:0], list...) }
 
 func (l memory) file(id uuid.UUID) *file { return l.m.files[id] }
 

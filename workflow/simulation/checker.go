@@ -160,7 +160,7 @@ func (k *checker) people(ch *workflow.Change, w *watched, o *order) {
 	study := o.facts.Study.UID
 	third := ch.Actor.Role == access.Adjudicator
 	if ch.Event == "claim" && slices.ContainsFunc(k.seenBy[study], func(s seen) bool {
-		return s.who == ch.Actor.ID && !(s.third && third && s.caseID == ch.Case.CaseID)
+		return s.who == ch.Actor.ID && (!s.third || !third || s.caseID != ch.Case.CaseID)
 	}) {
 		k.wrong("not independent", "case %s claimed at %s as %s by %s, who has read study %s before", ch.Case.CaseID, ch.At, ch.Actor.Role, ch.Actor.ID, study)
 	}

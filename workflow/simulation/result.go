@@ -114,14 +114,7 @@ func (t *tally) hear(ch *workflow.Change) {
 			count(t.ran, workflow.ClockName("finding-"+m.Category))
 		}
 	}
-	for t.hour.IsZero() || !ch.At.Before(t.hour.Add(time.Hour)) {
-		if t.hour.IsZero() {
-			t.hour = ch.At.Truncate(time.Hour)
-			break
-		}
-		t.byHour = append(t.byHour, t.waitingNow)
-		t.hour = t.hour.Add(time.Hour)
-	}
+	t.strike(ch.At)
 	if c.State != ch.Before {
 		t.outcomes[string(c.State)]++
 		if ch.Before != "" {
@@ -164,6 +157,17 @@ func (t *tally) hear(ch *workflow.Change) {
 		if c.State == workflow.Final {
 			count(t.ran, workflow.ClockAcknowledge)
 		}
+	}
+}
+
+// strike notes at each full hour how many cases wait.
+func (t *tally) strike(at time.Time) {
+	if t.hour.IsZero() {
+		t.hour = at.Truncate(time.Hour)
+		return
+	}
+	for ; !at.Before(t.hour.Add(time.Hour)); t.hour = t.hour.Add(time.Hour) {
+		t.byHour = append(t.byHour, t.waitingNow)
 	}
 }
 
