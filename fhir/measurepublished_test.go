@@ -18,6 +18,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
 )
 
 // croydon is a clinic with the 448 cases of the audit of Croydon University Hospital 2020
@@ -174,5 +175,37 @@ func TestAnAuditorIsShownWhatWasPublishedAndNothingElse(t *testing.T) {
 	}
 	if !slices.Equal(before.node.Bytes(), after.node.Bytes()) {
 		t.Errorf("%s\n%s", before.body, after.body)
+	}
+}
+
+func TestAPackHasThePublishedFiguresAndNoSmallCount(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	id := c.order(chestXray(t, "1")...)
+	c.tick()
+	got := c.do(access.Quality, "POST", "/fhir/Task/$make-meeting-pack", saving("title", "Spring", "figuresOf", "2025-02-01"))
+	if got.status != http.StatusNotFound {
+		t.Errorf("of a quarter that there is not: %d %s (%v)", got.status, got.body, id)
+	}
+	err := c.db.Tenant(t.Context(), c.tenant, func(tx pgx.Tx) error {
+		figures, err := packFigures(t.Context(), tx, Object("parameter", []*Node{Object("name", "figuresOf", "valueDate", "2025-01-01")}))
+		values := map[string]string{}
+		for _, f := range figures {
+			values[f.Measure] = f.Value
+		}
+		pack, err := packNode(workflow.Pack{Title: "Spring", FiguresOf: "2025-01-01", Figures: figures})
+		if err != nil || !strings.Contains(string(pack.Bytes()), `"name":"figure"`) {
+			t.Errorf("%v %s", err, pack.Bytes())
+		}
+		if page := string(paperOf(workflow.Pack{FiguresOf: "2025-01-01", Figures: figures}).HTML()); !strings.Contains(page, "26 of 448: 5.8 %") {
+			t.Error(page)
+		}
+		if values["discrepancy-any"] != "26 of 448: 5.8 % (95 % interval 4.0 to 8.4)" || values["discrepancy-important"] != "not shown: few cases" {
+			t.Errorf("%v", values)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -29,6 +29,10 @@ func packServices() []service {
 		{Name: "title", Type: "string", Min: 1, Doc: "Its title."},
 		{Name: "madeAt", Type: "instant", Min: 1, Doc: "When it was made."},
 		{Name: "document", Type: "Attachment", Many: true, Doc: "The pack to be read: text/html and application/pdf."},
+		{Name: "figure", Many: true, Doc: "A published figure of all cases of a quarter.", Parts: []parameter{
+			{Name: "measure", Type: "code", Min: 1, Doc: "Of which measure."},
+			{Name: "value", Type: "string", Min: 1, Doc: "What it is, in words."},
+		}},
 		{Name: "case", Many: true, Doc: "One case, in the order of the pack.", Parts: []parameter{
 			{Name: "exam", Type: "string", Min: 1, Doc: "What was examined."},
 			{Name: "modality", Type: "code", Doc: "DICOM code."},
@@ -62,6 +66,7 @@ func packServices() []service {
 				{Name: "tag", Type: "code", Many: true, Doc: "Without cases: with one of these tags."},
 				{Name: "from", Type: "date", Doc: "Without cases: signed on this day or later."},
 				{Name: "to", Type: "date", Doc: "Without cases: signed on this day or before."},
+				{Name: "figuresOf", Type: "date", Doc: "With the figures that are published of the quarter that begins on this day (docs/disclosure.md)."},
 			},
 			tells: packed, handle: (*Server).makePack},
 		{name: "meeting-pack", id: "task-meeting-pack", types: []string{"Task"}, atType: true, recorded: true, by: []access.Role{access.Quality}, scope: reading,
@@ -78,7 +83,10 @@ func (s *Server) makePack(c echo.Context, actor access.Actor, in *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		p := workflow.Pack{Title: given(in, "title").Text()}
+		p := workflow.Pack{Title: given(in, "title").Text(), FiguresOf: given(in, "figuresOf").Text()}
+		if p.Figures, err = packFigures(ctx, tx, in); err != nil {
+			return nil, err
+		}
 		for _, task := range tasks {
 			file, shown, err := s.mayOpen(ctx, tx, actor, task)
 			if err != nil {
@@ -221,6 +229,9 @@ func packNode(p workflow.Pack) (*Node, error) {
 		rows = append(rows, Object("name", "document", "valueAttachment", Object("contentType", form.contentType, "language", "en",
 			"data", base64.StdEncoding.EncodeToString(form.raw), "title", p.Title, "creation", instant(p.MadeAt))))
 	}
+	for _, f := range p.Figures {
+		rows = append(rows, Object("name", "figure", "part", partsOf("measure", "valueCode", f.Measure, "value", "valueString", f.Value)))
+	}
 	for _, c := range p.Cases {
 		rows = append(rows, Object("name", "case", "part", packParts(c)))
 	}
@@ -272,6 +283,13 @@ func inBrackets(text string) string {
 func paperOf(p workflow.Pack) letter.Pack {
 	paper := letter.Pack{Title: p.Title, Made: p.MadeAt,
 		Note: "For learning only: no patient, no reader, no score. Quality work product; not to be passed on, and no part of any chart."}
+	if len(p.Figures) > 0 {
+		figures := letter.PackCase{Heading: "Figures of the quarter from " + p.FiguresOf}
+		for _, f := range p.Figures {
+			figures.Facts = append(figures.Facts, letter.Line{Label: f.Title, Value: f.Value})
+		}
+		paper.Cases = append(paper.Cases, figures)
+	}
 	for i, c := range p.Cases {
 		one := letter.PackCase{Heading: fmt.Sprintf("Case %d: %s", i+1, examOr(c)), Facts: []letter.Line{
 			{Label: "Modality", Value: c.Modality}, {Label: "Subspecialty", Value: c.Subspecialty}, {Label: "Age", Value: c.Age},

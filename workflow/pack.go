@@ -21,6 +21,16 @@ type Pack struct {
 	Title  string     `json:"title"`
 	MadeAt time.Time  `json:"-"`
 	Cases  []PackCase `json:"cases"`
+
+	FiguresOf string       `json:"figuresOf,omitempty"` // the first day of their quarter
+	Figures   []PackFigure `json:"figures,omitempty"`
+}
+
+// PackFigure is a published figure of all cases of a quarter.
+type PackFigure struct {
+	Measure string `json:"measure"`
+	Title   string `json:"title"`
+	Value   string `json:"value"`
 }
 
 // PackCase is one case of a pack.
