@@ -195,17 +195,25 @@ func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		shown := []*Node{}
 		for _, m := range all {
-			veiled := hidesOriginals(actor) && found.Protocol == workflow.Blinded && (found.RevealedAt == nil || found.Veiled && !found.IsOneOfTwo(viewerOf(actor)))
-			if own := m.OpenedBy != nil && *m.OpenedBy == viewerOf(actor); veiled && !own {
-				continue
-			}
-			if hidesOriginals(actor) && !tookPart(found, m, actor) {
+			if !mayKnow(found, m, actor) {
 				continue
 			}
 			shown = append(shown, matterParts(found, m))
 		}
 		return Object("resourceType", "Parameters", "parameter", shown), nil
 	})
+}
+
+// mayKnow tells whether an actor may know of a matter: before the reveal of a blinded
+// reading whoever reads knows of their own, and after it who took part.
+func mayKnow(c workflow.Case, m workflow.Matter, actor access.Actor) bool {
+	if !hidesOriginals(actor) {
+		return true
+	}
+	me := viewerOf(actor)
+	veiled := c.Protocol == workflow.Blinded && (c.RevealedAt == nil || c.Veiled && !c.IsOneOfTwo(me))
+	own := m.OpenedBy != nil && *m.OpenedBy == me
+	return (own || !veiled) && tookPart(c, m, actor)
 }
 
 // tookPart tells whether somebody who reads here is one of those who read the case.

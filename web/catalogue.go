@@ -183,7 +183,8 @@ func textsOfTables() (all []string) {
 		all = append(all, r.name)
 	}
 	all = append(all, stillIn)
-	for _, words := range []map[string]string{notes} {
+	all = append(all, titled()...)
+	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}
 	return append(all, slices.Collect(maps.Values(elsewhere))...)

@@ -75,6 +75,7 @@ type Desk struct {
 	BreakGlass  func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from Caller) (workflow.Emergency, error)
 	// Perform does an operation of a case (fhir/deskform.go).
 	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
+	Readers ReadersDesk
 }
 
 // Server is the pages.

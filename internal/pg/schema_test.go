@@ -88,6 +88,7 @@ var rows = map[string]string{
 	"report_template":     `INSERT INTO report_template (tenant_id, name, version, set_by, text, document, text_sha256) VALUES (@tenant, 'chest', 1, 'me', '{}', '{}', sha256('{}'))`,
 	"agenda":              `INSERT INTO agenda (tenant_id, case_id, kind, due_at, started_at) VALUES (@tenant, @tenant, 'checks', now(), now())`,
 	"delivery":            `INSERT INTO delivery (tenant_id, case_id, report_no, destination, method, path, body, body_sha256) VALUES (@tenant, @tenant, 1, 'ehr', 'PUT', '/x', '{}', sha256('{}'))`,
+	"saved_view":          `INSERT INTO saved_view (tenant_id, actor_id, role, name, filters) VALUES (@tenant, @tenant, 'reader', 'Stat CT', 'modality=CT')`,
 	"export_job": `INSERT INTO export_job (tenant_id, job_id, actor_id, actor_role, slot, request, scope, types, transaction_time, waits_for, expires_at)
 	               VALUES (@tenant, @tenant, @tenant, 'placer', 1, '/$export', 'system', '{Patient}', now(), '{}', now())`,
 	"export_file":      `INSERT INTO export_file (tenant_id, job_id, file_no, kind, type) VALUES (@tenant, @tenant, 1, 'output', 'Patient')`,

@@ -2,7 +2,7 @@
 // that stay fresh. Each works on elements that say so by data-*; without this script
 // everything can be done by the same links and forms.
 
-const typing = (e) => e.target.closest("input, textarea, select, [contenteditable]");
+const typing = (e) => e.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
 
 // data-key="c": the element is followed, pressed or focused by this key, when nobody
 // types; "mod+Enter" also while they do (mod is Ctrl, or Command).
@@ -12,11 +12,12 @@ document.addEventListener("keydown", (e) => {
   const key = (mod ? "mod+" : "") + e.key;
   const scope = document.querySelector("dialog[open]") || document;
   const row = scope.querySelector("[data-row].on");
-  const found = (row && row.querySelector(`[data-key="${CSS.escape(key)}"]`)) || scope.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const all = [...scope.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
+  const found = all.find((a) => row?.contains(a)) || all.find((a) => !a.closest("[data-row]")); // of rows, only the chosen one's
   if (!found) return moveRow(e, scope);
   e.preventDefault();
-  if (found.matches("input, textarea, select")) found.focus();
-  else found.click();
+  found.focus();
+  if (!found.matches("input:not([type=radio], [type=checkbox]), textarea, select")) found.click();
 });
 
 // j and k, or the arrows, go through the rows of a list (data-row); Enter opens one.
@@ -35,12 +36,16 @@ function moveRow(e, scope) {
   }
 }
 
+// data-pick: the first row of a list is chosen when the page comes.
+const pick = (list) => { if (!list.querySelector("[data-row].on")) list.querySelector("[data-row]")?.classList.add("on"); };
+document.querySelectorAll("[data-pick]").forEach(pick);
+
 // data-save="URL" on a form: what is written is sent a moment after it was typed, and
 // before the page is left. The answer's draftNo goes into the field "follows".
 for (const form of document.querySelectorAll("form[data-save]")) {
   const status = form.querySelector("[data-status]");
   const say = (name, detail = "") => { if (status) status.textContent = (status.dataset[name] || "") + detail; };
-  let timer, running = false, again = false;
+  let timer, running = false, again = false, pressed;
   const save = async () => {
     clearTimeout(timer);
     if (running) { again = true; return; }
@@ -49,18 +54,22 @@ for (const form of document.querySelectorAll("form[data-save]")) {
     try {
       const answer = await fetch(form.dataset.save, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" }, keepalive: true });
       const body = await answer.json();
-      if (!answer.ok) say("failed", " " + body.error);
+      if (!answer.ok) say(...(answer.status === 409 && status?.dataset.conflict ? ["conflict"] : ["failed", " " + body.error]));
       else {
         document.dispatchEvent(new Event("overread-used"));
         if (form.elements.follows && body.draftNo) form.elements.follows.value = body.draftNo;
-        say("saved", " " + new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
+        say("saved", " " + new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }));
       }
     } catch { say("offline"); timer = setTimeout(save, 5000); }
     running = false;
-    if (again) { again = false; save(); }
+    if (pressed) form.requestSubmit(pressed);
+    else if (again) { again = false; save(); }
   };
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(save, 1200); say("unsaved"); });
-  form.addEventListener("submit", () => clearTimeout(timer));
+  form.addEventListener("submit", (e) => { // what is being saved comes first: the form has to follow it
+    clearTimeout(timer);
+    if (running) { e.preventDefault(); pressed = e.submitter; }
+  });
   addEventListener("pagehide", () => { if (timer && status?.textContent === status?.dataset.unsaved) save(); });
 }
 
@@ -80,6 +89,7 @@ for (const part of document.querySelectorAll("[data-fresh][id]")) {
       now.replaceChildren(...fresh.childNodes);
       const row = on && now.querySelector(`[data-row="${CSS.escape(on)}"]`);
       row?.classList.add("on");
+      if (now.matches("[data-pick]")) pick(now);
       if (focus) row?.querySelector("a, button")?.focus({ preventScroll: true });
     } catch { /* the next time */ }
   }, 1000 * part.dataset.fresh);

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+
+	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/web"
+	"github.com/overread/overread/workflow"
+)
+
+// readersDesk is what the pages of those who read ask of the FHIR surface.
+func readersDesk(surface func() *fhir.Server) web.ReadersDesk {
+	asked := func(from web.Caller) fhir.Asked { return fhir.Asked{RequestID: from.RequestID, Client: from.Address} }
+	return web.ReadersDesk{
+		Worklist: func(ctx context.Context, actor access.Actor, most int, from web.Caller) (screen.Worklist, error) {
+			return surface().ReadersWorklist(ctx, actor, most, asked(from))
+		},
+		SaveView: func(ctx context.Context, actor access.Actor, v workflow.SavedView, drop bool) error {
+			return surface().SaveView(ctx, actor, v, drop)
+		},
+		Reading: func(ctx context.Context, actor access.Actor, task string, from web.Caller) (screen.Reading, error) {
+			return surface().Reading(ctx, actor, task, asked(from))
+		},
+	}
+}

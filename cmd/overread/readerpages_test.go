@@ -1,0 +1,252 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/session"
+	"github.com/overread/overread/workflow"
+)
+
+// readingRoom is a world with a case in the pool, and those who come to its pages.
+type readingRoom struct {
+	*world
+	t    *testing.T
+	o    order
+	task string
+}
+
+func newReadingRoom(t *testing.T, sample, quirk string) *readingRoom {
+	t.Helper()
+	w := newWorld(t)
+	r := &readingRoom{world: w, t: t}
+	r.o = order{ehr: w.chart.base, number: "ROOM-1", hospital: "mercy", priority: "urgent", patient: person{"777001", "Room", "Person", "female", birth(sample)}, sample: samples[sample], quirk: quirk, at: time.Now()}
+	task, err := w.order(t.Context(), r.o, w.clients["mercy-placer"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.task = task
+	r.is(workflow.Ready)
+	return r
+}
+
+func (r *readingRoom) is(state workflow.State) {
+	r.t.Helper()
+	r.live(r.t, r.o, r.task, chapter{then: state})
+}
+
+// comes is somebody at the pages, in a session as one of their roles.
+func (r *readingRoom) comes(who string, role access.Role) *readerAt {
+	r.t.Helper()
+	sum := sha256.Sum256([]byte(r.clients["mercy-"+who].token))
+	store := session.NewStore(session.Config{DB: r.database.DB, BaseURL: r.base})
+	var cookie string
+	err := r.database.System(r.t.Context(), func(tx pgx.Tx) error {
+		a := access.Actor{Role: role}
+		if err := tx.QueryRow(r.t.Context(), `SELECT tenant_id, actor_id, display FROM token WHERE token_sha256 = $1`, sum[:]).Scan(&a.Tenant, &a.ID, &a.Display); err != nil {
+			return err
+		}
+		person, _, err := store.Known(r.t.Context(), tx, session.Person{Issuer: "https://idp.example", Subject: who, Display: a.Display})
+		if err == nil {
+			_, cookie, err = store.Open(r.t.Context(), tx, person, session.FromOIDC, "a browser", []access.Actor{a})
+		}
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	v := (&peopleWorld{t: r.t, root: strings.TrimSuffix(r.base, "/fhir")}).visitor()
+	v.jar.SetCookies(must(url.Parse(v.w.root)), []*http.Cookie{{Name: store.CookieName(), Value: cookie}})
+	return &readerAt{visitor: v, r: r, base: "/at/mercy/" + string(role)}
+}
+
+// readerAt is one of them.
+type readerAt struct {
+	*visitor
+	r    *readingRoom
+	base string
+}
+
+func (a *readerAt) page() seenPage {
+	a.w.t.Helper()
+	p := a.get(a.base + "/case/" + a.r.task)
+	if p.status != http.StatusOK {
+		a.w.t.Fatalf("the page of the case: %d %s", p.status, p.text)
+	}
+	return p
+}
+
+// does sends a form of the page of the case; what is not done ends the test.
+func (a *readerAt) does(path string, fields url.Values, header ...string) seenPage {
+	a.w.t.Helper()
+	got := a.tries(path, fields, header...)
+	if got.status != http.StatusOK {
+		a.w.t.Fatalf("%s: %d %s", path, got.status, got.text)
+	}
+	return got
+}
+
+func (a *readerAt) tries(path string, fields url.Values, header ...string) seenPage {
+	a.w.t.Helper()
+	form := url.Values{"csrf": {a.get(a.base + "/worklist").csrf()}, "then": {a.base + "/case/" + a.r.task}}
+	for name, values := range fields {
+		form[name] = values
+	}
+	return a.post(a.base+"/case/"+a.r.task+path, form, header...)
+}
+
+func (p seenPage) csrfAnywhere() string { return p.csrf() }
+
+func TestAReaderReadsACaseByTheFormsOfThePages(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "knee", asItShouldBe)
+	tanaka := r.comes("tanaka", access.Reader)
+	original := r.o.sample.Impression
+
+	list := tanaka.get(tanaka.base + "/worklist")
+	for _, want := range []string{r.o.sample.Exam.Display, "I had no part in the first reading", `action="` + tanaka.base + "/case/" + r.task + `/claim"`} {
+		if !strings.Contains(list.text, want) {
+			t.Errorf("the worklist does not say %q", want)
+		}
+	}
+	blind := func(when string, p seenPage) {
+		t.Helper()
+		if strings.Contains(p.text, original) || strings.Contains(p.text, "Boyd") || strings.Contains(p.text, r.o.sample.Findings[:20]) {
+			t.Errorf("%s: the page tells of the original", when)
+		}
+	}
+	blind("in the pool", tanaka.page())
+	opened := tanaka.does("/claim", nil)
+	r.is(workflow.Reading)
+	blind("while reading", opened)
+	for _, want := range []string{r.o.sample.Question, r.o.sample.History, "The first report is withheld", `name="findings"`} {
+		if !strings.Contains(opened.text, strings.ReplaceAll(want, "'", "&#39;")) {
+			t.Errorf("the reading page does not say %q", want)
+		}
+	}
+
+	// What is saved is there again; a window that follows another draft is told so.
+	saved := tanaka.does("/write/draft", url.Values{"follows": {"0"}, "findings": {"A tear of the meniscus."}, "comparison": {"None."}}, "Accept", "application/json")
+	if !strings.Contains(saved.text, `"draftNo":1`) {
+		t.Errorf("saved: %s", saved.text)
+	}
+	if got := tanaka.tries("/write/draft", url.Values{"follows": {"0"}, "findings": {"Something else."}}, "Accept", "application/json"); got.status != http.StatusConflict {
+		t.Errorf("a draft that follows another: %d %s", got.status, got.text)
+	}
+	if p := tanaka.page(); !strings.Contains(p.text, "A tear of the meniscus.") || !strings.Contains(p.text, `name="follows" value="1"`) {
+		t.Error("the draft is not on the page again")
+	}
+
+	locked := tanaka.does("/write/lock", url.Values{"follows": {"1"}, "findings": {"A tear of the medial meniscus."}, "impression": {"Meniscal tear."}, "comparison": {"None."}})
+	r.is(workflow.Locked)
+	blind("locked", locked)
+	compared := tanaka.does("/do/reveal", nil)
+	for _, want := range []string{"Boyd", "<del>", "<ins>", "They agree"} {
+		if !strings.Contains(compared.text, want) {
+			t.Errorf("the comparison has no %q", want)
+		}
+	}
+	if strings.Contains(compared.text, `id="signing"`) && strings.Contains(compared.text, `data-dialog="signing"`) {
+		t.Error("it can be signed before it is graded")
+	}
+	graded := tanaka.does("/do/grade", nil)
+	if !strings.Contains(graded.text, `data-dialog="signing"`) {
+		t.Error("it cannot be signed after the grade")
+	}
+	signed := tanaka.does("/do/sign", nil)
+	r.is(workflow.Final)
+	if !strings.Contains(signed.text, "Report, version 1") || !strings.Contains(signed.text, "Meniscal tear.") {
+		t.Error("the signed report is not on the page")
+	}
+
+	// An amendment, by its form.
+	tanaka.does("/do/amend", url.Values{"reason": {"a second look"}})
+	again := tanaka.does("/write/sign", url.Values{"kind": {"correction"}, "reason": {"a second look"}, "text": {"The side was wrong."}, "impression": {"Meniscal tear, medial."}})
+	if !strings.Contains(again.text, "What the last version changed") || !strings.Contains(again.text, "version 2") {
+		t.Error("the amendment is not on the page")
+	}
+}
+
+func TestATemplateIsAnsweredByThePagesOwnFields(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "chest-ct", asItShouldBe)
+	lindqvist := r.comes("lindqvist", access.Reader)
+	page := lindqvist.does("/claim", nil)
+	form := regexp.MustCompile(`name="questionnaire" value="([^"]+)"`).FindStringSubmatch(page.text)
+	if form == nil || !strings.Contains(page.text, `name="q.boolean.lungs.normal"`) {
+		t.Fatalf("the page has no template: %v", form)
+	}
+	fields := url.Values{"follows": {"0"}, "questionnaire": form[1:2], "q.boolean.mediastinum.normal": {"true"}, "q.choice.lungs.findings": {"solid-nodule"}, "q.decimal.lungs.measure.largest-nodule": {"8,5"}, "q.text.lungs.text": {"In the left upper lobe."}}
+	lindqvist.does("/write/draft", fields, "Accept", "application/json")
+	again := lindqvist.page()
+	for _, want := range []string{`value="solid-nodule" checked`, `name="q.decimal.lungs.measure.largest-nodule" value="8.5"`, "In the left upper lobe."} {
+		if !strings.Contains(again.text, want) {
+			t.Errorf("the page does not have %q again", want)
+		}
+	}
+	fields.Set("follows", "1")
+	fields.Set("q.decimal.lungs.measure.largest-nodule", "large")
+	if got := lindqvist.tries("/write/draft", fields, "Accept", "application/json"); got.status != http.StatusBadRequest || !strings.Contains(got.text, "must be a number") {
+		t.Errorf("a measurement that is no number: %d %s", got.status, got.text)
+	}
+}
+
+func TestNobodyElseSeesADraftOrAnotherTenantsWorklist(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "knee", asItShouldBe)
+	tanaka := r.comes("tanaka", access.Reader)
+	tanaka.does("/claim", nil)
+	tanaka.does("/write/draft", url.Values{"follows": {"0"}, "findings": {"Seen by its author alone."}}, "Accept", "application/json")
+	for _, who := range []struct {
+		name string
+		role access.Role
+	}{{"petrov", access.Reader}, {"petrov", access.Supervisor}, {"petrov", access.Adjudicator}} {
+		p := r.comes(who.name, who.role).page()
+		if strings.Contains(p.text, "Seen by its author alone.") || strings.Contains(p.text, r.o.sample.Impression) || strings.Contains(p.text, `name="findings"`) {
+			t.Errorf("%s as %s sees what is not theirs", who.name, who.role)
+		}
+	}
+	if got := tanaka.get("/at/lakeside/reader/worklist"); got.status != http.StatusNotFound {
+		t.Errorf("another hospital's worklist: %d", got.status)
+	}
+	if got := r.comes("petrov", access.Reader).tries("/write/draft", url.Values{"follows": {"1"}, "findings": {"x"}}); got.status == http.StatusOK {
+		t.Error("somebody else has written into the draft")
+	}
+}
+
+func TestAViewOfTheWorklistIsKeptForItsOwner(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "knee", asItShouldBe)
+	tanaka, petrov := r.comes("tanaka", access.Reader), r.comes("petrov", access.Reader)
+	keep := func(a *readerAt, name, filters string) seenPage {
+		return a.post(a.base+"/worklist/view", url.Values{"csrf": {a.get(a.base + "/worklist").csrf()}, "name": {name}, "filters": {filters}})
+	}
+	kept := keep(tanaka, "Urgent MR", "modality=MR&priority=urgent&nothing=of-ours")
+	if kept.at != tanaka.base+"/worklist?modality=MR&priority=urgent" || !strings.Contains(kept.text, "Urgent MR") || !strings.Contains(kept.text, r.task) {
+		t.Errorf("kept: %s", kept.at)
+	}
+	if strings.Contains(petrov.get(petrov.base+"/worklist").text, "Urgent MR") {
+		t.Error("somebody else has the view")
+	}
+	if got := tanaka.get(tanaka.base + "/worklist?modality=CT"); strings.Contains(got.text, r.task) || !strings.Contains(got.text, "No case fits") {
+		t.Error("the filter filters nothing")
+	}
+	for n := range 11 {
+		keep(tanaka, fmt.Sprint("View ", n), "whose=mine")
+	}
+	if got := keep(tanaka, "One too many", "whose=pool"); got.status != http.StatusBadRequest {
+		t.Errorf("the thirteenth view: %d", got.status)
+	}
+	if got := keep(tanaka, " ", "whose=pool"); got.status != http.StatusBadRequest {
+		t.Errorf("a view without a name: %d", got.status)
+	}
+}

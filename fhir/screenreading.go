@@ -1,0 +1,296 @@
+package fhir
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/workflow"
+)
+
+// Reading is the case of a Task before one who reads, decides or countersigns. All of
+// it is looked up as they would over the API: what blinding withholds from them there
+// is not here, and one AuditEvent says what was shown.
+func (s *Server) Reading(ctx context.Context, actor access.Actor, task string, asked Asked) (screen.Reading, error) {
+	if !readsHere(actor) {
+		return screen.Reading{}, fault.New(fault.Forbidden, "This page is for those who read.")
+	}
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (screen.Reading, error) {
+		c, err := s.caseSeen(ctx, tx, actor, task)
+		if err != nil {
+			return screen.Reading{}, err
+		}
+		p := &readingPage{s: s, tx: tx, actor: actor, c: c, shown: []string{"Task/" + task}}
+		for _, step := range []func(context.Context) error{p.theCase, p.theOrder, p.thePatient, p.theStudy, p.thePriors, p.theOpinions, p.theForm, p.theOriginal, p.theReport, p.theMatters} {
+			if err := step(ctx); err != nil {
+				return screen.Reading{}, err
+			}
+		}
+		return p.page, s.audit(ctx, tx, actor, auditEntry{Interaction: "operation", Target: "Task/" + task, Patient: casePatient(c),
+			Query: "page of the case: " + strings.Join(p.shown, ", "), RequestID: asked.RequestID, Client: asked.Client})
+	})
+}
+
+// readingPage is a page as it is put together.
+type readingPage struct {
+	s     *Server
+	tx    pgx.Tx
+	actor access.Actor
+	c     workflow.Case
+	task  *Node
+	order *Node // nil where it is not here, or withheld
+	study string
+	page  screen.Reading
+	shown []string // for the audit
+}
+
+// look is a resource, nil where there is none for this person.
+func (p *readingPage) look(ctx context.Context, typ string, id *string) (*Node, error) {
+	if id == nil || !idPattern.MatchString(*id) || !p.actor.May(typ, access.Read) {
+		return nil, nil
+	}
+	found, err := p.s.store.Visible(ctx, p.tx, p.actor, typ, *id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) || err == nil && found.Deleted {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.shown = append(p.shown, found.Reference())
+	return Parse(found.Body, Limits{})
+}
+
+func (p *readingPage) theCase(ctx context.Context) error {
+	c, page := p.c, &p.page
+	*page = screen.Reading{
+		Task: c.TaskID, Order: c.PlacerValue, Number: c.Number(), Exam: examName(c.Exam), Priority: c.Priority, State: c.State, Opened: c.OpenedAt, Zone: zoneOf(c.Policy), Now: p.s.now(),
+		May: workflow.EventsFor(c.State, p.actor.Role), Blinded: c.Protocol == workflow.Blinded, Scored: c.Scored(), Reading: c.Reading, Returned: c.ReturnedAt != nil,
+	}
+	page.Hidden = page.Blinded && c.Concealed() && c.FinalAt == nil
+	page.Alone = !page.Hidden && c.Comparable != nil && !*c.Comparable
+	page.Mine = c.LedBy(p.actor.ID) || c.DecidedBy(p.actor.ID) || c.State == workflow.Conferring && c.IsOneOfTwo(p.actor.ID)
+	page.OwnFirst = c.Policy.BlindAdjudication && p.actor.Role == access.Adjudicator
+	if err := p.tx.QueryRow(ctx, `SELECT min(deadline_at) FROM agenda WHERE case_id = $1 AND due_at < 'infinity'`, c.CaseID).Scan(&page.Due); err != nil {
+		return fmt.Errorf("due: %w", err)
+	}
+	found, err := p.s.store.Visible(ctx, p.tx, p.actor, "Task", c.TaskID)
+	if err != nil {
+		return err
+	}
+	page.Version = found.Version
+	if p.task, err = Parse(found.Body, Limits{}); err != nil {
+		return err
+	}
+	if page.Graded, err = workflow.GradedByTx(ctx, p.tx, c.CaseID, p.actor.ID); err != nil {
+		return err
+	}
+	notices, err := workflow.NoticesTx(ctx, p.tx, p.actor)
+	for _, n := range notices {
+		if n.CaseID == c.CaseID {
+			page.Notices = append(page.Notices, n.Words())
+		}
+	}
+	return err
+}
+
+// theOrder: its question, and what it tells of before. Where the order itself is
+// withheld, because it tells of the original, the Task has the question.
+func (p *readingPage) theOrder(ctx context.Context) (err error) {
+	if p.order, err = p.look(ctx, "ServiceRequest", p.c.ServiceRequestID); err != nil {
+		return err
+	}
+	if p.order == nil {
+		p.page.Question = questionOf(p.task)
+		if p.page.Question == "" {
+			p.page.Question = p.task.Text("description")
+		}
+		return nil
+	}
+	var asked []string
+	for _, reason := range p.order.Each("reasonCode") {
+		if text := conceptText(reason); text != "" && (reason.Text("text") != "" || !hasCode(reason, v2Referral, "S")) {
+			asked = append(asked, text)
+		}
+	}
+	p.page.Question = strings.Join(asked, "\n")
+	for _, note := range p.order.Each("note", "text") {
+		p.page.History = append(p.page.History, note.Text())
+	}
+	for _, ref := range append(p.order.Each("supportingInfo"), p.order.Each("reasonReference")...) {
+		typ, id, ok := strings.Cut(ref.Text("reference"), "/")
+		if !ok || !slices.Contains([]string{"Condition", "Procedure", "Observation", "AllergyIntolerance", "MedicationStatement"}, typ) {
+			continue
+		}
+		n, err := p.look(ctx, typ, &id)
+		if err != nil {
+			return err
+		}
+		if n != nil {
+			p.page.History = append(p.page.History, strings.TrimSpace(conceptText(n.Get("code"))+" "+valueText(n)))
+		}
+	}
+	return nil
+}
+
+func (p *readingPage) thePatient(ctx context.Context) error {
+	patient, err := p.look(ctx, "Patient", p.c.PatientID)
+	if patient == nil || err != nil {
+		return err
+	}
+	for _, line := range patientLines(patient) {
+		if line.Value != "" {
+			p.page.Patient = append(p.page.Patient, screen.Line{Label: line.Label, Value: line.Value})
+		}
+	}
+	return nil
+}
+
+// theOpinions: those that are sealed and that they may see, and their own draft.
+func (p *readingPage) theOpinions(ctx context.Context) error {
+	sealed, err := workflow.ReadingsTx(ctx, p.tx, p.actor, p.c)
+	if err != nil {
+		return err
+	}
+	closed := map[int]bool{}
+	third := false
+	for i, o := range sealed {
+		closed[o.OpinionNo] = true
+		own := o.ReaderID == p.actor.ID
+		third = third || own && o.Status == "locked" && (o.Part == workflow.PartArbitration || o.Part == workflow.PartAdjudication)
+		if o.Status != "locked" {
+			continue
+		}
+		row := screen.Sealed{No: o.OpinionNo, Part: o.Part, Own: own, InForce: p.c.OpinionNo != nil && *p.c.OpinionNo == o.OpinionNo,
+			At: o.SealedAt.In(p.page.Zone), SHA256: o.SHA256, Content: o.Content, Findings: o.Content.AllFindings()}
+		if i > 0 && (o.Part == workflow.PartCosign || o.Part == workflow.PartRevision) {
+			row.Changed = workflow.ChangedSections(sealed[i-1].Content, o.Content)
+		}
+		p.page.Sealed = append(p.page.Sealed, row)
+	}
+	for i := range slices.Backward(p.page.Sealed) { // the last of the other is what can be concurred with
+		if o := &p.page.Sealed[i]; !o.Own && slices.Contains([]workflow.ReadingPart{workflow.PartFirst, workflow.PartSecond, workflow.PartProposal}, o.Part) {
+			o.Table = p.c.State == workflow.Conferring
+			break
+		}
+	}
+	p.page.Stage = stageOf(p.c, p.actor, third)
+	if !p.page.May["draft"] {
+		return nil
+	}
+	drafts, err := workflow.DraftsTx(ctx, p.tx, p.c.CaseID, p.actor.ID)
+	if err != nil || len(drafts) == 0 || closed[drafts[0].OpinionNo] {
+		return err
+	}
+	last, err := workflow.DraftTx(ctx, p.tx, p.c.CaseID, p.actor.ID, drafts[0].OpinionNo, drafts[0].DraftNo)
+	if err == nil {
+		at := last.SavedAt.In(p.page.Zone)
+		p.page.Follows, p.page.SavedAt, p.page.Draft = last.DraftNo, &at, last.Content
+	}
+	return err
+}
+
+// stageOf is which page of a case somebody has before them. locked tells that they
+// have sealed an opinion of their own as the third reader.
+func stageOf(c workflow.Case, actor access.Actor, locked bool) screen.Stage {
+	leads := c.LedBy(actor.ID)
+	switch c.State {
+	case workflow.Ready:
+		if actor.Role == access.Reader {
+			return screen.Claimable
+		}
+	case workflow.Offered:
+		if c.OfferedTo != nil && *c.OfferedTo == actor.ID && actor.Role == access.Reader {
+			return screen.Claimable
+		}
+	case workflow.Accepted, workflow.Reading:
+		if leads {
+			return screen.Writing
+		}
+	case workflow.Locked:
+		if leads {
+			return screen.Locked
+		}
+	case workflow.Comparing:
+		if leads {
+			return screen.Comparing
+		}
+	case workflow.Conferring:
+		if c.IsOneOfTwo(actor.ID) && actor.Role == access.Reader {
+			return screen.Conferring
+		}
+	case workflow.Arbitration, workflow.Adjudication:
+		switch {
+		case actor.Role != access.Adjudicator || c.AdjudicatorID != nil && !c.DecidedBy(actor.ID):
+		case c.AdjudicatorID == nil:
+			return screen.Claimable
+		case c.Policy.BlindAdjudication && !locked:
+			return screen.Writing
+		case c.State == workflow.Arbitration:
+			return screen.Arbitrating
+		default:
+			return screen.Deciding
+		}
+	case workflow.AwaitingCosign:
+		if actor.Role == access.Supervisor {
+			return screen.Cosigning
+		}
+	case workflow.Amending:
+		return screen.Amending
+	case workflow.Final, workflow.Closed:
+		return screen.Signed
+	}
+	return screen.Waiting
+}
+
+// theReport is the signed one, where they may read it, and what its last version changed.
+func (p *readingPage) theReport(ctx context.Context) error {
+	if p.c.ReportNo == 0 {
+		return nil
+	}
+	resource, err := p.look(ctx, "DiagnosticReport", p.c.ReportID)
+	if resource == nil || err != nil {
+		return err
+	}
+	all, err := workflow.ReportsTx(ctx, p.tx, p.c.CaseID)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	last := len(all) - 1
+	all[last].SignedAt = all[last].SignedAt.In(p.page.Zone)
+	p.page.Report = &all[last]
+	if last > 0 {
+		p.page.Changed = workflow.Changes(all[last-1], all[last])
+	}
+	return nil
+}
+
+// theMatters are those of $matters, by its rules.
+func (p *readingPage) theMatters(ctx context.Context) error {
+	if !p.actor.May("Communication", access.Read) {
+		return nil
+	}
+	all, err := workflow.MattersTx(ctx, p.tx, p.c.CaseID)
+	for _, m := range all {
+		if !mayKnow(p.c, m, p.actor) {
+			continue
+		}
+		row := screen.Matter{No: m.No, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text}
+		if m.Kind == workflow.VerificationMatter {
+			row.Text = m.Content.Words()
+		}
+		if m.Settlement != nil {
+			row.Settlement = *m.Settlement
+		}
+		for _, call := range m.Calls {
+			row.Told = append(row.Told, capitalised(call.Reported().Words(p.page.Zone))+".")
+		}
+		p.page.Matters = append(p.page.Matters, row)
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+// A radiologist's day at the keyboard: from the worklist to the signature in at most
+// twelve keystrokes besides the text, blind until the opinion is locked; what is written
+// is saved by itself, and two windows do not overwrite each other.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judge, root, shot, signIn, visitor } from '../browser.mjs';
+
+const at = (role) => `${root}/at/mercy/${role}`;
+
+// hands are somebody at the keyboard who counts what they press: a chord counts as
+// each of its keys.
+const hands = (page) => ({
+  pressed: 0,
+  async press(key) { this.pressed += key.split('+').length; await page.keyboard.press(key); },
+  async say(text) { await page.keyboard.type(text); },
+});
+
+test('a plain-agreement case takes at most twelve keystrokes besides the text', async (t) => {
+  const { context, page } = await visitor();
+  await signIn(page, 'okafor');
+  await page.goto(at('reader') + '/worklist');
+  await judge(page, 'worklist');
+  await shot(page, 'reader-worklist');
+  const h = hands(page);
+  await h.press('p');
+  await page.waitForURL(/whose=pool/);
+  assert.match(await page.textContent('.attest'), /I had no part in the first reading/);
+  await shot(page, 'reader-pool');
+  const exam = await page.textContent('[data-row].on th a');
+  await h.press('c');
+  await page.waitForSelector('#findings');
+  assert.match(await page.textContent('h1'), new RegExp(exam.slice(0, 6)));
+  assert.match(await page.textContent('.veil'), /withheld/);
+  assert.equal(await page.locator('del, ins').count(), 0);
+  await judge(page, 'reading page');
+  await shot(page, 'reader-reading');
+  await h.say('No acute intracranial bleeding. Ventricles and cisterns of normal width.');
+  await h.press('Tab');
+  await h.say('Normal computed tomography of the head.');
+  await page.waitForFunction(() => /^Saved/.test(document.querySelector('[data-status]').textContent));
+  await shot(page, 'reader-reading-saved');
+  await h.press('Control+Enter');
+  await page.waitForSelector('[data-key="r"]');
+  await judge(page, 'locked');
+  await shot(page, 'reader-locked');
+  await h.press('r');
+  await page.waitForSelector('#beside');
+  await shot(page, 'reader-compare');
+  await judge(page, 'comparison');
+  await h.press('a');
+  await page.waitForSelector('#agree[open]');
+  await shot(page, 'reader-agree');
+  await judge(page, 'agreement');
+  await h.press('Enter');
+  await page.waitForSelector('[data-key="s"]');
+  await h.press('s');
+  await page.waitForSelector('#signing[open]');
+  await h.press('Enter');
+  await page.waitForSelector('text=version 1');
+  await judge(page, 'signed');
+  await shot(page, 'reader-signed');
+  t.diagnostic(`${h.pressed} keystrokes`);
+  assert.ok(h.pressed <= 12, `${h.pressed} keystrokes`);
+  await context.close();
+});
+
+test('two windows do not overwrite each other, and a reload shows what was saved', async () => {
+  const { context, page } = await visitor();
+  await signIn(page, 'tanaka');
+  await page.goto(at('reader') + '/worklist?whose=mine');
+  await page.click('[data-row] th a');
+  await page.waitForSelector('#findings');
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await page.fill('#technique', 'Written in the first window.');
+  await page.waitForFunction(() => /^Saved/.test(document.querySelector('[data-status]').textContent));
+  await other.fill('#technique', 'Written in the second window.');
+  await other.waitForFunction(() => /another window/.test(document.querySelector('[data-status]').textContent));
+  await shot(other, 'reader-conflict');
+  await page.reload();
+  assert.equal(await page.inputValue('#technique'), 'Written in the first window.');
+  await context.close();
+});
+
+test('a discrepancy, a finding that cannot wait, and the desks of those who decide', async () => {
+  const { context, page } = await visitor();
+  await signIn(page, 'haddad');
+  await page.goto(at('reader') + '/worklist?whose=mine');
+  const comparing = page.locator('[data-row]', { hasText: 'Comparing' }).first();
+  await comparing.locator('th a').click();
+  await page.waitForSelector('#beside');
+  await page.keyboard.press('d');
+  assert.equal(await page.isChecked('#marks'), false);
+  await page.keyboard.press('d');
+  await page.keyboard.press('x');
+  await page.waitForSelector('#differ[open]');
+  await judge(page, 'discrepancy form');
+  await shot(page, 'reader-discrepancy');
+  await page.click('#differ [data-close]');
+  await page.keyboard.press('f');
+  await page.waitForSelector('#critical[open]');
+  await judge(page, 'finding dialog');
+  await shot(page, 'reader-finding');
+  await page.fill('#critical-text', 'A mass that needs urgent clarification');
+  await page.check('[name=category][value=urgent]');
+  await page.keyboard.press('Control+Enter');
+  await page.waitForSelector('.matter');
+  await page.click('.matter summary');
+  await judge(page, 'matter');
+  await shot(page, 'reader-matter');
+  await page.goto(at('supervisor') + '/worklist');
+  await judge(page, 'worklist of a supervisor');
+  await shot(page, 'supervisor-worklist');
+  await context.close();
+
+  const third = await visitor();
+  await signIn(third.page, 'petrov');
+  for (const role of ['adjudicator', 'supervisor']) {
+    await third.page.goto(at(role) + '/worklist');
+    await judge(third.page, `worklist of ${role}`);
+    await shot(third.page, `${role}-worklist`);
+    for (const [n, href] of (await third.page.$$eval('[data-row] th a', (as) => as.map((a) => a.href))).entries()) {
+      await third.page.goto(href);
+      await judge(third.page, `case of ${role}`);
+      await shot(third.page, `${role}-case-${n}`);
+    }
+  }
+  await third.page.goto(at('adjudicator') + '/worklist');
+  await third.page.keyboard.press('c');
+  await third.page.waitForSelector('text=Whose opinion stands?');
+  await judge(third.page, 'deciding');
+  await shot(third.page, 'adjudicator-deciding');
+  await third.context.close();
+
+  const two = await visitor();
+  await signIn(two.page, 'sato');
+  await two.page.goto(at('reader') + '/worklist');
+  const row = two.page.locator('[data-row]', { hasText: 'Conferring' }).first();
+  if (await row.count()) {
+    await row.locator('th a').click();
+    await judge(two.page, 'conferring');
+    await shot(two.page, 'reader-conferring');
+  }
+  await two.context.close();
+});
+
+test('the page works without a script, and on a phone', async () => {
+  const { context, page } = await visitor({ javaScriptEnabled: false, viewport: { width: 400, height: 850 } });
+  await signIn(page, 'okafor');
+  await page.goto(at('reader') + '/worklist');
+  await shot(page, 'reader-phone');
+  const wide = await page.locator('body').boundingBox();
+  assert.ok(wide.width <= 401);
+  await page.goto(at('reader') + '/worklist?priority=routine');
+  await page.fill('[name=name]', 'Quiet ones');
+  await page.click('button:text-is("Keep")');
+  assert.match(await page.textContent('.tabs'), /Quiet ones/);
+  await page.click('text=Throw this view away');
+  assert.doesNotMatch(await page.textContent('.tabs'), /Quiet ones/);
+  await context.close();
+});

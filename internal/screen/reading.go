@@ -1,0 +1,156 @@
+package screen
+
+import (
+	"time"
+
+	"github.com/overread/overread/workflow"
+)
+
+// Reading is a case before one who reads it, decides between two, or countersigns: as
+// much of it as they may see in this moment.
+type Reading struct {
+	Task     string // id
+	Version  int64  // of the Task
+	Order    string // the placer's number
+	Number   string // ours
+	Exam     string
+	Priority string
+	State    workflow.State
+	Opened   time.Time
+	Due      *time.Time
+	Zone     *time.Location // of the hospital
+	Now      time.Time
+
+	Stage    Stage
+	May      map[string]bool // what the rules let this role do in this state; who may, they say when it is done
+	Mine     bool                    // it is in their hands
+	Blinded  bool                    // the protocol: the original is shown after the opinion is sealed
+	Hidden   bool                    // and it is not shown yet
+	Alone    bool                    // there is no original to compare with
+	Scored   bool                    // expectedness may be graded
+	Graded   bool                    // they have graded it
+	Returned bool                    // a supervisor has returned it
+	OwnFirst bool                    // as the third reader they read for themselves before they see the others
+	Reading  workflow.ReadingProtocol
+	Notices  []string // what others did under their hands
+
+	Patient  []Line
+	Question string
+	History  []string
+	Images   []Image // key images; filled by the part of images
+	Study    []Line
+	Priors   []Prior
+
+	Form     *Form // the template of the exam, nil where none fits
+	Follows  int   // the number of the draft
+	SavedAt  *time.Time
+	Draft    workflow.Opinion
+	Sealed   []Sealed // opinions that they may see, the oldest first
+	Original []Original
+	Compared []Pair                   // the original beside the opinion in force
+	Changed  []workflow.SectionChange // of a signed report: what the last version changed
+	Report   *workflow.Report         // the version in force
+
+	Matters []Matter
+}
+
+// Stage is which of the pages of a case somebody has before them.
+type Stage string
+
+// The stages.
+const (
+	Waiting     Stage = "waiting"     // nothing to do, or not theirs
+	Claimable   Stage = "claimable"   // in the pool or offered to them
+	Writing     Stage = "writing"     // their opinion, in the dark
+	Locked      Stage = "locked"      // sealed, the original not shown yet
+	Comparing   Stage = "comparing"   // beside the original: grade, sign
+	Conferring  Stage = "conferring"  // two have locked: one text, or a third
+	Arbitrating Stage = "arbitrating" // a third decides between two
+	Deciding    Stage = "deciding"    // a third decides between reader and original
+	Cosigning   Stage = "cosigning"   // a supervisor reads what waits for a signature
+	Amending    Stage = "amending"    // an amendment is open
+	Signed      Stage = "signed"
+)
+
+// Line is a fact with its label.
+type Line struct{ Label, Value string }
+
+// Image is one rendered image of the study.
+type Image struct{ Source, Label string }
+
+// Prior is an examination of before.
+type Prior struct {
+	Title string
+	On    time.Time
+	Text  string // of its report; "" where only images are known
+}
+
+// Original is the report that is read again.
+type Original struct {
+	Title  string
+	On     time.Time
+	Status string
+	By     string
+	Text   string
+	Files  []string // content types of forms that are no text
+}
+
+// Sealed is an opinion that was locked.
+type Sealed struct {
+	No       int
+	Part     workflow.ReadingPart
+	Own      bool
+	InForce  bool
+	Table    bool // another reader's text that can be concurred with
+	At       time.Time
+	SHA256   string
+	Content  workflow.Opinion
+	Findings string   // with those of the template, in words
+	Changed  []string // sections that are not as in the opinion before it
+}
+
+// Pair is a part of two texts side by side, with what is only in one of them marked.
+type Pair struct {
+	Title       string
+	Left, Right []workflow.Run
+}
+
+// Matter is what is open on a case besides its state.
+type Matter struct {
+	No         int
+	Kind       workflow.MatterKind
+	Category   string
+	Text       string
+	Opened     time.Time
+	Due        time.Time
+	Settlement string // "" while it is open
+	Answer     string
+	Told       []string
+}
+
+// Form is a template with what has been answered.
+type Form struct {
+	Questionnaire string // url|version
+	Title         string
+	Comparison    bool // the report must say with what it was compared
+	Sections      []FormSection
+}
+
+// FormSection is one of its sections.
+type FormSection struct {
+	ID, Title, Normal  string
+	NormalID, ChoiceID string
+	TextID, Text       string
+	Required, IsNormal bool
+	Choices            []FormChoice
+	Measures           []FormMeasure
+}
+
+// FormChoice is a finding that can be chosen.
+type FormChoice struct {
+	Code, Text string
+	Chosen     bool
+}
+
+// FormMeasure is a number with its unit.
+type FormMeasure struct{ ID, Title, Unit, Value string }

@@ -1,0 +1,17 @@
+package screen
+
+import (
+	"time"
+
+	"github.com/overread/overread/workflow"
+)
+
+// Worklist is what somebody who reads has to do at one hospital, and how they like
+// to look at it.
+type Worklist struct {
+	Items   []workflow.WorkItem // the most pressing first: their own, then the pool
+	Notices []workflow.Notice
+	Views   []workflow.SavedView
+	Zone    *time.Location // of the hospital
+	Now     time.Time
+}

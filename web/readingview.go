@@ -1,0 +1,184 @@
+package web
+
+import (
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/workflow"
+)
+
+// caseView is a case as its page shows it.
+type caseView struct {
+	screen.Reading
+
+	Base    string // of the place
+	Here    string // of the page
+	Urgency string
+	Left    string
+
+	Sealed        []sealedView
+	Compared      []pairView
+	Matters       []matterView
+	Words         map[string][]codeWord // what each element of a grade may say
+	Media         []codeWord
+	Declines      []codeWord
+	Discrepancies []discrepancyView
+	Sections      []section // of the text that may be changed, as it is
+	Blank         []section // the same without a text
+
+	Consensus, MayRefer, MayRaise bool
+}
+
+// codeWord is a code with the words for it.
+type codeWord struct{ Code, Text string }
+
+type sealedView struct {
+	screen.Sealed
+
+	PartName string
+}
+
+type pairView struct {
+	screen.Pair
+
+	LeftTitle, RightTitle string
+}
+
+type matterView struct {
+	screen.Matter
+
+	Name string
+}
+
+// discrepancyView is the part of the form for one discrepancy.
+type discrepancyView struct {
+	No, Number int // from 0, from 1
+	Words      map[string][]codeWord
+}
+
+// section is a field of an opinion.
+type section struct {
+	Name, Title, Text string
+	Rows              int
+}
+
+// mostDiscrepancies is how many the form has room for.
+const mostDiscrepancies = 3
+
+// codeTexts are the words for codes that have none of their own in this language's
+// field: those of grades (docs/grading.md), of parts, media, matters and declines.
+var codeTexts = map[string]string{
+	"none": "none", "unimportant": "unimportant", "important": "important",
+	"detection": "detection: it was not seen", "interpretation": "interpretation: it was seen and understood otherwise",
+	"communication": "communication: it was understood and not clearly said", "technique": "technique of the images",
+	"miss": "missed", "undercall": "called too little", "overcall": "called too much", "misinterpretation": "taken for something else", "location": "elsewhere",
+	"not-ordinarily": "not ordinarily to be seen", "most-of-the-time": "should be seen most of the time",
+	"work-up": "further work-up", "treatment": "treatment", "staging": "staging", "referral": "referral",
+	"non-critical": "non-critical", "urgent": "urgent", "emergent": "emergent",
+	"priors": "earlier examinations", "history": "the history", "pathology": "pathology",
+	"no-original": "there is no first report", "original-unusable": "the first report cannot be used", "original-preliminary": "the first report is preliminary only",
+	"different-images": "it is about other images", "different-question": "it answers another question", "images-inadequate": "the images are not good enough",
+	"reader-knew-original": "I knew the first report", "other": "another reason",
+	"phone": "by telephone", "in-person": "in person", "secure-message": "by secure message",
+	"first": "first reader", "second": "second reader", "proposal": "proposal", "arbitration": "third reader", "adjudication": "third reader", "revision": "revised", "cosign": "supervisor", "amendment": "amendment",
+	"finding": "Finding", "question": "Question", "verification": "The study has changed",
+	"workload": "too much to do", "off-duty": "off duty", "outside-expertise": "not my field", "conflict": "conflict of interest",
+	"acknowledged": "acknowledged", "answered": "answered", "valid": "still valid", "amended": "amended", "withdrawn": "withdrawn",
+	"final": "final", "appended": "appended", "corrected": "corrected", "addition": "Addition", "correction": "Correction", "error": "Error",
+}
+
+// textsOfReading are texts that pages of readers say and that stand elsewhere.
+var textsOfReading = []string{
+	"Name", "Born", "Sex", "Record number", "male", "female", "unknown", "Description", "Made on", "Modality", "Body part", "Series", "Images",
+	"Technique", "Comparison", "Findings", "Impression", "Recommendation", "Compared with the original report", "Level of the difference", "Effect on management", "Urgency", "Coded conclusions", "Addendum",
+}
+
+func words(codes []string) (all []codeWord) {
+	for _, code := range codes {
+		text := codeTexts[code]
+		if text == "" {
+			text = code
+		}
+		all = append(all, codeWord{code, text})
+	}
+	return all
+}
+
+// gradeWords are the codes of docs/grading.md, by element.
+func gradeWords(scored bool) map[string][]codeWord {
+	all := map[string][]codeWord{"noComparisonReason": words(workflow.Words("noComparisonReason"))}
+	for _, element := range []string{"significance", "nature", "direction", "management", "actionable", "asymmetry"} {
+		all[element] = words(workflow.Words(element))
+	}
+	if scored {
+		all["expectedness"] = words(workflow.Words("expectedness"))
+	}
+	return all
+}
+
+func (s *Server) reading(c echo.Context, at seat) error {
+	r, err := s.Desk.Readers.Reading(c.Request().Context(), at.place.Actor, c.Param("task"), s.caller(c))
+	if err != nil {
+		return err
+	}
+	title := r.Order
+	if r.Exam != "" {
+		title += ", " + r.Exam
+	}
+	return s.show(c, at, "reading", title, viewOfCase(r, s.at(at.place)))
+}
+
+func viewOfCase(r screen.Reading, base string) caseView {
+	v := caseView{Reading: r, Base: base, Here: base + "/case/" + r.Task, Words: gradeWords(r.Scored), Media: words(workflow.Media), Declines: words(workflow.DeclineCodes)}
+	v.Opened = v.Opened.In(r.Zone)
+	if r.Due != nil {
+		due := r.Due.In(r.Zone)
+		v.Due, v.Urgency, v.Left = &due, urgency(workflow.WorkItem{Due: r.Due, OpenedAt: r.Opened}, r.Now), span(due.Sub(r.Now))
+	}
+	for _, o := range r.Sealed {
+		v.Sealed = append(v.Sealed, sealedView{o, codeTexts[string(o.Part)]})
+	}
+	for _, p := range r.Compared {
+		v.Compared = append(v.Compared, pairView{p, "First report", "Second opinion"})
+	}
+	for _, m := range r.Matters {
+		v.Matters = append(v.Matters, matterView{m, codeTexts[string(m.Kind)]})
+	}
+	for n := range mostDiscrepancies {
+		v.Discrepancies = append(v.Discrepancies, discrepancyView{n, n + 1, v.Words})
+	}
+	v.Consensus = r.Reading == workflow.ByConsensus || r.Reading == workflow.MixedReading
+	v.MayRefer = r.Reading != workflow.ByConsensus
+	v.MayRaise = r.May["raise-finding"] && r.Stage != screen.Claimable && (r.Stage != screen.Waiting || r.Mine) && (r.Stage != screen.Signed || r.Report != nil)
+	v.Sections, v.Blank = sectionsOf(textBefore(r)), sectionsOf(workflow.Opinion{})
+	return v
+}
+
+// textBefore is the text that somebody may change: the one in force, else the last
+// that they see, their own first.
+func textBefore(r screen.Reading) workflow.Opinion {
+	best := -1
+	for i, o := range r.Sealed {
+		if best < 0 || o.InForce || !r.Sealed[best].InForce && (o.Own || !r.Sealed[best].Own) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return workflow.Opinion{}
+	}
+	return r.Sealed[best].Content
+}
+
+func sectionsOf(o workflow.Opinion) []section {
+	return []section{
+		{"technique", "Technique", o.Technique, 1}, {"comparison", "Comparison", o.Comparison, 1}, {"findings", "Findings", o.Findings, 6},
+		{"impression", "Impression", o.Impression, 3}, {"recommendation", "Recommendation", o.Recommendation, 2},
+	}
+}
+
+// titled are the texts of code that pages of readers say.
+func titled() []string {
+	return slices.Concat(textsOfReading, []string{"First report", "Second opinion"})
+}

@@ -1,0 +1,163 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/workflow"
+)
+
+// ReadersDesk is what those who read see and do (fhir/deskworklist.go and others).
+type ReadersDesk struct {
+	Worklist func(ctx context.Context, actor access.Actor, most int, from Caller) (screen.Worklist, error)
+	SaveView func(ctx context.Context, actor access.Actor, v workflow.SavedView, drop bool) error
+	Reading  func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.Reading, error)
+}
+
+// whoRead are the roles whose rooms these are.
+var whoRead = []access.Role{access.Reader, access.Adjudicator, access.Supervisor}
+
+// readerRooms are the rooms of those who read, decide between two, or countersign.
+func (s *Server) readerRooms() []room {
+	return []room{
+		{http.MethodGet, "/worklist", "Worklist", whoRead, s.worklist},
+		{http.MethodPost, "/worklist/view", "", whoRead, s.saveView},
+	}
+}
+
+// mostListed is how much of a worklist is shown.
+const mostListed = 100
+
+// worklistFilters are the filters of the page, as its address has them.
+type worklistFilters struct {
+	Whose, Priority, Modality, Due string
+}
+
+func filtersOf(q url.Values) worklistFilters {
+	return worklistFilters{q.Get("whose"), q.Get("priority"), q.Get("modality"), q.Get("due")}
+}
+
+// Query is the filters as an address has them, in one order, without those that are empty.
+func (f worklistFilters) Query() string {
+	q := url.Values{}
+	for name, value := range map[string]string{"whose": f.Whose, "priority": f.Priority, "modality": f.Modality, "due": f.Due} {
+		if value != "" && len(value) <= 20 {
+			q.Set(name, value)
+		}
+	}
+	return q.Encode()
+}
+
+func (f worklistFilters) admits(i workflow.WorkItem, now time.Time) bool {
+	taken := i.Pool || i.State == workflow.Offered
+	return (f.Whose == "" || (f.Whose == "pool") == taken) &&
+		(f.Priority == "" || f.Priority == i.Priority) &&
+		(f.Modality == "" || f.Modality == i.Modality) &&
+		(f.Due == "" || urgency(i, now) == "late" || f.Due == "soon" && urgency(i, now) == "soon")
+}
+
+// urgency tells late, soon or nothing of a case: soon is within an hour, or when three
+// quarters of its time are gone.
+func urgency(i workflow.WorkItem, now time.Time) string {
+	switch {
+	case i.Due == nil:
+		return ""
+	case !now.Before(*i.Due):
+		return "late"
+	case i.Due.Sub(now) < time.Hour, i.Due.Sub(now) < i.Due.Sub(i.OpenedAt)/4:
+		return "soon"
+	}
+	return ""
+}
+
+// listedCase is a row of the page.
+type listedCase struct {
+	workflow.WorkItem
+
+	Claimable, Offer bool
+	Urgency          string
+	Left             string // of its time, or how late it is: "2 h 10 min"
+}
+
+func (s *Server) worklist(c echo.Context, at seat) error {
+	list, err := s.Desk.Readers.Worklist(c.Request().Context(), at.place.Actor, mostListed, s.caller(c))
+	if err != nil {
+		return err
+	}
+	f := filtersOf(c.QueryParams())
+	data := struct {
+		screen.Worklist
+		Rows       []listedCase
+		Mine, Pool int // before the filters
+		Filters    worklistFilters
+		Priorities []string
+		Modalities []string
+		Base       string
+		View       string // the kept one that is shown
+		Decides    bool   // as the third reader, or the supervisor
+	}{Worklist: list, Filters: f, Priorities: workflow.Priorities, Base: s.at(at.place), Decides: at.place.Role != access.Reader}
+	for _, v := range list.Views {
+		if v.Filters == f.Query() {
+			data.View = v.Name
+		}
+	}
+	for _, i := range list.Items {
+		row := listedCase{WorkItem: i, Offer: i.State == workflow.Offered, Urgency: urgency(i, list.Now)}
+		row.Claimable = at.place.Role != access.Supervisor && (i.Pool || row.Offer)
+		if i.Pool || row.Offer {
+			data.Pool++
+		} else {
+			data.Mine++
+		}
+		if i.Modality != "" && !slices.Contains(data.Modalities, i.Modality) {
+			data.Modalities = append(data.Modalities, i.Modality)
+		}
+		if !f.admits(i, list.Now) {
+			continue
+		}
+		row.OpenedAt = row.OpenedAt.In(list.Zone)
+		if i.Due != nil {
+			due := i.Due.In(list.Zone)
+			row.Due, row.Left = &due, span(due.Sub(list.Now))
+		}
+		data.Rows = append(data.Rows, row)
+	}
+	slices.Sort(data.Modalities)
+	return s.show(c, at, "worklist", "Worklist", data)
+}
+
+// span is a time in its two largest units, without its sign.
+func span(d time.Duration) string {
+	d = d.Abs().Round(time.Minute)
+	days, hours, minutes := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	}
+	return fmt.Sprintf("%d min", minutes)
+}
+
+// saveView keeps the filters that are shown under a name, or throws a view away.
+func (s *Server) saveView(c echo.Context, at seat) error {
+	fields, err := url.ParseQuery(c.FormValue("filters"))
+	if err != nil {
+		return fault.New(fault.Value, "A view has a name of at most 40 characters.")
+	}
+	f := filtersOf(fields)
+	v := workflow.SavedView{Name: c.FormValue("name"), Filters: f.Query()}
+	if err := s.Desk.Readers.SaveView(c.Request().Context(), at.place.Actor, v, c.FormValue("drop") != ""); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, s.at(at.place)+"/worklist?"+f.Query())
+}
