@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -67,17 +66,4 @@ func DropViewTx(ctx context.Context, tx pgx.Tx, actor access.Actor, name string)
 		return fmt.Errorf("drop view: %w", err)
 	}
 	return nil
-}
-
-// ZoneTx is the time zone of the transaction's tenant, by the policy in force.
-func ZoneTx(ctx context.Context, tx pgx.Tx) (*time.Location, error) {
-	now, err := policyTx(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	zone, err := time.LoadLocation(now.policy.Calendar.Zone)
-	if err != nil {
-		return time.UTC, nil //nolint:nilerr // a zone that this machine does not know
-	}
-	return zone, nil
 }

@@ -23,14 +23,14 @@ type Reading struct {
 
 	Stage    Stage
 	May      map[string]bool // what the rules let this role do in this state; who may, they say when it is done
-	Mine     bool                    // it is in their hands
-	Blinded  bool                    // the protocol: the original is shown after the opinion is sealed
-	Hidden   bool                    // and it is not shown yet
-	Alone    bool                    // there is no original to compare with
-	Scored   bool                    // expectedness may be graded
-	Graded   bool                    // they have graded it
-	Returned bool                    // a supervisor has returned it
-	OwnFirst bool                    // as the third reader they read for themselves before they see the others
+	Mine     bool            // it is in their hands
+	Blinded  bool            // the protocol: the original is shown after the opinion is sealed
+	Hidden   bool            // and it is not shown yet
+	Alone    bool            // there is no original to compare with
+	Scored   bool            // expectedness may be graded
+	Graded   bool            // they have graded it
+	Returned bool            // a supervisor has returned it
+	OwnFirst bool            // as the third reader they read for themselves before they see the others
 	Reading  workflow.ReadingProtocol
 	Notices  []string // what others did under their hands
 
