@@ -14,3 +14,6 @@ CREATE TABLE saved_view (
 ALTER TABLE saved_view ENABLE ROW LEVEL SECURITY; ALTER TABLE saved_view FORCE ROW LEVEL SECURITY;
 CREATE POLICY one_tenant ON saved_view TO overread_app USING (tenant_id = overread_tenant());
 GRANT SELECT, INSERT, UPDATE, DELETE ON saved_view TO overread_app;
+
+-- A reader's own statistics count what they have signed.
+CREATE INDEX signed_by_whom ON signed_report (tenant_id, signed_by, signed_at) WHERE report_no = 1;
