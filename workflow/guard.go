@@ -376,7 +376,7 @@ func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
 			need.Involved = append(need.Involved, id)
 		}
 	}
-	if duty == ToRead || duty == ToAdjudicate && (c.Veiled || c.State == Arbitration) {
+	if duty == ToRead || duty == ToAdjudicate && c.thirdIsBlind() {
 		need.Opened, err = openedByTx(ctx, tx, c)
 	}
 	return need, err

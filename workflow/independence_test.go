@@ -9,6 +9,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pgtest"
 )
 
 // Who had a case to decide has seen the original, though they wrote nothing and gave
@@ -73,6 +74,83 @@ func TestASupervisorWhoReturnedACaseMaySignItAndReadsItsStudyNoMore(t *testing.T
 	h.fire(h.trainee, c, "sign", Input{})
 	h.fire(carl, c, "sign", Input{})
 	h.stands(c, Final)
+}
+
+// Who decided between two and has revealed the original goes on to the signature; once
+// they have given the case back they know too much to decide it anew. Who gave it back
+// before that knows no more than any third reader.
+func TestAThirdReaderWhoHasRevealedDoesNotDecideAnewBetweenTheTwo(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`)
+	carl := as(h.carl, access.Adjudicator)
+	arbitrated := func() Case {
+		c := h.ready()
+		h.conferring(c, &opinion, &alarming)
+		h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+		h.fire(carl, c, "claim", Input{Independent: true})
+		h.fire(carl, c, "arbitrate", Input{Decision: "second"})
+		return c
+	}
+	c := arbitrated()
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	h.stands(c, Arbitration)
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "arbitrate", Input{Decision: "first"})
+	h.fire(carl, c, "reveal", Input{})
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	if got := h.stands(c, Arbitration); got.RevealedAt != nil {
+		t.Error("the original is still shown to who decides next")
+	}
+	if why := h.refused(fault.BusinessRule, carl, c, "claim", Input{Independent: true}); !strings.Contains(why, "has had a part") {
+		t.Error(why)
+	}
+	h.tick()
+	if now := h.find(c); !now.NoThird() {
+		t.Error("nobody is told that there is no other third reader")
+	}
+	_, dora := pgtest.AddReader(t, h.db, h.tenant, "Dora", []byte(`{"subspecialties": ["neuro"], "mayAdjudicate": true}`))
+	dora.Role = access.Adjudicator
+	h.fire(dora, c, "claim", Input{Independent: true})
+	h.fire(dora, c, "arbitrate", Input{Decision: "first"})
+	h.fire(dora, c, "reveal", Input{})
+	h.fire(dora, c, "grade", Input{Grade: &agreement})
+	h.fire(dora, c, "sign", Input{})
+	h.stands(c, Final)
+	h.replays(c)
+
+	c = arbitrated() // and who does not give it back signs it
+	h.fire(carl, c, "reveal", Input{})
+	h.fire(carl, c, "grade", Input{Grade: &agreement})
+	h.fire(carl, c, "sign", Input{})
+	h.stands(c, Final)
+}
+
+// The same person saw the original as the third reader between the reader and it; then
+// the case is read anew by two, who differ.
+func TestWhoHadAnAdjudicationDoesNotDecideBetweenTwoWhoReadTheCaseAnew(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`)
+	carl := as(h.carl, access.Adjudicator)
+	c := h.ready()
+	h.conferring(c, &opinion, &opinion)
+	h.fire(h.ben, c, "concur", Input{SHA256: h.sealed(c)[0].SHA256})
+	h.fire(h.anna, c, "reveal", Input{})
+	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+	h.stands(c, Adjudication)
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	h.fire(carl, c, "claim", Input{Independent: true}) // nothing is withheld there
+	h.fire(carl, c, "release", Input{Reason: "called away"})
+	h.fire(h.director, c, "forgo-third", Input{Reason: "nobody is there"})
+	h.fire(h.coordinator, c, "release", Input{Reason: "read it again"})
+	_, eve := pgtest.AddReader(t, h.db, h.tenant, "Eve", []byte(`{"subspecialties": ["neuro"]}`))
+	h.fire(eve, c, "claim", Input{Independent: true})
+	h.fire(eve, c, "lock", Input{Opinion: &alarming})
+	h.fire(eve, c, "refer", Input{Reason: "we differ"})
+	h.stands(c, Arbitration)
+	if why := h.refused(fault.BusinessRule, carl, c, "claim", Input{Independent: true}); !strings.Contains(why, "has had a part") {
+		t.Error(why)
+	}
 }
 
 // The third reader who decided between two gives the case back: the time for the

@@ -31,9 +31,10 @@ type file struct {
 }
 
 type part struct {
-	who   uuid.UUID
-	role  access.Role
-	event Event
+	who      uuid.UUID
+	role     access.Role
+	event    Event
+	unveiled bool // they saw the original by it, as who decides
 }
 
 // decides is the duty of who had the case to decide, and so saw what the original
@@ -83,8 +84,11 @@ func (l memory) updateCase(_ context.Context, c *Case) error {
 
 // insertEvent keeps what rules ask of the history; Heard tells the rest.
 func (l memory) insertEvent(_ context.Context, ch Change, _ map[string]any) error {
-	p := part{ch.Actor.ID, ch.Actor.Role, ch.Event}
-	if f := l.file(ch.Case.CaseID); slices.Contains(partsInReading, ch.Event) && !slices.Contains(f.parts, p) {
+	p := part{ch.Actor.ID, ch.Actor.Role, ch.Event, ch.Event == "reveal"}
+	if p.decides() == ToAdjudicate && ch.Before == Adjudication && !ch.Case.Policy.BlindAdjudication {
+		p.unveiled = true
+	}
+	if f := l.file(ch.Case.CaseID); (slices.Contains(partsInReading, ch.Event) || p.unveiled) && !slices.Contains(f.parts, p) {
 		f.parts = append(f.parts, p)
 	}
 	return nil
@@ -161,7 +165,7 @@ func (l memory) noteOffer(_ context.Context, id uuid.UUID, now time.Time) error 
 // need: who is involved, as in pastReadersTx. Nobody opens a record in an emergency
 // here.
 func (l memory) need(_ context.Context, c *Case, duty Duty) (Need, error) {
-	need := c.need(duty)
+	need, blind := c.need(duty), duty == ToAdjudicate && c.thirdIsBlind()
 	involve := func(id uuid.UUID) {
 		if !slices.Contains(need.Involved, id) {
 			need.Involved = append(need.Involved, id)
@@ -180,7 +184,7 @@ func (l memory) need(_ context.Context, c *Case, duty Duty) (Need, error) {
 			}
 		}
 		for _, p := range f.parts {
-			if d := p.decides(); d != "" && (another || d != duty) {
+			if d := p.decides(); d != "" && (another || d != duty) || blind && !another && p.unveiled {
 				involve(p.who)
 			}
 		}
@@ -430,7 +434,7 @@ func (l memory) duplicates(_ context.Context, c *Case, facts Facts) (tasks []str
 
 // hasRead: as hasReadTx.
 func (l memory) hasRead(_ context.Context, caseID, who uuid.UUID) (bool, error) {
-	return slices.ContainsFunc(l.file(caseID).parts, func(p part) bool { return p.who == who }), nil
+	return slices.ContainsFunc(l.file(caseID).parts, func(p part) bool { return p.who == who && slices.Contains(partsInReading, p.event) }), nil
 }
 
 func (l memory) pacs(context.Context, *Case, Facts) (*PACSFacts, error) { return nil, nil }

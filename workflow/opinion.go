@@ -126,8 +126,9 @@ func standing(c *Case, all []Sealed) (Sealed, error) {
 // pastReadersTx returns who has sealed an opinion on the case or on another of
 // the same study, whole or not, or has decided one, or had it to decide: who has
 // seen the original, or may have, does not read the study independently, even if
-// they gave the case back. Of this one case a third reader may take the third
-// reading again that they gave back, and a supervisor what they returned.
+// they gave the case back. Of this one case a supervisor may sign what they
+// returned, and a third reader take the third reading again that they gave back:
+// unless it withholds what they have seen there (thirdIsBlind).
 func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) ([]uuid.UUID, error) {
 	rows, err := tx.Query(ctx, `
 		WITH same AS (
@@ -150,8 +151,10 @@ func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) ([]uuid.U
 		JOIN same ON same.case_id = e.case_id
 		WHERE e.actor_id IS NOT NULL
 		  AND (e.actor_role = 'supervisor' AND e.event IN ('return', 'sign') AND (e.case_id <> @case OR @duty <> 'supervise')
-		    OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND (e.case_id <> @case OR @duty <> 'adjudicate'))`,
-		pgx.NamedArgs{"case": c.CaseID, "study": c.StudyUID, "duty": duty})
+		    OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND (e.case_id <> @case OR @duty <> 'adjudicate')
+		    OR @blind AND e.case_id = @case AND (e.event = 'reveal'
+		      OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND e.from_state = 'adjudication' AND NOT @veils))`,
+		pgx.NamedArgs{"case": c.CaseID, "study": c.StudyUID, "duty": duty, "blind": duty == ToAdjudicate && c.thirdIsBlind(), "veils": c.Policy.BlindAdjudication})
 	if err != nil {
 		return nil, fmt.Errorf("past readers: %w", err)
 	}

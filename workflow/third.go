@@ -85,6 +85,11 @@ var decisionGiven = Guard{"decisionGiven", "whose opinion stands is said: the fi
 		return nil
 	}}
 
+// thirdIsBlind: whoever becomes the third reader now is not to know what the original
+// says. So who has revealed it may go on with their own decision, but once they have
+// given the case back they do not decide it again.
+func (c *Case) thirdIsBlind() bool { return c.Veiled || c.State == Arbitration }
+
 // ownOpinion is what the actor has locked as the third reader.
 func (t *turn) ownOpinion(ctx context.Context) (Sealed, bool, error) {
 	all, err := t.ledger.sealed(ctx, t.c.CaseID)
