@@ -219,7 +219,8 @@ func (e *Engine) match(ctx context.Context, j job) (time.Time, error) {
 	case j.c.Policy.Assignment == ByBatch:
 		return done, j.ledger.write(ctx, entry{TenantID: j.c.TenantID, CaseID: j.c.CaseID, Kind: awaitBatch, StartedAt: j.now}, restart)
 	}
-	return done, e.fireSystem(ctx, j, "offer", Input{ReaderID: &best.ID})
+	who := best.ID // the case keeps it, and not the list that it was chosen from
+	return done, e.fireSystem(ctx, j, "offer", Input{ReaderID: &who})
 }
 
 func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {

@@ -74,12 +74,31 @@ func (l memory) file(id uuid.UUID) *file { return l.m.files[id] }
 func (l memory) updateCase(_ context.Context, c *Case) error {
 	f := l.file(c.CaseID)
 	l.m.load(&f.c, -1)
+	c.detach()
 	f.c = *c
 	l.m.load(&f.c, +1)
 	if c.FinalAt != nil && c.ReaderID != nil && c.State == Final && c.ReportNo == 1 {
 		l.m.noteDone(*c.ReaderID, c.Exam.RelativeValue())
 	}
 	return nil
+}
+
+// detach gives the case values of its own where it points into what made it so, which
+// would stay in memory with all that it holds.
+func (c *Case) detach() {
+	for _, p := range []**uuid.UUID{&c.ReaderID, &c.OtherReaderID, &c.AdjudicatorID, &c.SupervisorID, &c.OfferedTo, &c.ErrorProposedBy} {
+		own(p)
+	}
+	for _, p := range []**time.Time{&c.ReturnedAt, &c.CompleteAt, &c.AcceptedAt, &c.LockedAt, &c.RevealedAt, &c.FinalAt, &c.ClosedAt} {
+		own(p)
+	}
+}
+
+func own[T any](p **T) {
+	if *p != nil {
+		value := **p
+		*p = &value
+	}
 }
 
 // insertEvent keeps what rules ask of the history; Heard tells the rest.
@@ -143,14 +162,11 @@ func (l memory) readers(context.Context) ([]Reader, error) {
 	return out, nil
 }
 
-func (l memory) staff(_ context.Context, need Need) (out []Reader, err error) {
+func (l memory) staff(_ context.Context, need Need) ([]Reader, error) {
 	if list := l.m.shortlist(need).plain; len(list) > 0 {
 		return list, nil
 	}
-	for _, r := range l.m.all[:min(len(l.m.all), fewest)] {
-		out = append(out, *r)
-	}
-	return out, nil
+	return l.m.few, nil
 }
 
 func (l memory) candidates(_ context.Context, need Need, fairDays int, why bool) ([]Reader, error) {

@@ -1,8 +1,6 @@
 package workflow
 
 import (
-	"cmp"
-	"container/heap"
 	"context"
 	"fmt"
 	"log/slog"
@@ -40,6 +38,8 @@ type Model struct {
 	shortlists map[shortlistKey]shortlist
 	work       map[uuid.UUID]*workDone
 	undated    []Reader // as all, but what they may do has no dates
+	few        []Reader // some of all, without their work
+	chosen     []Reader // room for those of whom one is chosen
 	ageLimits  []int
 
 	before file // the case as it was before what is going on, to put it back
@@ -69,6 +69,9 @@ func NewModel(policy Policy, readers []Reader, start time.Time, h ModelHooks) *M
 	slices.SortFunc(m.all, func(a, b *Reader) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	for _, r := range m.all {
 		m.undated = append(m.undated, r.undated())
+		if len(m.few) < fewest {
+			m.few = append(m.few, *r)
+		}
 	}
 	m.engine = NewEngine(nil, func() time.Time { return m.now }, slog.New(slog.DiscardHandler))
 	m.engine.Use(Hooks{
@@ -118,10 +121,10 @@ func (m *Model) Recheck(caseID uuid.UUID) error {
 // Due is when the agenda has something to do next.
 func (m *Model) Due() (time.Time, bool) {
 	for len(m.due) > 0 {
-		if m.row(m.due[0]) != nil {
-			return m.due[0].at, true
+		if row := m.row(m.due[0]); row != nil {
+			return *row.DueAt, true
 		}
-		heap.Pop(&m.due)
+		m.due.pop()
 	}
 	return time.Time{}, false
 }
@@ -133,8 +136,7 @@ func (m *Model) Tick() error {
 		if !ok || at.After(m.now) {
 			return nil
 		}
-		r := heap.Pop(&m.due).(reminder)
-		row := *m.row(r)
+		row := *m.row(m.due.pop())
 		it, known := m.engine.item(row.Kind)
 		err := m.undoing(row.CaseID, func(c *Case) error {
 			if !known || !slices.Contains(it.While, c.State) {
@@ -322,38 +324,60 @@ func (m *Model) sameStudy(c *Case) []*file {
 // reminder is when to look at a row of the agenda. One whose row has another time
 // meanwhile counts for nothing.
 type reminder struct {
-	at   time.Time
+	at   int64 // in nanoseconds, as time.UnixNano
 	no   int
 	file *file
 	kind string
 }
 
+func (r reminder) before(o reminder) bool { return r.at < o.at || r.at == o.at && r.no < o.no }
+
+// reminders are a heap, the next one first: container/heap would make a copy of each.
 type reminders []reminder
 
-func (r reminders) Len() int      { return len(r) }
-func (r reminders) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
-func (r reminders) Less(i, j int) bool {
-	return cmp.Or(r[i].at.Compare(r[j].at), cmp.Compare(r[i].no, r[j].no)) < 0
+func (r *reminders) push(one reminder) {
+	*r = append(*r, one)
+	all, i := *r, len(*r)-1
+	for i > 0 {
+		up := (i - 1) / 2
+		if !one.before(all[up]) {
+			break
+		}
+		all[i], i = all[up], up
+	}
+	all[i] = one
 }
-func (r *reminders) Push(x any) { *r = append(*r, x.(reminder)) }
-func (r *reminders) Pop() any {
-	last := (*r)[len(*r)-1]
-	(*r)[len(*r)-1] = reminder{}
-	*r = (*r)[:len(*r)-1]
-	return last
+
+func (r *reminders) pop() reminder {
+	all, n := *r, len(*r)-1
+	first, last := all[0], all[n]
+	all[n] = reminder{}
+	*r = all[:n]
+	for i := 0; n > 0; {
+		down := 2*i + 1
+		if down+1 < n && all[down+1].before(all[down]) {
+			down++
+		}
+		if down >= n || last.before(all[down]) {
+			all[i] = last
+			break
+		}
+		all[i], i = all[down], down
+	}
+	return first
 }
 
 func (m *Model) remind(row entry) {
 	if row.DueAt != nil {
 		m.arrived++
-		heap.Push(&m.due, reminder{*row.DueAt, m.arrived, m.files[row.CaseID], row.Kind})
+		m.due.push(reminder{row.DueAt.UnixNano(), m.arrived, m.files[row.CaseID], row.Kind})
 	}
 }
 
 // row is the row of the agenda that a reminder means, nil when it means none any
 // more.
 func (m *Model) row(r reminder) *entry {
-	if row := rowOf(r.file.agenda, r.kind); row != nil && row.DueAt != nil && row.DueAt.Equal(r.at) { // there is none when the case is forgotten
+	if row := rowOf(r.file.agenda, r.kind); row != nil && row.DueAt != nil && row.DueAt.UnixNano() == r.at { // there is none when the case is forgotten
 		return row
 	}
 	return nil

@@ -25,12 +25,13 @@ func (e *Engine) findThird(ctx context.Context, j job) (time.Time, error) {
 	if j.c.AdjudicatorID != nil {
 		return done, nil
 	}
-	found, reasons, err := thirdReader(ctx, j)
+	told := j.c.NoThird()
+	found, reasons, err := thirdReader(ctx, j, !told)
 	if err != nil {
 		return done, err
 	}
 	again := j.now.Add(matchPause)
-	switch told := j.c.NoThird(); {
+	switch {
 	case !found && !told:
 		f := nobody(reasons)
 		f.Code, f.Text = noThirdReader, "as the third reader, "+f.Text
@@ -48,9 +49,9 @@ func (c *Case) NoThird() bool {
 	return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Code == noThirdReader })
 }
 
-// thirdReader tells whether there is one; absences do not count, since the clock
-// tells of whoever does not come.
-func thirdReader(ctx context.Context, j job) (found bool, reasons map[uuid.UUID][]string, err error) {
+// thirdReader tells whether there is one, and where it is asked for why nobody may be;
+// absences do not count, since the clock tells of whoever does not come.
+func thirdReader(ctx context.Context, j job, why bool) (found bool, reasons map[uuid.UUID][]string, err error) {
 	need, err := j.ledger.need(ctx, j.c, ToAdjudicate)
 	if err != nil {
 		return false, nil, err
@@ -61,6 +62,9 @@ func thirdReader(ctx context.Context, j job) (found bool, reasons map[uuid.UUID]
 	}
 	if slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, j.now)) == 0 }) {
 		return true, nil, nil
+	}
+	if !why {
+		return false, nil, nil
 	}
 	reasons = map[uuid.UUID][]string{}
 	for _, r := range readers {

@@ -85,11 +85,12 @@ func (m *Model) count(r *Reader, fairDays int, today Date) {
 
 // readersFor are the readers whom nothing but the day or this one case can make
 // ineligible. Whoever is left out is ineligible, so the choice is the same as among
-// all. Where there is nobody, a few who come nearest are given, for their reasons.
+// all. Where there is nobody, a few who come nearest are given, for their reasons. The
+// list is good until the next one is asked for.
 func (m *Model) readersFor(need Need, fairDays int, why bool) []Reader {
 	list := m.shortlist(need).readers
-	var out []Reader
-	today := DateOf(m.now)
+	out, today := m.chosen[:0], DateOf(m.now)
+	defer func() { m.chosen = out }()
 	for _, r := range list {
 		if need.Offered && (r.Capacity > 0 && r.OpenCases >= r.Capacity || !m.present(r)) {
 			continue
@@ -97,7 +98,7 @@ func (m *Model) readersFor(need Need, fairDays int, why bool) []Reader {
 		m.count(r, fairDays, today)
 		out = append(out, *r)
 	}
-	if out != nil || !why {
+	if len(out) > 0 || !why {
 		return out
 	}
 	if len(list) == 0 {

@@ -41,7 +41,7 @@ func (c simulateCmd) Run(ctx context.Context, t terminal) error {
 	if c.Compare {
 		strategies = simulation.Strategies
 	}
-	debug.SetGCPercent(400) // a run holds little and throws away much
+	debug.SetGCPercent(200) // a run holds little and throws away much
 	results := make([]simulation.Result, len(strategies))
 	began := time.Now()
 	group, ctx := errgroup.WithContext(ctx)

@@ -47,7 +47,8 @@ type watched struct {
 type seen struct {
 	who    uuid.UUID
 	caseID uuid.UUID
-	third  bool // as its third reader, who may have the third reading again
+	third  bool // as its third reader, who may have the third reading again, unless
+	aware  bool // they decided there with the original in view, and now may not know it
 }
 
 // watchedClock counts the time that a clock has run.
@@ -160,12 +161,12 @@ func (k *checker) people(ch *workflow.Change, w *watched, o *order) {
 	study := o.facts.Study.UID
 	third := ch.Actor.Role == access.Adjudicator
 	if ch.Event == "claim" && slices.ContainsFunc(k.seenBy[study], func(s seen) bool {
-		return s.who == ch.Actor.ID && (!s.third || !third || s.caseID != ch.Case.CaseID)
+		return s.who == ch.Actor.ID && (!s.third || !third || s.caseID != ch.Case.CaseID || s.aware && ch.Case.State == workflow.Arbitration)
 	}) {
 		k.wrong("not independent", "case %s claimed at %s as %s by %s, who has read study %s before", ch.Case.CaseID, ch.At, ch.Actor.Role, ch.Actor.ID, study)
 	}
 	if oneOf2(ch.Event, "lock", "reveal") || ch.Event == "claim" && third && !ch.Case.Policy.BlindAdjudication || ch.Event == "sign" && ch.Actor.Role == access.Supervisor {
-		k.seenBy[study] = append(k.seenBy[study], seen{ch.Actor.ID, ch.Case.CaseID, ch.Event == "claim"})
+		k.seenBy[study] = append(k.seenBy[study], seen{ch.Actor.ID, ch.Case.CaseID, ch.Event == "claim", ch.Case.State == workflow.Adjudication})
 	}
 }
 

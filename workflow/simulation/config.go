@@ -46,7 +46,8 @@ type spoiling struct {
 	facts  func(*workflow.Facts)
 	policy func(*workflow.Policy)
 	heard  func(*workflow.Change) []workflow.Change
-	shown  bool // everybody sees every opinion at once
+	shown  bool   // everybody sees every opinion at once
+	until  string // the run ends when the checker has found this
 }
 
 // Default is a national service over 30 days.

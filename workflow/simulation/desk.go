@@ -276,6 +276,10 @@ func (s *service) finish(a *agent, o *order) {
 		return
 	}
 	_, reader := s.lead(c)
+	if reader.Role == access.Adjudicator && o.c.happens(decidesNot) { // who decided has seen the original: somebody else decides anew
+		s.fire(reader, o.id, "release", workflow.Input{Reason: "beyond my field"})
+		return
+	}
 	grade := gradeOf(o.level)
 	if c.Comparable == nil || !*c.Comparable {
 		grade = incomparable

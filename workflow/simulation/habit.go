@@ -83,6 +83,7 @@ const (
 	refers      = 0.7  // of those who differ and may refer: they do so before their time is over
 	comeToOne   = 0.85 // of those who differ and seek one text
 	ownDecision = 0.2  // of third readers: neither the first opinion nor the second
+	decidesNot  = 0.05 // of who decided between two: once they see the original, they give the case back
 
 	emergent   = 0.01 // of opinions
 	urgent     = 0.04

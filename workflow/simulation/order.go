@@ -330,7 +330,7 @@ func (s *service) despair(o *order, c workflow.Case) {
 
 // heed: who was told takes note, soon or late; some never.
 func (s *service) heed(ch workflow.Change) {
-	o := s.orders[ch.Case.CaseID]
+	o, clock := s.orders[ch.Case.CaseID], ch.Input.Clock
 	for _, told := range ch.Told {
 		if o == nil || !o.c.happens(.8) {
 			continue
@@ -345,10 +345,10 @@ func (s *service) heed(ch workflow.Change) {
 		s.after(o.c.lognormal(15*time.Minute, 1), func() {
 			s.fire(actor, o.id, "heed", workflow.Input{})
 			switch {
-			case ch.Input.Clock == workflow.ClockAcknowledge: // the clinician is called
+			case clock == workflow.ClockAcknowledge: // the clinician is called
 				s.acknowledge(o)
-			case ch.Input.Clock.OfMatter():
-				s.seeTo(o, ch.Input.Clock)
+			case clock.OfMatter():
+				s.seeTo(o, clock)
 			}
 		})
 	}

@@ -126,6 +126,22 @@ func TestTheCheckerFindsEachFaultThatIsPlanted(t *testing.T) {
 		}}},
 		{"the second reader is the first", "second is the first", instead("claim", access.Reader)},
 		{"the third reader is the first", "third is one of two", instead("claim", access.Adjudicator)},
+		{"who has seen the original decides between two", "not independent", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			if ch.Event == "claim" && ch.Case.State == workflow.Arbitration {
+				before := *ch
+				before.Event = "reveal"
+				return []workflow.Change{before, *ch}
+			}
+			return []workflow.Change{*ch}
+		}}},
+		{"who had the original to decide on decides between two", "not independent", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
+			if ch.Event == "claim" && ch.Case.State == workflow.Arbitration {
+				before := *ch
+				before.Case.State = workflow.Adjudication
+				return []workflow.Change{before, *ch}
+			}
+			return []workflow.Change{*ch}
+		}}},
 		{"who confers has not read", "confers unread", spoiling{heard: func(ch *workflow.Change) []workflow.Change {
 			if ch.Event == "concur" {
 				ch.Actor.ID = uuid.New()
@@ -180,6 +196,7 @@ func TestTheCheckerFindsEachFaultThatIsPlanted(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			cfg := small(600, Greedy)
 			cfg.spoil = test.plant
+			cfg.spoil.until = test.want
 			r, err := Run(context.Background(), cfg)
 			if err != nil {
 				t.Fatal(err)

@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 			return Result{}, ctx.Err()
 		}
 		at, ok := s.next()
-		if !ok || at.After(last) {
+		if !ok || at.After(last) || s.checker.Violations[cfg.spoil.until] > 0 {
 			break
 		}
 		s.now = at
