@@ -173,10 +173,11 @@ const mostViewed = 1_000_000
 
 // viewed is the cases of a period as they were known: a sub-select of signed facts.
 func viewed() string {
-	columns := "case_id, signed_at, opened_at, acknowledged_at, excluded, significance, management, clinician, reader_level, adjudicator_level, verified, no_comparison"
+	names := []string{"case_id, signed_at, opened_at, acknowledged_at, excluded, significance, management, clinician, reader_level, adjudicator_level, verified, no_comparison"}
 	for _, d := range workflow.FactDimensions {
-		columns += ", " + d.Column
+		names = append(names, d.Column)
 	}
+	columns := strings.Join(names, ", ")
 	const which = " WHERE period_at >= @from AND period_at < @to AND signed_at IS NOT NULL AND known_from <= @as_of"
 	return "(SELECT " + columns + " FROM measure_fact" + which + " UNION ALL SELECT " + columns + " FROM measure_fact_past" + which + " AND known_until > @as_of)"
 }
@@ -188,11 +189,11 @@ func (a *viewAsked) args() pgx.NamedArgs {
 func (a *viewAsked) day(at time.Time) string { return at.In(a.zone).Format(time.DateOnly) }
 
 func caseRows(ctx context.Context, tx pgx.Tx, a *viewAsked) ([][]any, error) {
-	columns := `case_id, signed_at, opened_at, acknowledged_at, excluded, significance, management, clinician, reader_level, adjudicator_level, verified, (SELECT word FROM measure_word WHERE word_no = no_comparison)`
+	columns := []string{`case_id, signed_at, opened_at, acknowledged_at, excluded, significance, management, clinician, reader_level, adjudicator_level, verified, (SELECT word FROM measure_word WHERE word_no = no_comparison)`}
 	for _, d := range workflow.FactDimensions {
-		columns += `, (SELECT word FROM measure_word WHERE word_no = f.` + d.Column + `)`
+		columns = append(columns, `(SELECT word FROM measure_word WHERE word_no = f.`+d.Column+`)`)
 	}
-	found, err := tx.Query(ctx, `SELECT `+columns+` FROM `+viewed()+` f ORDER BY case_id LIMIT @most`, a.args())
+	found, err := tx.Query(ctx, `SELECT `+strings.Join(columns, ", ")+` FROM `+viewed()+` f ORDER BY case_id LIMIT @most`, a.args())
 	if err != nil {
 		return nil, fmt.Errorf("view of cases: %w", err)
 	}

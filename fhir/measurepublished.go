@@ -139,11 +139,11 @@ func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
 }
 
 func stratumText(n *Node) string {
-	text := n.Text("value", "text")
+	texts := []string{n.Text("value", "text")}
 	for _, part := range n.Each("component") {
-		text += "\x00" + part.Text("value", "text")
+		texts = append(texts, part.Text("value", "text"))
 	}
-	return text
+	return strings.Join(texts, "\x00")
 }
 
 // shownPopulations are the populations and the score as far as figures tell them, else

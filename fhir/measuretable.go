@@ -3,6 +3,7 @@ package fhir
 import (
 	"archive/zip"
 	"bytes"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -126,9 +127,7 @@ func reportTable(report *Node) (flat.Table, error) {
 	}
 	add := func(percentile string, dimensions, values []string, part *Node) {
 		row := map[string]any{"masked": false}
-		for name, value := range head {
-			row[name] = value
-		}
+		maps.Copy(row, head)
 		if percentile != "" {
 			row["percentile"] = percentile
 		}

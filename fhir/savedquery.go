@@ -330,8 +330,10 @@ func (s *Server) withdrawQuery(c echo.Context, actor access.Actor, in *Node) err
 // period whatever the number of replicas.
 func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
 	return s.eachTenant(ctx, func(ctx context.Context, tx pgx.Tx) (int, error) {
-		if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+		if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
 			return 0, nil // later
+		} else if err != nil {
+			return 0, err
 		}
 		queries, err := queriesTx(ctx, tx, "")
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/workflow"
 )
@@ -81,8 +82,10 @@ func IsReader(dimension string) bool { return slices.Contains(readers, dimension
 // at most four at a time, and returns how many. What two replicas do at once is the
 // same, and stands once.
 func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, err error) {
-	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+	if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
 		return 0, nil // later
+	} else if err != nil {
+		return 0, err
 	}
 	zone, err := workflow.ZoneTx(ctx, tx)
 	if err != nil {
