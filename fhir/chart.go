@@ -13,7 +13,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/bedside"
 	"github.com/overread/overread/internal/fault"
-	"github.com/overread/overread/internal/letter"
+	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/workflow"
 )
 
@@ -51,7 +51,7 @@ func (s *Server) Chart(ctx context.Context, actor access.Actor, inContext string
 		readable[r.Text("id")] = true
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (bedside.Chart, error) {
-		c := bedside.Chart{Patient: patientLines(patient)}
+		c := bedside.Chart{Patient: patientAtBedside(patient)}
 		for _, task := range tasks {
 			o, ok, err := s.opinionOn(ctx, tx, actor, task, readable)
 			if err != nil {
@@ -91,8 +91,11 @@ func (s *Server) opinionOn(ctx context.Context, tx pgx.Tx, actor access.Actor, t
 	o = bedside.Opinion{
 		Task: task.Text("id"), Exam: examName(c.Exam), Order: c.PlacerValue, Question: question(src), Ordered: c.OpenedAt,
 		Urgent: slices.Contains([]string{"stat", "asap", "urgent"}, c.Priority),
-		State:  stateWords(c), Next: nextWords(task), Steps: stepsOf(c), Zone: zoneOf(c.Policy),
+		State:  bedside.StateWords(c.State), Next: nextWords(task), Steps: bedside.StepsOf(c), Zone: zoneOf(c.Policy),
 		Ended: slices.Contains([]workflow.State{workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError}, c.State),
+	}
+	if err := tellMatters(ctx, tx, actor, c, &o); err != nil {
+		return o, false, err
 	}
 	if c.ReportNo > 0 && c.ReportID != nil && readable[*c.ReportID] {
 		return o, true, s.tellReport(ctx, tx, c, src, &o)
@@ -114,13 +117,26 @@ func (s *Server) tellReport(ctx context.Context, tx pgx.Tx, c workflow.Case, src
 	}
 	last := len(reports) - 1
 	src.Report, src.History = reports[last], reports[:last]
-	written := letterOf(src)
-	o.Signed, o.Report, o.Letter, o.Steps = true, *c.ReportID, written.Brief(), nil
-	o.CanTell = c.State == workflow.Final
+	o.Signed, o.Report, o.Steps = true, *c.ReportID, nil
+	o.CanTell, o.CanAsk = c.State == workflow.Final, slices.Contains([]workflow.State{workflow.Final, workflow.Closed, workflow.Amending}, c.State)
 	if c.State == workflow.Closed {
 		o.SeenAt = c.ClosedAt
 	}
+	written := letterOf(src)
+	o.Glance = bedside.Glance{
+		Number: written.Number, Status: written.Status, Agreement: written.Agreement, Difference: written.Difference, Management: written.Management,
+		Recommendation: written.Recommendation, Actionable: written.Actionable, Impression: src.Report.Opinion.Impression, Signatures: written.Signatures,
+	}
+	if last > 0 {
+		made, was := written.History[last], written.History[last-1]
+		o.Glance.Change = &bedside.Change{Status: made.Status, No: was.Number, At: was.At, Text: made.Text, Reason: made.Reason}
+	}
+	o.ForThem = c.Policy.PatientSummary != nil && !o.Glance.Withdrawn()
 	kept, err := releases(ctx, tx, *c.ReportID)
+	if err != nil {
+		return err
+	}
+	read, err := acknowledgementsOf(ctx, tx, c)
 	if err != nil {
 		return err
 	}
@@ -129,13 +145,23 @@ func (s *Server) tellReport(ctx context.Context, tx pgx.Tx, c workflow.Case, src
 		if !ok {
 			continue
 		}
-		shown := bedside.Version{ID: id, Number: v.Number, Status: letter.StatusText(v.Status), At: v.At, By: v.By, Change: v.Reason}
+		shown := bedside.Version{ID: id, Number: v.Number, Status: v.Status, At: v.At, By: v.By, Change: v.Reason, Read: read[v.Number]}
 		if v.Status != "entered-in-error" {
 			shown.Forms = []string{"html", "pdf"}
 		}
 		o.Versions = append(o.Versions, shown)
 	}
 	return nil
+}
+
+// acknowledgementsOf are those of a report, by the number of the version.
+func acknowledgementsOf(ctx context.Context, tx pgx.Tx, c workflow.Case) (map[int][]bedside.Reading, error) {
+	all, err := workflow.AcknowledgementsTx(ctx, tx, c.CaseID)
+	by := map[int][]bedside.Reading{}
+	for _, a := range all {
+		by[a.ReportNo] = append(by[a.ReportNo], bedside.Reading{At: a.AcknowledgedAt, By: a.Content.Person})
+	}
+	return by, err
 }
 
 // signers adds the names of all who signed a version.
@@ -209,30 +235,69 @@ func (s *Server) Form(ctx context.Context, actor access.Actor, report, version, 
 // Acknowledge is Task/{id}/$acknowledge by the actor of a page, who has read the
 // version of the report that the page has shown them. newer tells that another has
 // taken its place meanwhile, which nobody has read.
-func (s *Server) Acknowledge(ctx context.Context, actor access.Actor, task, version string) (newer bool, err error) {
-	if !idPattern.MatchString(task) || !idPattern.MatchString(version) {
+func (s *Server) Acknowledge(ctx context.Context, actor access.Actor, task, version, name string) (newer bool, err error) {
+	if !idPattern.MatchString(version) {
 		return false, notFound()
 	}
 	d := s.desk(actor)
-	if _, err := d.get(ctx, "Task/"+task, nil); err != nil { // what cannot be seen cannot be acknowledged
+	c, _, err := s.opinionSeen(ctx, d, actor, task)
+	if err != nil {
 		return false, err
 	}
-	c, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.Case, error) { return workflow.CaseByTaskTx(ctx, tx, task) })
-	if err == nil && (casePatient(c) != actor.Patient || c.ReportID == nil) {
+	if c.ReportID == nil {
+		return false, notFound()
+	}
+	given := []*Node{Object("name", "report", "valueReference", Object("reference", "DiagnosticReport/"+*c.ReportID+"/_history/"+version))}
+	if name != "" {
+		given = append(given, Object("name", "clinician", "valueString", name))
+	}
+	after, err := d.operation(ctx, task, "acknowledge", given)
+	return slices.ContainsFunc(after.Each("output"), func(out *Node) bool { return hasCode(out.Get("type"), csOutput, "unread-version") }), err
+}
+
+// Carry does an operation of a case of the actor's patient, as POST
+// Task/{id}/$operation does it, with the fields of a page's form as its parameters.
+func (s *Server) Carry(ctx context.Context, actor access.Actor, e screen.Errand) error {
+	op, err := operationCalled("$" + e.Operation)
+	if err != nil {
+		return err
+	}
+	given, err := fieldsOf(op.Takes, e.Fields)
+	if err != nil {
+		return err
+	}
+	d := s.desk(actor)
+	if _, _, err := s.opinionSeen(ctx, d, actor, e.Task); err != nil {
+		return err
+	}
+	_, err = d.operation(ctx, e.Task, e.Operation, given)
+	return err
+}
+
+// opinionSeen is the case of a Task with the Task, where the actor sees it and it is
+// of their patient: what cannot be seen cannot be acknowledged, nor asked about.
+func (s *Server) opinionSeen(ctx context.Context, d *desk, actor access.Actor, task string) (c workflow.Case, seen *Node, err error) {
+	if !idPattern.MatchString(task) || actor.Patient == "" {
+		return c, nil, notFound()
+	}
+	if seen, err = d.get(ctx, "Task/"+task, nil); err != nil {
+		return c, nil, err
+	}
+	c, err = inTenant(ctx, s, actor, func(tx pgx.Tx) (workflow.Case, error) { return workflow.CaseByTaskTx(ctx, tx, task) })
+	if err == nil && casePatient(c) != actor.Patient {
 		err = notFound()
 	}
+	return c, seen, err
+}
+
+// operation is POST Task/{id}/$name.
+func (d *desk) operation(ctx context.Context, task, name string, given []*Node) (*Node, error) {
+	answer, err := d.ask(ctx, errand{method: http.MethodPost, url: &url.URL{Path: "/fhir/Task/" + task + "/$" + name},
+		header: http.Header{"Accept": {fhirTypes[0]}, "Content-Type": {fhirTypes[0]}}, body: Object("resourceType", "Parameters", "parameter", given).Bytes()})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	read := Object("resourceType", "Parameters", "parameter", []*Node{
-		Object("name", "report", "valueReference", Object("reference", "DiagnosticReport/"+*c.ReportID+"/_history/"+version))})
-	answer, err := d.ask(ctx, errand{method: http.MethodPost, url: &url.URL{Path: "/fhir/Task/" + task + "/$acknowledge"},
-		header: http.Header{"Accept": {fhirTypes[0]}, "Content-Type": {fhirTypes[0]}}, body: read.Bytes()})
-	if err != nil {
-		return false, err
-	}
-	after, err := Parse(answer.resource, Limits{Values: 10 * documentLimits.Values})
-	return slices.ContainsFunc(after.Each("output"), func(out *Node) bool { return hasCode(out.Get("type"), csOutput, "unread-version") }), err
+	return Parse(answer.resource, Limits{Values: 10 * documentLimits.Values})
 }
 
 // get asks for one resource, or a search.
@@ -251,53 +316,6 @@ func (d *desk) found(ctx context.Context, typ string, asked url.Values) ([]*Node
 		return nil, err
 	}
 	return bundle.Each("entry", "resource"), nil
-}
-
-// way is what a clinician sees of the way of a case: the states of each part.
-var way = []struct {
-	name   string
-	states []workflow.State
-}{
-	{"Order received", []workflow.State{workflow.Received, workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages}},
-	{"Waiting for a reader", []workflow.State{workflow.Ready, workflow.Unassignable, workflow.Offered}},
-	{"Being read", []workflow.State{workflow.Accepted, workflow.Reading, workflow.Locked}},
-	{"Compared with the original", []workflow.State{workflow.Comparing, workflow.Adjudication, workflow.AwaitingCosign}},
-	{"Signed", []workflow.State{workflow.Final, workflow.Amending}},
-	{"Acknowledged", []workflow.State{workflow.Closed}},
-}
-
-// partOf is where on the way a state is, -1 where it is not.
-func partOf(state workflow.State) int {
-	for i, part := range way {
-		if slices.Contains(part.states, state) {
-			return i
-		}
-	}
-	return -1
-}
-
-// stateWords is a state as a clinician understands it.
-func stateWords(c workflow.Case) string {
-	if at := partOf(c.State); at >= 0 {
-		return way[at].name
-	}
-	return c.State.Info().Display
-}
-
-func stepsOf(c workflow.Case) []bedside.Step {
-	state := c.State
-	if state == workflow.OnHold && c.ResumeState != nil {
-		state = *c.ResumeState
-	}
-	at := partOf(state)
-	if at < 0 {
-		return nil
-	}
-	steps := make([]bedside.Step, len(way))
-	for i, part := range way {
-		steps[i] = bedside.Step{Name: part.name, Done: i < at, Now: i == at}
-	}
-	return steps
 }
 
 // nextWords says what the placer has to do, or why the case ended or rests: what

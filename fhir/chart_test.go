@@ -102,7 +102,7 @@ func TestAChartNeedsAPatient(t *testing.T) {
 		}
 	}
 	for _, task := range []string{"", "x", "../Patient/one", "a/b"} {
-		if _, err := r.server.Acknowledge(t.Context(), actor, task, "1"); !fault.Is(err, fault.NotFound) {
+		if _, err := r.server.Acknowledge(t.Context(), actor, task, "1", ""); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%q: %v", task, err)
 		}
 	}

@@ -39,7 +39,7 @@ type service struct {
 
 // services is the table of them.
 func services() []service {
-	return slices.Concat(everythingServices(), triageServices(), checkServices(), readingServices(), templateServices(), candidateServices(), comparisonServices(), changeServices(), matterServices(), qualityServices(), measureServices(), feedbackServices(), packServices(), exportServices(),
+	return slices.Concat(everythingServices(), triageServices(), checkServices(), readingServices(), templateServices(), candidateServices(), comparisonServices(), changeServices(), patientSummaryServices(), matterServices(), qualityServices(), measureServices(), feedbackServices(), packServices(), exportServices(),
 		validateServices(), terminologyServices())
 }
 

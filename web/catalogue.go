@@ -144,21 +144,31 @@ func languageOf(r *http.Request) *catalogue {
 			return c
 		}
 	}
-	wanted, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language")) // none is understood: English
-	if len(wanted) > 0 {
-		tags := []language.Tag{language.English}
-		codes := []string{english}
-		for _, code := range codesOfLanguages() {
-			if code != english {
-				tags, codes = append(tags, languages[code].tag), append(codes, code)
-			}
-		}
-		_, best, sure := language.NewMatcher(tags).Match(wanted...)
-		if sure != language.No {
-			return languages[codes[best]]
-		}
+	if found := languageNamed(r.Header.Get("Accept-Language")); found != nil {
+		return found
 	}
 	return languages[english]
+}
+
+// languageNamed is the catalogue that fits what a browser or an EHR asks for, written
+// as in Accept-Language; nil where none does.
+func languageNamed(asked string) *catalogue {
+	wanted, _, _ := language.ParseAcceptLanguage(asked) // none is understood: none fits
+	if len(wanted) == 0 {
+		return nil
+	}
+	tags := []language.Tag{language.English}
+	codes := []string{english}
+	for _, code := range codesOfLanguages() {
+		if code != english {
+			tags, codes = append(tags, languages[code].tag), append(codes, code)
+		}
+	}
+	_, best, sure := language.NewMatcher(tags).Match(wanted...)
+	if sure == language.No {
+		return nil
+	}
+	return languages[codes[best]]
 }
 
 func codesOfLanguages() (codes []string) {
@@ -187,5 +197,6 @@ func textsOfTables() (all []string) {
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}
+	all = append(all, textsOfLaunched()...)
 	return append(all, slices.Collect(maps.Values(elsewhere))...)
 }

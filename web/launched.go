@@ -1,16 +1,10 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +14,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/bedside"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/internal/session"
 )
 
@@ -37,17 +32,28 @@ type Launched struct {
 	// who may frame a page about it. tenant is that of the address, or "".
 	Begin func(r *http.Request, tenant, browser string) (to, cookie string, framers []string, err error)
 	// Finish is the way back from the EHR: the session that it opened.
-	Finish func(r *http.Request, browser string) (id uuid.UUID, cookie string, life time.Duration, framers []string, err error)
+	Finish func(r *http.Request, browser string) (opened LaunchOpened, framers []string, err error)
 	// Context is what a session shows besides its patient, also after its end.
 	Context func(ctx context.Context, id uuid.UUID) (LaunchContext, error)
 	// Keys is our public key set, for EHRs.
 	Keys func(ctx context.Context) ([]byte, error)
 
 	Chart       func(ctx context.Context, actor access.Actor, task string) (bedside.Chart, error)
+	Opinion     func(ctx context.Context, actor access.Actor, task string, from, to int) (bedside.Opened, error) // from and to: versions to compare, 0 for the last two
 	Form        func(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error)
-	Acknowledge func(ctx context.Context, actor access.Actor, task, version string) (newer bool, err error) // of the version that the page has shown
+	Summary     func(ctx context.Context, actor access.Actor, task, language, form string) (bedside.Form, error)  // for the patient
+	Acknowledge func(ctx context.Context, actor access.Actor, task, version, name string) (newer bool, err error) // of the version that the page has shown
+	Carry       func(ctx context.Context, actor access.Actor, e screen.Errand) error                              // does an operation of a case
 	Log         *slog.Logger
 	Pace        func(c echo.Context) error // refuses (Throttled) who begins too many launches; nil: nobody
+}
+
+// LaunchOpened is a launch that came to its end.
+type LaunchOpened struct {
+	Session uuid.UUID
+	Cookie  string
+	Life    time.Duration
+	Locale  string // in which the clinician reads, as the EHR says (BCP 47); ""
 }
 
 // LaunchContext is what a launched session shows besides its patient.
@@ -68,8 +74,12 @@ func (l *Launched) Register(e *echo.Echo) {
 	e.GET("/launch/callback", l.finish)
 	e.GET("/launch/jwks.json", l.keys)
 	e.GET("/launched/:session", l.show)
+	e.GET("/launched/:session/opinion/:task", l.opinion)
+	e.GET("/launched/:session/opinion/:task/summary/:language/:form", l.summary)
 	e.GET("/launched/:session/report/:report/:version/:form", l.form)
 	e.POST("/launched/:session/acknowledge", l.acknowledge)
+	e.POST("/launched/:session/opinion/:task/:act", l.act)
+	e.POST("/launched/:session/language", l.language)
 	e.POST("/launched/:session/end", l.end)
 }
 
@@ -89,13 +99,16 @@ func (l *Launched) begin(c echo.Context) error {
 }
 
 func (l *Launched) finish(c echo.Context) error {
-	id, cookie, life, framers, err := l.Finish(c.Request(), l.Sessions.Beginning(c.Request()))
+	opened, framers, err := l.Finish(c.Request(), l.Sessions.Beginning(c.Request()))
 	if err != nil {
 		return l.refuse(c, framers, err)
 	}
-	l.Sessions.SetLaunchCookie(c.Response(), c.Request(), id, cookie, life)
+	l.Sessions.SetLaunchCookie(c.Response(), c.Request(), opened.Session, opened.Cookie, opened.Life)
+	if spoken := languageNamed(opened.Locale); spoken != nil {
+		l.Sessions.SetLaunchLanguage(c.Response(), opened.Session, spoken.Code, opened.Life)
+	}
 	noStore(c)
-	return c.Redirect(http.StatusSeeOther, l.path(id))
+	return c.Redirect(http.StatusSeeOther, l.path(opened.Session))
 }
 
 func (l *Launched) path(id uuid.UUID) string { return l.Prefix + "/launched/" + id.String() }
@@ -168,92 +181,6 @@ func (l *Launched) refuse(c echo.Context, framers []string, err error) error {
 	return l.page(c, status, framers, launchedView{Title: "Second opinions cannot be shown", Message: f.Issues[0].Text, Alarm: true})
 }
 
-func (l *Launched) show(c echo.Context) error {
-	v, ok, err := l.enter(c)
-	if !ok {
-		return err
-	}
-	chart, err := l.Chart(c.Request().Context(), v.actor, v.shows.Task)
-	if err != nil {
-		return err
-	}
-	view := launchedView{
-		Title: "Second opinions", Path: l.path(v.id), CSRF: v.session.CSRF(), Who: nameOf(v.session.Display),
-		At: v.session.Places[0].TenantDisplay, Chart: &chart, Banner: v.shows.Banner, OrderUnknown: v.shows.OrderUnknown,
-	}
-	// When nothing is done the session ends, and what is on the screen goes with it.
-	c.Response().Header().Set("Refresh", strconv.Itoa(int(l.Sessions.IdleAfter().Seconds())+5)+"; url="+l.path(v.id))
-	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
-}
-
-// nameOf is a person's name without the reference that the audit has with it.
-func nameOf(display string) string {
-	if at := strings.LastIndex(display, " ("); at > 0 && strings.HasSuffix(display, ")") {
-		return display[:at]
-	}
-	return display
-}
-
-func (l *Launched) form(c echo.Context) error {
-	v, ok, err := l.enter(c)
-	if !ok {
-		return err
-	}
-	form, err := l.Form(c.Request().Context(), v.actor, c.Param("report"), c.Param("version"), c.Param("form"))
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such report", Path: l.path(v.id), Message: "It is not this patient's, or not here any more."})
-	}
-	if err != nil {
-		return err
-	}
-	framed(c, v.shows.FrameOrigins, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox allow-modals")
-	kind := form.ContentType
-	if kind == "application/pdf" {
-		c.Response().Header().Set("Content-Disposition", `inline; filename="second-opinion.pdf"`)
-		framed(c, v.shows.FrameOrigins, "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'") // browsers show it in a page of their own
-	} else {
-		kind += "; charset=utf-8"
-	}
-	return c.Blob(http.StatusOK, kind, form.Content)
-}
-
-// proven takes a form: it must come from a page of this session.
-func (l *Launched) proven(c echo.Context, v visit) error {
-	if err := session.SameSite(c.Request()); err != nil {
-		return err
-	}
-	if !v.session.Proves(c.FormValue(session.CSRFField)) {
-		return fault.New(fault.Forbidden, "this page is too old; open it again")
-	}
-	return nil
-}
-
-func (l *Launched) acknowledge(c echo.Context) error {
-	v, ok, err := l.enter(c)
-	if !ok {
-		return err
-	}
-	if err := l.proven(c, v); err != nil {
-		return l.refuse(c, v.shows.FrameOrigins, err)
-	}
-	newer, err := l.Acknowledge(c.Request().Context(), v.actor, c.FormValue("task"), c.FormValue("version"))
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		view := launchedView{Title: "This was not acknowledged", Path: l.path(v.id), Message: "It was acknowledged already, is being changed, or is not this patient's. Look at it again.", Alarm: true}
-		l.Log.Info("acknowledgement refused", "kind", string(f.Kind()), "session", v.id)
-		return l.page(c, http.StatusConflict, v.shows.FrameOrigins, view)
-	}
-	if err != nil {
-		return err
-	}
-	if newer {
-		return l.page(c, http.StatusOK, v.shows.FrameOrigins, launchedView{
-			Title: "A newer version must be read", Path: l.path(v.id), Alarm: true,
-			Message: "It is noted that you have read the version that you were shown. Meanwhile a newer version was signed, which may say something else: read that one too, and acknowledge it.",
-		})
-	}
-	return c.Redirect(http.StatusSeeOther, l.path(v.id)+"#"+anchor(c.FormValue("task")))
-}
-
 func (l *Launched) end(c echo.Context) error {
 	v, ok, err := l.enter(c)
 	if !ok {
@@ -283,67 +210,4 @@ func framed(c echo.Context, framers []string, policy string) {
 		h.Del("X-Frame-Options")
 	}
 	h.Set("Content-Security-Policy", policy+"; frame-ancestors "+ancestors)
-}
-
-//go:embed launched.html
-var launchedText string
-
-//go:embed launched.css
-var launchedStyle string
-
-var launchedTemplate = template.Must(template.New("launched").Funcs(template.FuncMap{
-	"style":  func() template.CSS { return template.CSS(launchedStyle) },
-	"shown":  func(v launchedView, o bedside.Opinion) shownOpinion { return shownOpinion{v, o} },
-	"anchor": anchor,
-	"when": func(t time.Time, zone *time.Location) string {
-		return inZone(t, zone).Format("2 January 2006, 15:04 MST")
-	},
-	"day": func(t time.Time, zone *time.Location) string { return inZone(t, zone).Format("2 January 2006") },
-	"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-}).Parse(launchedText))
-
-// launchedPolicy lets the page have its one style sheet and send its forms here.
-var launchedPolicy = func() string {
-	sum := sha256.Sum256([]byte(launchedStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'self'"
-}()
-
-func inZone(t time.Time, zone *time.Location) time.Time {
-	if zone == nil {
-		zone = time.UTC
-	}
-	return t.In(zone)
-}
-
-// anchor names a second opinion within the page, without its id: what stands in an
-// address may end in a log.
-func anchor(task string) string {
-	sum := sha256.Sum256([]byte(task))
-	return "o" + base64.RawURLEncoding.EncodeToString(sum[:9])
-}
-
-// launchedView is what a launched page shows: a message, or a chart.
-type launchedView struct {
-	Title, Message string
-	Alarm          bool
-	Path, CSRF     string
-	Who, At        string
-	Chart          *bedside.Chart
-	Banner         bool
-	OrderUnknown   bool
-}
-
-// shownOpinion is one second opinion on its page.
-type shownOpinion struct {
-	View    launchedView
-	Opinion bedside.Opinion
-}
-
-func (l *Launched) page(c echo.Context, status int, framers []string, view launchedView) error {
-	var out bytes.Buffer
-	if err := launchedTemplate.Execute(&out, view); err != nil {
-		return err
-	}
-	framed(c, framers, launchedPolicy)
-	return c.HTMLBlob(status, out.Bytes())
 }

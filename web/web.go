@@ -121,7 +121,7 @@ func newFile(extension string, content []byte) file {
 	return file{"/assets/" + hex.EncodeToString(sum[:6]) + "." + extension, content}
 }
 
-//go:embed pages/*.html assets/*
+//go:embed pages/*.html assets/* launched/*
 var files embed.FS
 
 func asset(name string) []byte {

@@ -47,6 +47,15 @@ var reportSections = []struct {
 	{"Coded conclusions", codedConclusions},
 }
 
+// ReportSections are the headings of what Changes compares, for those who translate
+// them.
+func ReportSections() (names []string) {
+	for _, s := range reportSections {
+		names = append(names, s.name)
+	}
+	return append(names, "Addendum")
+}
+
 // levelWords say a level as the chart says it.
 var levelWords = map[Level]string{
 	LevelNone: "agreement", LevelMinor: "minor difference", LevelMajor: "major difference", LevelNoComparison: "no comparison",

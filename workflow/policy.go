@@ -41,11 +41,18 @@ type Policy struct {
 	Broaden                 []Rung          `json:"broaden,omitempty"` // none: only the coordinator broadens
 	Related                 []Kinship       `json:"related,omitempty"`
 	Escalations             []Escalation    `json:"escalations"`
-	Grading                 GradingMode     `json:"grading,omitempty"`     // "": scored (the release before knows it not, and reads policies strictly)
-	Feedback                FeedbackMode    `json:"feedback,omitempty"`    // "": off
-	Sampling                *Sampling       `json:"sampling,omitempty"`    // nil: none
-	Publication             *Publication    `json:"publication,omitempty"` // nil: 30 days, and the default pairs
-	Contacts                Contacts        `json:"contacts"`              // read from the version in force, for cases of every version
+	Grading                 GradingMode     `json:"grading,omitempty"`        // "": scored (the release before knows it not, and reads policies strictly)
+	Feedback                FeedbackMode    `json:"feedback,omitempty"`       // "": off
+	Sampling                *Sampling       `json:"sampling,omitempty"`       // nil: none
+	Publication             *Publication    `json:"publication,omitempty"`    // nil: 30 days, and the default pairs
+	PatientSummary          *PatientSummary `json:"patientSummary,omitempty"` // nil: none
+	Contacts                Contacts        `json:"contacts"`                 // read from the version in force, for cases of every version
+}
+
+// PatientSummary lets a patient have a summary of the signed report in plain words.
+type PatientSummary struct {
+	NameReaders bool   `json:"nameReaders,omitzero"` // it says who has read and signed
+	Contact     string `json:"contact,omitempty"`    // whom to ask; "": the doctor who asked for the second opinion
 }
 
 // Assignment says how a case finds its reader.

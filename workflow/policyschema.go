@@ -64,6 +64,7 @@ var settings = map[string]setting{
 	"Policy.feedback":                {doc: "What the reader of the original is told once the second opinion is signed: nothing, whether the readings agree and in what they differ, or besides a good call and the learning points. Never a score, never who read.", oneOf: texts(FeedbackOff, FeedbackDifference, FeedbackLearning)},
 	"Policy.sampling":                {doc: "Of which finals the server draws some for a second read for quality."},
 	"Policy.publication":             {doc: "What auditors are shown of a quarter, and when (docs/disclosure.md). What it says holds for quarters that are published after it."},
+	"Policy.patientSummary":          {doc: "A summary of the signed report in plain words is offered for the patient, as a page and a PDF. Without it there is none."},
 	"Policy.contacts":                {doc: "Addresses of mail of those who are told by their role. Those of the version in force are used, also for cases that keep an older one."},
 
 	"Matching.weights":    {doc: "How much each part of the score counts; only the proportions matter."},
@@ -113,6 +114,9 @@ var settings = map[string]setting{
 
 	"Publication.afterDays": {doc: "So many days after its end a quarter is published, as it is known then; 30 where this is left out. What changes later is seen by the role quality alone.", most: 366},
 	"Publication.pairs":     {doc: "By which two dimensions at once figures are published, as modality+site. They may not close a circle: from all tables of a circle together hidden counts can be computed. Where they are left out, modality with most others.", least: 1},
+
+	"PatientSummary.nameReaders": {doc: "It names who has read and who has signed."},
+	"PatientSummary.contact":     {doc: "Whom the patient asks, in words, such as a department with its telephone; the doctor who asked for the second opinion where it is left out."},
 
 	"Sampling.within": {doc: "The second read begins at a moment that nobody can foresee within this time after the signature; 3d where it is left out."},
 	"Sampling.rates":  {doc: "The rates, tried in this order: the first that holds for a final decides.", least: 1, must: true},

@@ -35,9 +35,9 @@ func launches(o *overread, guard *outbound.Guard, root string) (*smart.Client, *
 		Begin: func(r *http.Request, tenant, browser string) (to, cookie string, framers []string, err error) {
 			return client.Begin(r.Context(), tenant, browser, r.URL.Query())
 		},
-		Finish: func(r *http.Request, browser string) (uuid.UUID, string, time.Duration, []string, error) {
+		Finish: func(r *http.Request, browser string) (web.LaunchOpened, []string, error) {
 			opened, framers, err := client.Finish(r.Context(), browser, r.UserAgent(), r.URL.Query())
-			return opened.Session, opened.Cookie, opened.Life, framers, err
+			return web.LaunchOpened(opened), framers, err
 		},
 		Context: func(ctx context.Context, id uuid.UUID) (web.LaunchContext, error) {
 			found, err := client.Context(ctx, id)
@@ -49,8 +49,11 @@ func launches(o *overread, guard *outbound.Guard, root string) (*smart.Client, *
 		},
 		Keys:        client.PublicKeys,
 		Chart:       o.surface.Chart,
+		Opinion:     o.surface.OpinionOn,
 		Form:        o.surface.Form,
+		Summary:     o.surface.PatientSummary,
 		Acknowledge: o.surface.Acknowledge,
+		Carry:       o.surface.Carry,
 		Log:         o.log,
 	}
 	if u, err := url.Parse(root); err == nil {

@@ -25,6 +25,7 @@ type Opened struct {
 	Session uuid.UUID
 	Cookie  string
 	Life    time.Duration
+	Locale  string // in which the clinician reads (BCP 47), as the ID token says; "" where it does not
 }
 
 // Finish judges what a browser comes back with, and opens a session for the
@@ -126,7 +127,7 @@ func (c *Client) open(ctx context.Context, d *door, l *under, code, userAgent st
 		return Opened{}, err
 	}
 	life := min(Life, token.life())
-	opened := Opened{Life: life}
+	opened := Opened{Life: life, Locale: who.locale}
 	var turnedAway error
 	err = c.DB.System(ctx, func(tx pgx.Tx) error {
 		turnedAway = nil

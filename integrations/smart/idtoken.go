@@ -11,6 +11,7 @@ import (
 type clinician struct {
 	subject string // at the issuer of ID tokens
 	display string
+	locale  string // the language that they read, BCP 47; "" where the EHR does not tell
 }
 
 // algorithms are those of ID tokens: no shared secret and no "none".
@@ -29,6 +30,7 @@ func (c *Client) identify(ctx context.Context, l *under, t *token) (clinician, e
 		Party    string `json:"azp"`
 		FHIRUser string `json:"fhirUser"`
 		Name     string `json:"name"`
+		Locale   string `json:"locale"` // OpenID Connect Core section 5.1
 	}
 	switch {
 	case said.Claims(&claims) != nil, said.Subject == "", len(said.Subject) > 255:
@@ -39,7 +41,7 @@ func (c *Client) identify(ctx context.Context, l *under, t *token) (clinician, e
 		return clinician{}, refuse(tellThem, "the ID token is for another party")
 	}
 	user := c.fhirUser(l.Issuer.Issuer, claims.FHIRUser)
-	who := clinician{subject: said.Subject, display: plain(claims.Name)}
+	who := clinician{subject: said.Subject, display: plain(claims.Name), locale: plain(claims.Locale)}
 	if who.display == "" && user != "" {
 		who.display = c.nameOf(ctx, l, t, user)
 	}

@@ -66,6 +66,19 @@ func (s *Store) ClearLaunchCookie(w http.ResponseWriter, id uuid.UUID) {
 	s.framedCookie(w, s.launchName(id), "", -1)
 }
 
+// SetLaunchLanguage keeps in the browser in which language a launched session shows
+// its pages: it is no secret, and no more than a word.
+func (s *Store) SetLaunchLanguage(w http.ResponseWriter, id uuid.UUID, language string, life time.Duration) {
+	s.framedCookie(w, languageCookie+id.String(), language, int(life.Seconds()))
+}
+
+// LaunchLanguage is the language that was kept for a launched session, "" for none.
+func (*Store) LaunchLanguage(r *http.Request, id uuid.UUID) string {
+	return only(r, languageCookie+id.String())
+}
+
+const languageCookie = "overread-launched-in-"
+
 // beginning is the cookie of a browser that is about to be launched.
 func (s *Store) beginning() string {
 	if s.secure {

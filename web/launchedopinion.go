@@ -1,0 +1,212 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/bedside"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/internal/session"
+)
+
+// The page of one second opinion, and what a clinician does there.
+
+func (l *Launched) opinion(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	from, _ := strconv.Atoi(c.QueryParam("from")) // what is no number is no version: the last two
+	to, _ := strconv.Atoi(c.QueryParam("to"))
+	opened, err := l.Opinion(c.Request().Context(), v.actor, c.Param("task"), from, to)
+	if missing(err) {
+		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such second opinion", Path: l.path(v.id), Message: "It is not this patient's, or not here any more."})
+	}
+	if err != nil {
+		return err
+	}
+	view := l.whole(c, v)
+	view.Title = "Second opinion"
+	view.Opened, view.Patient, view.Done = &opened, &opened.Patient, acts[c.QueryParam("done")].done
+	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
+}
+
+func missing(err error) bool {
+	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone)
+}
+
+// nameOf is a person's name without the reference that the audit has with it.
+func nameOf(display string) string {
+	if at := strings.LastIndex(display, " ("); at > 0 && strings.HasSuffix(display, ")") {
+		return display[:at]
+	}
+	return display
+}
+
+func (l *Launched) form(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	form, err := l.Form(c.Request().Context(), v.actor, c.Param("report"), c.Param("version"), c.Param("form"))
+	if missing(err) {
+		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such report", Path: l.path(v.id), Message: "It is not this patient's, or not here any more."})
+	}
+	if err != nil {
+		return err
+	}
+	return l.document(c, v, form, "second-opinion.pdf")
+}
+
+// summary is what is printed and given to the patient.
+func (l *Launched) summary(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	form, err := l.Summary(c.Request().Context(), v.actor, c.Param("task"), c.Param("language"), c.Param("form"))
+	if missing(err) || fault.Is(err, fault.BusinessRule) || fault.Is(err, fault.Value) {
+		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no summary for the patient", Path: l.path(v.id), Message: "There is none in this language, of this report, or at this hospital."})
+	}
+	if err != nil {
+		return err
+	}
+	return l.document(c, v, form, "summary.pdf")
+}
+
+// document shows a file: a page without anything that runs, or a PDF.
+func (l *Launched) document(c echo.Context, v visit, form bedside.Form, name string) error {
+	framed(c, v.shows.FrameOrigins, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox allow-modals")
+	kind := form.ContentType
+	if kind == "application/pdf" {
+		c.Response().Header().Set("Content-Disposition", `inline; filename="`+name+`"`)
+		framed(c, v.shows.FrameOrigins, "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'") // browsers show it in a page of their own
+	} else {
+		kind += "; charset=utf-8"
+	}
+	return c.Blob(http.StatusOK, kind, form.Content)
+}
+
+// proven takes a form: it must come from a page of this session.
+func (l *Launched) proven(c echo.Context, v visit) error {
+	if err := session.SameSite(c.Request()); err != nil {
+		return err
+	}
+	if !v.session.Proves(c.FormValue(session.CSRFField)) {
+		return fault.New(fault.Forbidden, "this page is too old; open it again")
+	}
+	return nil
+}
+
+// back is where a form leads: the page that it stood on.
+func (l *Launched) back(c echo.Context, v visit, task string) string {
+	if c.FormValue("from") == "opinion" {
+		return l.path(v.id) + "/opinion/" + url.PathEscape(task)
+	}
+	return l.path(v.id)
+}
+
+func (l *Launched) acknowledge(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	if err := l.proven(c, v); err != nil {
+		return l.refuse(c, v.shows.FrameOrigins, err)
+	}
+	task := c.FormValue("task")
+	newer, err := l.Acknowledge(c.Request().Context(), v.actor, task, c.FormValue("version"), nameOf(v.session.Display))
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		view := launchedView{Title: "This was not acknowledged", Path: l.path(v.id), Back: l.back(c, v, task), Alarm: true,
+			Message: "It was acknowledged already, is being changed, has an emergency that was not acknowledged first, or is not this patient's. Look at it again."}
+		l.Log.Info("acknowledgement refused", "kind", string(f.Kind()), "session", v.id)
+		return l.page(c, http.StatusConflict, v.shows.FrameOrigins, view)
+	}
+	if err != nil {
+		return err
+	}
+	if newer {
+		return l.page(c, http.StatusOK, v.shows.FrameOrigins, launchedView{
+			Title: "A newer version must be read", Path: l.path(v.id), Back: l.back(c, v, task), Alarm: true,
+			Message: "It is noted that you have read the version that you were shown. Meanwhile a newer version was signed, which may say something else: read that one too, and acknowledge it.",
+		})
+	}
+	return c.Redirect(http.StatusSeeOther, l.back(c, v, task)+"#"+anchor(task))
+}
+
+// act is what a clinician may do besides acknowledging a report: operations of the
+// case, with the fields that the forms of the page have.
+type act struct {
+	fields []string
+	named  bool   // the operation takes who does it, by name
+	done   string // what the page says then
+	part   string // of the page, to which it leads
+}
+
+var acts = map[string]act{
+	"ask":                 {[]string{"question", "follows"}, true, "Your question was sent to the reading service. The answer will stand here, and in the report as an addendum.", "questions"},
+	"acknowledge-finding": {[]string{"finding"}, true, "It is noted that you know of this finding.", "findings"},
+	"judge-management":    {[]string{"management", "note"}, false, "Thank you. What you said is kept for the quality work, and is no part of the record.", "done"},
+}
+
+// act does it, and leads back to the page.
+func (l *Launched) act(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	if err := l.proven(c, v); err != nil {
+		return l.refuse(c, v.shows.FrameOrigins, err)
+	}
+	doing, known := acts[c.Param("act")]
+	if !known {
+		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such second opinion", Path: l.path(v.id)})
+	}
+	sent, err := c.FormParams()
+	if err != nil {
+		return fault.New(fault.Value, "this form cannot be read")
+	}
+	given := url.Values{}
+	for name, values := range sent {
+		if slices.Contains(doing.fields, name) {
+			given[name] = values
+		}
+	}
+	if doing.named {
+		given.Set("clinician", nameOf(v.session.Display))
+	}
+	task := c.Param("task")
+	err = l.Carry(c.Request().Context(), v.actor, screen.Errand{Task: task, Operation: c.Param("act"), Fields: given})
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		l.Log.Info("a clinician's request was refused", "operation", c.Param("act"), "kind", string(f.Kind()), "session", v.id)
+		return l.page(c, http.StatusConflict, v.shows.FrameOrigins, launchedView{Title: "This was not done", Path: l.path(v.id), Back: l.path(v.id) + "/opinion/" + url.PathEscape(task), Alarm: true,
+			Message: "It was done already, something is missing in what you wrote, or it is not this patient's. Look at the second opinion again."})
+	}
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, l.path(v.id)+"/opinion/"+task+"?done="+c.Param("act")+"#"+doing.part)
+}
+
+// language keeps in which language the pages of the session are.
+func (l *Launched) language(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	if err := l.proven(c, v); err != nil {
+		return l.refuse(c, v.shows.FrameOrigins, err)
+	}
+	if chosen := languages[c.FormValue("language")]; chosen != nil {
+		l.Sessions.SetLaunchLanguage(c.Response(), v.id, chosen.Code, time.Until(v.session.EndsAt))
+	}
+	return c.Redirect(http.StatusSeeOther, l.path(v.id))
+}
