@@ -33,9 +33,7 @@ func (l *Launched) opinion(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := l.whole(c, v)
-	view.Title = "Second opinion"
-	view.Opened, view.Patient, view.Done = &opened, &opened.Patient, acts[c.QueryParam("done")].done
+	view := l.whole(c, v, launchedView{Title: "Second opinion", Opened: &opened, Patient: &opened.Patient, Done: acts[c.QueryParam("done")].done})
 	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
 }
 

@@ -144,11 +144,13 @@ func (l *Launched) page(c echo.Context, status int, framers []string, view launc
 	return c.HTMLBlob(status, out.Bytes())
 }
 
-// whole is what every page of a session has.
-func (l *Launched) whole(c echo.Context, v visit) launchedView {
+// whole adds what every page of a session has.
+func (l *Launched) whole(c echo.Context, v visit, view launchedView) launchedView {
 	// When nothing is done the session ends, and what is on the screen goes with it.
 	c.Response().Header().Set("Refresh", strconv.Itoa(int(l.Sessions.IdleAfter().Seconds())+5)+"; url="+l.path(v.id))
-	return launchedView{Path: l.path(v.id), CSRF: v.session.CSRF(), Who: nameOf(v.session.Display), At: v.session.Places[0].TenantDisplay, Banner: v.shows.Banner}
+	view.Path, view.CSRF, view.Banner = l.path(v.id), v.session.CSRF(), v.shows.Banner
+	view.Who, view.At = nameOf(v.session.Display), v.session.Places[0].TenantDisplay
+	return view
 }
 
 func (l *Launched) show(c echo.Context) error {
@@ -160,9 +162,7 @@ func (l *Launched) show(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := l.whole(c, v)
-	view.Title = "Second opinions"
-	view.Chart, view.Patient, view.OrderUnknown = &chart, &chart.Patient, v.shows.OrderUnknown
+	view := l.whole(c, v, launchedView{Title: "Second opinions", Chart: &chart, Patient: &chart.Patient, OrderUnknown: v.shows.OrderUnknown})
 	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
 }
 

@@ -15,7 +15,7 @@ type hospital struct {
 }
 
 var hospitals = map[string]hospital{
-	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "orderMayAskProtocol": true}`},
+	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "orderMayAskProtocol": true, "patientSummary": {"contact": "The outpatient desk of Mercy General Hospital, telephone 555-0100"}}`},
 	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
 }
 

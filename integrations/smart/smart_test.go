@@ -477,6 +477,31 @@ func (s signer) sign(header, claims map[string]any) string {
 	return signed + "." + b64(raw)
 }
 
+// TestALaunchTellsInWhichLanguageTheClinicianReads: the claim locale of the ID token.
+func TestALaunchTellsInWhichLanguageTheClinicianReads(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ours := newSigner(t)
+	h.lie("/auth/token", func(w http.ResponseWriter, r *http.Request, honest http.Handler) {
+		changes(w, r, honest, func(said map[string]any) {
+			h.lie("/auth/jwks.json", ours.jwks())
+			raw, _ := base64.RawURLEncoding.DecodeString(strings.Split(said["id_token"].(string), ".")[1])
+			claims := map[string]any{}
+			_ = json.Unmarshal(raw, &claims)
+			claims["locale"] = "de-CH"
+			said["id_token"] = ours.sign(map[string]any{"alg": "ES256", "kid": "k"}, claims)
+		})
+	})
+	to, browser, _, err := h.client.Begin(t.Context(), "mercy", "", h.opens())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, _, err := h.client.Finish(t.Context(), browser, "Firefox", h.agree(to))
+	if err != nil || opened.Locale != "de-CH" {
+		t.Errorf("the locale is %q (%v)", opened.Locale, err)
+	}
+}
+
 // TestATokenThatIsNotWhatItShouldBeIsRefused changes what the token endpoint says.
 func TestATokenThatIsNotWhatItShouldBeIsRefused(t *testing.T) {
 	t.Parallel()
