@@ -71,7 +71,7 @@ func (s *Server) patientSummary(c echo.Context, actor access.Actor, in *Node) er
 // plainly is the signed report of a case in plain words. It refuses (BusinessRule)
 // what is not signed, was taken back, or is of a case whose policy has none.
 func (s *Server) plainly(ctx context.Context, tx pgx.Tx, report string) (p letter.Plain, err error) {
-	id, err := caseOf(ctx, tx, found{Node: Object("resourceType", "DiagnosticReport", "id", report)}, "DiagnosticReport/"+report)
+	id, err := caseOf(ctx, tx, found{Object("resourceType", "DiagnosticReport", "id", report), 1}, "DiagnosticReport/"+report)
 	if err != nil {
 		return p, err
 	}
