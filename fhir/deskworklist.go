@@ -45,3 +45,22 @@ func (s *Server) SaveView(ctx context.Context, actor access.Actor, v workflow.Sa
 	})
 	return err
 }
+
+// ownDays is how far back one's own statistics go.
+const ownDays = 365
+
+// OwnStatistics are the actor's own, of the last year; nobody can ask for another's.
+// They name no patient and no case, so they are not recorded.
+func (s *Server) OwnStatistics(ctx context.Context, actor access.Actor) (screen.OwnStatistics, error) {
+	if !readsHere(actor) {
+		return screen.OwnStatistics{}, fault.New(fault.Forbidden, "These statistics are for those who read.")
+	}
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (own screen.OwnStatistics, err error) {
+		if own.Zone, err = workflow.ZoneTx(ctx, tx); err != nil {
+			return own, err
+		}
+		own.Since = s.now().In(own.Zone).AddDate(0, 0, -ownDays)
+		own.OwnStatistics, err = workflow.OwnStatisticsTx(ctx, tx, viewerOf(actor), own.Since, own.Zone)
+		return own, err
+	})
+}

@@ -18,9 +18,10 @@ import (
 
 // ReadersDesk is what those who read see and do (fhir/deskworklist.go and others).
 type ReadersDesk struct {
-	Worklist func(ctx context.Context, actor access.Actor, most int, from Caller) (screen.Worklist, error)
-	SaveView func(ctx context.Context, actor access.Actor, v workflow.SavedView, drop bool) error
-	Reading  func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.Reading, error)
+	Worklist   func(ctx context.Context, actor access.Actor, most int, from Caller) (screen.Worklist, error)
+	SaveView   func(ctx context.Context, actor access.Actor, v workflow.SavedView, drop bool) error
+	Reading    func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.Reading, error)
+	Statistics func(ctx context.Context, actor access.Actor) (screen.OwnStatistics, error)
 }
 
 // whoRead are the roles whose rooms these are.
@@ -31,6 +32,7 @@ func (s *Server) readerRooms() []room {
 	return []room{
 		{http.MethodGet, "/worklist", "Worklist", whoRead, s.worklist},
 		{http.MethodPost, "/worklist/view", "", whoRead, s.saveView},
+		{http.MethodGet, "/statistics", "Your statistics", whoRead, s.ownStatistics},
 	}
 }
 

@@ -23,5 +23,8 @@ func readersDesk(surface func() *fhir.Server) web.ReadersDesk {
 		Reading: func(ctx context.Context, actor access.Actor, task string, from web.Caller) (screen.Reading, error) {
 			return surface().Reading(ctx, actor, task, asked(from))
 		},
+		Statistics: func(ctx context.Context, actor access.Actor) (screen.OwnStatistics, error) {
+			return surface().OwnStatistics(ctx, actor)
+		},
 	}
 }

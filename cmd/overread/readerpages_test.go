@@ -250,3 +250,99 @@ func TestAViewOfTheWorklistIsKeptForItsOwner(t *testing.T) {
 		t.Errorf("a view without a name: %d", got.status)
 	}
 }
+
+// opinionOf is what somebody writes into the form of a report.
+func opinionOf(findings, impression string) url.Values {
+	return url.Values{"follows": {"0"}, "comparison": {"None."}, "findings": {findings}, "impression": {impression}}
+}
+
+func TestTwoConferAndAThirdDecidesAtThePages(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "brain", twoRead)
+	okafor, sato, petrov := r.comes("okafor", access.Reader), r.comes("ruiz", access.Reader), r.comes("petrov", access.Adjudicator)
+	okafor.does("/claim", nil)
+	okafor.does("/write/lock", opinionOf("A sclerosis on the left.", "Left hippocampal sclerosis."))
+	r.is(workflow.Ready)
+	second := sato.does("/claim", nil)
+	if strings.Contains(second.text, "sclerosis") {
+		t.Error("the second reader sees what the first has written")
+	}
+	both := sato.does("/write/lock", opinionOf("All is normal.", "Normal brain."))
+	r.is(workflow.Conferring)
+	for _, want := range []string{"A sclerosis on the left.", "All is normal.", "I stand by this text", "Refer it to a third reader"} {
+		if !strings.Contains(both.text, want) {
+			t.Errorf("the page of the two does not say %q", want)
+		}
+	}
+	if strings.Contains(both.text, "Boyd") {
+		t.Error("the page of the two tells of the original")
+	}
+	if got := okafor.tries("/do/concur", url.Values{"sha256": {"0000"}}); got.status == http.StatusOK {
+		t.Error("somebody agrees to a text that is not on the table")
+	}
+	okafor.does("/do/refer", url.Values{"reason": {"We see it differently."}})
+	r.is(workflow.Arbitration)
+	decides := petrov.does("/claim", nil)
+	if !strings.Contains(decides.text, "Whose opinion stands?") || !strings.Contains(decides.text, "A sclerosis on the left.") {
+		t.Fatalf("the third reader does not have both opinions: %s", decides.text)
+	}
+	petrov.does("/write/arbitrate", url.Values{"decision": {"first"}})
+	r.is(workflow.Locked)
+}
+
+func TestASupervisorChangesAndSignsAtThePages(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "brain", asItShouldBe)
+	ruiz, petrov := r.comes("ruiz", access.Reader), r.comes("petrov", access.Supervisor)
+	ruiz.does("/claim", nil)
+	ruiz.does("/write/lock", opinionOf("All is normal.", "Normal brain."))
+	ruiz.does("/do/reveal", nil)
+	ruiz.does("/do/grade", nil)
+	ruiz.does("/do/sign", nil)
+	r.is(workflow.AwaitingCosign)
+	waits := petrov.page()
+	if !strings.Contains(waits.text, "Normal brain.") || !strings.Contains(waits.text, "Change the text and sign") {
+		t.Fatal("the supervisor does not have the report")
+	}
+	petrov.does("/do/return", url.Values{"reason": {"Look at the hippocampus."}})
+	if p := ruiz.page(); !strings.Contains(p.text, "A supervisor has returned this report") {
+		t.Error("the reader is not told that it was returned")
+	}
+	ruiz.does("/write/revise", url.Values{"impression": {"Left hippocampal sclerosis."}})
+	ruiz.does("/do/sign", nil)
+	petrov.does("/write/sign", url.Values{"recommendation": {"Epilepsy conference."}})
+	r.is(workflow.Final)
+	if p := ruiz.page(); !strings.Contains(p.text, "Epilepsy conference.") || !strings.Contains(p.text, "Left hippocampal sclerosis.") {
+		t.Error("the signed report does not have what was revised and changed")
+	}
+}
+
+func TestAFindingThatCannotWaitAndOnesOwnStatistics(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "knee", asItShouldBe)
+	tanaka, petrov := r.comes("tanaka", access.Reader), r.comes("petrov", access.Reader)
+	tanaka.does("/claim", nil)
+	told := tanaka.does("/do/raise-finding", url.Values{"category": {"urgent"}, "text": {"A fracture that was not known."}})
+	if !strings.Contains(told.text, "A fracture that was not known.") || !strings.Contains(told.text, "Somebody was told") {
+		t.Error("the finding is not on the page")
+	}
+	if strings.Contains(petrov.page().text, "A fracture that was not known.") {
+		t.Error("another reader knows of the finding before the reveal")
+	}
+	called := tanaka.does("/do/communicate", url.Values{"finding": {"1"}, "recipient": {"Dr. Marchetti"}, "medium": {"phone"}, "reached": {"true"}, "readBack": {"true"}})
+	if !strings.Contains(called.text, "Dr. Marchetti") {
+		t.Error("the call is not on the page")
+	}
+	tanaka.does("/write/lock", opinionOf("A fracture.", "Fracture."))
+	tanaka.does("/do/reveal", nil)
+	tanaka.does("/do/grade", url.Values{"discrepancy.0.description": {"the fracture"}, "discrepancy.0.significance": {"unimportant"}, "discrepancy.0.nature": {"detection"}, "difference": {"A fracture was not mentioned."}})
+	tanaka.does("/do/sign", nil)
+	r.is(workflow.Final)
+	own := tanaka.get(tanaka.base + "/statistics")
+	if !regexp.MustCompile(`(?s)MR</th><td>1</td><td>0</td><td>1</td><td>0</td><td>0</td>`).MatchString(own.text) || !strings.Contains(own.text, "<svg") {
+		t.Errorf("the statistics of who has signed one with a minor difference: %s", own.text)
+	}
+	if other := petrov.get(petrov.base + "/statistics"); !strings.Contains(other.text, "Nothing is signed yet.") {
+		t.Error("somebody else's statistics have it")
+	}
+}
