@@ -128,6 +128,8 @@ func (c *catalogue) functions() template.FuncMap {
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"role":   func(r any) string { return c.say(roleName(r)) },
 		"state":  func(s any) string { return c.say(stateName(s)) },
+		"words":  c.words,
+		"span":   c.span,
 	}
 }
 
@@ -194,6 +196,7 @@ func textsOfTables() (all []string) {
 	}
 	all = append(all, stillIn)
 	all = append(all, titled()...)
+	all = append(all, textsOfBoard()...)
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}

@@ -73,6 +73,7 @@ type Desk struct {
 	Notices     func(ctx context.Context, actor access.Actor, from Caller) ([]workflow.Notice, error)
 	Emergencies func(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, from Caller) (workflow.EmergencyList, error)
 	BreakGlass  func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from Caller) (workflow.Emergency, error)
+	Board       BoardDesk
 	// Perform does an operation of a case (fhir/deskform.go).
 	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
 	Readers ReadersDesk

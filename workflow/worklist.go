@@ -127,7 +127,7 @@ func workItems(ctx context.Context, tx pgx.Tx, states []State, whose string, act
 		       CASE WHEN @desk THEN coalesce(c.exam->'reasons', '[]') ELSE '[]' END AS reasons,
 		       (SELECT min(a.deadline_at)
 		        FROM agenda a
-		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.due_at < 'infinity') AS due
+		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.remaining_s IS NULL) AS due
 		FROM case_file c
 		WHERE c.state = ANY (@states) AND `+whose+`
 		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], c.priority), due NULLS LAST, c.opened_at

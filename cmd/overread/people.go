@@ -92,6 +92,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			LogoutAt: p.login.LogoutURL,
 		},
 		Desk: web.Desk{
+			Board: boardDesk(surface, asked),
 			Worklist: func(ctx context.Context, actor access.Actor, most int, from web.Caller) ([]workflow.WorkItem, error) {
 				return surface().Worklist(ctx, actor, most, asked(from))
 			},

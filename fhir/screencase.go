@@ -1,0 +1,394 @@
+package fhir
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/workflow"
+)
+
+// CaseFile is a case before a coordinator or director: where it stands, why, and what
+// can be done. Whoever reads here too sees nothing that tells of an original that is
+// not revealed. That it was looked at is recorded.
+func (s *Server) CaseFile(ctx context.Context, actor access.Actor, task string, asked Asked) (screen.CaseFile, error) {
+	if err := coordinates(actor); err != nil {
+		return screen.CaseFile{}, err
+	}
+	ctx = context.WithValue(ctx, servedKey{}, served{requestID: asked.RequestID, client: asked.Client})
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (screen.CaseFile, error) {
+		c, err := s.caseSeen(ctx, tx, actor, task)
+		if err != nil {
+			return screen.CaseFile{}, err
+		}
+		d := deskCase{Server: s, tx: tx, actor: actor, c: c}
+		if err := d.head(ctx); err != nil {
+			return d.file, err
+		}
+		for _, part := range []func(context.Context) error{d.clocks, d.findings, d.doubts, d.matters, d.deliveries, d.history, d.deeds} {
+			if err := part(ctx); err != nil {
+				return d.file, err
+			}
+		}
+		stored, err := s.store.Get(ctx, tx, "Task", task)
+		if err != nil {
+			return d.file, err
+		}
+		d.file.Version = stored.Version
+		entry := auditEntry{Interaction: "read", Target: stored.Versioned(), Patient: casePatient(c), RequestID: asked.RequestID, Client: asked.Client}
+		return d.file, s.audit(ctx, tx, actor, entry)
+	})
+}
+
+// deskCase gathers what a case file says.
+type deskCase struct {
+	*Server
+	tx    pgx.Tx
+	actor access.Actor
+	c     workflow.Case
+	names map[uuid.UUID]workflow.ReaderName
+	file  screen.CaseFile
+}
+
+func (d *deskCase) head(ctx context.Context) error {
+	c := d.c
+	board, err := workflow.BoardCaseTx(ctx, d.tx, c.CaseID)
+	if err != nil {
+		return err
+	}
+	d.file = screen.CaseFile{Task: c.TaskID, Number: c.Number(), Order: c.PlacerValue, Exam: examName(c.Exam), Priority: c.Priority, State: string(c.State),
+		Protocol: string(c.Protocol), TwoRead: c.Reading != workflow.SingleReading, Sample: c.SampleOf != nil, Opened: c.OpenedAt,
+		WaitsFor: board.WaitsFor, Reason: board.Reason, Since: board.Since, Due: board.Due, Now: d.now(), Zone: zoneOf(c.Policy),
+		Escalated: board.Escalated, Veiled: hidesOriginals(d.actor) && c.Concealed()}
+	if c.ResumeState != nil {
+		d.file.Held = string(*c.ResumeState)
+	}
+	if d.names, err = workflow.ReaderNamesTx(ctx, d.tx); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name string
+		who  *uuid.UUID
+	}{{"offered to", c.OfferedTo}, {"reader", c.ReaderID}, {"second reader", c.OtherReaderID}, {"third reader", c.AdjudicatorID}, {"supervisor", c.SupervisorID}} {
+		if part.who != nil && !d.file.Veiled {
+			d.file.People = append(d.file.People, screen.CasePerson{Part: part.name, Name: d.names[*part.who].Display})
+		}
+	}
+	return d.patient(ctx)
+}
+
+func (d *deskCase) patient(ctx context.Context) error {
+	id, ok := strings.CutPrefix(casePatient(d.c), "Patient/")
+	if !ok {
+		return nil
+	}
+	stored, err := d.store.Visible(ctx, d.tx, d.actor, "Patient", id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	n, err := Parse(stored.Body, Limits{})
+	if err != nil {
+		return err
+	}
+	d.file.Patient = screen.CasePatient{Name: humanName(n), Born: n.Text("birthDate"), Sex: n.Text("gender"), Record: strings.TrimPrefix(mrn(n), "MRN ")}
+	return nil
+}
+
+func (d *deskCase) clocks(ctx context.Context) error {
+	clocks, err := workflow.ClocksTx(ctx, d.tx, d.c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, k := range clocks {
+		if d.file.Veiled && k.Clock.OfMatter() {
+			continue
+		}
+		family, _, _ := strings.Cut(string(k.Clock), "/")
+		d.file.Clocks = append(d.file.Clocks, screen.CaseClock{Clock: family, Started: k.Started, Deadline: k.Deadline, Stage: k.Stage, Paused: k.Paused})
+	}
+	waits, err := workflow.WaitsTx(ctx, d.tx, d.c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, w := range waits {
+		d.file.Waits = append(d.file.Waits, screen.CaseWait{Party: string(w.Party), Reason: w.Reason, Stops: w.Stops, Began: w.BeganAt, Ended: w.EndedAt})
+	}
+	times := workflow.TimesOf(d.c, waits, d.now(), false)
+	d.file.Gross, d.file.Net = times.Gross, times.Net
+	return nil
+}
+
+// findings are what keeps the case, and what was asked of whom for it.
+func (d *deskCase) findings(ctx context.Context) error {
+	found := findingsNow(d.c)
+	if d.c.State == workflow.Unassignable || d.c.State == workflow.Adjudication || d.c.State == workflow.Arbitration {
+		found = d.c.Findings
+	}
+	for _, f := range found {
+		d.file.Findings = append(d.file.Findings, screen.CaseFinding{Code: f.Code, Kind: string(f.Kind), Element: f.Element, Text: f.Text})
+	}
+	if d.file.Veiled {
+		return nil
+	}
+	r, err := d.resolver(ctx, d.tx, d.c.TenantID)
+	if err != nil {
+		return err
+	}
+	asked, err := r.asked(ctx, d.c)
+	for _, a := range asked {
+		d.file.Asked = append(d.file.Asked, askedOnScreen(a))
+	}
+	slices.SortFunc(d.file.Asked, func(a, b screen.CaseAsked) int { return b.At.Compare(a.At) })
+	return err
+}
+
+func askedOnScreen(a askedFor) screen.CaseAsked {
+	of := a.n.Text("sender", "display")
+	if of == "" {
+		of = a.n.Text("sender", "identifier", "value")
+	}
+	at, _ := moment(a.n.Text("authoredOn"))
+	one := screen.CaseAsked{Finding: a.code, Of: of, At: at, Status: a.n.Text("status"), Why: a.n.Text("statusReason", "text")}
+	for _, p := range a.n.Each("payload") {
+		one.Text = p.Text("contentString")
+	}
+	return one
+}
+
+// doubts lay side by side what the sources say, as $comparison does.
+func (d *deskCase) doubts(ctx context.Context) error {
+	doubtful := slices.ContainsFunc(findingsNow(d.c), func(f workflow.Finding) bool { return f.Kind == workflow.Doubtful })
+	if d.file.Veiled || !doubtful {
+		return nil
+	}
+	e, err := d.evidence(ctx, d.tx, d.actor, d.c)
+	if err != nil {
+		return err
+	}
+	for _, f := range findingsNow(d.c) {
+		if f.Kind != workflow.Doubtful {
+			continue
+		}
+		d.file.Doubts = append(d.file.Doubts, doubtOf(f, e.about(f.Code)))
+	}
+	patient := casePatient(d.c)
+	return d.audit(ctx, d.tx, d.actor, auditEntry{Interaction: "operation", Target: "Task/" + d.c.TaskID, Patient: patient,
+		Patients: e.alsoOf(patient), Query: "$comparison", RequestID: requestID(ctx)})
+}
+
+// doubtOf is a table of elements by sources, in the order of comparisonSources.
+func doubtOf(f workflow.Finding, rows []compared) screen.Doubt {
+	doubt := screen.Doubt{Code: f.Code, Text: f.Text}
+	for _, source := range comparisonSources {
+		if slices.ContainsFunc(rows, func(r compared) bool {
+			return slices.ContainsFunc(r.said, func(s sourceSaid) bool { return s.source == source })
+		}) {
+			doubt.Sources = append(doubt.Sources, source)
+		}
+	}
+	for _, r := range rows {
+		row := screen.DoubtRow{Element: r.element, Agreement: string(r.agreement), Said: make([][]string, len(doubt.Sources))}
+		for _, said := range r.said {
+			i := slices.Index(doubt.Sources, said.source)
+			row.Said[i] = append(row.Said[i], said.values...)
+		}
+		if r.said != nil {
+			doubt.Rows = append(doubt.Rows, row)
+		}
+	}
+	return doubt
+}
+
+func (d *deskCase) matters(ctx context.Context) error {
+	if d.file.Veiled {
+		return nil
+	}
+	all, err := workflow.MattersTx(ctx, d.tx, d.c.CaseID)
+	for _, m := range all {
+		one := screen.CaseMatter{No: m.No, Kind: string(m.Kind), Category: m.Category, Text: m.Content.Text, Person: m.Content.Person,
+			Opened: m.OpenedAt, Due: m.DueAt, Settled: m.SettledAt, Closing: m.Closing.Text}
+		if m.Settlement != nil {
+			one.How = *m.Settlement
+		}
+		for _, call := range m.Calls {
+			one.Calls = append(one.Calls, call.Reported().Words(d.file.Zone))
+		}
+		d.file.Matters = append(d.file.Matters, one)
+	}
+	return err
+}
+
+func (d *deskCase) deliveries(ctx context.Context) error {
+	if d.file.Veiled {
+		return nil
+	}
+	items, err := workflow.DeliveriesTx(ctx, d.tx, workflow.DeliveryFilter{Case: d.c.CaseID, Most: 100})
+	for _, item := range items {
+		d.file.Deliveries = append(d.file.Deliveries, deliveryOnScreen(item))
+	}
+	return err
+}
+
+// untold are the events of the quality compartment: a case file has none of them.
+var untold = []workflow.Event{"judge-management", "outcome", "add-learning-point", "withdraw-learning-point", "open-review", "close-review"}
+
+func (d *deskCase) history(ctx context.Context) error {
+	if d.file.Veiled {
+		return nil
+	}
+	records, err := workflow.HistoryTx(ctx, d.tx, d.c.CaseID)
+	if err != nil {
+		return err
+	}
+	for _, r := range slices.Backward(records) {
+		if slices.Contains(untold, r.Event) {
+			continue
+		}
+		var detail struct {
+			Reason  string
+			Clock   string
+			Percent int
+			Reader  uuid.UUID
+		}
+		if err := json.Unmarshal(r.Detail, &detail); err != nil {
+			return fmt.Errorf("detail of event %d of case %s: %w", r.Seq, d.c.CaseID, err)
+		}
+		h := screen.Happened{At: r.OccurredAt, Event: string(r.Event), To: string(r.ToState), Role: r.ActorRole, Reason: detail.Reason, Percent: detail.Percent}
+		h.Clock, _, _ = strings.Cut(detail.Clock, "/")
+		if r.FromState != nil {
+			h.From = string(*r.FromState)
+		}
+		if r.ActorID != nil {
+			h.Who = d.names[*r.ActorID].Display
+		}
+		if r.Event == "offer" || r.Event == "reassign" {
+			h.Who = strings.TrimPrefix(h.Who+" → "+d.names[detail.Reader].Display, " ")
+		}
+		d.file.History = append(d.file.History, h)
+	}
+	return nil
+}
+
+// deeds are the operations that the table of transitions offers to the role in the
+// state, with what they take; guards may still refuse.
+func (d *deskCase) deeds(ctx context.Context) error {
+	for _, op := range operations {
+		offered := workflow.MayFire(d.actor, d.c.State, workflow.Event(op.Name)) == nil
+		if op.Name == "redeliver" {
+			offered = d.actor.Role == access.Coordinator && slices.ContainsFunc(d.file.Deliveries, func(x screen.CaseDelivery) bool { return x.State == "parked" || x.State == "queued" })
+		}
+		if d.needless(op.Name) {
+			offered = false
+		}
+		if !offered {
+			continue
+		}
+		deed := screen.Deed{Name: op.Name}
+		for _, p := range op.Takes {
+			if f, ok := d.field(p); ok {
+				deed.Fields = append(deed.Fields, f)
+			}
+		}
+		d.file.Deeds = append(d.file.Deeds, deed)
+	}
+	return nil
+}
+
+// needless are operations of which the file itself tells that they would be refused.
+func (d *deskCase) needless(name string) bool {
+	open := func(kind string) bool {
+		return slices.ContainsFunc(d.file.Matters, func(m screen.CaseMatter) bool { return m.Kind == kind && m.Settled == nil })
+	}
+	switch name {
+	case "offer", "reassign":
+		return d.c.State != workflow.Amending // they have a page of their own: the candidates
+	case "communicate", "withdraw-finding":
+		return !open("finding")
+	case "withdraw-question":
+		return !open("question")
+	case "dismiss-verification":
+		return !open("verification")
+	case "continue-reading", "restart-reading":
+		return d.c.Correction == nil
+	case "heed":
+		return !d.file.Escalated
+	}
+	return false
+}
+
+// field is a parameter as a form asks for it; ok is false for what a form leaves out.
+func (d *deskCase) field(p parameter) (f screen.DeedField, ok bool) {
+	f = screen.DeedField{Name: p.Name, Kind: "line", Required: p.Min > 0}
+	switch {
+	case p.Name == "reason" || p.Name == "note":
+		f.Kind = "text"
+	case p.Name == "reader":
+		f.Kind, f.Choices = "choice", d.readers()
+	case slices.Contains([]string{"finding", "number"}, p.Name):
+		f.Kind = "choice"
+		for _, m := range d.file.Matters {
+			if m.Settled == nil && (m.Kind == "finding") == (p.Name == "finding") {
+				f.Choices = append(f.Choices, screen.Choice{Value: fmt.Sprint(m.No), Words: fmt.Sprintf("%d: %s", m.No, m.Text)})
+			}
+		}
+	case p.Type == "code":
+		f.Kind = "choice"
+		for _, code := range p.Codes {
+			f.Choices = append(f.Choices, screen.Choice{Value: code, Words: code})
+		}
+	case p.Type == "boolean":
+		f.Kind = "check"
+	case p.Type != "string":
+		return f, false
+	}
+	return f, true
+}
+
+// readers are those of the tenant, by name.
+func (d *deskCase) readers() (all []screen.Choice) {
+	for _, name := range d.names {
+		if name.Active {
+			all = append(all, screen.Choice{Value: "Practitioner/" + name.PractitionerID, Words: name.Display})
+		}
+	}
+	slices.SortFunc(all, func(a, b screen.Choice) int { return strings.Compare(a.Words, b.Words) })
+	return all
+}
+
+// deliveryOnScreen is a delivery in the words of pages.
+func deliveryOnScreen(item workflow.SentItem) screen.CaseDelivery {
+	d := screen.CaseDelivery{Task: item.TaskID, Order: item.Order, Exam: item.Exam, No: item.ReportNo, Kind: "report", Destination: item.Destination, State: item.State,
+		Uncertain: item.Uncertain(), UnderWay: item.UnderWay, Queued: item.QueuedAt, Done: item.DoneAt}
+	switch {
+	case item.Lane == workflow.LaneMessage:
+		d.Kind, d.No = "message", item.ReportNo
+	case item.ReportNo < 0:
+		d.Kind = "preliminary"
+	}
+	if item.State == "queued" {
+		d.Next = &item.NextAttemptAt
+	}
+	if item.SettledAt != nil {
+		d.Settled = &screen.SettledDelivery{How: *item.SettledHow, Reason: *item.SettledReason, Role: *item.SettledRole, At: *item.SettledAt}
+	}
+	for _, a := range item.Attempts {
+		one := screen.Attempt{No: a.Attempt, At: a.At, Outcome: string(a.Outcome), Reason: a.Reason, Took: time.Duration(a.DurationMS) * time.Millisecond}
+		if a.Status != nil {
+			one.Status = *a.Status
+		}
+		d.Attempts = append(d.Attempts, one)
+	}
+	return d
+}

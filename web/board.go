@@ -1,0 +1,210 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/workflow"
+)
+
+// BoardDesk is what the rooms of coordinators and directors ask for (fhir/screenboard.go).
+type BoardDesk struct {
+	Board func(ctx context.Context, actor access.Actor, f workflow.BoardFilter, from Caller) (workflow.BoardPage, error)
+	Case  func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.CaseFile, error)
+}
+
+var offices = []access.Role{access.Coordinator, access.Director}
+
+// boardRooms are those of who leads cases and answers for them.
+func (s *Server) boardRooms() []room {
+	return []room{
+		{http.MethodGet, "/board", "Board", offices, s.board},
+		{http.MethodGet, "/board/:task", "", offices, s.caseFile},
+	}
+}
+
+// mostOnBoard is how many cases a page of the board has.
+const mostOnBoard = 50
+
+// groupsOfStates are what a board can be narrowed to besides one state.
+var groupsOfStates = []struct {
+	Code, Words string
+	States      []workflow.State
+}{
+	{"open", "All open cases", nil},
+	{"intake", "At intake", []workflow.State{workflow.Received, workflow.IntakeReview, workflow.AwaitingInformation, workflow.AwaitingImages}},
+	{"matching", "Without a reader", []workflow.State{workflow.Ready, workflow.Unassignable, workflow.Offered}},
+	{"work", "Being read", []workflow.State{workflow.Accepted, workflow.Reading, workflow.Conferring, workflow.Arbitration, workflow.Locked, workflow.Comparing, workflow.Adjudication, workflow.AwaitingCosign}},
+	{"signed", "Signed, not closed", []workflow.State{workflow.Final, workflow.Amending}},
+	{"all", "All, closed ones too", nil},
+}
+
+// boardView is the page of the board.
+type boardView struct {
+	workflow.BoardPage
+	At, State, Priority, Party, Sort string
+	More                             string // address of the next page
+	Now                              time.Time
+}
+
+// Groups, States, Priorities, Parties and Sorts are the choices of the filters.
+func (boardView) Groups() any          { return groupsOfStates }
+func (boardView) States() any          { return workflow.States }
+func (boardView) Priorities() []string { return []string{"stat", "asap", "urgent", "routine"} }
+func (boardView) Parties() []string    { return workflow.BoardParties }
+func (boardView) Sorts() any           { return workflow.BoardSorts }
+
+func (s *Server) board(c echo.Context, at seat) error {
+	v := boardView{At: s.at(at.place), State: c.QueryParam("state"), Priority: c.QueryParam("priority"), Party: c.QueryParam("party"), Sort: c.QueryParam("sort"), Now: s.Now()}
+	f := workflow.BoardFilter{After: c.QueryParam("after"), Most: mostOnBoard, Sort: workflow.BoardSort(v.Sort)}
+	if slices.Contains(v.Priorities(), v.Priority) {
+		f.Priority = v.Priority
+	}
+	if slices.Contains(v.Parties(), v.Party) {
+		f.Party = v.Party
+	}
+	f.States, f.Ended = statesOf(v.State)
+	var err error
+	if v.BoardPage, err = s.Desk.Board.Board(c.Request().Context(), at.place.Actor, f, s.caller(c)); err != nil {
+		return err
+	}
+	if v.Next != "" {
+		v.More = v.At + "/board?" + url.Values{"state": {v.State}, "priority": {v.Priority}, "party": {v.Party}, "sort": {v.Sort}, "after": {v.Next}}.Encode()
+	}
+	for i := range v.Cases {
+		row := &v.Cases[i]
+		row.OpenedAt, row.Since = row.OpenedAt.In(v.Zone), row.Since.In(v.Zone)
+		if row.Due != nil {
+			due := row.Due.In(v.Zone)
+			row.Due = &due
+		}
+	}
+	return s.show(c, at, "board", "Board", v)
+}
+
+// statesOf are the states that a filter means, and whether those of ended cases are
+// among them.
+func statesOf(code string) (states []workflow.State, ended bool) {
+	for _, g := range groupsOfStates {
+		if g.Code == code {
+			return g.States, code == "all"
+		}
+	}
+	for _, row := range workflow.States {
+		if string(row.State) == code {
+			return []workflow.State{row.State}, true
+		}
+	}
+	return nil, false
+}
+
+// fileView is the page of a case.
+type fileView struct {
+	screen.CaseFile
+	At   string
+	Here string // where its forms lead back to
+}
+
+// shownDeed is what is said of an operation.
+type shownDeed struct {
+	screen.Deed
+	Button, Does string
+	Danger       bool
+}
+
+// Shown are the operations with their words, those that end something last.
+func (v fileView) Shown() (all []shownDeed) {
+	for _, d := range v.Deeds {
+		if words, known := deedWords[d.Name]; known {
+			all = append(all, shownDeed{d, words.Button, words.Does, words.Danger})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b shownDeed) int { return strings.Compare(dangerKey(a), dangerKey(b)) })
+	return all
+}
+
+func dangerKey(d shownDeed) string {
+	if d.Danger {
+		return "1"
+	}
+	return "0"
+}
+
+// Seeks tells whether the case is to be given to a reader, or may be taken from one.
+func (v fileView) Seeks() bool {
+	return slices.Contains([]string{"ready", "unassignable", "offered", "accepted", "reading", "locked", "comparing", "arbitration", "adjudication", "awaiting-cosign"}, v.State)
+}
+
+// Told is what an event is called.
+func (fileView) Told(event string) string {
+	if words, known := eventWords[event]; known {
+		return words
+	}
+	return event
+}
+
+func (s *Server) caseFile(c echo.Context, at seat) error {
+	file, err := s.Desk.Board.Case(c.Request().Context(), at.place.Actor, c.Param("task"), s.caller(c))
+	if err != nil {
+		return err
+	}
+	v := fileView{file, s.at(at.place), s.at(at.place) + "/board/" + url.PathEscape(file.Task)}
+	v.inZone()
+	return s.show(c, at, "casefile", "Case", v)
+}
+
+// inZone has every moment in the zone of the hospital.
+func (v *fileView) inZone() {
+	zone := v.Zone
+	there := func(t *time.Time) *time.Time {
+		if t == nil {
+			return nil
+		}
+		moved := t.In(zone)
+		return &moved
+	}
+	v.Opened, v.Since, v.Due = v.Opened.In(zone), v.Since.In(zone), there(v.Due)
+	for i := range v.Clocks {
+		v.Clocks[i].Started, v.Clocks[i].Deadline = v.Clocks[i].Started.In(zone), there(v.Clocks[i].Deadline)
+	}
+	for i := range v.Waits {
+		v.Waits[i].Began, v.Waits[i].Ended = v.Waits[i].Began.In(zone), there(v.Waits[i].Ended)
+	}
+	for i := range v.Asked {
+		v.Asked[i].At = v.Asked[i].At.In(zone)
+	}
+	for i := range v.Matters {
+		m := &v.Matters[i]
+		m.Opened, m.Due, m.Settled = m.Opened.In(zone), m.Due.In(zone), there(m.Settled)
+	}
+	for i := range v.Deliveries {
+		deliveryIn(&v.Deliveries[i], zone)
+	}
+	for i := range v.History {
+		v.History[i].At = v.History[i].At.In(zone)
+	}
+}
+
+func deliveryIn(d *screen.CaseDelivery, zone *time.Location) {
+	d.Queued = d.Queued.In(zone)
+	for _, at := range []**time.Time{&d.Next, &d.Done} {
+		if *at != nil {
+			moved := (*at).In(zone)
+			*at = &moved
+		}
+	}
+	if d.Settled != nil {
+		d.Settled.At = d.Settled.At.In(zone)
+	}
+	for i := range d.Attempts {
+		d.Attempts[i].At = d.Attempts[i].At.In(zone)
+	}
+}
