@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/text/feature/plural"
@@ -120,18 +121,32 @@ func (c *catalogue) functions() template.FuncMap {
 		return t
 	}
 	return template.FuncMap{
-		"t":      c.say,
-		"number": func(n any) string { return c.printer.Sprint(n) },
-		"day":    func(t time.Time) string { return here(t).Format(c.Day) },
-		"clock":  func(t time.Time) string { return here(t).Format(c.Clock) },
-		"moment": func(t time.Time) string { return here(t).Format(c.Moment) },
-		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"role":   func(r any) string { return c.say(roleName(r)) },
-		"state":  func(s any) string { return c.say(stateName(s)) },
-		"words":  c.words,
-		"span":   c.span,
+		"t":         c.say,
+		"number":    func(n any) string { return c.number(n) },
+		"decimal":   func(x *float64) string { return c.printer.Sprintf("%.2f", *x) },
+		"dimension": func(name string) string { return c.say(dimensionName(name)) },
+		"exclusion": func(code string) string { return c.say(strings.ReplaceAll(code, "-", " ")) },
+		"day":       func(t time.Time) string { return here(t).Format(c.Day) },
+		"clock":     func(t time.Time) string { return here(t).Format(c.Clock) },
+		"moment":    func(t time.Time) string { return here(t).Format(c.Moment) },
+		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"role":      func(r any) string { return c.say(roleName(r)) },
+		"state":     func(s any) string { return c.say(stateName(s)) },
+		"words":     c.words,
+		"span":      c.span,
 	}
 }
+
+// number is a count with the separators of the language.
+func (c *catalogue) number(n any) string {
+	if p, ok := n.(*int); ok {
+		n = *p
+	}
+	return c.printer.Sprint(n)
+}
+
+// dimensionName is what cases are told apart by, in words.
+func dimensionName(name string) string { return strings.ReplaceAll(name, "-", " ") }
 
 // languageCookie and themeCookie keep what a person chose, in their browser.
 const (
@@ -197,6 +212,7 @@ func textsOfTables() (all []string) {
 	all = append(all, stillIn)
 	all = append(all, titled()...)
 	all = append(all, textsOfBoard()...)
+	all = append(all, figureTexts()...)
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}

@@ -19,8 +19,8 @@ const mostWork = 25
 
 // elsewhere says where the work of a role is that has no part in the life of a case.
 var elsewhere = map[access.Role]string{
-	access.Auditor: "As auditor you have no worklist. What was done is read by the API (AuditEvent), and proven with overread audit verify.",
-	access.Quality: "For quality there is no worklist. How readings were graded is read case by case by the API (Task/ID/$quality); each opening is recorded.",
+	access.Auditor: "As auditor you have figures and no worklist. What was done is read by the API (AuditEvent), and proven with overread audit verify.",
+	access.Quality: "For quality there are figures and no worklist. How readings were graded is read case by case by the API (Task/ID/$quality); each opening is recorded.",
 	access.Admin:   "As admin you have no worklist. Practitioners, organizations, locations and endpoints are kept by the API; providers, persons and tokens at the command line of the server.",
 }
 

@@ -74,6 +74,9 @@ type Desk struct {
 	Emergencies func(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, from Caller) (workflow.EmergencyList, error)
 	BreakGlass  func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from Caller) (workflow.Emergency, error)
 	Board       BoardDesk
+	// Figures evaluates a measure (fhir/screenfigures.go).
+	Figures     func(ctx context.Context, actor access.Actor, query url.Values, from Caller) (screen.Figures, error)
+	FiguresFile func(ctx context.Context, actor access.Actor, query url.Values, format string, from Caller) (screen.File, error)
 	// Perform does an operation of a case (fhir/deskform.go).
 	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
 	Readers ReadersDesk

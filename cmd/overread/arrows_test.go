@@ -18,6 +18,9 @@ var arrows = []struct {
 	forbidden []string
 }{
 	{"/internal/standin", []string{module, "github.com/google/fhir"}},
+	// What pages show is said in the engine's words.
+	{"/internal/screen", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/web", "github.com/google/fhir"}},
+	{"/internal/bedside", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/web", "github.com/google/fhir"}},
 	{"/internal", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", module + "/web", "github.com/google/fhir"}},
 	{"/migrations", []string{module}},
 	{"/measure/disclosure", []string{module, "net/http", "github.com/google/fhir"}},

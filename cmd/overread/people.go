@@ -105,6 +105,12 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			BreakGlass: func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from web.Caller) (workflow.Emergency, error) {
 				return surface().BreakGlass(ctx, actor, person, patient, reason, asked(from))
 			},
+			Figures: func(ctx context.Context, actor access.Actor, query url.Values, from web.Caller) (screen.Figures, error) {
+				return surface().Figures(ctx, actor, query, asked(from))
+			},
+			FiguresFile: func(ctx context.Context, actor access.Actor, query url.Values, format string, from web.Caller) (screen.File, error) {
+				return surface().FiguresFile(ctx, actor, query, format, asked(from))
+			},
 			Perform: func(ctx context.Context, actor access.Actor, e screen.Errand, from web.Caller) (screen.Done, error) {
 				return surface().Perform(ctx, actor, e, asked(from))
 			},

@@ -18,3 +18,10 @@ type Done struct {
 	State   string `json:"state"`             // of the case
 	DraftNo int    `json:"draftNo,omitempty"` // of the draft that was saved
 }
+
+// File is one to keep.
+type File struct {
+	Name        string
+	ContentType string
+	Content     []byte
+}

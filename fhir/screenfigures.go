@@ -1,0 +1,194 @@
+package fhir
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/flat"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
+)
+
+// Figures evaluates a measure for a page, by the parameters of $evaluate-measure, with
+// its rules and its record: auditors see what was published, the role quality what is
+// counted now. Nothing of single cases is asked for here.
+func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Values, asked Asked) (screen.Figures, error) {
+	d, in, err := figuresAsked(actor, query)
+	f := screen.Figures{Choices: figureChoices(actor), Title: d.Title, Does: d.Does, Of: d.Of}
+	if err != nil {
+		return f, err
+	}
+	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
+		report, err := s.figuresReport(ctx, tx, actor, d, in, &f)
+		if err != nil {
+			return err
+		}
+		figuresOf(&f, report)
+		return s.audit(ctx, tx, actor, figuresEntry(d, "$evaluate-measure", query, asked))
+	})
+	return f, err
+}
+
+// FiguresFile is the same as a file (Measure/$measure-table).
+func (s *Server) FiguresFile(ctx context.Context, actor access.Actor, query url.Values, format string, asked Asked) (f screen.File, err error) {
+	d, in, err := figuresAsked(actor, query)
+	if err != nil {
+		return f, err
+	}
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (screen.File, error) {
+		report, err := s.figuresReport(ctx, tx, actor, d, in, new(screen.Figures))
+		if err != nil {
+			return f, err
+		}
+		t, err := reportTable(report)
+		if err != nil {
+			return f, err
+		}
+		f.Name = d.ID + "." + format
+		if f.ContentType, f.Content, err = flat.Write(format, t); err != nil {
+			return f, err
+		}
+		return f, s.audit(ctx, tx, actor, figuresEntry(d, "$measure-table", query, asked))
+	})
+}
+
+func figuresEntry(d facts.Definition, operation string, query url.Values, asked Asked) auditEntry {
+	return auditEntry{Interaction: "operation", Target: "Measure/" + d.ID, Query: operation + "?" + query.Encode(), RequestID: asked.RequestID, Client: asked.Client}
+}
+
+// figuresAsked reads what a page asks.
+func figuresAsked(actor access.Actor, query url.Values) (d facts.Definition, in *Node, err error) {
+	if actor.Role != access.Quality && actor.Role != access.Auditor {
+		return d, nil, fault.New(fault.Forbidden, "the role %s sees no figures", actor.Role)
+	}
+	if slices.ContainsFunc([]string{"reportType", "subject", "practitioner", "readers"}, query.Has) {
+		return d, nil, fault.New(fault.Forbidden, "this page tells no cases and no readers; ask $evaluate-measure")
+	}
+	in = Object("resourceType", "Parameters")
+	for name, values := range query {
+		for _, value := range values {
+			in.Append("parameter", Object("name", name, "valueString", value))
+		}
+	}
+	evaluation := measureServices()[1] // at the type: the measure is a parameter
+	if err := checkInput(evaluation, in); err != nil {
+		return d, nil, err
+	}
+	d, err = measureAsked("", given(in, "measure").Text())
+	return d, in, err
+}
+
+// figuresReport is the MeasureReport of the page, and the curve of a time.
+func (s *Server) figuresReport(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node, f *screen.Figures) (*Node, error) {
+	if actor.Role != access.Quality {
+		return s.evaluatePublished(ctx, tx, actor, d, in)
+	}
+	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+		return nil, err
+	}
+	ask, err := s.askMeasure(ctx, tx, d, in)
+	if err != nil {
+		return nil, err
+	}
+	if d.Timed() {
+		whole := ask.Query
+		whole.By = nil
+		timed, err := facts.Durations(ctx, tx, whole)
+		if err != nil {
+			return nil, err
+		}
+		curve, err := survivalOf(facts.Together(timed))
+		if err != nil {
+			return nil, err
+		}
+		if curve != nil {
+			for _, step := range curve.Steps {
+				f.Curve = append(f.Curve, screen.CurvePoint{Hours: step.At, Open: step.Open})
+			}
+		}
+	}
+	return s.measureReport(ctx, tx, actor, ask)
+}
+
+// figureChoices are what a role can ask for.
+func figureChoices(actor access.Actor) screen.FigureChoices {
+	choices := screen.FigureChoices{Dimensions: facts.Dimensions(), Exact: actor.Role == access.Quality}
+	for _, m := range measure.Methods() {
+		choices.Intervals = append(choices.Intervals, string(m))
+	}
+	for _, d := range facts.Definitions {
+		if _, published := facts.Numerator(d.ID); choices.Exact || published || d.ID == facts.NoComparison {
+			choices.Measures = append(choices.Measures, screen.FigureMeasure{ID: d.ID, Title: d.Title})
+		}
+	}
+	return choices
+}
+
+// figuresOf are the rows of a MeasureReport as the page shows them.
+func figuresOf(f *screen.Figures, report *Node) {
+	for _, e := range report.Each("extension") {
+		switch e.Text("url") {
+		case Canonical + "/StructureDefinition/measure-as-of":
+			f.AsOf, _ = time.Parse(time.RFC3339, e.Text("valueInstant")) // we wrote it
+		case Canonical + "/StructureDefinition/measure-query":
+			f.Query = e.Text("valueString")
+		}
+	}
+	for _, group := range report.Each("group") {
+		whole := figureOfPart(group)
+		whole.Percentile = strings.TrimPrefix(group.Text("code", "text"), "percentile ")
+		for _, stratifier := range group.Each("stratifier") {
+			dimensions := textsOf(stratifier.Each("code", "coding", "code"))
+			if slices.Equal(dimensions, []string{"exclusion-reason"}) {
+				for _, stratum := range stratifier.Each("stratum") {
+					n, _ := strconv.Atoi(stratum.Text("population", "count")) // we wrote it
+					whole.Reasons = append(whole.Reasons, screen.FigureReason{Code: stratum.Text("value", "coding", "code"), Cases: n})
+				}
+				continue
+			}
+			if slices.Contains(dimensions, "no-comparison-reason") {
+				continue
+			}
+			f.By = dimensions
+			for _, stratum := range stratifier.Each("stratum") {
+				row := figureOfPart(stratum)
+				row.Values, row.Percentile = stratumValues(stratum), whole.Percentile
+				f.Rows = append(f.Rows, row)
+			}
+		}
+		f.Whole = append(f.Whole, whole)
+	}
+}
+
+func figureOfPart(part *Node) (row screen.FigureRow) {
+	cells := map[string]any{"masked": false}
+	partRow(part, cells)
+	number := func(name string) *int {
+		if n, ok := cells[name].(int); ok {
+			return &n
+		}
+		return nil
+	}
+	decimal := func(name string) *float64 {
+		if x, ok := cells[name].(float64); ok {
+			return &x
+		}
+		return nil
+	}
+	row.Initial, row.Counted, row.Excluded, row.Numerator = number("initial_population"), number("denominator"), number("excluded"), number("numerator")
+	row.Score, row.Low, row.High = decimal("score"), decimal("low"), decimal("high")
+	row.Unit, _ = cells["unit"].(string)
+	row.Masked, _ = cells["masked"].(bool)
+	row.Standing, _ = cells["standing"].(string)
+	return row
+}

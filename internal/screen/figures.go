@@ -1,0 +1,55 @@
+package screen
+
+import "time"
+
+// Figures is a measure over a period, as auditors and the role quality see it.
+type Figures struct {
+	Choices FigureChoices
+
+	Title string // of the measure
+	Does  string
+	Of    string // the denominator in words
+	AsOf  time.Time
+	Query string // in one form, with its digest
+
+	Whole []FigureRow // one, or one for each percentile
+	Rows  []FigureRow // the strata
+	By    []string    // the dimensions of the strata
+	Curve []CurvePoint
+}
+
+// FigureChoices are what can be asked for.
+type FigureChoices struct {
+	Measures   []FigureMeasure
+	Dimensions []string
+	Intervals  []string
+	Exact      bool // any period, moment and filter (role quality)
+}
+
+// FigureMeasure is a measure to choose.
+type FigureMeasure struct{ ID, Title string }
+
+// FigureRow is a figure with its counts. What is nil is not told, or undefined.
+type FigureRow struct {
+	Values                                []string // of the dimensions; empty for the whole
+	Percentile                            string
+	Initial, Counted, Excluded, Numerator *int
+	Score, Low, High                      *float64
+	Unit                                  string // % or h
+	Masked                                bool   // something is not shown because it is of few cases
+	Standing                              string // of a reader's figures: shown, or judged
+	Reasons                               []FigureReason
+}
+
+// FigureReason is why cases are not counted.
+type FigureReason struct {
+	Code  string
+	Cases int
+}
+
+// CurvePoint is a step of a Kaplan-Meier curve: the share that is still open after so
+// many hours.
+type CurvePoint struct {
+	Hours float64
+	Open  float64
+}

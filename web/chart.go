@@ -1,0 +1,219 @@
+package web
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/measure"
+)
+
+// chart is a picture of figures as SVG. What it shows stands in a table below it.
+type chart struct {
+	Points     []mark
+	Lines      []line
+	Ticks      []tick // along the left
+	Marks      []tick // along the bottom
+	Flagged    int    // points that are outside of what chance explains
+	Unit       string // of the left
+	Horizontal string // what the bottom is
+}
+
+// mark is a point; Name is what a pointer or a screen reader is told.
+type mark struct {
+	X, Y  float64
+	Name  string
+	Class string
+}
+
+type line struct {
+	Path  string
+	Class string
+}
+
+type tick struct {
+	At   float64
+	Text string
+}
+
+// The box of a chart within its viewBox of 720 by 320.
+const (
+	left, right, top, bottom = 56.0, 708.0, 12.0, 280.0
+)
+
+// scale puts a value between two ends.
+func scale(v, from, to, low, high float64) float64 {
+	if to == from {
+		return low
+	}
+	return low + (v-from)/(to-from)*(high-low)
+}
+
+func (c *chart) y(share, most float64) float64 { return scale(share, 0, most, bottom, top) }
+
+// ticks are about five round steps up to most.
+func ticks(most float64, at func(float64) float64, text func(float64) string) (all []tick) {
+	step := math.Pow(10, math.Floor(math.Log10(most/4)))
+	for most/step > 6 {
+		switch step / math.Pow(10, math.Floor(math.Log10(step))) {
+		case 1, 5:
+			step *= 2
+		default:
+			step *= 2.5
+		}
+	}
+	for v := 0.0; v <= most*1.0001; v += step {
+		all = append(all, tick{at(v), text(v)})
+	}
+	return all
+}
+
+func plainText(v float64) string { return fmt.Sprintf("%.4g", v) }
+
+func percentText(v float64) string { return fmt.Sprintf("%g %%", math.Round(v*1000)/10) }
+
+// charts makes those that the figures allow: a funnel over units, a control chart over
+// months, and the curve of a time.
+func (p *figuresPage) charts() {
+	if len(p.Figures.Curve) > 0 {
+		p.Curve = curveChart(p.Figures.Curve)
+	}
+	if len(p.By) != 1 || len(p.Whole) != 1 || p.Whole[0].Unit != "%" {
+		return
+	}
+	var rows []screen.FigureRow
+	for _, r := range p.Rows {
+		if r.Counted != nil && r.Numerator != nil && *r.Counted > 0 {
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) < 2 {
+		return
+	}
+	if p.By[0] == "month" {
+		p.Control = controlChart(rows)
+		return
+	}
+	if whole := p.Whole[0]; whole.Counted != nil && whole.Numerator != nil && *whole.Counted > 0 {
+		p.Funnel = funnelChart(rows, float64(*whole.Numerator)/float64(*whole.Counted), p.By[0])
+	}
+}
+
+// leastJudged: under so many cases a reader is shown and not judged (docs/disclosure.md).
+const leastJudged = 200
+
+// funnelChart shows units by their number of cases within the limits around the whole.
+func funnelChart(rows []screen.FigureRow, target float64, by string) *chart {
+	c := &chart{Unit: "%", Horizontal: "cases"}
+	cases, most := 0, target
+	for _, r := range rows {
+		cases = max(cases, *r.Counted)
+		most = max(most, float64(*r.Numerator)/float64(*r.Counted))
+	}
+	most = min(1, most*1.15)
+	x := func(n float64) float64 { return scale(n, 0, float64(cases)*1.05, left, right) }
+	limits := map[string]*strings.Builder{"warning high": {}, "warning low": {}, "alarm high": {}, "alarm low": {}}
+	for i := 1; i <= 80; i++ {
+		n := max(1, int(math.Round(float64(cases)*1.05*float64(i*i)/6400)))
+		l, err := measure.Funnel(target, n)
+		if err != nil || l == nil {
+			return nil
+		}
+		for name, v := range map[string]float64{"warning high": l.Warning.High, "warning low": l.Warning.Low, "alarm high": l.Alarm.High, "alarm low": l.Alarm.Low} {
+			lineTo(limits[name], x(float64(n)), c.y(min(v, most), most))
+		}
+	}
+	for _, name := range []string{"warning high", "warning low", "alarm high", "alarm low"} {
+		c.Lines = append(c.Lines, line{limits[name].String(), strings.Fields(name)[0]})
+	}
+	c.Lines = append(c.Lines, line{fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(target, most), right, c.y(target, most)), "centre"})
+	reader := strings.HasSuffix(by, "reader")
+	for _, r := range rows {
+		rate := float64(*r.Numerator) / float64(*r.Counted)
+		m := mark{X: x(float64(*r.Counted)), Y: c.y(rate, most), Name: fmt.Sprintf("%s: %d of %d, %s", strings.Join(r.Values, ", "), *r.Numerator, *r.Counted, percentText(rate)), Class: "unit"}
+		if l, err := measure.Funnel(target, *r.Counted); err == nil && l != nil && (!reader || *r.Counted >= leastJudged) {
+			if at := l.Standing(rate); at == measure.HighAlarm || at == measure.LowAlarm {
+				m.Class = "unit outside"
+				c.Flagged++
+			}
+		}
+		c.Points = append(c.Points, m)
+	}
+	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, percentText)
+	c.Marks = ticks(float64(cases), x, plainText)
+	return c
+}
+
+// controlChart is a p-chart of the months in their order.
+func controlChart(rows []screen.FigureRow) *chart {
+	units := make([]measure.Unit, len(rows))
+	for i, r := range rows {
+		units[i] = measure.Unit{Events: *r.Numerator, Trials: *r.Counted}
+	}
+	p, err := measure.NewPChart(units, 0)
+	if err != nil || p.Centre == nil {
+		return nil
+	}
+	c := &chart{Unit: "%", Horizontal: "months"}
+	most := *p.Centre
+	for _, pt := range p.Points {
+		most = max(most, *pt.Value, pt.Limits.High)
+	}
+	most = min(1, most*1.1)
+	x := func(i int) float64 { return scale(float64(i), -0.5, float64(len(rows))-0.5, left, right) }
+	var path, high, low strings.Builder
+	for i, pt := range p.Points {
+		lineTo(&path, x(i), c.y(*pt.Value, most))
+		lineTo(&high, x(i), c.y(pt.Limits.High, most))
+		lineTo(&low, x(i), c.y(pt.Limits.Low, most))
+		m := mark{X: x(i), Y: c.y(*pt.Value, most), Name: fmt.Sprintf("%s: %d of %d, %s", strings.Join(rows[i].Values, ", "), *rows[i].Numerator, *rows[i].Counted, percentText(*pt.Value)), Class: "unit"}
+		if len(pt.Signals) > 0 {
+			m.Class = "unit outside"
+			c.Flagged++
+		}
+		c.Points = append(c.Points, m)
+		if len(rows) <= 12 || i%(len(rows)/12+1) == 0 {
+			c.Marks = append(c.Marks, tick{x(i), strings.Join(rows[i].Values, " ")})
+		}
+	}
+	c.Lines = []line{{high.String(), "alarm"}, {low.String(), "alarm"}, {fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(*p.Centre, most), right, c.y(*p.Centre, most)), "centre"}, {path.String(), "course"}}
+	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, percentText)
+	return c
+}
+
+// curveChart is the share that is still open after so many hours.
+func curveChart(points []screen.CurvePoint) *chart {
+	c := &chart{Unit: "%", Horizontal: "hours"}
+	last := points[len(points)-1].Hours
+	for _, p := range points { // the last few cases may take very long
+		if p.Open > 0.01 {
+			last = p.Hours
+		}
+	}
+	last = max(last*1.05, 1)
+	x := func(h float64) float64 { return scale(min(h, last), 0, last, left, right) }
+	var path strings.Builder
+	open := 1.0
+	lineTo(&path, x(0), c.y(1, 1))
+	for i, p := range points {
+		if len(points) > 400 && i%(len(points)/400) != 0 && i != len(points)-1 {
+			continue // 400 steps are more than the eye sees
+		}
+		lineTo(&path, x(p.Hours), c.y(open, 1))
+		lineTo(&path, x(p.Hours), c.y(p.Open, 1))
+		open = p.Open
+	}
+	c.Lines = []line{{path.String(), "course"}}
+	c.Ticks = ticks(1, func(v float64) float64 { return c.y(v, 1) }, percentText)
+	c.Marks = ticks(last, x, plainText)
+	return c
+}
+
+func lineTo(b *strings.Builder, x, y float64) {
+	verb := "L"
+	if b.Len() == 0 {
+		verb = "M"
+	}
+	fmt.Fprintf(b, "%s%.1f %.1f", verb, x, y)
+}
