@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,11 +44,11 @@ func measureServices() []service {
 			"The report has the query and its digest; the same query as of the same moment gives the same figures again. For the role quality, exact: what tells single cases (subject-list, subject, practitioner, readers=open) is recorded as an opening of the quality compartment.",
 		types: []string{"Measure"}, by: []access.Role{access.Quality, access.Auditor}, scope: reading, gives: "MeasureReport", handle: (*Server).evaluate,
 	}
-	one, any := row, row
+	one, every := row, row
 	one.id, one.instance, one.takes = "measure-evaluate-measure", true, common
-	any.id, any.atType = "measure-evaluate", true
-	any.takes = append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, with |version where one is meant, or Measure/{id}."}}, common...)
-	return append([]service{one, any}, slices.Concat(tableServices(common), viewServices(), savedServices(common))...)
+	every.id, every.atType = "measure-evaluate", true
+	every.takes = append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, with |version where one is meant, or Measure/{id}."}}, common...)
+	return append([]service{one, every}, slices.Concat(tableServices(common), viewServices(), savedServices(common))...)
 }
 
 // asked is what an evaluation is asked for.
@@ -251,7 +250,7 @@ func (a *askedMeasure) readPeople(ctx context.Context, tx pgx.Tx, in *Node) erro
 		return fmt.Errorf("cases of a patient: %w", err)
 	}
 	if a.Cases == nil {
-		return errors.Join(fault.At(fault.NotFound, paramAt("subject"), "there are no cases of this patient"))
+		return fault.At(fault.NotFound, paramAt("subject"), "there are no cases of this patient")
 	}
 	return nil
 }
