@@ -15,7 +15,9 @@ func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	c, _, _ := counting(t)
 	query := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2026"}, "periodEnd": {"2027"}, "stratifier": {"modality"}}
-	as := func(role access.Role) access.Actor { return access.Actor{Tenant: c.tenant, ID: uuid.New(), Role: role, Display: "somebody"} }
+	as := func(role access.Role) access.Actor {
+		return access.Actor{Tenant: c.tenant, ID: uuid.New(), Role: role, Display: "somebody"}
+	}
 	quality := as(access.Quality)
 	f, err := c.server.Figures(t.Context(), quality, query, Asked{RequestID: "page-1"})
 	if err != nil {
