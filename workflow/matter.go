@@ -132,8 +132,8 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 	}
 	m.No = len(known) + 1
 	for _, k := range known {
-		if k.Kind == m.Kind && k.Withdrawn() && k.isOf(key) {
-			m.Key = key + " again " + strconv.Itoa(m.No) // what was taken back may be said anew
+		if k.Kind == m.Kind && k.isOf(key) && (k.Withdrawn() || t.event == "sample-alert" && !k.Open()) {
+			m.Key = key + " again " + strconv.Itoa(m.No) // what was taken back may be said anew, and what another has seen too
 		}
 	}
 	if m.Key == "" {

@@ -29,9 +29,8 @@ func (t *turn) alertSampled(ctx context.Context, m Matter) error {
 }
 
 // alertOfSample raises one of the findings of a case's second read for quality that
-// waits to be told, and comes again for the next. Where the case has a finding that
-// is as pressing, its clinicians know of it or are being told: whether it is the same
-// is for humans, whom the finding of the sample is told.
+// waits to be told, and comes again for the next. Other words are told, however
+// pressing a finding of the case is already: nobody knows that it is the same.
 func (e *Engine) alertOfSample(ctx context.Context, j job) (time.Time, error) {
 	var sample uuid.UUID
 	err := j.tx.QueryRow(ctx, `SELECT case_id FROM case_file WHERE sample_of = $1`, j.c.CaseID).Scan(&sample)
@@ -57,14 +56,15 @@ func (e *Engine) alertOfSample(ctx context.Context, j job) (time.Time, error) {
 	return done, nil
 }
 
-// isToldBy: the finding of a sample need not be told, since that of the case which was
-// sampled says the same, also where it was taken back there, or was as pressing.
+// isToldBy: the finding of a sample need not be told, since one of the case that was
+// sampled says it in the same words: one that is open, or that came after it, which
+// may be acknowledged or taken back since. What was over before says nothing of it.
 func (m Matter) isToldBy(k Matter) bool {
-	return m.sameAs(k) || k.isFinding() && mostPressing(k.Category, m.Category) == k.Category
+	return m.sameAs(k) && (k.Open() || !k.OpenedAt.Before(m.OpenedAt))
 }
 
 func (m Matter) sameAs(k Matter) bool {
-	return k.Kind == FindingMatter && m.Category == k.Category && m.Content.Text == k.Content.Text
+	return k.Kind == FindingMatter && m.Content.Text == k.Content.Text && mostPressing(k.Category, m.Category) == k.Category
 }
 
 // settleTold acknowledges a finding of a second read for quality that a clinician has
@@ -87,7 +87,7 @@ func (e *Engine) settleTold(ctx context.Context, j job) (time.Time, error) {
 			continue
 		}
 		again = j.now.Add(time.Minute)
-		i := slices.IndexFunc(told, func(k Matter) bool { return !k.Open() && !k.Withdrawn() && m.sameAs(k) })
+		i := slices.IndexFunc(told, func(k Matter) bool { return !k.Open() && !k.Withdrawn() && !k.SettledAt.Before(m.OpenedAt) && m.sameAs(k) })
 		if i >= 0 {
 			who := Acknowledged{Person: told[i].Closing.Person, Role: told[i].Closing.Role}
 			return again, e.fireSystem(ctx, j, "acknowledge-finding", Input{Matter: m.No, Acknowledged: who})

@@ -14,15 +14,27 @@ func TestAnEmergencyInASampleIsToldByTheCaseThatWasSampled(t *testing.T) {
 	t.Parallel()
 	bleeding := Opinion{Findings: "Blood in the left chest.", Impression: "Haemothorax.", Actionable: "emergent"}
 	for name, row := range map[string]struct {
-		known string // the category of a finding of the sampled case, "" for none
-		want  int    // findings of it in the end
-	}{"nothing was known": {"", 1}, "something less pressing was": {"urgent", 2}, "something as pressing was": {"emergent", 1}} {
+		category, text string // of a finding of the sampled case, "" for none
+		over           bool   // it was acknowledged
+		want           int    // findings of it in the end
+	}{
+		"nothing was known":                           {want: 1},
+		"something less pressing was":                 {"urgent", "Something else.", false, 2},
+		"something as pressing was":                   {"emergent", "Something else.", false, 2},
+		"something as pressing was, and is over":      {"emergent", "Septic joint.", true, 2},
+		"the same was, and is over":                   {"emergent", "Haemothorax.", true, 2},
+		"the same is, and its clinicians are told it": {"emergent", "Haemothorax.", false, 1},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, sampleAll)
 			c, sample := h.drawn()
-			if row.known != "" {
-				h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: row.known, Text: "Something else."}})
+			if row.category != "" {
+				h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: row.category, Text: row.text}})
+			}
+			if row.over {
+				h.fire(h.placer, c, "acknowledge-finding", Input{Matter: 1, Acknowledged: Acknowledged{Person: "Dr Early"}})
+				h.skip(time.Minute)
 			}
 			h.fire(h.ben, sample, "claim", Input{Independent: true})
 			h.fire(h.ben, sample, "lock", Input{Opinion: &bleeding})
@@ -36,16 +48,13 @@ func TestAnEmergencyInASampleIsToldByTheCaseThatWasSampled(t *testing.T) {
 				t.Fatalf("%+v", told)
 			}
 			h.stands(c, Final)
-			if row.known == "emergent" { // whether it is the same, a human looks: the sample waits until somebody was told
-				h.skip(2 * time.Minute)
-				h.tick()
-				if !h.matters(sample)[0].Open() {
-					t.Error("nobody was told of what the sample found")
-				}
-				return
+			h.skip(2 * time.Minute)
+			h.tick()
+			if !h.matters(sample)[0].Open() {
+				t.Error("nobody was told of what the sample found")
 			}
 			alert := told[len(told)-1]
-			if alert.Category != "emergent" || alert.Content.Text != "Haemothorax." || alert.OpenedBy != nil {
+			if alert.Category != "emergent" || alert.Content.Text != "Haemothorax." || (alert.OpenedBy == nil) != (row.want > 1 || row.category == "") {
 				t.Errorf("%+v", alert)
 			}
 			h.tick()
