@@ -19,6 +19,11 @@ import (
 type BoardDesk struct {
 	Board func(ctx context.Context, actor access.Actor, f workflow.BoardFilter, from Caller) (workflow.BoardPage, error)
 	Case  func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.CaseFile, error)
+	// Candidates, Expiring, Deliveries and Settle are fhir/screendesk.go.
+	Candidates func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.Candidates, error)
+	Expiring   func(ctx context.Context, actor access.Actor, days int) ([]screen.Expiring, error)
+	Deliveries func(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, from Caller) ([]screen.CaseDelivery, error)
+	Settle     func(ctx context.Context, actor access.Actor, task string, done workflow.Settlement, from Caller) error
 }
 
 var offices = []access.Role{access.Coordinator, access.Director}

@@ -140,6 +140,9 @@ func textsOfBoard() (all []string) {
 		all = append(all, slices.Collect(maps.Values(table))...)
 	}
 	all = append(all, slices.Collect(maps.Values(eventWords))...)
+	for _, choice := range deliveryChoices {
+		all = append(all, choice.Words)
+	}
 	for _, g := range groupsOfStates {
 		all = append(all, g.Words)
 	}

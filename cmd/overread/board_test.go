@@ -167,3 +167,25 @@ func TestWhoReadsTooSeesNothingOfTheOriginalAtTheBoard(t *testing.T) {
 		}
 	}
 }
+
+// Each desk opens; and a case is offered to a candidate by the form of its row.
+func TestACoordinatorOffersACaseToACandidateAtTheBoard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.knee("BOARD-3")
+	task := w.sends(t, o)
+	w.live(t, o, task, chapter{"", "", nil, workflow.Ready})
+	v, rooms := w.at(t, access.Coordinator)
+	wants(t, v.get(rooms+"/matching"), "BOARD-3", "/board/"+task+"/candidates", "Credentials that end")
+	wants(t, v.get(rooms+"/deliveries"), "No delivery is like this")
+	wants(t, v.get(rooms+"/missing"), "Nothing is missing")
+	page := v.get(rooms + "/board/" + task + "/candidates")
+	wants(t, page, "Rank", "fit ", `name="reader"`)
+	form, _, _ := strings.Cut(page.text[strings.Index(page.text, `name="reader" value="`)+len(`name="reader" value="`):], `"`)
+	after := v.post(rooms+"/case/"+task+"/do/offer", url.Values{"csrf": {page.csrf()}, "then": {rooms + "/board/" + task}, "reader": {form}})
+	wants(t, after, "Offered to", "→ Dr. ")
+	w.live(t, o, task, chapter{"", "", nil, workflow.Offered})
+	if wrong := v.post(rooms+"/board/"+task+"/settle", url.Values{"csrf": {page.csrf()}, "number": {"1"}, "destination": {"x"}, "how": {"arrived"}, "reason": {"phoned"}}); wrong.status != http.StatusNotFound {
+		t.Errorf("a delivery that is none: %d", wrong.status)
+	}
+}

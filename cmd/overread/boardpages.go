@@ -19,5 +19,17 @@ func boardDesk(surface func() *fhir.Server, asked func(web.Caller) fhir.Asked) w
 		Case: func(ctx context.Context, actor access.Actor, task string, from web.Caller) (screen.CaseFile, error) {
 			return surface().CaseFile(ctx, actor, task, asked(from))
 		},
+		Candidates: func(ctx context.Context, actor access.Actor, task string, from web.Caller) (screen.Candidates, error) {
+			return surface().CaseCandidates(ctx, actor, task, asked(from))
+		},
+		Expiring: func(ctx context.Context, actor access.Actor, days int) ([]screen.Expiring, error) {
+			return surface().ExpiringCredentials(ctx, actor, days)
+		},
+		Deliveries: func(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, from web.Caller) ([]screen.CaseDelivery, error) {
+			return surface().Deliveries(ctx, actor, f, asked(from))
+		},
+		Settle: func(ctx context.Context, actor access.Actor, task string, done workflow.Settlement, from web.Caller) error {
+			return surface().SettleDelivery(ctx, actor, task, done, asked(from))
+		},
 	}
 }

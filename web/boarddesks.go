@@ -1,0 +1,141 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/workflow"
+)
+
+// deskRooms are the desks of coordinators and directors, besides the board.
+func (s *Server) deskRooms() []room {
+	return []room{
+		{http.MethodGet, "/missing", "Missing information", offices, s.missing},
+		{http.MethodGet, "/matching", "Matching", offices, s.matching},
+		{http.MethodGet, "/board/:task/candidates", "", offices, s.candidates},
+		{http.MethodGet, "/deliveries", "Deliveries", offices, s.deliveries},
+		{http.MethodPost, "/board/:task/settle", "", offices, s.settle},
+	}
+}
+
+// mostAtDesk is how many cases or deliveries a desk shows, the most pressing or the last.
+const mostAtDesk = 200
+
+// expiringWithin is how many days ahead a desk shows what ends.
+const expiringWithin = 60
+
+// missingGroup are the cases that one finding keeps.
+type missingGroup struct {
+	Reason string
+	Cases  []workflow.BoardCase
+}
+
+func (s *Server) missing(c echo.Context, at seat) error {
+	states, _ := statesOf("intake")
+	page, err := s.Desk.Board.Board(c.Request().Context(), at.place.Actor, workflow.BoardFilter{States: states[1:], Most: mostAtDesk}, s.caller(c))
+	if err != nil {
+		return err
+	}
+	v := struct {
+		At     string
+		Now    time.Time
+		More   bool
+		Groups []*missingGroup
+	}{At: s.at(at.place), Now: s.Now(), More: page.Next != ""}
+	by := map[string]*missingGroup{}
+	for _, b := range page.Cases {
+		if by[b.Reason] == nil {
+			by[b.Reason] = &missingGroup{Reason: b.Reason}
+			v.Groups = append(v.Groups, by[b.Reason])
+		}
+		by[b.Reason].Cases = append(by[b.Reason].Cases, b)
+	}
+	return s.show(c, at, "missing", "Missing information", v)
+}
+
+func (s *Server) matching(c echo.Context, at seat) error {
+	ctx := c.Request().Context()
+	states, _ := statesOf("matching")
+	page, err := s.Desk.Board.Board(ctx, at.place.Actor, workflow.BoardFilter{States: states, Most: mostAtDesk}, s.caller(c))
+	if err != nil {
+		return err
+	}
+	v := struct {
+		workflow.BoardPage
+		At       string
+		Now      time.Time
+		Expiring []screen.Expiring
+	}{BoardPage: page, At: s.at(at.place), Now: s.Now()}
+	if v.Expiring, err = s.Desk.Board.Expiring(ctx, at.place.Actor, expiringWithin); err != nil {
+		return err
+	}
+	return s.show(c, at, "matching", "Matching", v)
+}
+
+func (s *Server) candidates(c echo.Context, at seat) error {
+	all, err := s.Desk.Board.Candidates(c.Request().Context(), at.place.Actor, c.Param("task"), s.caller(c))
+	if err != nil {
+		return err
+	}
+	return s.show(c, at, "candidates", "Candidates", struct {
+		screen.Candidates
+		At, Here string
+	}{all, s.at(at.place), s.at(at.place) + "/board/" + url.PathEscape(all.File.Task)})
+}
+
+// deliveryChoices are what the desk of deliveries can be narrowed to.
+var deliveryChoices = []struct {
+	Code, Words string
+	States      []string
+}{
+	{"waiting", "Waiting or stopped", []string{"queued", "parked"}},
+	{"parked", "Stopped", []string{"parked"}},
+	{"done", "Arrived", []string{"done"}},
+	{"withdrawn", "Not to be sent", []string{"withdrawn"}},
+	{"all", "All of them", nil},
+}
+
+func (s *Server) deliveries(c echo.Context, at seat) error {
+	v := struct {
+		At, Here, State string
+		Choices         any
+		All             []screen.CaseDelivery
+		Full            bool
+	}{At: s.at(at.place), Here: s.at(at.place) + "/deliveries", State: c.QueryParam("state"), Choices: deliveryChoices}
+	f := workflow.DeliveryFilter{States: deliveryChoices[0].States, Most: mostAtDesk}
+	for _, choice := range deliveryChoices {
+		if choice.Code == v.State {
+			f.States = choice.States
+			v.Here += "?state=" + choice.Code
+		}
+	}
+	var err error
+	if v.All, err = s.Desk.Board.Deliveries(c.Request().Context(), at.place.Actor, f, s.caller(c)); err != nil {
+		return err
+	}
+	v.Full = len(v.All) == mostAtDesk
+	return s.show(c, at, "deliveries", "Deliveries", v)
+}
+
+// settle ends a delivery by hand.
+func (s *Server) settle(c echo.Context, at seat) error {
+	no, err := strconv.Atoi(c.FormValue("number"))
+	if err != nil {
+		return fault.New(fault.NotFound, "There is no such delivery.")
+	}
+	done := workflow.Settlement{ReportNo: no, Destination: c.FormValue("destination"), How: c.FormValue("how"), Reason: c.FormValue("reason")}
+	if err := s.Desk.Board.Settle(c.Request().Context(), at.place.Actor, c.Param("task"), done, s.caller(c)); err != nil {
+		return err
+	}
+	then := c.FormValue("then")
+	if !s.ours(then) {
+		then = s.at(at.place) + "/deliveries"
+	}
+	return c.Redirect(http.StatusSeeOther, then)
+}
