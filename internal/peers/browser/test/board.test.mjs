@@ -34,7 +34,9 @@ test('the pages of the desk have nothing that axe-core finds, on a phone neither
     await page.goto(`${at}/board?${query}`);
     return page.locator('tbody tr a').first().getAttribute('href', { timeout: 2000 }).catch(() => null);
   };
-  const addresses = [at + '/board'];
+  const addresses = [at + '/board', at + '/missing', at + '/matching', at + '/deliveries?state=all'];
+  const ready = await of('state=ready');
+  if (ready) addresses.push(`${new URL(ready, root).href}/candidates`);
   for (const state of ['intake-review', 'awaiting-information', 'unassignable', 'reading', 'final', 'amending', 'closed']) {
     const path = await of(`state=${state}`);
     if (path) addresses.push(new URL(path, root).href);
