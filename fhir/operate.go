@@ -219,8 +219,8 @@ func readerOf(ctx context.Context, tx pgx.Tx, practitioner string) (id uuid.UUID
 // sign refuses words that would not be signed: the opinion was sealed when it
 // was locked, and only a supervisor or an amendment brings new ones, or another grade.
 func (s *Server) sign(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
-	edits := c.State == workflow.AwaitingCosign && r.Amendment == nil && r.Grade == nil
-	if c.State != workflow.Amending && !edits && (r.Amendment != nil || r.Opinion != nil || r.Grade != nil) {
+	edits := c.State == workflow.AwaitingCosign && r.Amendment == nil
+	if c.State != workflow.Amending && !edits && (r.Amendment != nil || r.Opinion != nil || r.Grade != nil || r.GradeStands) {
 		return fault.At(fault.BusinessRule, "Parameters.parameter", "the opinion was sealed when it was locked: sign without parameters, and change the report by $amend afterwards")
 	}
 	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "sign", r.Input)

@@ -80,9 +80,9 @@ var operations = []operation{
 
 	{Name: "forgo-third", Does: "A director does without a third reader, whom there is not: the reader goes on to the signature (of two, the more pressing opinion stands), and the report says so with the reason as it is given here.", Takes: list(reason(1))},
 
-	{Name: "sign", Does: "Signs the report; then it takes no parameters, save that a supervisor may change sections of the opinion, which is recorded. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade), run: (*Server).sign},
+	{Name: "sign", Does: "Signs the report; then it takes no parameters, save that a supervisor may change sections of the opinion, which is recorded, and the grade: where findings, impression or actionable change, the grade must be given too, or gradeStands. Or signs an amendment of it: kind, reason and text, with the sections of the opinion that change or are removed (the others stay) and a new grade where the comparison changes. The report is rendered, stored and queued for the EHR in this moment.", Takes: slices.Concat(amendment, list(amendmentRemoves, amendmentVerifies), opinion, grade, gradeAtSigning), run: (*Server).sign},
 	{Name: "return", Does: "A supervisor returns a report to its reader without signing it; the reader may revise the text.", Takes: list(reason(1))},
-	{Name: "revise", Does: "The reader changes the text that a supervisor has returned: the sections that are given, the others stay. What was sealed before is kept.", Takes: opinion},
+	{Name: "revise", Does: "The reader changes the text that a supervisor has returned: the sections that are given, the others stay. What was sealed before is kept. Where findings, impression or actionable change, it is graded again ($grade) before it is signed.", Takes: opinion},
 	{Name: "amend", Does: "Opens an amendment of a signed report; the signed version stays in force until the amendment is signed. A supervisor or an adjudicator so takes over the amendment of somebody who cannot sign it (no longer a reader here, without a licence, absent).", Takes: list(reason(1))},
 	{Name: "withdraw-amendment", Does: "Drops the amendment; the signed version stays. Where a finding or a changed study is the reason for it, only a physician may: who signed, who stands in, or a director.", Takes: list(reason(1))},
 
@@ -241,6 +241,18 @@ var grade = []parameter{
 		Set: func(r *request, v *Node) { r.grade().GoodCall = v.Text() == "true" }},
 	{Name: "comment", Type: "string", Doc: "For quality work. Never in the report.",
 		Set: func(r *request, v *Node) { r.grade().Comment = v.Text() }},
+}
+
+// gradeAtSigning is how a signature says without a discrepancy what the grade is.
+var gradeAtSigning = []parameter{
+	{Name: "agreement", Type: "boolean", Doc: "The two readings agree: a grade without discrepancy.",
+		Set: func(r *request, v *Node) {
+			if v.Text() == "true" {
+				r.grade()
+			}
+		}},
+	{Name: "gradeStands", Type: "boolean", Doc: "The reader's grade holds for the text as the supervisor has changed it.",
+		Set: func(r *request, v *Node) { r.GradeStands = v.Text() == "true" }},
 }
 
 // discrepancy is one point of a grade, part by part.

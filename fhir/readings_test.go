@@ -99,7 +99,17 @@ func TestWhoCosignsSeesTheGradeOfTheTrainee(t *testing.T) {
 	c.mustAct(access.Reader, task, "$sign")
 	c.wantState(task, string(workflow.AwaitingCosign))
 	c.wantsDifference(access.Supervisor, task)
-	c.mustAct(access.Supervisor, task, "$sign")
+	if got := c.act(access.Supervisor, task, "$sign", "impression", "No nodule."); got.status != http.StatusUnprocessableEntity || !strings.Contains(string(got.body), "gradeStands") {
+		t.Errorf("another impression under the grade of the trainee: %d %s", got.status, got.body)
+	}
+	c.mustAct(access.Supervisor, task, "$sign", "impression", "No nodule.", "agreement", true)
+	var levels string
+	err := c.db.Owner(t).QueryRow(t.Context(), `
+		SELECT string_agg(g.level || ' ' || (grade_no = (r.content->>'gradeNo')::int), ', ' ORDER BY grade_no)
+		FROM grade g JOIN signed_report r USING (case_id)`).Scan(&levels)
+	if err != nil || levels != "major false, none true" {
+		t.Errorf("the grades: %s %v", levels, err)
+	}
 	c.wantsNoDifference(access.Supervisor, task)
 }
 

@@ -202,7 +202,8 @@ type Input struct {
 	DraftNo      *int           // draft, lock: the draft that it follows; nil: none
 	SHA256       string         // concur: of the text that is agreed to, hex
 	Decision     string         // arbitrate, adjudicate: whose opinion stands: first, second, own
-	Grade        *Grade         // grade, adjudicate
+	Grade        *Grade         // grade, adjudicate; sign, at co-signature or of an amendment: a new one
+	GradeStands  bool           // sign, at co-signature: the reader's grade holds for the changed text
 	Amendment    *Amendment     // sign, when amending
 	Judgement    *Judgement     // judge-management
 	Truth        *Truth         // outcome

@@ -1,6 +1,10 @@
 package workflow
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"slices"
+)
 
 // A trainee or a locum reads, and a supervisor signs: as it is, with changes of
 // the supervisor's own, or not, and then the reader may revise it. Both texts are
@@ -16,6 +20,69 @@ var editComplete = Guard{"editComplete", "the text, with the sections that are c
 			return err
 		}
 		return complete(t.in.Opinion.over(before.Content))
+	}}
+
+// weighty are the sections by which two readings are compared: where one of them
+// changes, the grade before says nothing of it.
+var weighty = []string{"findings", "impression", "actionable", "structured"}
+
+func changesWeight(before, after Opinion) bool {
+	return slices.ContainsFunc(ChangedSections(before, after), func(s string) bool { return slices.Contains(weighty, s) })
+}
+
+var editGraded = Guard{"editGraded", "where the supervisor changes findings, impression or how soon somebody must act, the grade is given with it, or it is said that the reader's stands; a grade that demands a third reader is the reader's to give",
+	func(ctx context.Context, t *turn) error {
+		switch {
+		case t.in.Grade != nil && t.in.GradeStands:
+			return refuse("gradeStands says that the reader's grade holds: leave it out where another grade is given")
+		case t.in.Grade != nil:
+			if err := gradeComplete.Check(ctx, t); err != nil {
+				return err
+			}
+			if third, err := policyDemandsThirdReader.Holds(ctx, t); err != nil || third {
+				return cmp.Or(err, refuse("a discrepancy of this level goes to a third reader before it is signed: return the report to its reader ($return), who revises and grades it; what cannot wait, tell at once ($raise-finding)"))
+			}
+			return nil
+		case t.in.Opinion == nil || t.in.GradeStands || !t.c.comparable():
+			return nil
+		}
+		before, err := t.lockedOpinion(ctx)
+		if err == nil && changesWeight(before.Content, t.in.Opinion.over(before.Content)) {
+			err = refuse("findings, impression or actionable change, and so the grade must be given with them: discrepancy and difference; agreement, where the two readings agree; noComparisonReason; or gradeStands, where the reader's grade holds for the changed text too")
+		}
+		return err
+	}}
+
+// gradedBeforeRevision tells that what the reader has revised since the grade was
+// given is of weight.
+func (t *turn) gradedBeforeRevision(ctx context.Context, grade GivenGrade) (bool, error) {
+	if t.c.ReturnedAt == nil {
+		return false, nil
+	}
+	all, err := t.ledger.sealed(ctx, t.c.CaseID)
+	if err != nil {
+		return false, err
+	}
+	var before *Sealed
+	for i, o := range all {
+		if o.Status != "locked" || o.Part == PartProposal && t.c.Settled == nil {
+			continue
+		}
+		if o.Part == PartRevision && o.SealedAt.After(grade.GradedAt) && (before == nil || changesWeight(before.Content, o.Content)) {
+			return true, nil
+		}
+		before = &all[i]
+	}
+	return false, nil
+}
+
+var recordEditGrade = Effect{"recordEditGrade", "a grade that the supervisor gives is recorded and in force; the reader's is kept",
+	func(ctx context.Context, t *turn) error {
+		if t.in.Grade == nil {
+			return nil
+		}
+		_, err := t.recordGrade(ctx)
+		return err
 	}}
 
 var wasReturned = Guard{"wasReturned", "a supervisor has returned the report",

@@ -122,7 +122,16 @@ func TestATraineesReportIsSignedByASupervisor(t *testing.T) {
 	h.fire(h.trainee, c, "revise", Input{Opinion: &Opinion{Recommendation: "CT."}})
 	h.refused(fault.Forbidden, h.ben, c, "revise", Input{Opinion: &opinion})
 	h.fire(h.trainee, c, "sign", Input{})
-	report := h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &Opinion{Impression: "Nodule, 9 mm."}}).Report
+	changed := &Opinion{Impression: "Nodule, 9 mm."}
+	if got := h.refused(fault.BusinessRule, as(h.carl, access.Supervisor), c, "sign", Input{Opinion: changed}); !strings.Contains(got, "discrepancy") || !strings.Contains(got, "gradeStands") {
+		t.Error("the refusal does not say what to give:", got)
+	}
+	h.refused(fault.BusinessRule, as(h.carl, access.Supervisor), c, "sign", Input{Opinion: changed, Grade: &minorMiss, GradeStands: true})
+	h.refused(fault.BusinessRule, as(h.carl, access.Supervisor), c, "sign", Input{Opinion: changed, Grade: &majorMiss}) // which a third reader decides
+	report := h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: changed, Grade: &minorMiss}).Report
+	if report.Level != LevelMinor || report.Difference != minorMiss.Difference || report.GradeNo != 2 {
+		t.Errorf("the supervisor's grade is not in force: %+v", report)
+	}
 	want := Opinion{Findings: opinion.Findings, Impression: "Nodule, 9 mm.", Recommendation: "CT."}
 	if diff := cmp.Diff(want, report.Opinion); diff != "" || !slices.Equal(report.Cosigned, []string{"impression"}) {
 		t.Errorf("%s %v", diff, report.Cosigned)
@@ -140,6 +149,25 @@ func TestATraineesReportIsSignedByASupervisor(t *testing.T) {
 	}
 	h.refused(fault.Forbidden, h.trainee, c, "amend", Input{Reason: "more"})
 	h.fire(as(h.carl, access.Supervisor), c, "amend", Input{Reason: "more"})
+}
+
+func TestWhatIsRevisedIsGradedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.comparing(h.trainee, c)
+	h.fire(h.trainee, c, "grade", Input{Grade: &agreement})
+	h.fire(h.trainee, c, "sign", Input{})
+	h.fire(as(h.carl, access.Supervisor), c, "return", Input{Reason: "it is more"})
+	h.fire(h.trainee, c, "revise", Input{Opinion: &Opinion{Impression: "Nodule, 9 mm."}})
+	h.refused(fault.BusinessRule, h.trainee, c, "sign", Input{})
+	h.fire(h.trainee, c, "grade", Input{Grade: &minorMiss})
+	h.fire(h.trainee, c, "revise", Input{Opinion: &Opinion{Recommendation: "CT."}})
+	h.fire(h.trainee, c, "sign", Input{})
+	if report := h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &Opinion{Findings: "A nodule of 9 mm."}, GradeStands: true}).Report; report.Level != LevelMinor || report.GradeNo != 2 {
+		t.Errorf("%+v", report)
+	}
+	h.replays(c)
 }
 
 func TestALicenceThatHasExpiredSignsNothing(t *testing.T) {

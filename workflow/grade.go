@@ -27,7 +27,7 @@ type GivenGrade struct {
 // the reader's place.
 func (t *turn) recordGrade(ctx context.Context) (GivenGrade, error) {
 	g := GivenGrade{GradedBy: t.actor.ID, Role: "reader", GradedAt: t.now, Level: t.in.Grade.Level(), Content: *t.in.Grade}
-	if a := t.c.AdjudicatorID; a != nil && (*a == t.actor.ID || t.event == "sign") { // an amendment of what was adjudicated is so too, whoever stands in
+	if a := t.c.AdjudicatorID; a != nil && (*a == t.actor.ID || t.event == "sign" && t.c.State == Amending) { // an amendment of what was adjudicated is so too, whoever stands in
 		g.Role = "adjudicator"
 	}
 	no, err := t.ledger.insertGrade(ctx, t.c.CaseID, g)
@@ -73,7 +73,10 @@ func GradesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]GivenGrade, e
 	return grades, nil
 }
 
-var errNoGrade = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
+var (
+	errNoGrade = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
+	errRegrade = fault.New(fault.BusinessRule, "findings, impression or actionable were revised after the grade was given: grade again before you sign ($grade), also where the grade is the same")
+)
 
 // lastGradeTx returns the grade in force, errNoGrade before the first.
 func lastGradeTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (GivenGrade, error) {

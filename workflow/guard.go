@@ -247,7 +247,7 @@ var gradeComplete = Guard{"gradeComplete", "the grade is complete, and fits whet
 		return nil
 	}}
 
-var graded = Guard{"graded", "the reader has graded the discrepancy, unless there is no original to compare with",
+var graded = Guard{"graded", "the reader has graded the discrepancy, and again where findings, impression or urgency were revised since, unless there is no original to compare with",
 	func(ctx context.Context, t *turn) error {
 		if !t.c.comparable() {
 			return nil
@@ -255,6 +255,13 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, unless ther
 		grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
 		if err == nil && grade.GradedBy != *t.c.lead() {
 			err = errNoGrade // it is of the reader before
+		}
+		if err != nil {
+			return err
+		}
+		stale, err := t.gradedBeforeRevision(ctx, grade)
+		if err == nil && stale {
+			err = errRegrade
 		}
 		return err
 	}}

@@ -309,10 +309,11 @@ func TestASupervisorChangesAndSignsAtThePages(t *testing.T) {
 		t.Error("the reader is not told that it was returned")
 	}
 	ruiz.does("/write/revise", url.Values{"impression": {"Left hippocampal sclerosis."}})
+	ruiz.does("/do/grade", url.Values{"discrepancy.0.description": {"Sclerosis"}, "discrepancy.0.significance": {"unimportant"}, "discrepancy.0.nature": {"detection"}, "difference": {"A sclerosis is not mentioned."}})
 	ruiz.does("/do/sign", nil)
-	petrov.does("/write/sign", url.Values{"recommendation": {"Epilepsy conference."}})
+	petrov.does("/write/sign", url.Values{"recommendation": {"Epilepsy conference."}, "impression": {"Left hippocampal sclerosis, mild."}, "agreement": {"true"}})
 	r.is(workflow.Final)
-	if p := ruiz.page(); !strings.Contains(p.text, "Epilepsy conference.") || !strings.Contains(p.text, "Left hippocampal sclerosis.") {
+	if p := ruiz.page(); !strings.Contains(p.text, "Epilepsy conference.") || !strings.Contains(p.text, "Left hippocampal sclerosis, mild.") || strings.Contains(p.text, "A sclerosis is not mentioned.") {
 		t.Error("the signed report does not have what was revised and changed")
 	}
 }
