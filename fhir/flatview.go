@@ -87,7 +87,7 @@ func viewServices() []service {
 		names = append(names, v.name)
 	}
 	return []service{{
-		name: "flat-view", id: "measure-flat-view", types: []string{"Measure"}, atType: true, by: []access.Role{access.Quality}, scope: reading, recorded: true,
+		name: "flat-view", id: "measure-flat-view", types: []string{"Measure"}, atType: true, by: []access.Role{access.Quality}, scope: reading,
 		does: "Gives a flat view of the quality work of a period to a warehouse: cases or grades, a row each, with pseudonyms of this export alone (docs/measures.md has the columns). It is recorded as an opening of the quality compartment.",
 		takes: []parameter{
 			{Name: "view", Type: "code", Min: 1, Many: true, Codes: names, Doc: "Which. Of several there is a ZIP archive, in which a case and a person have the same key in all files."},

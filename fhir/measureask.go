@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -139,8 +140,14 @@ func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, 
 	if len(a.By) > facts.MostBy {
 		return a, fault.At(fault.Value, paramAt("stratifier"), "cases are told apart by two stratifiers at the most")
 	}
+	if len(a.By) == 2 && a.By[0] == a.By[1] {
+		return a, fault.At(fault.Value, paramAt("stratifier"), "two stratifiers are two different ones")
+	}
 	for _, v := range allGiven(in, "filter") {
 		name, word, ok := strings.Cut(v.Text(), "|")
+		if strings.ContainsFunc(word, unicode.IsControl) {
+			return a, fault.At(fault.Value, paramAt("filter"), "a word of a filter has no control characters")
+		}
 		if _, twice := a.Where[name]; !ok || twice || !slices.Contains(facts.Dimensions()[1:], name) {
 			return a, fault.At(fault.Value, paramAt("filter"), "a filter is dimension|word, one of each dimension; dimensions are: %s", strings.Join(facts.Dimensions()[1:], ", "))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-co-op/gocron/v2"
@@ -157,7 +158,7 @@ type worker struct {
 // work runs the job until nothing is left to do.
 func (w *worker) work(ctx context.Context) {
 	for {
-		worked, err := w.run(ctx)
+		worked, err := w.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -168,6 +169,20 @@ func (w *worker) work(ctx context.Context) {
 		w.log.Debug("job worked", "job", w.name, "worked", worked)
 	}
 }
+
+// once does it once. A job that panics has failed, and takes nothing else with it:
+// its transaction is undone.
+func (w *worker) once(ctx context.Context) (worked int, err error) {
+	defer func() {
+		if found := recover(); found != nil {
+			w.log.Error("job panicked", "job", w.name, "stack", string(debug.Stack()))
+			worked, err = 0, errPanicked
+		}
+	}()
+	return w.run(ctx)
+}
+
+var errPanicked = errors.New("panicked; the log has where")
 
 // report logs a failure when it begins or changes, and its end: a database
 // that is away for an hour is two lines, not seven thousand.

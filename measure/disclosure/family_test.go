@@ -85,6 +85,24 @@ func TestAYearIsTheSumOfWhatAllItsQuartersShow(t *testing.T) {
 	}
 }
 
+// A policy may publish other pairs from some quarter on, and in another order.
+func TestAYearHasTheTablesThatAllItsQuartersHave(t *testing.T) {
+	t.Parallel()
+	s := mustScheme(t, []string{"none", "important"}, [][]string{{"none"}, {"important"}})
+	of := func(pairs ...[2]string) *Published {
+		return protect(t, Standard, family(s, []string{"a", "b", "c"}, []int{2, 2, 2}, pairs, func([]int) Counts { return Counts{40, 40} }))
+	}
+	sum := Sum(of([2]string{"a", "b"}, [2]string{"b", "c"}), of([2]string{"b", "c"}), of([2]string{"b", "c"}, [2]string{"a", "b"}))
+	if len(sum.Pairs) != 1 || sum.Pairs[0].Row != "b" || sum.Pairs[0].Column != "c" || len(sum.Dimensions) != 3 {
+		t.Fatalf("%+v", sum.Pairs)
+	}
+	for _, cell := range sum.Pairs[0].Cells {
+		if n, shown := cell.Figures.Of(3); !shown || n != 3*2*80 {
+			t.Errorf("%s, %s: %d, %v", cell.Row, cell.Column, n, shown)
+		}
+	}
+}
+
 func TestWhatDoesNotFitTogetherIsRefused(t *testing.T) {
 	t.Parallel()
 	s := mustScheme(t, []string{"none", "important"}, [][]string{{"none"}, {"important"}})

@@ -8,13 +8,14 @@ import (
 
 // Sum is a year from what was published of its quarters: whatever is shown in
 // all of them, added up, in the detail that all of them have. It tells nothing
-// that they do not. A value that a quarter does not name has no cases in it. It
-// is nil without quarters. All must have been made with the same Scheme and the
-// same tables.
+// that they do not. A value that a quarter does not name has no cases in it. A table
+// that not all quarters have (the policy said otherwise then) the year has not. It
+// is nil without quarters. All must have been made with the same Scheme.
 func Sum(parts ...*Published) *Published {
 	if len(parts) == 0 {
 		return nil
 	}
+	parts = alike(parts)
 	year := &Published{Total: sumFigures(parts, func(p *Published) (Figures, bool) { return p.Total, true })}
 	for i, d := range parts[0].Dimensions {
 		year.Dimensions = append(year.Dimensions, sumDimension(parts, i, d.Name))
@@ -23,6 +24,37 @@ func Sum(parts ...*Published) *Published {
 		year.Pairs = append(year.Pairs, sumPair(parts, i, PublishedPair{Row: pair.Row, Column: pair.Column}))
 	}
 	return year
+}
+
+// alike are parts with the tables that all of them have, in the order of the first.
+func alike(parts []*Published) []*Published {
+	all := make([]*Published, len(parts))
+	for i, p := range parts {
+		all[i] = &Published{Total: p.Total}
+	}
+	for _, d := range parts[0].Dimensions {
+		of := func(p *Published) int {
+			return slices.IndexFunc(p.Dimensions, func(o PublishedDimension) bool { return o.Name == d.Name })
+		}
+		if slices.ContainsFunc(parts, func(p *Published) bool { return of(p) < 0 }) {
+			continue
+		}
+		for i, p := range parts {
+			all[i].Dimensions = append(all[i].Dimensions, p.Dimensions[of(p)])
+		}
+	}
+	for _, pair := range parts[0].Pairs {
+		of := func(p *Published) int {
+			return slices.IndexFunc(p.Pairs, func(o PublishedPair) bool { return o.Row == pair.Row && o.Column == pair.Column })
+		}
+		if slices.ContainsFunc(parts, func(p *Published) bool { return of(p) < 0 }) {
+			continue
+		}
+		for i, p := range parts {
+			all[i].Pairs = append(all[i].Pairs, p.Pairs[of(p)])
+		}
+	}
+	return all
 }
 
 func sumDimension(parts []*Published, i int, name string) PublishedDimension {
