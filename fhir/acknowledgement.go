@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,21 +20,37 @@ import (
 // version and of no other: a correction that comes while the older text is on the
 // clinician's screen is not read with it.
 
-// acknowledge notes which version was read. Said again of an older one it is noted
-// once; of the one in force the table says what follows.
+// acknowledge notes which version was read, and by whom. Said again by the same person
+// of an older one, whose successor they have been told of, it is noted once; of the
+// one in force the table says what follows.
 func (s *Server) acknowledge(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
-	if r.ReportNo > 0 && r.ReportNo < c.ReportNo {
-		all, err := workflow.AcknowledgementsTx(ctx, tx, c.CaseID)
+	if c.ReportNo > 0 && (r.ReportNo > 0 && r.ReportNo < c.ReportNo || c.State == workflow.Amending) {
+		said, err := saidBefore(ctx, tx, c, r.Input)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(all, func(a workflow.Acknowledgement) bool { return a.ReportNo == r.ReportNo }) {
+		if said {
 			return workflow.MayFire(actor, c.State, "acknowledge")
 		}
 	}
 	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "acknowledge", r.Input)
 	return err
 }
+
+// saidBefore: the same person has acknowledged the same version since the one in
+// force was signed.
+func saidBefore(ctx context.Context, tx pgx.Tx, c workflow.Case, in workflow.Input) (bool, error) {
+	reports, err := workflow.ReportsTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return false, err
+	}
+	all, err := workflow.AcknowledgementsTx(ctx, tx, c.CaseID)
+	return slices.ContainsFunc(all, func(a workflow.Acknowledgement) bool {
+		return a.ReportNo == cmp.Or(in.ReportNo, c.ReportNo) && sameReader(a.Content, in.Acknowledged) && !a.AcknowledgedAt.Before(reports[len(reports)-1].SignedAt)
+	}), err
+}
+
+func sameReader(a, b workflow.Acknowledged) bool { return a.Person == b.Person && a.Role == b.Role }
 
 // acknowledging is an acknowledgement as the audit tells it: of which signed version.
 func acknowledging(no int) string { return "$acknowledge?report=" + strconv.Itoa(no) }
@@ -98,12 +115,27 @@ func signedAs(ctx context.Context, tx pgx.Tx, c workflow.Case, version string) (
 	return 0, fault.New(fault.Value, "there is no signed version %s of this report; DiagnosticReport/%s/_history has those there are", version, *c.ReportID)
 }
 
-// publishNewer tells who has read an older version of the report that it is not the
-// one that holds, while nobody has read that.
+// publishNewer tells each who has read an older version of the report that it is not
+// the one that holds, also where somebody else has read that.
 func (s *Server) publishNewer(ctx context.Context, tx pgx.Tx, ch workflow.Change) error {
 	read := ch.Input.ReportNo
-	if ch.Event != "acknowledge" || read == 0 || read >= ch.Case.ReportNo || ch.Case.State == workflow.Closed {
+	if ch.Event != "acknowledge" || read == 0 || read >= ch.Case.ReportNo {
 		return nil
+	}
+	all, err := workflow.AcknowledgementsTx(ctx, tx, ch.Case.CaseID)
+	if err != nil {
+		return err
+	}
+	who, no, others := ch.Input.Acknowledged, 0, false
+	for _, a := range all {
+		switch {
+		case a.ReportNo == read:
+			no = a.ReadingNo // the last one is this
+		case a.ReportNo == ch.Case.ReportNo && who.Person != "" && sameReader(a.Content, who):
+			return nil // they have read the newer too
+		case a.ReportNo == ch.Case.ReportNo:
+			others = true
+		}
 	}
 	reports, err := workflow.ReportsTx(ctx, tx, ch.Case.CaseID)
 	if err != nil {
@@ -113,7 +145,7 @@ func (s *Server) publishNewer(ctx context.Context, tx pgx.Tx, ch workflow.Change
 	if err != nil {
 		return err
 	}
-	n := newerVersion(src, ch, reports[len(reports)-1])
+	n := newerVersion(src, ch, reports[len(reports)-1], no, others)
 	if _, err := s.putOf(ctx, tx, ch.Case, ch.Actor, n); err != nil {
 		return err
 	}
@@ -123,18 +155,27 @@ func (s *Server) publishNewer(ctx context.Context, tx pgx.Tx, ch workflow.Change
 	return s.deliverMessage(ctx, tx, src, []*Node{n})
 }
 
-// newerVersion is the Communication to who has read an older version.
-func newerVersion(src reportSources, ch workflow.Change, newest workflow.Report) *Node {
+// newerVersion is the Communication to who has read an older version, as its reading
+// of this number. others: somebody else has acknowledged the newest.
+func newerVersion(src reportSources, ch workflow.Change, newest workflow.Report, reading int, others bool) *Node {
 	who := ch.Input.Acknowledged
-	n := communication(src, fmt.Sprintf("newer-%d-than-%d", newest.No, ch.Input.ReportNo), "newer-version", "completed", ch.At)
+	slot := fmt.Sprintf("newer-%d-than-%d", newest.No, ch.Input.ReportNo)
+	if reading > 1 {
+		slot += "-reading-" + strconv.Itoa(reading)
+	}
+	n := communication(src, slot, "newer-version", "completed", ch.At)
 	n.Set("priority", "urgent")
 	if who.Resource != "" {
 		n.Set("inResponseTo", []*Node{refer(who.Resource, "Communication", "")})
 	}
 	n.Set("recipient", []*Node{src.asker(who.Person, who.Role)})
 	n.Set("sender", resourceReference(src.Service))
-	n.Set("payload", says(fmt.Sprintf("What was acknowledged is version %d of the report. Version %d (%s), signed on %s, has taken its place and has not been acknowledged: it must be read.",
-		ch.Input.ReportNo, newest.No, newest.Status, newest.SignedAt.In(zoneOf(src.Case.Policy)).Format("2 January 2006 at 15:04 MST"))))
+	state := "and has not been acknowledged: it must be read"
+	if others {
+		state = "and somebody else has acknowledged it: read it too"
+	}
+	n.Set("payload", says(fmt.Sprintf("What was acknowledged is version %d of the report. Version %d (%s), signed on %s, has taken its place %s.",
+		ch.Input.ReportNo, newest.No, newest.Status, newest.SignedAt.In(zoneOf(src.Case.Policy)).Format("2 January 2006 at 15:04 MST"), state)))
 	return n
 }
 

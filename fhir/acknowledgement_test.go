@@ -4,9 +4,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/overread/overread/internal/access"
 )
@@ -170,5 +173,79 @@ func TestAnOlderVersionMayBeAcknowledgedAfterTheNewer(t *testing.T) {
 	if got := c.outputs(id, "acknowledged"); len(got) != 2 || !strings.HasPrefix(got[0], "Version 1 by Dr Smith") {
 		t.Errorf("%q", got)
 	}
-	c.wantCount(access.Placer, "Communication?identifier="+sidCommunication+"|", 0) // the newer was read
+	c.wantCount(access.Placer, "Communication?identifier="+sidCommunication+"|", 1) // Dr Smith has not read the newer
+	for range 2 {
+		c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones", "report", Object("valueReference", Object("reference", c.versionRead(id, 1))))
+	}
+	c.wantCount(access.Placer, "Communication?identifier="+sidCommunication+"|", 1) // Dr Jones has
+}
+
+// Each who acknowledges an older version is warned, also when others have read that
+// one, or the newer; by a Communication as by the operation.
+func TestEachWhoAcknowledgesAnOlderVersionIsWarned(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("85")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Early") // while it was in force
+	c.correct(id, "Solitary pulmonary nodule on the right, 9 mm.")
+	older := c.versionRead(id, 1)
+	warned := func(people ...string) {
+		t.Helper()
+		var got []string
+		for _, n := range c.wantCount(access.Placer, "Communication?identifier="+sidCommunication+"|", len(people)) {
+			got = append(got, n.Text("recipient", "display"))
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(people, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for range 2 {
+		c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Second", "report", Object("valueReference", Object("reference", older)))
+	}
+	c.wantState(id, "final")
+	warned("Dr Second")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Newest")
+	c.wantState(id, "closed")
+	c.post("/fhir/Communication", c.readOf(id, time.Time{}, refer(older, "DiagnosticReport", "")).jsonText()).want(t, http.StatusCreated, "")
+	warned("Dr Jones", "Dr Second")
+	c.wantState(id, "closed")
+	if got := c.outputs(id, "acknowledged"); len(got) != 4 {
+		t.Errorf("who has read it: %q", got)
+	}
+}
+
+// A version that is being amended is the one in force: who has read it says so, and
+// it is not asked again when the amendment is dropped.
+func TestTheVersionInForceMayBeAcknowledgedWhileItIsAmended(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(c *clinic, id string) response{
+		"operation": func(c *clinic, id string) response {
+			return c.act(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
+		},
+		"communication": func(c *clinic, id string) response {
+			return c.post("/fhir/Communication", c.readOf(id, time.Time{}, refer("DiagnosticReport/"+c.report(id).Text("id"), "DiagnosticReport", "")).jsonText())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startClinic(t)
+			id := c.signed("86")
+			c.mustAct(access.Reader, id, "$raise-finding", "category", Object("valueCode", "emergent"), "text", "Free air.")
+			c.mustAct(access.Reader, id, "$amend", "reason", "wrong side")
+			for range 2 {
+				if got := say(c, id); got.status != http.StatusOK && got.status != http.StatusCreated {
+					t.Fatal(got.status, got.body)
+				}
+			}
+			c.wantState(id, "amending")
+			if got := c.outputs(id, "acknowledged"); len(got) != 1 {
+				t.Errorf("who has read it: %q", got)
+			}
+			c.mustAct(access.Placer, id, "$acknowledge-finding", "clinician", "Dr Jones")
+			c.wantState(id, "amending")
+			c.mustAct(access.Reader, id, "$withdraw-amendment", "reason", "it was right")
+			c.wantState(id, "closed")
+		})
+	}
 }

@@ -20,6 +20,7 @@ type Acknowledged struct {
 // Acknowledgement is that a version of the report was read.
 type Acknowledgement struct {
 	ReportNo       int
+	ReadingNo      int // of the version: 1 is the first that it was read
 	AcknowledgedAt time.Time
 	ActorID        uuid.UUID
 	ActorRole      string
@@ -63,11 +64,18 @@ var noteAcknowledgement = Effect{"noteAcknowledgement", "who has read which vers
 		return nil
 	}}
 
+var stopWaiting = Effect{"stopWaiting", "the version in force is read: if the amendment is dropped, nobody has to acknowledge it again",
+	func(_ context.Context, t *turn) error {
+		t.c.ClosedAt = &t.now
+		return nil
+	}}
+
 func insertAcknowledgementTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, a Acknowledgement) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO acknowledgement (tenant_id, case_id, report_no, acknowledged_at, actor_id, actor_role, content)
-		VALUES (overread_tenant(), @case, @no, @now, @actor, @role, @content)
-		ON CONFLICT DO NOTHING`, // read before an amendment that was dropped
+		INSERT INTO acknowledgement (tenant_id, case_id, report_no, reading_no, acknowledged_at, actor_id, actor_role, content)
+		SELECT overread_tenant(), @case, @no, 1 + count(*), @now, @actor, @role, @content
+		FROM acknowledgement
+		WHERE case_id = @case AND report_no = @no`,
 		pgx.NamedArgs{"case": caseID, "no": a.ReportNo, "now": a.AcknowledgedAt, "actor": a.ActorID, "role": a.ActorRole, "content": a.Content})
 	if err != nil {
 		return fmt.Errorf("note the acknowledgement: %w", err)
@@ -79,10 +87,10 @@ func insertAcknowledgementTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, a
 // first one first.
 func AcknowledgementsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Acknowledgement, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT report_no, acknowledged_at, actor_id, actor_role, content
+		SELECT report_no, reading_no, acknowledged_at, actor_id, actor_role, content
 		FROM acknowledgement
 		WHERE case_id = $1
-		ORDER BY report_no`, caseID)
+		ORDER BY report_no, reading_no`, caseID)
 	if err != nil {
 		return nil, fmt.Errorf("acknowledgements: %w", err)
 	}

@@ -87,7 +87,9 @@ func (e *Engine) settleTold(ctx context.Context, j job) (time.Time, error) {
 			continue
 		}
 		again = j.now.Add(time.Minute)
-		i := slices.IndexFunc(told, func(k Matter) bool { return !k.Open() && !k.Withdrawn() && !k.SettledAt.Before(m.OpenedAt) && m.sameAs(k) })
+		i := slices.IndexFunc(told, func(k Matter) bool {
+			return !k.Open() && !k.Withdrawn() && !k.SettledAt.Before(m.OpenedAt) && m.sameAs(k)
+		})
 		if i >= 0 {
 			who := Acknowledged{Person: told[i].Closing.Person, Role: told[i].Closing.Role}
 			return again, e.fireSystem(ctx, j, "acknowledge-finding", Input{Matter: m.No, Acknowledged: who})

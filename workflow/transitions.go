@@ -123,6 +123,7 @@ var Transitions = []Transition{
 
 	// After the signature.
 	{From: join(signed, in(Amending)), Event: "acknowledge", To: Same, By: by(role.Placer), When: ofOlderVersion, Effects: do(noteAcknowledgement)},
+	{From: in(Amending), Event: "acknowledge", To: Same, By: by(role.Placer), Effects: do(noteAcknowledgement, stopWaiting)},
 	{From: in(Final), Event: "acknowledge", To: Closed, By: by(role.Placer), Guards: check(noOpenEmergency), Effects: do(noteAcknowledgement, endCase)},
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn, startAmendmentClock)},
 	{From: in(Amending), Event: "amend", To: Same, By: by(role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
