@@ -87,7 +87,7 @@ func Changes(before, after Report) []SectionChange {
 
 // mostTokens bounds what is compared word by word: longer texts are compared line
 // by line, since the effort grows with the square of what differs.
-const mostTokens = 4000
+const mostTokens = 8000
 
 // CompareWords compares two texts word by word. The same texts give the same runs, on
 // every machine.
@@ -126,12 +126,12 @@ func CompareWords(was, is string) []Run {
 	return runs
 }
 
-// tokensOf splits a text into words, each with the blanks behind it, so that they
-// make up the text again.
+// tokensOf splits a text into words and the blanks between them, so that they make up
+// the text again. A word is the same whatever blanks follow it.
 func tokensOf(text string) (out []string) {
 	start, blank := 0, false
 	for i, r := range text {
-		if blank && !unicode.IsSpace(r) {
+		if i > 0 && blank != unicode.IsSpace(r) {
 			out, start = append(out, text[start:i]), i
 		}
 		blank = unicode.IsSpace(r)
@@ -146,21 +146,25 @@ func tokensOf(text string) (out []string) {
 func Marked(runs []Run) string {
 	var b strings.Builder
 	for _, r := range runs {
-		text := strings.TrimRightFunc(r.Text, unicode.IsSpace)
-		blanks := r.Text[len(text):]
+		text := strings.TrimSpace(r.Text)
 		switch {
+		case r.Edit == Removed && text == "":
+			continue // other blanks take their place, or none at an end
 		case r.Edit == Kept || text == "":
 			b.WriteString(r.Text)
 			continue
-		case r.Edit == Removed:
+		}
+		before, after, _ := strings.Cut(r.Text, text)
+		if made := b.String(); before == "" && (strings.HasSuffix(made, "-]") || strings.HasSuffix(made, "+}")) {
+			before = " "
+		}
+		b.WriteString(before)
+		if r.Edit == Removed {
 			b.WriteString("[-" + text + "-]")
-		default:
+		} else {
 			b.WriteString("{+" + text + "+}")
 		}
-		if blanks == "" {
-			blanks = " "
-		}
-		b.WriteString(blanks)
+		b.WriteString(after)
 	}
 	return strings.TrimSpace(b.String())
 }

@@ -43,6 +43,25 @@ func TestAnAddendumChangesNothingButAdds(t *testing.T) {
 	}
 }
 
+// A word is not struck out and written again for the blanks that follow it.
+func TestWhatIsAppendedStrikesNothingOut(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{"No metastasis.", "No metastasis. It has grown.", "No metastasis. {+It has grown.+}"},
+		{"No metastasis.", "No metastasis.\nIt has grown.", "No metastasis.\n{+It has grown.+}"},
+		{"No metastasis. It has grown.", "No metastasis.", "No metastasis. [-It has grown.-]"},
+		{"It has grown.", "No metastasis. It has grown.", "{+No metastasis.+} It has grown."},
+		{"One left.", "Two left.", "[-One-] {+Two+} left."},
+		{"One left nodule.", "Two right nodule.", "[-One left-] {+Two right+} nodule."},
+		{"Left one", "Left two", "Left [-one-] {+two+}"},
+		{"Heart normal.", "Heart  normal.", "Heart  normal."},
+	} {
+		if got := Marked(CompareWords(c[0], c[1])); got != c[2] {
+			t.Errorf("%q and %q: %q, want %q", c[0], c[1], got, c[2])
+		}
+	}
+}
+
 // Whatever the texts: without what was added the runs are the one, without what
 // was removed the other.
 func TestTheRunsOfADifferenceAreTheTwoTexts(t *testing.T) {

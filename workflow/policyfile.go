@@ -82,13 +82,14 @@ func ReadPolicy(text []byte) (PolicyDocument, error) {
 
 // ReadNewPolicy is ReadPolicy of a policy that is to be set, which refuses besides
 // what a policy of before may say still: that nobody is told of a report that no
-// clinician has read. Every signed report has a way to be acknowledged.
+// clinician has read, or of a finding that presses, or that an emergent one may wait
+// for days. Every signed report has a way to be acknowledged.
 func ReadNewPolicy(text []byte) (PolicyDocument, error) {
 	d, err := ReadPolicy(text)
 	if err != nil {
 		return d, err
 	}
-	if faults := d.Policy.unreadFaults(); faults != nil {
+	if faults := slices.Concat(d.Policy.unheardFaults(), d.Policy.findingFaults()); len(faults) > 0 {
 		_, lines, _ := readDocument(text)
 		return d, lines.place(faults)
 	}

@@ -3,6 +3,7 @@ package workflow
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // knownFields are the subspecialties of the CodeSystem reading-subspecialty, and two
@@ -11,7 +12,7 @@ var knownFields = []string{General, "neuro", "head-neck", "chest", "cardiac", "v
 
 // warnings are what a policy says that a hospital might mean, but most do not.
 func (p Policy) warnings() (odd PolicyErrors) {
-	return slices.Concat(p.untoldWarnings(), p.limitWarnings(), p.fieldWarnings())
+	return slices.Concat(p.untoldWarnings(), p.readerWarnings(), p.limitWarnings(), p.findingWarnings(), p.fieldWarnings())
 }
 
 // untoldWarnings names the clocks that run out and nobody hears of it, and who is
@@ -39,25 +40,97 @@ func (p Policy) untoldWarnings() (odd PolicyErrors) {
 	return odd
 }
 
+// readerWarnings names the clocks of mustBeHeard that nobody but the reader hears of,
+// who may be away.
+func (p Policy) readerWarnings() (odd PolicyErrors) {
+	for _, must := range mustBeHeard {
+		for _, priority := range Priorities {
+			if p.heard(must.clock, priority, TellReader) && !p.heard(must.clock, priority, TellCoordinator, TellDirector) {
+				odd = append(odd, PolicyFault{Path: "escalations", Text: fmt.Sprintf("tell nobody but the reader of the clock %s of priority %s: while the reader is away, nobody hears of %s", must.clock, priority, must.lost)})
+			}
+		}
+	}
+	return odd
+}
+
 // reachesNobody: mail alone, and no address.
 func (p Policy) reachesNobody(link Link) bool {
 	nobody := link.Tell == TellCoordinator && len(p.Contacts.Coordinator) == 0 || link.Tell == TellDirector && len(p.Contacts.Director) == 0
-	return nobody && !slices.ContainsFunc(link.By, func(w Way) bool { return w != ByMail })
+	return nobody && onlyMail(link)
 }
 
-// unreadFaults names the priorities of which nobody is told that a signed report was
-// not read in time.
-func (p Policy) unreadFaults() (wrong PolicyErrors) {
-	for _, priority := range Priorities {
-		told := slices.ContainsFunc(p.Escalations, func(e Escalation) bool {
-			return e.Clock == ClockAcknowledge && (len(e.Priorities) == 0 || slices.Contains(e.Priorities, priority)) &&
-				slices.ContainsFunc(e.Chain, func(link Link) bool { return !p.reachesNobody(link) })
-		})
-		if !told {
-			wrong = append(wrong, PolicyFault{Path: "escalations", Text: fmt.Sprintf("must tell somebody when a report of priority %s is not acknowledged: a rule of the clock acknowledge, with one in its chain who can be reached (mail alone needs an address in contacts). Without it nobody hears of an unread report", priority)})
+func onlyMail(link Link) bool {
+	return !slices.ContainsFunc(link.By, func(w Way) bool { return w != ByMail })
+}
+
+// mustBeHeard are the clocks that never run out without somebody who hears of it, and
+// what nobody would hear of.
+var mustBeHeard = []struct {
+	clock ClockName
+	when  string // "when a report of priority stat ..."
+	lost  string
+}{
+	{ClockAcknowledge, "is not acknowledged", "an unread report"},
+	{ClockEmergent, "has an emergent finding that is not acknowledged", "an emergent finding"},
+	{ClockUrgent, "has an urgent finding that is not acknowledged", "an urgent finding"},
+}
+
+// unheardFaults names, for each clock of mustBeHeard, the priorities of which nobody
+// is told that it runs.
+func (p Policy) unheardFaults() (wrong PolicyErrors) {
+	for _, must := range mustBeHeard {
+		for _, priority := range Priorities {
+			if !p.heard(must.clock, priority, TellReader, TellCoordinator, TellDirector) {
+				wrong = append(wrong, PolicyFault{Path: "escalations", Text: fmt.Sprintf("must tell somebody when a report of priority %s %s: a rule of the clock %s, with one in its chain who can be reached "+
+					"(mail alone needs an address in contacts, and of a reader none is known to be there). Without it nobody hears of %s", priority, must.when, must.clock, must.lost)})
+			}
 		}
 	}
 	return wrong
+}
+
+// heard tells whether a rule in force has one of these in its chain who is reached for
+// certain: a reader by mail alone may have no address.
+func (p Policy) heard(clock ClockName, priority string, who ...Addressee) bool {
+	reached := func(link Link) bool {
+		return slices.Contains(who, link.Tell) && !p.reachesNobody(link) && (link.Tell != TellReader || !onlyMail(link))
+	}
+	return slices.ContainsFunc(p.rules(), func(e Escalation) bool {
+		return e.Clock == clock && (len(e.Priorities) == 0 || slices.Contains(e.Priorities, priority)) && slices.ContainsFunc(e.Chain, reached)
+	})
+}
+
+// mostEmergent is the longest limit of an emergent finding that can be meant: the ACR
+// Actionable Reporting Work Group (2014) says minutes.
+const mostEmergent = day
+
+// findingFaults refuses a limit of emergent findings that cannot be meant. A business
+// day may be days away.
+func (p Policy) findingFaults() PolicyErrors {
+	if e := p.Findings.Emergent; e.Length > mostEmergent || e.Business {
+		return PolicyErrors{{Path: "findings.emergent", Text: fmt.Sprintf("is %s, but an emergent finding must be acknowledged within minutes: say %s or less, by the clock and not in business days", e, Span{Length: mostEmergent})}}
+	}
+	return nil
+}
+
+// findingWarnings names limits of findings that cannot be meant: longer than that of a
+// category that presses less, or than anybody waits.
+func (p Policy) findingWarnings() (odd PolicyErrors) {
+	limits := []struct {
+		name string
+		span Span
+		most time.Duration
+	}{{"emergent", p.Findings.Emergent, 2 * time.Hour}, {"urgent", p.Findings.Urgent, 3 * day}, {"nonCritical", p.Findings.NonCritical, 60 * day}}
+	for i, l := range limits {
+		path := "findings." + l.name
+		if l.span.Length > l.most {
+			odd = append(odd, PolicyFault{Path: path, Text: fmt.Sprintf("is %s, very long for findings of this category (ACR Actionable Reporting Work Group: minutes, hours, days)", l.span)})
+		}
+		if i+1 < len(limits) && l.span.Length > limits[i+1].span.Length {
+			odd = append(odd, PolicyFault{Path: path, Text: fmt.Sprintf("is %s, longer than %s (%s), which presses less", l.span, limits[i+1].name, limits[i+1].span)})
+		}
+	}
+	return odd
 }
 
 // limitWarnings names limits that cannot be meant. A business day is compared with
