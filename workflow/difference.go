@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -123,7 +124,21 @@ func CompareWords(was, is string) []Run {
 		runs = append(runs, Run{map[diffmatchpatch.Operation]Edit{
 			diffmatchpatch.DiffEqual: Kept, diffmatchpatch.DiffDelete: Removed, diffmatchpatch.DiffInsert: Added}[d.Type], text.String()})
 	}
-	return runs
+	return apart(runs)
+}
+
+// apart gives what was removed and what took its place the blanks that follow both, so
+// that the two do not run together where they are shown one behind the other.
+func apart(runs []Run) []Run {
+	for i := range runs {
+		if i < 2 || runs[i].Edit != Kept || runs[i-1].Edit == Kept || runs[i-2].Edit == Kept {
+			continue
+		}
+		text := strings.TrimLeftFunc(runs[i].Text, unicode.IsSpace)
+		blanks := runs[i].Text[:len(runs[i].Text)-len(text)]
+		runs[i-2].Text, runs[i-1].Text, runs[i].Text = runs[i-2].Text+blanks, runs[i-1].Text+blanks, text
+	}
+	return slices.DeleteFunc(runs, func(r Run) bool { return r.Text == "" })
 }
 
 // tokensOf splits a text into words and the blanks between them, so that they make up
