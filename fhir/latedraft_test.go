@@ -69,3 +69,41 @@ func TestWhatIsWrittenForACaseThatIsTakenAwayIsKept(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
+
+// An emergency that is sealed too late is told all the same, once.
+func TestAnEmergencyThatIsSealedTooLateIsTold(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(c *clinic, task string){
+		"released":  func(c *clinic, task string) { c.mustAct(access.Coordinator, task, "$release", "reason", "she is ill") },
+		"cancelled": func(c *clinic, task string) { c.mustAct(access.Placer, task, "$cancel") },
+		"on hold":   func(c *clinic, task string) { c.mustAct(access.Placer, task, "$hold") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startClinic(t)
+			c.sql(`UPDATE tenant SET policy = '{"assignment": "pool"}'`)
+			task := c.order(chestXray(t, "late-emergency")...)
+			c.tick()
+			c.mustAct(access.Reader, task, "$claim", "independent", true)
+			c.mustAct(access.Reader, task, "$start")
+			end(c, task)
+			matters := func() string { return c.do(access.Placer, "GET", "/fhir/Task/"+task+"/$matters", "").body }
+			c.act(access.Reader, task, "$draft", "findings", "Air.", "impression", "Free air.", "actionable", Object("valueCode", "emergent"))
+			if got := matters(); strings.Contains(got, "Free air.") {
+				t.Errorf("a draft is told: %s", got)
+			}
+			for i := range 2 {
+				got := c.act(access.Reader, task, "$lock", "follows", Object("valueInteger", i+1), "findings", "Much air.", "impression", "Free air.", "actionable", Object("valueCode", "emergent"))
+				if got.status != http.StatusConflict || !strings.Contains(got.body, "was raised as a finding (emergent)") {
+					t.Errorf("%d %s", got.status, got.body)
+				}
+			}
+			if got := matters(); strings.Count(got, "Free air.") != 1 || !strings.Contains(got, "emergent") {
+				t.Error(got)
+			}
+			if len(c.messages()) == 0 {
+				t.Error("no EHR is told")
+			}
+		})
+	}
+}

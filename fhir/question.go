@@ -143,7 +143,8 @@ func (s *Server) reportRead(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 
 // communicationUpdated is the hook of the table of resources: an EHR that says a
 // question of which it had only prepared the words asks it, one that takes it back
-// withdraws it, and one that words it anew corrects it.
+// withdraws it, one that words it anew corrects it, and one that it is about another
+// report asks it there.
 func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
 	question := func(n *Node) bool { return hasCode(n.Get("topic"), csTopic, "question") }
 	asked, asks := question(before) && isSaid(before), question(after) && isSaid(after)
@@ -153,7 +154,7 @@ func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor acce
 		_, err := s.communicationCreated(ctx, tx, actor, after)
 		return err
 	}
-	if !asks && (!question(before) || !gone) || asked && asks && textIn(before) == textIn(after) {
+	if !asks && (!question(before) || !gone) {
 		return nil
 	}
 	about := after
@@ -166,6 +167,14 @@ func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor acce
 			return nil
 		}
 		return err
+	}
+	if asked && asks {
+		switch moved, err := s.movedFrom(ctx, tx, actor, c, before); {
+		case err != nil:
+			return err
+		case !moved && textIn(before) == textIn(after):
+			return nil
+		}
 	}
 	last, there, err := s.lastQuestion(ctx, tx, c, after)
 	switch {
@@ -181,6 +190,21 @@ func (s *Server) communicationUpdated(ctx context.Context, tx pgx.Tx, actor acce
 		return err
 	}
 	return s.askedOtherwise(ctx, tx, actor, c, last, after)
+}
+
+// movedFrom tells whether a question was of another case than it is about now, where
+// it is withdrawn. What is answered stays: the answer is in that report.
+func (s *Server) movedFrom(ctx context.Context, tx pgx.Tx, actor access.Actor, now workflow.Case, before *Node) (bool, error) {
+	was, err := s.caseOfCommunication(ctx, tx, actor, before)
+	if err != nil || was.CaseID == now.CaseID {
+		return false, err
+	}
+	last, there, err := s.lastQuestion(ctx, tx, was, before)
+	if err != nil || !there || !last.Open() {
+		return true, err
+	}
+	_, err = s.engine.FireTx(ctx, tx, actor, was.CaseID, "withdraw-question", workflow.Input{Matter: last.No, Reason: "the placer asks it of another report"})
+	return true, naming(err, "Communication")
 }
 
 // lastQuestion is the latest question that a Communication has asked.

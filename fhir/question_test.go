@@ -103,3 +103,46 @@ func TestAQuestionThatIsPreparedCorrectedOrAskedAnewIsHeardInEveryForm(t *testin
 		}
 	}
 }
+
+// A question about the wrong report is moved: withdrawn there, and asked here. Taken
+// back, it is withdrawn where it stands.
+func TestAQuestionThatIsMovedToAnotherReportIsAskedThere(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	wrong, right := c.signed("q-wrong"), c.signed("q-right")
+	id := ""
+	say := func(task, status, text string) {
+		t.Helper()
+		n := clinicianAsks(c.report(task), "moved", status, text)
+		if id == "" {
+			c.post("/fhir/Communication", n.jsonText()).want(t, http.StatusCreated, "")
+			id = c.get("/fhir/Communication?identifier=urn:ehr:message|moved").ids()[0]
+			return
+		}
+		n.Set("id", id)
+		c.put("/fhir/Communication/"+id, n.jsonText()).want(t, http.StatusOK, "")
+	}
+	want := func(task string, settlements ...string) {
+		t.Helper()
+		got := valuesOfPart(c.do(access.Placer, "GET", "/fhir/Task/"+task+"/$matters", "").node, "matter", "settlement")
+		if strings.Join(got, ",") != strings.Join(settlements, ",") {
+			t.Errorf("%q, want %q", got, settlements)
+		}
+	}
+	texts := func(task string) string {
+		return strings.Join(valuesOfPart(c.do(access.Placer, "GET", "/fhir/Task/"+task+"/$matters", "").node, "matter", "text"), ",")
+	}
+	say(wrong, "completed", "Left?")
+	say(right, "completed", "Left?")
+	want(wrong, "withdrawn")
+	if got := texts(right); got != "Left?" {
+		t.Errorf("%q", got)
+	}
+	say(right, "completed", "Right?")
+	if got := texts(right); got != "Right?" {
+		t.Errorf("%q", got)
+	}
+	say(right, "entered-in-error", "Right?")
+	want(wrong, "withdrawn")
+	want(right, "withdrawn")
+}

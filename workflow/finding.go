@@ -88,7 +88,7 @@ var findingComplete = Guard{"findingComplete", "the finding has its text and a c
 var raiseFinding = Effect{"raiseFinding", "the finding is on record; its clock runs until somebody who cares for the patient has acknowledged it",
 	func(ctx context.Context, t *turn) error {
 		f := t.in.Finding
-		m := Matter{Kind: FindingMatter, Category: f.Category, Content: MatterContent{Text: f.Text, Doubtful: t.c.Correction != nil}}
+		m := Matter{Kind: FindingMatter, Category: f.Category, Content: MatterContent{Text: f.Text, Doubtful: f.Doubtful || t.c.Correction != nil}}
 		if err := t.openMatter(ctx, m, f.RequestKey()); err != nil {
 			return err
 		}
@@ -113,6 +113,7 @@ func (t *turn) preliminary(category string) {
 type RaisedFinding struct {
 	Category string
 	Text     string
+	Doubtful bool // the images may be of another patient than the order is now
 }
 
 // RequestKey is by what a finding that is raised again is recognised.

@@ -83,7 +83,7 @@ func TestAFindingThatIsRaisedInASampleReachesTheClinicianToo(t *testing.T) {
 	c, sample := h.drawn()
 	h.fire(h.placer, c, "acknowledge", Input{})
 	h.fire(h.ben, sample, "claim", Input{Independent: true})
-	for _, f := range []RaisedFinding{{"emergent", "Taken for a bleeding."}, {"urgent", "Free air."}, {"non-critical", "A cyst."}} {
+	for _, f := range []RaisedFinding{{"emergent", "Taken for a bleeding.", false}, {"urgent", "Free air.", false}, {"non-critical", "A cyst.", false}} {
 		h.fire(h.ben, sample, "raise-finding", Input{Finding: &f})
 	}
 	h.fire(h.ben, sample, "withdraw-finding", Input{Matter: 1, Reason: "a fold of the skin"})
