@@ -3,7 +3,8 @@ package fhir
 import (
 	"context"
 	"net/http"
-	"slices"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -22,17 +23,14 @@ import (
 // sidFeedback is the system of its identifiers.
 const sidFeedback = Canonical + "/sid/feedback"
 
-// mostFeedback is how much is told at once, the newest first.
-const mostFeedback = 100
-
 var whoRead = []access.Role{access.Reader, access.Adjudicator, access.Supervisor}
 
 func feedbackServices() []service {
 	return []service{
 		{name: "feedback", id: "communication-feedback", types: []string{"Communication"}, atType: true, recorded: true, by: whoRead, scope: reading, gives: "Bundle",
 			does: "What you are told, as the reader of an original report, of the second opinions on it: as the tenant's policy has it, whether they agree and in what they differ, " +
-				"without score and without a name. Not while you read another case of the patient blind. Each opening is recorded.",
-			handle: (*Server).feedback},
+				"without score and without a name. Not while you read another case of the patient blind. Each opening is recorded. The newest first; where there are more, the link next of the Bundle leads on.",
+			takes: pageParameters(), handle: (*Server).feedback},
 		{name: "respond", id: "communication-respond", types: []string{"Communication"}, instance: true, affects: true, recorded: true, by: whoRead, scope: []access.Permission{access.Update}, gives: "Communication",
 			does: "Your answer to what you were told, once: whether you agree, and why. The quality role reads it; where you disagree, it has a review to conclude.",
 			takes: []parameter{
@@ -44,16 +42,27 @@ func feedbackServices() []service {
 }
 
 // feedback is Communication/$feedback.
-func (s *Server) feedback(c echo.Context, actor access.Actor, _ *Node) error {
+func (s *Server) feedback(c echo.Context, actor access.Actor, in *Node) error {
 	ctx := c.Request().Context()
 	note(c, auditEntry{Interaction: "operation", Query: "$feedback"})
+	asked, err := pageOf(in)
+	if err != nil {
+		return err
+	}
+	next := ""
 	messages, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]*Node, error) {
-		told, err := workflow.FeedbackForTx(ctx, tx, viewerOf(actor), mostFeedback)
+		told, err := workflow.FeedbackForTx(ctx, tx, viewerOf(actor), asked.after, asked.count+1)
 		if err != nil {
 			return nil, err
 		}
 		if len(told) == 0 {
 			return nil, nil
+		}
+		next = ""
+		if len(told) > asked.count {
+			told = told[:asked.count]
+			last := told[asked.count-1]
+			next = nextPage(workflow.Place{At: last.MadeAt, ID: last.ID})
 		}
 		p, err := s.partiesTo(ctx, tx, actor)
 		if err != nil {
@@ -80,6 +89,10 @@ func (s *Server) feedback(c echo.Context, actor access.Actor, _ *Node) error {
 		return err
 	}
 	b := Object("resourceType", "Bundle", "meta", Object("security", verySensitive), "type", "collection")
+	if next != "" {
+		b.Append("link", Object("relation", "next", "url", withQuery(s.baseURL+"/Communication/$feedback",
+			url.Values{"_count": {strconv.Itoa(asked.count)}, "_after": {next}})))
+	}
 	for _, n := range messages {
 		b.Append("entry", Object("resource", n))
 	}
@@ -101,19 +114,15 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		told, err := workflow.FeedbackForTx(ctx, tx, viewerOf(actor), mostFeedback)
+		told, err := workflow.OneFeedbackTx(ctx, tx, viewerOf(actor), id)
 		if err != nil {
 			return nil, err
-		}
-		i := slices.IndexFunc(told, func(f workflow.Feedback) bool { return f.ID == id })
-		if i < 0 {
-			return nil, fault.New(fault.NotFound, "there is no such feedback, or it is not yours")
 		}
 		p, err := s.partiesTo(ctx, tx, actor)
 		if err != nil {
 			return nil, err
 		}
-		n, _, err := p.message(ctx, tx, told[i])
+		n, _, err := p.message(ctx, tx, told)
 		if err != nil {
 			return nil, err
 		}

@@ -183,8 +183,9 @@ func (s *Server) mayOpen(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 func samplesService() service {
 	return service{
 		name: "samples", id: "task-samples", types: []string{"Task"}, atType: true, by: []access.Role{access.Quality}, scope: reading, recorded: true,
-		does: "The finals for which the tenant's policy has a rate of second reads for quality: the stratum, whether one was drawn, and what it found. Not for who reads here: a reader does not know which case is a sample.",
-		tells: []parameter{{Name: "sample", Many: true, Doc: "One final, the newest first.", Parts: []parameter{
+		does:  "The finals for which the tenant's policy has a rate of second reads for quality: the stratum, whether one was drawn, and what it found. Not for who reads here: a reader does not know which case is a sample.",
+		takes: pageParameters(),
+		tells: []parameter{{Name: "next", Type: "string", Doc: "There are more: ask again with this as _after."}, {Name: "sample", Many: true, Doc: "One final, the newest first.", Parts: []parameter{
 			{Name: "stratum", Type: "string", Min: 1, Doc: "The rule of the policy."},
 			{Name: "perThousand", Type: "integer", Min: 1, Doc: "Its rate."},
 			{Name: "drawn", Type: "boolean", Min: 1, Doc: "Whether it was drawn."},
@@ -200,19 +201,28 @@ func samplesService() service {
 }
 
 // samples is Task/$samples.
-func (s *Server) samples(c echo.Context, actor access.Actor, _ *Node) error {
+func (s *Server) samples(c echo.Context, actor access.Actor, in *Node) error {
 	if hidesOriginals(actor) {
 		return fault.New(fault.Forbidden, "who reads here is not told which cases are second reads for quality")
 	}
 	if actor.Restricted() {
 		return fault.New(fault.Forbidden, "the scopes of this token let it see some Tasks only, and samples are told as a whole")
 	}
+	asked, err := pageOf(in)
+	if err != nil {
+		return err
+	}
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		all, err := workflow.SamplesTx(ctx, tx, nil)
+		all, err := workflow.SamplesAfterTx(ctx, tx, asked.after, asked.count+1)
 		if err != nil {
 			return nil, err
 		}
 		var rows []*Node
+		if len(all) > asked.count {
+			all = all[:asked.count]
+			last := all[asked.count-1]
+			rows = append(rows, Object("name", "next", "valueString", nextPage(workflow.Place{At: last.DrawnAt, ID: last.CaseID})))
+		}
 		for _, q := range all {
 			parts := partsOf("stratum", "valueString", q.Stratum, "perThousand", "valueInteger", q.PerThousand, "drawn", "valueBoolean", q.Drawn,
 				"drawnAt", "valueInstant", instant(q.DrawnAt), "notRead", "valueCode", q.NotRead)

@@ -285,3 +285,45 @@ func TestAnEmergencyInASecondReadReachesTheClinicianAtOnce(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 }
+
+func TestSamplesAndFeedbackComeInPages(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.meets(`{"feedback": "difference", "sampling": {"rates": [{"perThousand": 0}]}}`)
+	for _, number := range []string{"1", "2", "3"} {
+		c.signedChest(number, "")
+	}
+	c.sql(`UPDATE quality_sample SET drawn_at = '2026-01-02T00:00:00.123456Z'`)
+	c.sql(`UPDATE feedback SET made_at = '2026-01-02T00:00:00.123456Z'`)
+	path, seen := "/fhir/Task/$samples?_count=2", 0
+	for _, want := range []int{2, 1} {
+		got := c.do(access.Quality, "GET", path, "")
+		if Validate(got.node) != nil || strings.Count(got.body, `"sample"`) != want {
+			t.Fatalf("%s: %s", path, got.body)
+		}
+		path = "/fhir/Task/$samples?_count=2&_after=" + saidIn(got.node, "next", "")
+		if (saidIn(got.node, "next", "") != "") != (want == 2) {
+			t.Errorf("%s", got.body)
+		}
+	}
+	ids := map[string]bool{}
+	for path = "/fhir/Communication/$feedback?_count=2"; path != ""; seen++ {
+		got := c.do(ronald, "GET", path, "")
+		if Validate(got.node) != nil || got.status != http.StatusOK || seen > 2 {
+			t.Fatalf("%s: %s", path, got.body)
+		}
+		for _, n := range got.node.Each("entry", "resource") {
+			ids[n.Text("id")] = true
+		}
+		path = ""
+		if link := got.link("next"); link != "" {
+			path = link[strings.Index(link, "/fhir/"):]
+		}
+	}
+	if len(ids) != 3 || seen != 2 {
+		t.Errorf("%d messages on %d pages", len(ids), seen)
+	}
+	for _, bad := range []string{"_after=x", "_after=e30", "_count=0", "_count=x"} {
+		c.do(access.Quality, "GET", "/fhir/Task/$samples?"+bad, "").want(t, http.StatusBadRequest, "value")
+	}
+}

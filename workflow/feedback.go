@@ -113,20 +113,43 @@ func (t *turn) firstReaders(ctx context.Context) ([]Reader, error) {
 	return slices.DeleteFunc(readers, func(r Reader) bool { return !first(r) }), nil
 }
 
-// FeedbackForTx is what a reader may be told now, the newest first.
-func FeedbackForTx(ctx context.Context, tx pgx.Tx, reader uuid.UUID, most int) ([]Feedback, error) {
+// FeedbackForTx is what a reader may be told now, the newest first: at most so many
+// that come after a place. The zero place is before the first.
+func FeedbackForTx(ctx context.Context, tx pgx.Tx, reader uuid.UUID, after Place, most int) ([]Feedback, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+feedbackColumns+`
 		FROM feedback f
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE f.reader_id = @reader AND f.withdrawn_at IS NULL AND `+mayKnow+`
+		  AND (@at::timestamptz IS NULL OR f.made_at < @at OR f.made_at = @at AND f.feedback_id > @id)
 		ORDER BY f.made_at DESC, f.feedback_id
 		LIMIT @most`,
-		pgx.NamedArgs{"reader": reader, "most": most})
+		pgx.NamedArgs{"reader": reader, "at": after.at(), "id": after.ID, "most": most})
 	if err != nil {
 		return nil, fmt.Errorf("feedback: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Feedback])
+}
+
+// OneFeedbackTx is one of those that a reader may be told now. It returns a fault of
+// kind NotFound for what is not theirs, or not theirs to know now.
+func OneFeedbackTx(ctx context.Context, tx pgx.Tx, reader, id uuid.UUID) (f Feedback, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+feedbackColumns+`
+		FROM feedback f
+		JOIN case_file c USING (tenant_id, case_id)
+		WHERE f.feedback_id = @id AND f.reader_id = @reader AND f.withdrawn_at IS NULL AND `+mayKnow,
+		pgx.NamedArgs{"id": id, "reader": reader})
+	if err == nil {
+		f, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Feedback])
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return f, fault.New(fault.NotFound, "there is no such feedback, or it is not yours")
+	}
+	if err != nil {
+		return f, fmt.Errorf("feedback: %w", err)
+	}
+	return f, nil
 }
 
 // FeedbackOfCaseTx is all that was told of a case, for the quality role.

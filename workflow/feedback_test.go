@@ -14,7 +14,7 @@ import (
 func (h *house) feedback(reader access.Actor) (list []Feedback) {
 	h.Helper()
 	h.in(func(ctx context.Context, tx pgx.Tx) (err error) {
-		list, err = FeedbackForTx(ctx, tx, reader.ID, 10)
+		list, err = FeedbackForTx(ctx, tx, reader.ID, Place{}, 10)
 		return err
 	})
 	return list

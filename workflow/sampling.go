@@ -336,3 +336,35 @@ func SamplesTx(ctx context.Context, tx pgx.Tx, caseID *uuid.UUID) ([]Sample, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Sample])
 }
+
+// SamplesAfterTx are at most so many of the transaction's tenant, the newest first,
+// that come after a place: the zero place is before the first.
+func SamplesAfterTx(ctx context.Context, tx pgx.Tx, after Place, most int) ([]Sample, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT q.case_id, q.stratum, q.per_thousand, q.drawn, q.drawn_at, q.not_read, q.level, q.concluded_at, q.finding_at, q.settled_at,
+		       s.task_id, s.case_id AS sample_case
+		FROM quality_sample q
+		LEFT JOIN case_file s ON s.tenant_id = q.tenant_id AND s.sample_of = q.case_id
+		WHERE @at::timestamptz IS NULL OR q.drawn_at < @at OR q.drawn_at = @at AND q.case_id > @id
+		ORDER BY q.drawn_at DESC, q.case_id
+		LIMIT @most`, pgx.NamedArgs{"at": after.at(), "id": after.ID, "most": most})
+	if err != nil {
+		return nil, fmt.Errorf("samples: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Sample])
+}
+
+// Place is one in a list of which the newest comes first, and of what is of the same
+// moment the lowest id.
+type Place struct {
+	At time.Time
+	ID uuid.UUID
+}
+
+// at is its moment, nil for the zero place.
+func (p Place) at() *time.Time {
+	if p == (Place{}) {
+		return nil
+	}
+	return &p.At
+}
