@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,11 +67,11 @@ func (s *Server) timedGroups(ctx context.Context, tx pgx.Tx, a askedMeasure, t f
 }
 
 func keyText(key []string) string {
-	text := ""
+	var text strings.Builder
 	for _, word := range key {
-		text += strconv.Itoa(len(word)) + ":" + word
+		text.WriteString(strconv.Itoa(len(word)) + ":" + word)
 	}
-	return text
+	return text.String()
 }
 
 // survivalOf is the Kaplan-Meier curve of durations, in hours.

@@ -99,7 +99,7 @@ func TestWhoCosignsSeesTheGradeOfTheTrainee(t *testing.T) {
 	c.mustAct(access.Reader, task, "$sign")
 	c.wantState(task, string(workflow.AwaitingCosign))
 	c.wantsDifference(access.Supervisor, task)
-	if got := c.act(access.Supervisor, task, "$sign", "impression", "No nodule."); got.status != http.StatusUnprocessableEntity || !strings.Contains(string(got.body), "gradeStands") {
+	if got := c.act(access.Supervisor, task, "$sign", "impression", "No nodule."); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "gradeStands") {
 		t.Errorf("another impression under the grade of the trainee: %d %s", got.status, got.body)
 	}
 	c.mustAct(access.Supervisor, task, "$sign", "impression", "No nodule.", "agreement", true)

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -36,9 +37,7 @@ func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	}
 	for _, more := range []string{"readers", "subject", "practitioner", "reportType"} {
 		asked := url.Values{more: {"open"}}
-		for name, values := range query {
-			asked[name] = values
-		}
+		maps.Copy(asked, query)
 		if _, err := c.server.Figures(t.Context(), quality, asked, Asked{}); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("%s: %v", more, err)
 		}

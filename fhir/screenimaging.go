@@ -66,13 +66,7 @@ func (p *readingPage) thePriors(ctx context.Context) error {
 			for _, study := range n.Each("imagingStudy") {
 				told[study.Text("reference")] = true
 			}
-			prior := screen.Prior{Title: conceptText(n.Get("code"))}
-			for _, at := range []string{n.Text("started"), n.Text("effectiveDateTime"), n.Text("effectivePeriod", "start"), n.Text("issued")} {
-				if on := momentOf(at, p.page.Zone); on != nil {
-					prior.On = *on
-					break
-				}
-			}
+			prior := screen.Prior{Title: conceptText(n.Get("code")), On: p.examined(n)}
 			if typ == "ImagingStudy" {
 				prior.Title = n.Text("description")
 			} else if prior.Text, _, err = p.reportText(ctx, n); err != nil {
@@ -85,6 +79,16 @@ func (p *readingPage) thePriors(ctx context.Context) error {
 	slices.SortStableFunc(p.page.Priors, func(a, b screen.Prior) int { return b.On.Compare(a.On) })
 	p.page.Priors = p.page.Priors[:min(len(p.page.Priors), mostPriors)]
 	return nil
+}
+
+// examined is when an examination was made, or else reported; zero where neither is told.
+func (p *readingPage) examined(n *Node) (on time.Time) {
+	for _, at := range []string{n.Text("started"), n.Text("effectiveDateTime"), n.Text("effectivePeriod", "start"), n.Text("issued")} {
+		if on := momentOf(at, p.page.Zone); on != nil {
+			return *on
+		}
+	}
+	return on
 }
 
 // ofThisCase: the original, or what is about the same study.

@@ -48,7 +48,7 @@ var boardWords = map[string]map[string]string{
 	"parcel":   {"report": "Report, version %d", "preliminary": "Preliminary report", "message": "Message"},
 	"outcome":  {"delivered": "arrived", "retry": "again later", "parked": "refused for good", "released": "not known"},
 	"how":      {"arrived": "It is there", "given-up": "It is not to be sent any more"},
-	"answer": {
+	"answer": { //nolint:gosec // answers of an EHR in words, no credentials
 		"acknowledged": "taken", "timeout": "no answer in time", "connection-cut": "connection was cut", "unreachable": "not reachable", "name-not-found": "name not found",
 		"tls-failed": "no secure connection", "address-not-allowed": "address is not allowed here", "token-refused": "our token is refused", "forbidden": "forbidden to us",
 		"not-found": "address does not exist there", "proxy-refused": "a proxy refuses", "misdirected": "wrong server", "conflict": "conflict there", "precondition-failed": "changed there meanwhile",

@@ -36,7 +36,7 @@ var launchedTemplates = func() map[string]*template.Template {
 			"status":     letter.Status,
 			"management": letter.Management,
 			"managing":   func() []string { return workflow.Words("management") },
-			"languages":  func() []*catalogue { return allLanguages() },
+			"languages":  allLanguages,
 		})
 		all[code] = template.Must(page.ParseFS(files, "launched/page.html"))
 	}

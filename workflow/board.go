@@ -52,9 +52,6 @@ var boardParty = map[State]string{
 // partyWords are the parties of wait.go as the board calls them.
 var partyWords = map[Party]string{WaitsForPlacer: "placer", WaitsForFiller: "coordinator", WaitsForSystem: "system"}
 
-// ended are the states in which nobody waits for anything any more.
-var ended = in(Closed, Rejected, Cancelled, Failed, EnteredInError)
-
 // BoardSort is in which order a board is.
 type BoardSort string
 

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -98,13 +99,9 @@ func (a *readerAt) does(path string, fields url.Values, header ...string) seenPa
 func (a *readerAt) tries(path string, fields url.Values, header ...string) seenPage {
 	a.w.t.Helper()
 	form := url.Values{"csrf": {a.get(a.base + "/worklist").csrf()}, "then": {a.base + "/case/" + a.r.task}}
-	for name, values := range fields {
-		form[name] = values
-	}
+	maps.Copy(form, fields)
 	return a.post(a.base+"/case/"+a.r.task+path, form, header...)
 }
-
-func (p seenPage) csrfAnywhere() string { return p.csrf() }
 
 func TestAReaderReadsACaseByTheFormsOfThePages(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,10 @@
 package facts
 
-import "github.com/overread/overread/workflow"
+import (
+	"slices"
+
+	"github.com/overread/overread/workflow"
+)
 
 // Definition is one measure. What it counts never changes under the same version.
 type Definition struct {
@@ -72,11 +76,11 @@ var Definitions = []Definition{
 	share(Definition{ID: "adjudication-overturn", Title: "Adjudication overturn", Does: "How often a third reader's grade is of another significance than the reader's. With the kappa of the two grades.", Pairs: true,
 		Of:     ofComparable + ", which a reader and then a third reader have graded",
 		Counts: "the two grades differ", numerator: "reader_level <> adjudicator_level",
-		exclude: append(compared[:len(compared):len(compared)], exclusion{"not-adjudicated", "reader_level IS NULL OR adjudicator_level IS NULL"})}),
+		exclude: append(slices.Clip(compared), exclusion{"not-adjudicated", "reader_level IS NULL OR adjudicator_level IS NULL"})}),
 	share(Definition{ID: "second-opinion-correct", Title: "Second opinion correct", Does: "Of the discrepancies of which pathology, surgery or follow-up showed who was right: how often it was the second opinion.", Higher: true,
 		Of:     ofComparable + ", with a discrepancy, of which it is known who was right",
 		Counts: "the second opinion was right, and the original was not", numerator: "verified = 2",
-		exclude: append(compared[:len(compared):len(compared)], exclusion{"no-discrepancy", "significance = 0"}, exclusion{"not-verified", "verified IS NULL"}, exclusion{"undetermined", "verified = 0"})}),
+		exclude: append(slices.Clip(compared), exclusion{"no-discrepancy", "significance = 0"}, exclusion{"not-verified", "verified IS NULL"}, exclusion{"undetermined", "verified = 0"})}),
 	share(Definition{ID: "unread", Title: "Unread reports", Does: "How often nobody has acknowledged a signed report (11.4 % of second opinions are never opened: AJR 2020;215:934).",
 		Of: "signed cases", Counts: "not acknowledged by the as-of time", numerator: "acknowledged_at IS NULL", exclude: []exclusion{notSigned, cancelled, inError, sample}}),
 	{ID: "turnaround", Version: "1.0.0", Title: "Turnaround", Does: "How long it takes from the order to the first signature. Open cases are counted as open so far (Kaplan-Meier), neither left out nor taken for done.",

@@ -128,20 +128,21 @@ func newStatement(ctx context.Context, tx pgx.Tx, q Query) (*statement, error) {
 
 // rows is the sub-select of one row for each case, as it was known then.
 func (s *statement) rows() string {
-	list := columns
+	columns := []string{columns}
 	for _, name := range s.q.By {
 		if column, ok := columnOf(name); ok {
-			list += ", " + column
+			columns = append(columns, column)
 		}
 	}
-	where := s.q.Measure.basis + " >= @from AND " + s.q.Measure.basis + " < @to AND known_from <= @as_of"
+	conditions := []string{s.q.Measure.basis + " >= @from", s.q.Measure.basis + " < @to", "known_from <= @as_of"}
 	for name := range s.q.Where {
 		column, _ := columnOf(name)
-		where += " AND " + column + " = @where_" + column
+		conditions = append(conditions, column+" = @where_"+column)
 	}
 	if s.q.Cases != nil {
-		where += " AND case_id = ANY (@cases)"
+		conditions = append(conditions, "case_id = ANY (@cases)")
 	}
+	list, where := strings.Join(columns, ", "), strings.Join(conditions, " AND ")
 	return `(SELECT ` + list + ` FROM measure_fact WHERE ` + where + `
 		UNION ALL
 		SELECT ` + list + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of) f`
