@@ -222,14 +222,14 @@ func (q *boardQuery) waitsFor(party string) {
 		}
 	}
 	q.args["idle"] = states
-	condition := "c.state = ANY (@idle)"
+	either := []string{"c.state = ANY (@idle)"}
 	for counted, words := range partyWords {
 		if words == party { // asked of each case in its turn, and not of all that wait at once
-			condition += ` OR c.state = ANY (@waits) AND (SELECT p.party FROM case_wait p WHERE p.tenant_id = c.tenant_id AND p.case_id = c.case_id AND p.ended_at IS NULL) = @party`
+			either = append(either, `c.state = ANY (@waits) AND (SELECT p.party FROM case_wait p WHERE p.tenant_id = c.tenant_id AND p.case_id = c.case_id AND p.ended_at IS NULL) = @party`)
 			q.args["party"], q.args["waits"] = counted, waitingStates()
 		}
 	}
-	q.where = append(q.where, "("+condition+")")
+	q.where = append(q.where, "("+strings.Join(either, " OR ")+")")
 }
 
 // waitingStates are those in which a time of waiting is counted.

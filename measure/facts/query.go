@@ -164,11 +164,11 @@ func (s *statement) keys() []string {
 
 // reason is the number of why a case is excluded, from 1; 0: it is in the denominator.
 func (d Definition) reason() string {
-	text := "CASE"
+	cases := make([]string, len(d.exclude))
 	for i, e := range d.exclude {
-		text += fmt.Sprintf(" WHEN %s THEN %d", e.when, i+1)
+		cases[i] = fmt.Sprintf("WHEN %s THEN %d", e.when, i+1)
 	}
-	return text + " ELSE 0 END"
+	return "CASE " + strings.Join(cases, " ") + " ELSE 0 END"
 }
 
 // counted is the condition that a case is in the denominator.
