@@ -45,6 +45,11 @@ func (d *dossier) exam(codes ValueSet) workflow.Exam {
 		e.Laterality = laterality(d.order.Get("bodySite"))
 	}
 	e.Ordered = orderedSite(d.order)
+	if e.Ordered != nil {
+		e.Ordered.Exams = orderedExams(d.order, codes)
+		asked := questionOf(d.order, d.task)
+		e.Question = &asked
+	}
 	if at, ok := moment(d.study.Text("started")); ok {
 		e.StudyStarted = &at
 		e.PatientAge = yearsBetween(d.patient.Text("birthDate"), at)
@@ -80,6 +85,28 @@ func orderedSite(order *Node) *workflow.OrderedSite {
 	slices.Sort(o.Parts)
 	o.Parts = slices.Compact(o.Parts)
 	return o
+}
+
+// orderedExams is which exam an order names: by codes, whose displays a system may
+// word anew, and by words where there is no code.
+func orderedExams(order *Node, codes ValueSet) (exams []string) {
+	for _, concept := range append(order.Each("code"), order.Each("orderDetail")...) {
+		what := without(codes, concept)
+		if what == nil || asksProtocol(concept) {
+			continue
+		}
+		coded := false
+		for _, c := range what.Each("coding") {
+			if c.Text("code") != "" {
+				exams, coded = append(exams, c.Text("system")+"|"+c.Text("code")), true
+			}
+		}
+		if text := strings.ToLower(strings.TrimSpace(conceptText(what))); !coded && text != "" {
+			exams = append(exams, text)
+		}
+	}
+	slices.Sort(exams)
+	return slices.Compact(exams)
 }
 
 // examConcept is the first CodeableConcept that names the exam.

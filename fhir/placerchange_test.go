@@ -96,6 +96,14 @@ var placerChanges = []placerChange{
 			n.Set("bodySite", []*Node{Object("coding", []*Node{coding("http://snomed.info/sct", "7771000", "Left")}, "text", "left hand")})
 		})}
 	}},
+	{"order: another exam", func(o *placedOrder) []errand {
+		return []errand{put(o.order, func(n *Node) { n.Append("orderDetail", Object("text", "MR of the brain")) })}
+	}},
+	{"order: another question", func(o *placedOrder) []errand {
+		return []errand{put(o.order, func(n *Node) {
+			n.Set("reasonCode", append(n.Each("reasonCode"), Object("text", "And a fracture?")))
+		})}
+	}},
 	{"order: another number", func(o *placedOrder) []errand {
 		return []errand{put(o.order, func(n *Node) { n.Each("identifier")[0].Set("value", "changed") })}
 	}},

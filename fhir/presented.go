@@ -187,7 +187,12 @@ func studyLines(src reportSources) []letter.Line {
 
 // question is why the second opinion was asked for, in the words of the order
 // and of the placer's Task.
-func question(src reportSources) string { return questionOf(src.OrderResource, src.Task) }
+func question(src reportSources) string {
+	if read := src.Case.Exam.QuestionRead; read != nil {
+		return *read
+	}
+	return questionOf(src.OrderResource, src.Task)
+}
 
 // questionOf is what order and Task say, as far as they are given.
 func questionOf(said ...*Node) string {

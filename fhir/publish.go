@@ -69,6 +69,9 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		Reason:    ch.Input.Reason,
 		At:        ch.At,
 	}
+	if c.ReportNo > 0 { // the Task goes on saying what was asked when it was read
+		src.Question = ""
+	}
 	if src.Owner, err = s.owner(ctx, tx, c); err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ var eventWords = map[string]string{
 	"give-up": "It was given up", "reject": "The order was rejected", "offer": "Offered", "find-nobody": "Nobody is eligible", "rematch": "Readers are looked for again", "claim": "Claimed",
 	"decline": "The offer was declined", "expire-offer": "The offer expired", "reassign": "Given to another reader", "broaden": "More readers may read it", "withdraw-offer": "The offer was taken back",
 	"start": "The reading began", "draft": "A draft was saved", "lock": "The opinion was sealed", "release": "Given back to the pool", "original-arrives": "The original report arrived",
-	"original-changes": "The original report changed", "reveal": "The original report was shown", "grade": "Compared and graded", "forgo-second": "The second reading was forgone", "propose": "A common text was proposed",
+	"original-changes": "The original report changed", "question-changes": "The question of the order changed", "reveal": "The original report was shown", "grade": "Compared and graded", "forgo-second": "The second reading was forgone", "propose": "A common text was proposed",
 	"concur": "Both readers agree on a text", "refer": "A third reader is to decide", "arbitrate": "A third reader has decided", "adjudicate": "A third reader has decided", "find-no-third": "No third reader was found",
 	"find-third": "A third reader may be had again", "forgo-third": "It goes on without a third reader", "sign": "Signed", "return": "Returned by the supervisor", "revise": "Revised after the supervisor returned it",
 	"acknowledge": "The clinician has read the report", "amend": "An amendment was opened", "withdraw-amendment": "The amendment was dropped", "conclude-sample": "The second read for quality was concluded",

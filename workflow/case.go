@@ -111,6 +111,8 @@ type Exam struct {
 	ImagesSince     int           `json:"imagesSince,omitempty"`    // that the study has since it grew after an opinion was sealed
 	ImagesSeen      int           `json:"imagesSeen,omitempty"`     // that the ImagingStudy said, and then the study had when it last changed after the signature
 	Ordered         *OrderedSite  `json:"ordered,omitempty"`        // which part of the body the order names; nil where the order is not here
+	Question        *string       `json:"question,omitempty"`       // that the order asks; nil where no case has taken it
+	QuestionRead    *string       `json:"questionRead,omitempty"`   // that it asked when the opinion that is signed was sealed: for the report
 	PatientAge      int           `json:"patientAge"`               // years at the time of the study; -1 when unknown
 	StudyStarted    *time.Time    `json:"studyStarted,omitempty"`
 	OriginalReaders []string      `json:"originalReaders,omitempty"` // Practitioner/{id} here, or system|value

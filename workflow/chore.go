@@ -155,6 +155,11 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	if c.beingRead() && len(c.corrections(facts)) > 0 {
 		return e.noticeCorrection(ctx, j, facts)
 	}
+	if (c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State)) && c.otherQuestion(facts) {
+		if err := e.fireSystem(ctx, j, "question-changes", Input{Facts: &facts}); err != nil {
+			return err
+		}
+	}
 	if (c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State)) && c.originalDiffers(facts) {
 		if err := e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts}); err != nil {
 			return err
@@ -166,11 +171,11 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	arrived := facts.Original != nil && !c.comparable()
 	switch c.State {
 	case IntakeReview, AwaitingInformation, AwaitingImages:
-		if !slices.Equal(found, c.Findings) || arrived || c.movedFrom(facts) || c.otherSite(facts) {
+		if !slices.Equal(found, c.Findings) || arrived || c.movedFrom(facts) || c.otherSite(facts) || c.otherExam(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	case Ready, Unassignable, Offered:
-		if len(found) > 0 || c.movedFrom(facts) || c.otherSite(facts) {
+		if len(found) > 0 || c.movedFrom(facts) || c.otherSite(facts) || c.otherExam(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	}

@@ -16,12 +16,15 @@ import (
 
 // Correction is what the placer has corrected of an order that is being read.
 type Correction struct {
-	Of   []string `json:"of"`             // patient, study, body site, consent
+	Of   []string `json:"of"`             // patient, study, body site, exam, consent
 	Held bool     `json:"held,omitempty"` // the placer holds the case besides
 }
 
 // bodySite is what is corrected where the order names another part or side of the body.
 const bodySite = "body site"
+
+// orderedExam is what is corrected where the order names another exam.
+const orderedExam = "exam"
 
 // OrderCorrected is the code of the finding that the coordinator decides.
 const OrderCorrected = "order-corrected"
@@ -36,6 +39,9 @@ func (c *Case) corrections(f Facts) (of []string) {
 	}
 	if c.otherSite(f) {
 		of = append(of, bodySite)
+	}
+	if c.otherExam(f) {
+		of = append(of, orderedExam)
 	}
 	if f.Consent == "deny" || f.ConsentDoubtful && !c.SetAside(ConsentDoubtful) {
 		of = append(of, "consent")
@@ -108,7 +114,7 @@ func (t *turn) doubtFindings(ctx context.Context, doubtful bool) error {
 	return nil
 }
 
-var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", bodySite: "ServiceRequest.bodySite", "consent": "ServiceRequest.supportingInfo"}
+var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", bodySite: "ServiceRequest.bodySite", orderedExam: "ServiceRequest.code", "consent": "ServiceRequest.supportingInfo"}
 
 var holdBesides = Effect{"holdBesides", "the placer holds the case besides",
 	func(_ context.Context, t *turn) error {
@@ -167,7 +173,7 @@ var sameImages = Guard{"sameImages", "the images are those that were read, and n
 			return err
 		}
 		for _, found := range EvalIntake(seen, t.c.Policy, nil) {
-			if found.Code == "pacs-patient-mismatch" || slices.Contains(siteChecks, found.Code) && slices.Contains(t.c.Correction.Of, bodySite) {
+			if found.Code == "pacs-patient-mismatch" || slices.Contains(siteChecks, found.Code) && slices.Contains(t.c.Correction.Of, bodySite) || slices.Contains(examChecks, found.Code) && slices.Contains(t.c.Correction.Of, orderedExam) {
 				return refuse("%s; begin the reading anew ($restart-reading), or have the placer mend it", found.Text)
 			}
 		}
@@ -185,6 +191,10 @@ var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom t
 			c.PatientID = &f.OrderPatient
 		}
 		c.StudyID, c.Exam.PatientAge = optional(f.Study.ID), f.Exam.PatientAge
+		if c.otherExam(*f) {
+			c.Exam.Display, c.Exam.CodeSystem, c.Exam.Code = f.Exam.Display, f.Exam.CodeSystem, f.Exam.Code
+		}
+		c.Exam.Question = f.Exam.Question
 		c.Exam.BodySite, c.Exam.Laterality, c.Exam.Ordered = f.Exam.BodySite, f.Exam.Laterality, f.Exam.Ordered
 		return t.doubtFindings(ctx, false)
 	}}

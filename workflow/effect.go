@@ -43,6 +43,7 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		if before.Broadened != nil && before.Subspecialty == c.Exam.Subspecialty {
 			c.Exam.Broadened, c.Exam.Downgrade = before.Broadened, before.Downgrade
 		}
+		c.Exam.QuestionRead = before.QuestionRead
 		c.Exam.ThirdDowngrade, c.Exam.ThirdForgone = before.ThirdDowngrade, before.ThirdForgone
 		if f.OrderPatient != "" && !strings.Contains(f.OrderPatient, "|") { // an id here, not an identifier of somebody to come
 			c.PatientID = &f.OrderPatient
@@ -349,6 +350,9 @@ var proposeError = Effect{"proposeError", "the actor is the first of the two dir
 func (t *turn) seal(ctx context.Context, status string) (Sealed, error) {
 	opinion, err := t.ledger.sealDraft(ctx, t.c.CaseID, status, t.now)
 	if err == nil {
+		if status == "locked" && t.c.ReportNo == 0 {
+			t.c.Exam.QuestionRead = t.c.Exam.Question
+		}
 		t.detail["sha256"], t.detail["opinionNo"] = opinion.SHA256, opinion.OpinionNo
 	}
 	return opinion, err

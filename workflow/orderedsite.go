@@ -10,6 +10,7 @@ import (
 type OrderedSite struct {
 	Side  string   `json:"side,omitempty"`  // left, right, bilateral or ""
 	Parts []string `json:"parts,omitempty"` // codes and words of ServiceRequest.bodySite, and sides in the name of what is ordered
+	Exams []string `json:"exams,omitempty"` // codes of ServiceRequest.code and orderDetail, and words where there is no code
 }
 
 // otherSite: the order names another part of the body, or another side of it, than
@@ -32,6 +33,9 @@ func (c *Case) forgetWaived(f Facts) {
 	if c.otherSite(f) {
 		c.Waived = slices.DeleteFunc(c.Waived, func(code string) bool { return slices.Contains(siteChecks, code) })
 	}
+	if c.otherExam(f) {
+		c.Waived = slices.DeleteFunc(c.Waived, func(code string) bool { return slices.Contains(examChecks, code) })
+	}
 }
 
 // orderedElsewhere fires study-changed where the order of a signed report names
@@ -41,7 +45,7 @@ func (e *Engine) orderedElsewhere(ctx context.Context, j job) error {
 		return nil
 	}
 	facts, err := e.hooks.Facts(ctx, j.tx, j.c)
-	if err != nil || !j.c.otherSite(facts) {
+	if err != nil || !j.c.otherSite(facts) && !j.c.otherExam(facts) {
 		return err
 	}
 	read := j.c.Exam.imagesRead()

@@ -289,6 +289,47 @@ func TestAnOrderOfAnotherSideStopsTheReading(t *testing.T) {
 	}
 }
 
+func TestAnotherQuestionIsToldAndAnotherExamStopsTheReading(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	first, second := "Fracture?", "Aortic dissection?"
+	for _, state := range in(Accepted, Reading, Comparing) {
+		c := h.atWorkOn(state)
+		f := h.facts[c.PlacerValue]
+		h.exec(`UPDATE case_file SET exam = exam || '{"ordered": {"exams": ["mr brain"]}, "question": "Fracture?"}' WHERE case_id = $1`, c.CaseID)
+		f.Exam.Ordered, f.Exam.Question = &OrderedSite{Exams: []string{"mr brain"}}, &first
+		h.recheck(c)
+		h.stands(c, state)
+		f.Exam.Question = &second
+		h.recheck(c)
+		h.recheck(c)
+		if got := h.stands(c, state); *got.Exam.Question != second {
+			t.Errorf("%s: the case asks %s", state, *got.Exam.Question)
+		}
+		if got := h.notices(h.anna); len(got) == 0 || got[0] != "question-changes" || len(got) > 1 && got[1] == "question-changes" {
+			t.Errorf("%s: the reader is told %v", state, got)
+		}
+		if state == Reading {
+			h.fire(h.anna, c, "lock", Input{Opinion: &opinion})
+			if got := h.find(c); got.Exam.QuestionRead == nil || *got.Exam.QuestionRead != second {
+				t.Errorf("the question that was read is not kept: %v", got.Exam.QuestionRead)
+			}
+		}
+		f.Exam.Ordered = &OrderedSite{Exams: []string{"ct chest"}}
+		h.recheck(c)
+		held := h.stands(c, OnHold)
+		if !slices.Equal(held.Correction.Of, []string{"exam"}) || held.Findings[0].Element != "ServiceRequest.code" {
+			t.Errorf("%s: %+v", state, held)
+		}
+		h.fire(h.coordinator, c, "continue-reading", Input{Reason: "seen", Facts: f})
+		h.recheck(c)
+		if got := h.find(c).State; got == OnHold {
+			t.Errorf("%s: it is held again", state)
+		}
+		h.fire(h.placer, c, "cancel", Input{})
+	}
+}
+
 // A study that turns out to be somebody else's, though the order says the same.
 func TestAStudyOfAnotherPatientStopsTheReading(t *testing.T) {
 	t.Parallel()

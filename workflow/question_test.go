@@ -134,7 +134,7 @@ func TestAReportWhoseOrderNamesAnotherSideNowIsVerified(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	r := h.fire(h.anna, c, "verify", Input{}).Report
-	if a := r.Amendment; a.Reason != "the order was corrected after the signature" || !strings.HasSuffix(a.Text, "names another part or side of the body now. This was looked at, and the report stands as it is.") {
+	if a := r.Amendment; a.Reason != "the order was corrected after the signature" || !strings.HasSuffix(a.Text, "names another exam, or another part or side of the body now. This was looked at, and the report stands as it is.") {
 		t.Errorf("%+v", a)
 	}
 	order("left") // and back

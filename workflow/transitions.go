@@ -85,6 +85,7 @@ var Transitions = []Transition{
 	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
 	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteOriginal)},
+	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "question-changes", To: Same, By: by(role.System), Effects: do(noteQuestion)},
 	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise), Effects: do(revealOriginal)},
 	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, stillIndependent, mayPractise, gradeComplete), Effects: do(recordGrade, startAdjudication, lookForThird)},
 	{From: in(Comparing), Event: "grade", To: Same, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise, gradeComplete), Effects: do(recordGrade)},

@@ -29,7 +29,7 @@ func (s StudyChange) key() string {
 }
 
 // orderedWords come first: a wrong side weighs more than one more image.
-const orderedWords = "the order was corrected, and names another part or side of the body now"
+const orderedWords = "the order was corrected, and names another exam, or another part or side of the body now"
 
 func (s StudyChange) words() string {
 	grown := s.Replaced || s.Images > s.Then
