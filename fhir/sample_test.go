@@ -317,7 +317,8 @@ func TestSamplesAndFeedbackComeInPages(t *testing.T) {
 		}
 		path = ""
 		if link := got.link("next"); link != "" {
-			path = link[strings.Index(link, "/fhir/"):]
+			_, rest, _ := strings.Cut(link, "/fhir/")
+			path = "/fhir/" + rest
 		}
 	}
 	if len(ids) != 3 || seen != 2 {

@@ -96,8 +96,7 @@ func (e *Engine) RaiseLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor,
 		return false, nil
 	}
 	f := RaisedFinding{Category: o.Actionable, Text: o.Impression}
-	switch known, err := KnownMatterTx(ctx, tx, caseID, FindingMatter, f.RequestKey()); {
-	case err != nil || known:
+	if known, err := KnownMatterTx(ctx, tx, caseID, FindingMatter, f.RequestKey()); err != nil || known {
 		return known, err
 	}
 	err = tx.QueryRow(ctx, `
