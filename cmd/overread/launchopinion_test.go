@@ -46,6 +46,7 @@ func TestASecondOpinionStandsBesideTheOriginalWithItsQuestionsAndVersions(t *tes
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.live(t, o, task, chapter{"", "", nil, workflow.Ready}) // only then is it due
 	b := newBrowser(t)
 	early := c.opened(b, c.launch(b, "mercy", o))
 	early.wants(t, http.StatusOK, "Not yet reported", "Progress", "Due by")
