@@ -16,7 +16,7 @@ func TestConclusionAndNarrativeSayWhatIsUrgentAndWhatToDo(t *testing.T) {
 		Opinion: workflow.Opinion{Findings: "f", Impression: "Tension pneumothorax.", Recommendation: "Drain at once."},
 	}}
 	text := reportText(src).Text("div")
-	for _, words := range []string{"emergent actionable finding", "Tension pneumothorax.", "A pneumothorax is not mentioned.", "Drain at once."} {
+	for _, words := range []string{"Emergent Actionable Finding", "Tension pneumothorax.", "A pneumothorax is not mentioned.", "Drain at once."} {
 		if !strings.Contains(conclusion(src), words) {
 			t.Errorf("the conclusion does not say %q: %s", words, conclusion(src))
 		}
