@@ -254,7 +254,22 @@ func (s *solver) minimum(target map[int]float64, sign float64) (float64, error) 
 			c[at] = sign * f
 		}
 	}
-	best, _, err := lp.Simplex(c, s.a, s.b, 1e-9, nil)
+	// What stands in no equation may be as large as it likes; Simplex takes no such column.
+	var kept []int
+	for at := range width {
+		if mat.Norm(s.a.ColView(at), 1) > 0 {
+			kept = append(kept, at)
+		} else if c[at] < 0 {
+			return math.Inf(-1), nil
+		}
+	}
+	rows, _ := s.a.Dims()
+	narrow, costs := mat.NewDense(rows, len(kept), nil), make([]float64, len(kept))
+	for i, at := range kept {
+		narrow.SetCol(i, mat.Col(nil, at, s.a))
+		costs[i] = c[at]
+	}
+	best, _, err := lp.Simplex(costs, narrow, s.b, 1e-9, nil)
 	return best, err
 }
 
