@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -201,12 +200,7 @@ func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, from, most int, no
 // waiting is the case as a batch wants it.
 func (c *Case) waiting(need Need, readers []Reader, now time.Time) Waiting {
 	need.Offered, need.Declined, need.Lapsed = true, c.Declined, c.Lapsed
-	if len(c.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds {
-		if !slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, now)) == 0 }) {
-			need.Lapsed = nil // all have had their turn: another round
-		}
-	}
-	w := Waiting{CaseID: c.CaseID, Priority: c.Priority, Need: need}
+	w := Waiting{CaseID: c.CaseID, Priority: c.Priority, Need: c.inRound(need, readers, now)}
 	if need.Due != nil {
 		w.Due = *need.Due
 	}

@@ -155,14 +155,16 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	if c.beingRead() && len(c.corrections(facts)) > 0 {
 		return e.noticeCorrection(ctx, j, facts)
 	}
-	if (c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State)) && c.otherQuestion(facts) {
-		if err := e.fireSystem(ctx, j, "question-changes", Input{Facts: &facts}); err != nil {
-			return err
+	if c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State) {
+		if c.otherQuestion(facts) {
+			if err := e.fireSystem(ctx, j, "question-changes", Input{Facts: &facts}); err != nil {
+				return err
+			}
 		}
-	}
-	if (c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State)) && c.originalDiffers(facts) {
-		if err := e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts}); err != nil {
-			return err
+		if c.originalDiffers(facts) {
+			if err := e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts}); err != nil {
+				return err
+			}
 		}
 	}
 	if c.State == Received || c.State == OnHold { // the checks are about to run anyway, or after the hold
@@ -171,11 +173,11 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	arrived := facts.Original != nil && !c.comparable()
 	switch c.State {
 	case IntakeReview, AwaitingInformation, AwaitingImages:
-		if !slices.Equal(found, c.Findings) || arrived || c.movedFrom(facts) || c.otherSite(facts) || c.otherExam(facts) {
+		if !slices.Equal(found, c.Findings) || arrived || c.meansAnother(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	case Ready, Unassignable, Offered:
-		if len(found) > 0 || c.movedFrom(facts) || c.otherSite(facts) || c.otherExam(facts) {
+		if len(found) > 0 || c.meansAnother(facts) {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	}
@@ -189,6 +191,10 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 func (c *Case) movedFrom(f Facts) bool {
 	return c.PatientID != nil && differ(*c.PatientID, f.OrderPatient) || f.Study != nil && c.otherStudy(*f.Study)
 }
+
+// meansAnother: the order means another patient, study, part of the body or exam than
+// when the case took it.
+func (c *Case) meansAnother(f Facts) bool { return c.movedFrom(f) || c.otherSite(f) || c.otherExam(f) }
 
 func (e *Engine) timeOutInformation(ctx context.Context, j job) (time.Time, error) {
 	if j.c.State != AwaitingInformation {
@@ -233,19 +239,12 @@ func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
 	if err != nil {
 		return done, err
 	}
-	again := j.c.OfferRound < j.c.Policy.OfferRounds
-	for range 2 {
-		readers, err := j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, false)
-		if err != nil {
-			return done, err
-		}
-		if slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, j.now)) == 0 }) {
-			return done, e.fireSystem(ctx, j, "rematch", Input{})
-		}
-		if len(need.Lapsed) == 0 || !again {
-			break
-		}
-		need.Lapsed = nil // all have had their turn: another round
+	readers, err := j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, false)
+	if err != nil {
+		return done, err
+	}
+	if anyEligible(j.c.inRound(need, readers, j.now), readers, j.now) {
+		return done, e.fireSystem(ctx, j, "rematch", Input{})
 	}
 	return j.now.Add(matchPause), nil
 }
@@ -257,6 +256,15 @@ func needOf(ctx context.Context, j job) (Need, error) {
 		need.Offered, need.Declined, need.Lapsed = by == ByOffer, j.c.Declined, j.c.Lapsed
 	}
 	return need, err
+}
+
+// inRound is the need in the round that the offers of the case are in: where all who
+// may have it have had their turn, another begins, if the policy has one more.
+func (c *Case) inRound(need Need, readers []Reader, now time.Time) Need {
+	if len(need.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds && !anyEligible(need, readers, now) {
+		need.Lapsed = nil
+	}
+	return need
 }
 
 // candidate is the best reader for the case. Where the readers choose
@@ -283,14 +291,7 @@ func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, err
 		_, reasons := Choose(need, readers, j.now)
 		return nil, reasons, nil
 	}
-	best, reasons := Choose(need, readers, j.now)
-	if best == nil && len(need.Lapsed) > 0 && j.c.OfferRound < j.c.Policy.OfferRounds {
-		need.Lapsed = nil // all have had their turn: another round
-		if readers, err = j.ledger.candidates(ctx, need, j.c.Policy.Matching.FairDays, true); err != nil {
-			return nil, nil, err
-		}
-		best, reasons = Choose(need, readers, j.now)
-	}
+	best, reasons := Choose(j.c.inRound(need, readers, j.now), readers, j.now)
 	return best, reasons, nil
 }
 

@@ -81,6 +81,11 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	return reasons
 }
 
+// anyEligible tells whether one of the readers may have the case.
+func anyEligible(need Need, readers []Reader, at time.Time) bool {
+	return slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, at)) == 0 })
+}
+
 // unlicensed says why a reader may not practise on an exam on that day: not
 // credentialed by the tenant, or without a valid licence where the images were
 // made or are read.

@@ -60,7 +60,7 @@ func thirdReader(ctx context.Context, j job, why bool) (found bool, reasons map[
 	if err != nil {
 		return false, nil, err
 	}
-	if slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, j.now)) == 0 }) {
+	if anyEligible(need, readers, j.now) {
 		return true, nil, nil
 	}
 	if !why {
