@@ -56,8 +56,17 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*map[string]string)(t))
 }
 
-// languages are the catalogues by code.
-var languages = readCatalogues()
+// languages are the catalogues by code, offered the same as a list to choose from.
+var (
+	languages = readCatalogues()
+	offered   = slices.SortedFunc(maps.Values(languages), func(a, b *catalogue) int { return strings.Compare(a.Code, b.Code) })
+)
+
+// matcher finds the one of matched that fits what is asked for. English is the first.
+var (
+	matched = append([]*catalogue{languages[english]}, slices.DeleteFunc(slices.Clone(offered), func(c *catalogue) bool { return c.Code == english })...)
+	matcher = newMatcher(matched)
+)
 
 const english = "en"
 
@@ -79,6 +88,14 @@ func readCatalogues() map[string]*catalogue {
 		}
 	}
 	return all
+}
+
+func newMatcher(all []*catalogue) language.Matcher {
+	tags := make([]language.Tag, len(all))
+	for i, c := range all {
+		tags[i] = c.tag
+	}
+	return language.NewMatcher(tags)
 }
 
 // say is a text in the language. One that no catalogue has (a refusal of the case's
@@ -174,26 +191,11 @@ func languageNamed(asked string) *catalogue {
 	if len(wanted) == 0 {
 		return nil
 	}
-	tags := []language.Tag{language.English}
-	codes := []string{english}
-	for _, code := range codesOfLanguages() {
-		if code != english {
-			tags, codes = append(tags, languages[code].tag), append(codes, code)
-		}
-	}
-	_, best, sure := language.NewMatcher(tags).Match(wanted...)
+	_, best, sure := matcher.Match(wanted...)
 	if sure == language.No {
 		return nil
 	}
-	return languages[codes[best]]
-}
-
-func codesOfLanguages() (codes []string) {
-	for code := range languages {
-		codes = append(codes, code)
-	}
-	slices.Sort(codes)
-	return codes
+	return matched[best]
 }
 
 // textsOfTables are the texts that pages say and that stand in tables, here or in
@@ -206,7 +208,7 @@ func textsOfTables() (all []string) {
 	for _, role := range []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Auditor, access.Director, access.Quality, access.Admin} {
 		all = append(all, roleName(role))
 	}
-	for _, r := range (&Server{}).rooms() {
+	for _, r := range (&Server{}).allRooms() {
 		all = append(all, r.name)
 	}
 	all = append(all, stillIn)

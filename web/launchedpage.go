@@ -36,7 +36,7 @@ var launchedTemplates = func() map[string]*template.Template {
 			"status":     letter.Status,
 			"management": letter.Management,
 			"managing":   func() []string { return workflow.Words("management") },
-			"languages":  allLanguages,
+			"languages":  func() []*catalogue { return offered },
 		})
 		all[code] = template.Must(page.ParseFS(files, "launched/page.html"))
 	}
@@ -124,13 +124,6 @@ func (l *Launched) spoken(c echo.Context) *catalogue {
 		}
 	}
 	return languageOf(c.Request())
-}
-
-func allLanguages() (all []*catalogue) {
-	for _, code := range codesOfLanguages() {
-		all = append(all, languages[code])
-	}
-	return all
 }
 
 func (l *Launched) page(c echo.Context, status int, framers []string, view launchedView) error {

@@ -28,7 +28,7 @@ func themeOf(r *http.Request, place *access.Place) string {
 }
 
 func (s *Server) preferencesForm(c echo.Context, found *session.Session) error {
-	return s.reply(c, http.StatusOK, "preferences", View{Title: "Preferences", Session: found, Data: map[string]any{"Languages": s.languages(), "Themes": themes, "Theme": chosenTheme(c.Request())}})
+	return s.reply(c, http.StatusOK, "preferences", View{Title: "Preferences", Session: found, Data: map[string]any{"Languages": offered, "Themes": themes, "Theme": chosenTheme(c.Request())}})
 }
 
 func chosenTheme(r *http.Request) string {
@@ -37,14 +37,6 @@ func chosenTheme(r *http.Request) string {
 		return ""
 	}
 	return chosen.Value
-}
-
-// languages are those that can be chosen.
-func (*Server) languages() (all []*catalogue) {
-	for _, code := range codesOfLanguages() {
-		all = append(all, languages[code])
-	}
-	return all
 }
 
 // preferences keeps language and theme in the browser for a year.

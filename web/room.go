@@ -29,7 +29,8 @@ type seat struct {
 	place   access.Place
 }
 
-func (s *Server) rooms() []room {
+// allRooms is the table; it is made once (rooms).
+func (s *Server) allRooms() []room {
 	return slices.Concat(
 		[]room{
 			{http.MethodPost, "/case/:task/do/:operation", "", nil, s.perform},
@@ -67,7 +68,7 @@ type door struct {
 
 // doors are the rooms of a place that stand in the bar.
 func (s *Server) doors(p access.Place, here string) (all []door) {
-	for _, r := range s.rooms() {
+	for _, r := range s.rooms {
 		if r.name != "" && (r.roles == nil || slices.Contains(r.roles, p.Role)) {
 			path := s.at(p) + r.path
 			all = append(all, door{r.name, path, path == here})

@@ -55,7 +55,7 @@ func (s *Server) Register(e *echo.Echo) {
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, s.admit(r))
 	}
-	for _, r := range s.rooms() {
+	for _, r := range s.rooms {
 		e.Add(r.method, "/at/:tenant/:role"+r.path, s.admit(route{r.method, r.path, true, s.enterRoom(r)}))
 	}
 }

@@ -89,6 +89,7 @@ type Server struct {
 	prefix string // of their paths: "" or "/overread"
 	style  file   // our style sheet upon Pico's
 	script file
+	rooms  []room
 }
 
 // New makes a Server.
@@ -111,6 +112,7 @@ func New(cfg Config) (*Server, error) {
 	base := bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`))
 	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), asset("style.css")))
 	s.script = newFile("js", asset("app.js"))
+	s.rooms = s.allRooms()
 	return s, nil
 }
 
