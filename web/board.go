@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -63,7 +62,7 @@ type boardView struct {
 // Groups, States, Priorities, Parties and Sorts are the choices of the filters.
 func (boardView) Groups() any          { return groupsOfStates }
 func (boardView) States() any          { return workflow.States }
-func (boardView) Priorities() []string { return []string{"stat", "asap", "urgent", "routine"} }
+func (boardView) Priorities() []string { return workflow.Priorities }
 func (boardView) Parties() []string    { return workflow.BoardParties }
 func (boardView) Sorts() any           { return workflow.BoardSorts }
 
@@ -86,11 +85,7 @@ func (s *Server) board(c echo.Context, at seat) error {
 	}
 	for i := range v.Cases {
 		row := &v.Cases[i]
-		row.OpenedAt, row.Since = row.OpenedAt.In(v.Zone), row.Since.In(v.Zone)
-		if row.Due != nil {
-			due := row.Due.In(v.Zone)
-			row.Due = &due
-		}
+		row.OpenedAt, row.Since, row.Due = row.OpenedAt.In(v.Zone), row.Since.In(v.Zone), timeIn(row.Due, v.Zone)
 	}
 	return s.show(c, at, "board", "Board", v)
 }
@@ -126,21 +121,18 @@ type shownDeed struct {
 }
 
 // Shown are the operations with their words, those that end something last.
-func (v fileView) Shown() (all []shownDeed) {
+func (v fileView) Shown() []shownDeed {
+	var safe, dangerous []shownDeed
 	for _, d := range v.Deeds {
-		if words, known := deedWords[d.Name]; known {
-			all = append(all, shownDeed{d, words.Button, words.Does, words.Danger})
+		switch words, known := deedWords[d.Name]; {
+		case !known:
+		case words.Danger:
+			dangerous = append(dangerous, shownDeed{d, words.Button, words.Does, true})
+		default:
+			safe = append(safe, shownDeed{d, words.Button, words.Does, false})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b shownDeed) int { return strings.Compare(dangerKey(a), dangerKey(b)) })
-	return all
-}
-
-func dangerKey(d shownDeed) string {
-	if d.Danger {
-		return "1"
-	}
-	return "0"
+	return append(safe, dangerous...)
 }
 
 // Seeks tells whether the case is to be given to a reader, or may be taken from one.
@@ -169,26 +161,19 @@ func (s *Server) caseFile(c echo.Context, at seat) error {
 // inZone has every moment in the zone of the hospital.
 func (v *fileView) inZone() {
 	zone := v.Zone
-	there := func(t *time.Time) *time.Time {
-		if t == nil {
-			return nil
-		}
-		moved := t.In(zone)
-		return &moved
-	}
-	v.Opened, v.Since, v.Due = v.Opened.In(zone), v.Since.In(zone), there(v.Due)
+	v.Opened, v.Since, v.Due = v.Opened.In(zone), v.Since.In(zone), timeIn(v.Due, zone)
 	for i := range v.Clocks {
-		v.Clocks[i].Started, v.Clocks[i].Deadline = v.Clocks[i].Started.In(zone), there(v.Clocks[i].Deadline)
+		v.Clocks[i].Started, v.Clocks[i].Deadline = v.Clocks[i].Started.In(zone), timeIn(v.Clocks[i].Deadline, zone)
 	}
 	for i := range v.Waits {
-		v.Waits[i].Began, v.Waits[i].Ended = v.Waits[i].Began.In(zone), there(v.Waits[i].Ended)
+		v.Waits[i].Began, v.Waits[i].Ended = v.Waits[i].Began.In(zone), timeIn(v.Waits[i].Ended, zone)
 	}
 	for i := range v.Asked {
 		v.Asked[i].At = v.Asked[i].At.In(zone)
 	}
 	for i := range v.Matters {
 		m := &v.Matters[i]
-		m.Opened, m.Due, m.Settled = m.Opened.In(zone), m.Due.In(zone), there(m.Settled)
+		m.Opened, m.Due, m.Settled = m.Opened.In(zone), m.Due.In(zone), timeIn(m.Settled, zone)
 	}
 	for i := range v.Deliveries {
 		deliveryIn(&v.Deliveries[i], zone)
@@ -198,14 +183,17 @@ func (v *fileView) inZone() {
 	}
 }
 
-func deliveryIn(d *screen.CaseDelivery, zone *time.Location) {
-	d.Queued = d.Queued.In(zone)
-	for _, at := range []**time.Time{&d.Next, &d.Done} {
-		if *at != nil {
-			moved := (*at).In(zone)
-			*at = &moved
-		}
+// timeIn is a moment in a zone, nil for none.
+func timeIn(t *time.Time, zone *time.Location) *time.Time {
+	if t == nil {
+		return nil
 	}
+	moved := t.In(zone)
+	return &moved
+}
+
+func deliveryIn(d *screen.CaseDelivery, zone *time.Location) {
+	d.Queued, d.Next, d.Done = d.Queued.In(zone), timeIn(d.Next, zone), timeIn(d.Done, zone)
 	if d.Settled != nil {
 		d.Settled.At = d.Settled.At.In(zone)
 	}

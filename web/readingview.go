@@ -134,8 +134,7 @@ func viewOfCase(r screen.Reading, base string) caseView {
 	v := caseView{Reading: r, Base: base, Here: base + "/case/" + r.Task, Words: gradeWords(r.Scored), Media: words(workflow.Media), Declines: words(workflow.DeclineCodes)}
 	v.Opened = v.Opened.In(r.Zone)
 	if r.Due != nil {
-		due := r.Due.In(r.Zone)
-		v.Due, v.Urgency, v.Left = &due, urgency(workflow.WorkItem{Due: r.Due, OpenedAt: r.Opened}, r.Now), span(due.Sub(r.Now))
+		v.Due, v.Urgency, v.Left = timeIn(r.Due, r.Zone), urgency(workflow.WorkItem{Due: r.Due, OpenedAt: r.Opened}, r.Now), span(r.Due.Sub(r.Now))
 	}
 	for _, o := range r.Sealed {
 		v.Sealed = append(v.Sealed, sealedView{o, codeTexts[string(o.Part)]})

@@ -128,8 +128,7 @@ func (s *Server) worklist(c echo.Context, at seat) error {
 		}
 		row.OpenedAt = row.OpenedAt.In(list.Zone)
 		if i.Due != nil {
-			due := i.Due.In(list.Zone)
-			row.Due, row.Left = &due, span(due.Sub(list.Now))
+			row.Due, row.Left = timeIn(i.Due, list.Zone), span(i.Due.Sub(list.Now))
 		}
 		data.Rows = append(data.Rows, row)
 	}
