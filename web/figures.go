@@ -79,11 +79,11 @@ func (s *Server) figures(c echo.Context, at seat) error {
 	page.Period = chosen
 	found, err := s.Desk.Figures(c.Request().Context(), at.place.Actor, query, s.caller(c))
 	if err != nil {
-		known, ok := asFault(err)
-		if !ok {
+		known, ok := errors.AsType[*fault.Error](err)
+		if !ok || known.Kind() == fault.Unavailable {
 			return err
 		}
-		page.Refused = known
+		page.Refused = known.Issues[0].Text
 	}
 	page.Figures = found
 	if page.AsOf.IsZero() {
@@ -141,15 +141,6 @@ func figuresQuery(asked url.Values, periods []period) (query url.Values, chosen 
 		}
 	}
 	return query, p.Name
-}
-
-// asFault is the text of a refusal.
-func asFault(err error) (text string, ok bool) {
-	known, ok := errors.AsType[*fault.Error](err)
-	if !ok {
-		return "", false
-	}
-	return known.Issues[0].Text, known.Kind() != fault.Unavailable
 }
 
 // figureTexts are the texts of measures, dimensions and exclusions.

@@ -12,7 +12,6 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/screen"
-	"github.com/overread/overread/internal/session"
 )
 
 // readingRooms are the pages of one case for those who read.
@@ -57,9 +56,6 @@ func (s *Server) write(c echo.Context, at seat) error {
 	}
 	if answers != "" {
 		fields.Set("answers", answers)
-	}
-	if c.Request().PostForm.Get(session.CSRFField) == "" { // it came in the header
-		fields.Del(session.CSRFField)
 	}
 	return s.perform(c, at)
 }
