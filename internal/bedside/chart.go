@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/overread/overread/internal/letter"
-	"github.com/overread/overread/internal/screen"
 )
 
 // Chart is one patient with all second opinions about them, the one that was
@@ -135,7 +134,6 @@ type Opened struct {
 	Opinion  Opinion
 	Original *Original // nil where none may be shown, or before the signature
 	Sides    []Side
-	Images   []screen.Image // rendered by the PACS; empty where none can be shown
 
 	From, To int // the versions that are compared; 0 where there is one only
 	Changes  []letter.Change

@@ -37,7 +37,6 @@ type Reading struct {
 	Patient  []Line
 	Question string
 	History  []string
-	Images   []Image // key images; filled by the part of images
 	Study    []Line
 	Priors   []Prior
 
@@ -74,9 +73,6 @@ const (
 
 // Line is a fact with its label.
 type Line struct{ Label, Value string }
-
-// Image is one rendered image of the study.
-type Image struct{ Source, Label string }
 
 // Prior is an examination of before.
 type Prior struct {
