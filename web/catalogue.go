@@ -21,9 +21,10 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
-// The texts of the pages are in catalogues (catalogue/LANGUAGE/*.json): what all
-// pages share in common.json, the others by the pages that say them. The key of a text is its English words, with the verbs of fmt for what
-// is put in; so a template reads as its page does. A text that depends on a number,
+// The texts of the pages are in catalogues (catalogue/LANGUAGE/*.json): what pages
+// share in common.json, the others by the pages that say them. The key of a text is
+// its English words, with the verbs of fmt for what is put in; so a template reads as
+// its page does. A text that depends on a number,
 // which is then its first argument, has a form for each plural category of CLDR.
 //
 // A test holds that each catalogue has every text of the templates and the code,

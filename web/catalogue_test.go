@@ -51,6 +51,31 @@ func TestEachCatalogueHasEveryTextOfThePages(t *testing.T) {
 	}
 }
 
+// TestNoTextStandsInTwoFilesOfALanguage: of two the later would win, unseen. What pages
+// share stands in common.json.
+func TestNoTextStandsInTwoFilesOfALanguage(t *testing.T) {
+	for code := range languages {
+		in := map[string]string{}
+		names, _ := fs.Glob(catalogues, "catalogue/"+code+"/*.json")
+		for _, name := range names {
+			raw, err := catalogues.ReadFile(name)
+			var c catalogue
+			if err == nil {
+				err = json.Unmarshal(raw, &c)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for key := range c.Texts {
+				if before, twice := in[key]; twice {
+					t.Errorf("%q stands in %s and in %s", key, before, name)
+				}
+				in[key] = name
+			}
+		}
+	}
+}
+
 var verbs = regexp.MustCompile(`%(\[\d\])?[dsqv]`)
 
 // sameVerbs compares verbs in any order: %[2]s counts as %s.
