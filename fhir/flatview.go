@@ -122,7 +122,7 @@ func (s *Server) flatView(c echo.Context, actor access.Actor, in *Node) error {
 			return nil, err
 		}
 		for i, v := range asked {
-			if err := s.measureOpened(ctx, tx, c, actor, "view-"+v.name, ""); err != nil {
+			if err := s.measureOpened(ctx, tx, actor, askedBy(c), "view-"+v.name, ""); err != nil {
 				return nil, err
 			}
 			tables[i] = flat.Table{Name: v.name, Columns: v.columns}

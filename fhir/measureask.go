@@ -69,34 +69,46 @@ func (s *Server) evaluate(c echo.Context, actor access.Actor, in *Node) error {
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) { return s.evaluated(ctx, tx, c, actor, in) })
 }
 
-// evaluated is the report that an actor may have: auditors of what was published, the
-// role quality of what is counted now.
+// evaluated is the report that a request asks for.
 func (s *Server) evaluated(ctx context.Context, tx pgx.Tx, c echo.Context, actor access.Actor, in *Node) (*Node, error) {
 	d, err := measureAsked(c.Param("id"), given(in, "measure").Text())
 	if err != nil {
 		return nil, err
 	}
+	report, _, err := s.evaluation(ctx, tx, actor, askedBy(c), d, in)
+	return report, err
+}
+
+// evaluation is the report that an actor may have, and of a time what it is made of:
+// auditors of what was published, the role quality of what is counted now.
+func (s *Server) evaluation(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, d facts.Definition, in *Node) (report *Node, times []facts.TimedStratum, err error) {
 	if actor.Role != access.Quality {
-		return s.evaluatePublished(ctx, tx, actor, d, in)
+		report, err = s.evaluatePublished(ctx, tx, actor, d, in)
+		return report, nil, err
 	}
 	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ask, err := s.askMeasure(ctx, tx, d, in)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ask.kind != "summary" || ask.open || ask.reader != "" {
-		if err := s.measureOpened(ctx, tx, c, actor, d.ID, ask.subject); err != nil {
-			return nil, err
+		if err := s.measureOpened(ctx, tx, actor, asked, d.ID, ask.subject); err != nil {
+			return nil, nil, err
 		}
 	}
 	return s.measureReport(ctx, tx, actor, ask)
 }
 
+// askedBy is who asks over HTTP.
+func askedBy(c echo.Context) Asked {
+	return Asked{RequestID: requestID(c.Request().Context()), Client: clientAddress(c)}
+}
+
 // measureOpened records that what tells single cases was opened.
-func (s *Server) measureOpened(ctx context.Context, tx pgx.Tx, c echo.Context, actor access.Actor, what, subject string) error {
-	return s.RecordEvent(ctx, tx, access.Event{Kind: access.MeasureOpened, Tenant: actor.Tenant, Actor: actor, Object: what, Patient: subject, Client: clientAddress(c), RequestID: requestID(ctx)})
+func (s *Server) measureOpened(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, what, subject string) error {
+	return s.RecordEvent(ctx, tx, access.Event{Kind: access.MeasureOpened, Tenant: actor.Tenant, Actor: actor, Object: what, Patient: subject, Client: asked.Client, RequestID: asked.RequestID})
 }
 
 // measureAsked finds the measure by its id, or by its canonical URL.

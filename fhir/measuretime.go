@@ -1,23 +1,16 @@
 package fhir
 
 import (
-	"context"
 	"strconv"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/facts"
 )
 
 // timedGroups are the groups of a measure of time: one for each percentile.
-func (s *Server) timedGroups(ctx context.Context, tx pgx.Tx, a askedMeasure, t facts.Table, lists map[string]*Node, names func(dimension, word string) string) ([]*Node, error) {
-	timed, err := facts.Durations(ctx, tx, a.Query)
-	if err != nil {
-		return nil, err
-	}
-	whole := facts.Together(timed)
+func (a askedMeasure) timedGroups(t facts.Table, times []facts.TimedStratum, lists map[string]*Node, names func(dimension, word string) string) ([]*Node, error) {
+	whole := facts.Together(times)
 	counts := t.Counts
 	counts.Numerator = whole.Numerator
 	curve, err := survivalOf(whole)
@@ -31,7 +24,7 @@ func (s *Server) timedGroups(ctx context.Context, tx pgx.Tx, a askedMeasure, t f
 	var parts []part
 	if len(a.By) > 0 {
 		ended := map[string]facts.TimedStratum{}
-		for _, one := range timed {
+		for _, one := range times {
 			ended[keyText(one.Key)] = one
 		}
 		for _, one := range t.Strata {

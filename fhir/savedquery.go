@@ -396,12 +396,6 @@ func (s *Server) scheduled(ctx context.Context, tx pgx.Tx, actor access.Actor, i
 	if err != nil {
 		return nil, err
 	}
-	if actor.Role != access.Quality {
-		return s.evaluatePublished(ctx, tx, actor, d, in)
-	}
-	ask, err := s.askMeasure(ctx, tx, d, in)
-	if err != nil {
-		return nil, err
-	}
-	return s.measureReport(ctx, tx, actor, ask)
+	report, _, err := s.evaluation(ctx, tx, actor, Asked{}, d, in)
+	return report, err
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/facts"
-	"github.com/overread/overread/workflow"
 )
 
 // Figures evaluates a measure for a page, by the parameters of $evaluate-measure, with
@@ -29,8 +28,11 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 		return f, err
 	}
 	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
-		report, err := s.figuresReport(ctx, tx, actor, d, in, &f)
+		report, times, err := s.evaluation(ctx, tx, actor, asked, d, in)
 		if err != nil {
+			return err
+		}
+		if f.Curve, err = openCurve(times); err != nil {
 			return err
 		}
 		figuresOf(&f, report)
@@ -46,7 +48,7 @@ func (s *Server) FiguresFile(ctx context.Context, actor access.Actor, query url.
 		return f, err
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (screen.File, error) {
-		report, err := s.figuresReport(ctx, tx, actor, d, in, new(screen.Figures))
+		report, _, err := s.evaluation(ctx, tx, actor, asked, d, in)
 		if err != nil {
 			return f, err
 		}
@@ -88,36 +90,16 @@ func figuresAsked(actor access.Actor, query url.Values) (d facts.Definition, in 
 	return d, in, err
 }
 
-// figuresReport is the MeasureReport of the page, and the curve of a time.
-func (s *Server) figuresReport(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node, f *screen.Figures) (*Node, error) {
-	if actor.Role != access.Quality {
-		return s.evaluatePublished(ctx, tx, actor, d, in)
-	}
-	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
+// openCurve is the share of cases that are still open, of a time.
+func openCurve(times []facts.TimedStratum) (points []screen.CurvePoint, err error) {
+	curve, err := survivalOf(facts.Together(times))
+	if err != nil || curve == nil {
 		return nil, err
 	}
-	ask, err := s.askMeasure(ctx, tx, d, in)
-	if err != nil {
-		return nil, err
+	for _, step := range curve.Steps {
+		points = append(points, screen.CurvePoint{Hours: step.At, Open: step.Open})
 	}
-	if d.Timed() {
-		whole := ask.Query
-		whole.By = nil
-		timed, err := facts.Durations(ctx, tx, whole)
-		if err != nil {
-			return nil, err
-		}
-		curve, err := survivalOf(facts.Together(timed))
-		if err != nil {
-			return nil, err
-		}
-		if curve != nil {
-			for _, step := range curve.Steps {
-				f.Curve = append(f.Curve, screen.CurvePoint{Hours: step.At, Open: step.Open})
-			}
-		}
-	}
-	return s.measureReport(ctx, tx, actor, ask)
+	return points, nil
 }
 
 // figureChoices are what a role can ask for.

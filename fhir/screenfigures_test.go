@@ -35,6 +35,11 @@ func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	if err != nil || !strings.Contains(string(file.Content), "modality,DX") {
 		t.Errorf("%v: %s", err, file.Content)
 	}
+	timed := maps.Clone(query)
+	timed.Set("measure", "Measure/turnaround")
+	if f, err := c.server.Figures(t.Context(), quality, timed, Asked{}); err != nil || len(f.Curve) == 0 || len(f.Whole) != 3 || f.By[0] != "modality" || len(f.Rows) == 0 {
+		t.Errorf("a time: %v: %+v", err, f)
+	}
 	for _, more := range []string{"readers", "subject", "practitioner", "reportType"} {
 		asked := url.Values{more: {"open"}}
 		maps.Copy(asked, query)
