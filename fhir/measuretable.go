@@ -112,20 +112,12 @@ func replyFile(c echo.Context, format string, tables ...flat.Table) error {
 // reportTable is a MeasureReport as rows.
 func reportTable(report *Node) (flat.Table, error) {
 	t := flat.Table{Name: "measure", Columns: tableColumns}
-	head := map[string]any{"measure": report.Text("measure"), "period_start": report.Text("period", "start"), "period_end": report.Text("period", "end")}
-	for _, e := range report.Each("extension") {
-		switch e.Text("url") {
-		case Canonical + "/StructureDefinition/measure-as-of":
-			at, err := time.Parse(time.RFC3339, e.Text("valueInstant"))
-			if err != nil {
-				return t, err
-			}
-			head["as_of"] = at
-		case Canonical + "/StructureDefinition/measure-query":
-			head["query"] = e.Text("valueString")
-		}
+	asOf, query, err := reportAsked(report)
+	if err != nil {
+		return t, err
 	}
-	add := func(percentile string, dimensions, values []string, part *Node) {
+	head := map[string]any{"measure": report.Text("measure"), "period_start": report.Text("period", "start"), "period_end": report.Text("period", "end"), "as_of": asOf, "query": query}
+	eachPart(report, func(percentile string, dimensions, values []string, part *Node) {
 		row := map[string]any{"masked": false}
 		maps.Copy(row, head)
 		if percentile != "" {
@@ -140,18 +132,38 @@ func reportTable(report *Node) (flat.Table, error) {
 			line[i] = row[col.Name]
 		}
 		t.Rows = append(t.Rows, line)
+	})
+	return t, nil
+}
+
+// reportAsked is the moment by which a report knows, and its query in one form.
+func reportAsked(report *Node) (asOf time.Time, query string, err error) {
+	for _, e := range report.Each("extension") {
+		switch e.Text("url") {
+		case Canonical + "/StructureDefinition/measure-as-of":
+			if asOf, err = time.Parse(time.RFC3339, e.Text("valueInstant")); err != nil {
+				return asOf, "", err
+			}
+		case Canonical + "/StructureDefinition/measure-query":
+			query = e.Text("valueString")
+		}
 	}
+	return asOf, query, nil
+}
+
+// eachPart goes through the groups of a report, and after each one (without dimensions)
+// through its strata.
+func eachPart(report *Node, do func(percentile string, dimensions, values []string, part *Node)) {
 	for _, group := range report.Each("group") {
 		percentile := group.Text("code", "text")
-		add(percentile, nil, nil, group)
+		do(percentile, nil, nil, group)
 		for _, stratifier := range group.Each("stratifier") {
 			dimensions := textsOf(stratifier.Each("code", "coding", "code"))
 			for _, stratum := range stratifier.Each("stratum") {
-				add(percentile, dimensions, stratumValues(stratum), stratum)
+				do(percentile, dimensions, stratumValues(stratum), stratum)
 			}
 		}
 	}
-	return t, nil
 }
 
 func textsOf(nodes []*Node) (list []string) {

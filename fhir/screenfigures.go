@@ -4,9 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,7 +33,9 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 		if f.Curve, err = openCurve(times); err != nil {
 			return err
 		}
-		figuresOf(&f, report)
+		if err := figuresOf(&f, report); err != nil {
+			return err
+		}
 		return s.audit(ctx, tx, actor, figuresEntry(d, "$evaluate-measure", query, asked))
 	})
 	return f, err
@@ -117,39 +117,25 @@ func figureChoices(actor access.Actor) screen.FigureChoices {
 }
 
 // figuresOf are the rows of a MeasureReport as the page shows them.
-func figuresOf(f *screen.Figures, report *Node) {
-	for _, e := range report.Each("extension") {
-		switch e.Text("url") {
-		case Canonical + "/StructureDefinition/measure-as-of":
-			f.AsOf, _ = time.Parse(time.RFC3339, e.Text("valueInstant")) // we wrote it
-		case Canonical + "/StructureDefinition/measure-query":
-			f.Query = e.Text("valueString")
-		}
+func figuresOf(f *screen.Figures, report *Node) (err error) {
+	if f.AsOf, f.Query, err = reportAsked(report); err != nil {
+		return err
 	}
-	for _, group := range report.Each("group") {
-		whole := figureOfPart(group)
-		whole.Percentile = strings.TrimPrefix(group.Text("code", "text"), "percentile ")
-		for _, stratifier := range group.Each("stratifier") {
-			dimensions := textsOf(stratifier.Each("code", "coding", "code"))
-			if slices.Equal(dimensions, []string{"exclusion-reason"}) {
-				for _, stratum := range stratifier.Each("stratum") {
-					n, _ := strconv.Atoi(stratum.Text("population", "count")) // we wrote it
-					whole.Reasons = append(whole.Reasons, screen.FigureReason{Code: stratum.Text("value", "coding", "code"), Cases: n})
-				}
-				continue
-			}
-			if slices.Contains(dimensions, "no-comparison-reason") {
-				continue
-			}
-			f.By = dimensions
-			for _, stratum := range stratifier.Each("stratum") {
-				row := figureOfPart(stratum)
-				row.Values, row.Percentile = stratumValues(stratum), whole.Percentile
-				f.Rows = append(f.Rows, row)
-			}
+	eachPart(report, func(percentile string, dimensions, values []string, part *Node) {
+		row := figureOfPart(part)
+		row.Percentile, row.Values = strings.TrimPrefix(percentile, "percentile "), values
+		switch strings.Join(dimensions, " ") {
+		case "":
+			f.Whole = append(f.Whole, row)
+		case "exclusion-reason":
+			whole := &f.Whole[len(f.Whole)-1]
+			whole.Reasons = append(whole.Reasons, screen.FigureReason{Code: values[0], Cases: *row.Excluded})
+		case "no-comparison-reason":
+		default:
+			f.By, f.Rows = dimensions, append(f.Rows, row)
 		}
-		f.Whole = append(f.Whole, whole)
-	}
+	})
+	return nil
 }
 
 func figureOfPart(part *Node) (row screen.FigureRow) {
