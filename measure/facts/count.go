@@ -71,7 +71,7 @@ func Count(ctx context.Context, tx pgx.Tx, q Query) (Table, error) {
 	return t, err
 }
 
-// numerator is a condition; a time has none.
+// counts is the condition of the numerator; a time has none.
 func (d Definition) counts() string { return cmp.Or(d.numerator, "false") }
 
 // whole counts all of them, with why some are excluded.
@@ -113,19 +113,12 @@ func (s *statement) whole(ctx context.Context, tx pgx.Tx, words map[int]string, 
 
 // strata counts by the dimensions of the query.
 func (s *statement) strata(ctx context.Context, tx pgx.Tx, words map[int]string) ([]Stratum, error) {
-	d, keys := s.q.Measure, s.keys()
-	group := make([]string, len(keys))
-	for i := range keys {
-		group[i] = fmt.Sprint(i + 1)
-	}
-	if len(keys) == 1 {
-		keys = append(keys, "0")
-	}
+	d := s.q.Measure
 	rows, err := tx.Query(ctx, `
-		SELECT `+strings.Join(keys, ", ")+`, count(*), count(*) FILTER (WHERE `+d.counted()+`),
+		SELECT `+strings.Join(s.keys(), ", ")+`, count(*), count(*) FILTER (WHERE `+d.counted()+`),
 		       count(*) FILTER (WHERE `+d.counted()+` AND `+d.counts()+`)
 		FROM `+s.rows()+`
-		GROUP BY `+strings.Join(group, ", ")+`
+		GROUP BY 1, 2
 		LIMIT `+fmt.Sprint(mostStrata+1), s.args)
 	if err != nil {
 		return nil, fmt.Errorf("count strata: %w", err)
@@ -143,12 +136,8 @@ func (s *statement) strata(ctx context.Context, tx pgx.Tx, words map[int]string)
 	if len(list) > mostStrata {
 		return nil, tooMany()
 	}
-	sortStrata(list)
-	return list, nil
-}
-
-func sortStrata(list []Stratum) {
 	slices.SortFunc(list, func(a, b Stratum) int { return slices.Compare(a.Key, b.Key) })
+	return list, nil
 }
 
 // words are the words of a key.

@@ -208,12 +208,8 @@ const leaf = `significance * 2 + (coalesce(management, 0) > 0)::int`
 
 // signed is the rows of cases that were signed in the period, as they were known.
 func (q Query) signed(by []string) *statement {
-	s := &statement{q, pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf}}
-	s.q.Measure, s.q.By = Definition{basis: "period_at"}, by
-	if slices.Contains(by, Month) {
-		s.args["months"] = q.months()
-	}
-	return s
+	q.Measure, q.By = Definition{basis: "period_at"}, by
+	return q.statement()
 }
 
 type outcomeRow struct {
@@ -224,12 +220,8 @@ type outcomeRow struct {
 // leaves counts the cases that count, by outcome and up to two dimensions.
 func (q Query) leaves(ctx context.Context, tx pgx.Tx, by []string, words map[int]string) ([]outcomeRow, error) {
 	s := q.signed(by)
-	keys := s.keys()
-	for len(keys) < MostBy {
-		keys = append(keys, "0")
-	}
 	rows, err := tx.Query(ctx, `
-		SELECT `+strings.Join(keys, ", ")+`, `+leaf+`, count(*)
+		SELECT `+strings.Join(s.keys(), ", ")+`, `+leaf+`, count(*)
 		FROM `+s.rows()+`
 		WHERE excluded = 0 AND signed_at IS NOT NULL
 		GROUP BY 1, 2, 3

@@ -26,7 +26,7 @@ type Query struct {
 }
 
 // Month is the stratifier of the month in which a case belongs to the period.
-const Month = "month"
+const Month = workflow.DimensionMonth
 
 // MostBy is by how many dimensions cases are told apart at once.
 const MostBy = 2
@@ -97,16 +97,22 @@ type statement struct {
 // columns that measures look at.
 const columns = `case_id, period_at, opened_at, signed_at, acknowledged_at, excluded, significance, management, reader_level, adjudicator_level, verified, no_comparison`
 
+// statement is of a query without words of Where.
+func (q Query) statement() *statement {
+	s := &statement{q, pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf, "cases": q.Cases}}
+	if slices.Contains(q.By, Month) {
+		s.args["months"] = q.months()
+	}
+	return s
+}
+
 // newStatement finds the numbers of the words of Where. A word that no case has is
 // met by none.
 func newStatement(ctx context.Context, tx pgx.Tx, q Query) (*statement, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	s := &statement{q, pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf, "cases": q.Cases}}
-	if slices.Contains(q.By, Month) {
-		s.args["months"] = q.months()
-	}
+	s := q.statement()
 	for name, word := range q.Where {
 		var no int
 		err := tx.QueryRow(ctx, `SELECT coalesce((SELECT word_no FROM measure_word WHERE word = $1), 0)`, word).Scan(&no)
@@ -116,7 +122,8 @@ func newStatement(ctx context.Context, tx pgx.Tx, q Query) (*statement, error) {
 		column, _ := columnOf(name)
 		s.args["where_"+column] = no
 	}
-	// One pass over a year's rows: on all processors, and its groups in memory.
+	// One pass over a year's rows, for which somebody waits: on all processors, and its
+	// groups in memory.
 	_, err := tx.Exec(ctx, `
 		SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
 		       set_config('min_parallel_table_scan_size', '1MB', true), set_config('work_mem', '64MB', true)`)
@@ -148,7 +155,7 @@ func (s *statement) rows() string {
 		SELECT ` + list + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of) f`
 }
 
-// keys are what cases are told apart by, as expressions.
+// keys are what cases are told apart by, as MostBy expressions: 0 where it is by fewer.
 func (s *statement) keys() []string {
 	var list []string
 	for _, name := range s.q.By {
@@ -158,6 +165,9 @@ func (s *statement) keys() []string {
 		}
 		column, _ := columnOf(name)
 		list = append(list, column)
+	}
+	for len(list) < MostBy {
+		list = append(list, "0")
 	}
 	return list
 }

@@ -39,12 +39,9 @@ func Durations(ctx context.Context, tx pgx.Tx, q Query) ([]TimedStratum, error) 
 	if err != nil {
 		return nil, err
 	}
-	d, keys := q.Measure, s.keys()
-	for len(keys) < MostBy {
-		keys = append(keys, "0")
-	}
+	d := q.Measure
 	rows, err := tx.Query(ctx, `
-		SELECT `+strings.Join(keys, " AS key1, ")+` AS key2,
+		SELECT `+strings.Join(s.keys(), " AS key1, ")+` AS key2,
 		       greatest(0, ceil(date_part('epoch', coalesce(`+d.to+`, @as_of) - `+d.from+`) / 60))::int AS minutes,
 		       count(`+d.to+`), count(*) - count(`+d.to+`)
 		FROM `+s.rows()+`
