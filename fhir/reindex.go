@@ -101,7 +101,7 @@ var reindexTables = []reindexTable{
 			FOR UPDATE SKIP LOCKED`,
 		update: `
 			UPDATE audit_event
-			SET keys = @keys, indexed = ` + fmt.Sprint(eventIndexVersion) + `
+			SET keys = @keys, indexed = @indexed
 			WHERE tenant_id = @tenant AND audit_id = @id::text::uuid AND recorded_at = @last_updated
 			RETURNING tenant_id, @type::text AS type, @id::text AS id`,
 	},

@@ -272,7 +272,7 @@ func short(key uuid.UUID) string { return base64.RawURLEncoding.EncodeToString(k
 func (x *index) args(r Stored, actor access.Actor) pgx.NamedArgs {
 	args := pgx.NamedArgs{
 		"tenant": actor.Tenant, "type": r.Type, "id": r.ID, "version": r.Version, "last_updated": r.LastUpdated,
-		"body": r.Body, "keys": append([]uuid.UUID{}, x.keys...), "indexed": indexVersion,
+		"body": r.Body, "keys": append([]uuid.UUID{}, x.keys...), "indexed": indexVersionOf(r.Type),
 	}
 	args["date_params"] = column(x.dates, func(d dateRow) string { return d.param })
 	args["lows"] = column(x.dates, func(d dateRow) pgtype.Timestamptz { return d.low })

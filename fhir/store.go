@@ -317,6 +317,14 @@ const (
 	eventIndexVersion = 1
 )
 
+// indexVersionOf is that by which a resource of the type is indexed.
+func indexVersionOf(typ string) int {
+	if typ == auditEventType {
+		return eventIndexVersion
+	}
+	return indexVersion
+}
+
 // indexTables hold what a resource can be found by, besides resource.keys.
 var indexTables = []string{"resource_date", "resource_string", "resource_reference", "resource_quantity", "resource_sort"}
 
