@@ -180,3 +180,14 @@ func localID(ref, typ string) *string {
 	}
 	return &id
 }
+
+// localIDs are the ids of what these References name of a type that is kept here.
+func localIDs(refs []*Node, typ string) []string {
+	ids := []string{}
+	for _, ref := range refs {
+		if id := localID(ref.Text("reference"), typ); id != nil {
+			ids = append(ids, *id)
+		}
+	}
+	return ids
+}

@@ -200,32 +200,6 @@ func studyNames(n *Node) (named []*Node) {
 	return named
 }
 
-// namesIdentity is the param of the keys of what a resource names by identifier alone
-// (FHIR R4 references.html#logical), in any element. Only the blinding looks at it.
-const namesIdentity = "$identity"
-
-// identitiesNamed are the identifiers of logical references: whatever has an
-// identifier that is no list, but for the people and places that blinding leaves out.
-func identitiesNamed(n *Node) (named []*Node) {
-	n.Walk(func(path string, v *Node) {
-		id := v.Get("identifier")
-		if id.IsObject() && id.Text("value") != "" && path != n.Type() && !slices.Contains(leadOn, v.Text("type")) {
-			named = append(named, id)
-		}
-	})
-	return named
-}
-
-// identityKeys are the keys of identifiers, whoever has or names them.
-func identityKeys(tenant uuid.UUID, ids []*Node) (keys []uuid.UUID) {
-	for _, id := range ids {
-		if value := bareUID(id.Text("value")); value != "" {
-			keys = append(keys, keySpace{tenant, "", namesIdentity}.key(formSystemCode, id.Text("system"), value))
-		}
-	}
-	return keys
-}
-
 // isUID tells a DICOM UID from other identifiers, however it is written.
 func isUID(id *Node) bool {
 	value := id.Text("value")
