@@ -68,7 +68,7 @@ func (s *Server) versionRead(ctx context.Context, tx pgx.Tx, c workflow.Case, ab
 				return no, err
 			}
 		case c.ReportID != nil && named.typ == "DiagnosticReport" && named.id == *c.ReportID && named.version != "":
-			return signedAs(ctx, tx, c, named.version)
+			return s.signedAs(ctx, tx, c, named.version)
 		}
 	}
 	if now := s.now(); said.IsZero() || said.After(now) {
@@ -87,32 +87,33 @@ func (s *Server) namesReport(c workflow.Case, ref *Node) error {
 }
 
 // signedAs is the number of the signed version that a version of the resource holds.
-func signedAs(ctx context.Context, tx pgx.Tx, c workflow.Case, version string) (int, error) {
-	var body []byte
-	err := tx.QueryRow(ctx, `
-		SELECT coalesce(
-			(SELECT body FROM resource WHERE type = 'DiagnosticReport' AND id = @id AND version::text = @version AND NOT deleted),
-			(SELECT body FROM resource_history WHERE type = 'DiagnosticReport' AND id = @id AND version::text = @version AND NOT deleted))`,
-		pgx.NamedArgs{"id": *c.ReportID, "version": version}).Scan(&body)
+func (s *Server) signedAs(ctx context.Context, tx pgx.Tx, c workflow.Case, version string) (int, error) {
+	unsigned := fault.New(fault.Value, "there is no signed version %s of this report; DiagnosticReport/%s/_history has those there are", version, *c.ReportID)
+	number, ok := versionNumber(version)
+	if !ok {
+		return 0, unsigned
+	}
+	stored, err := s.store.Version(ctx, tx, "DiagnosticReport", *c.ReportID, number)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
+		return 0, unsigned
+	}
 	if err != nil {
-		return 0, fmt.Errorf("a version of a report: %w", err)
+		return 0, err
+	}
+	report, err := stored.found()
+	if err != nil {
+		return 0, err
 	}
 	reports, err := workflow.ReportsTx(ctx, tx, c.CaseID)
 	if err != nil {
 		return 0, err
 	}
-	if body != nil {
-		n, err := Parse(body, Limits{})
-		if err != nil {
-			return 0, err
-		}
-		for _, r := range reports {
-			if n.Text("issued") == instant(r.SignedAt) {
-				return r.No, nil
-			}
+	for _, r := range reports {
+		if report.Text("issued") == instant(r.SignedAt) {
+			return r.No, nil
 		}
 	}
-	return 0, fault.New(fault.Value, "there is no signed version %s of this report; DiagnosticReport/%s/_history has those there are", version, *c.ReportID)
+	return 0, unsigned
 }
 
 // publishNewer tells each who has read an older version of the report that it is not

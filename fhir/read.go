@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -89,8 +88,8 @@ func (s *Server) vread(c echo.Context, actor access.Actor) error {
 	if err != nil {
 		return err
 	}
-	version, err := strconv.ParseInt(c.Param("version"), 10, 64)
-	if err != nil || strconv.FormatInt(version, 10) != c.Param("version") { // one version has one address
+	version, ok := versionNumber(c.Param("version"))
+	if !ok {
 		return notFound()
 	}
 	ctx := c.Request().Context()

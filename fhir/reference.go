@@ -68,8 +68,14 @@ func (t target) atVersion(current int64) bool {
 	if t.version == "" {
 		return true
 	}
-	version, err := strconv.ParseInt(t.version, 10, 64)
-	return err == nil && version >= 1 && version <= current && strconv.FormatInt(version, 10) == t.version
+	version, ok := versionNumber(t.version)
+	return ok && version >= 1 && version <= current
+}
+
+// versionNumber reads the number of a version. One version has one address: 1 is not 01.
+func versionNumber(text string) (int64, bool) {
+	version, err := strconv.ParseInt(text, 10, 64)
+	return version, err == nil && strconv.FormatInt(version, 10) == text
 }
 
 // versioned is s with the version that t had.
