@@ -22,39 +22,38 @@ func (d *dossier) findFirstReaders(ctx context.Context, r resolver) error {
 		}
 		reports = append(reports, slices.DeleteFunc(all, func(f found) bool { return isOurs(f.Node) || f.id() == d.original.id() })...)
 	}
-	var author workflow.FirstReaders
-	for _, element := range []string{"performer", "resultsInterpreter"} {
-		for _, ref := range d.original.Each(element) {
-			if err := nameParty(ctx, r, &author, mention{ref, d.original.Node}, 0); err != nil {
-				return err
-			}
-		}
-	}
-	d.first.Authors = author.Readers
-	var parties []mention
-	name := func(f found, elements ...string) {
+	name := func(f found, elements ...string) error {
 		for _, element := range elements {
 			for _, ref := range f.Each(element) {
-				parties = append(parties, mention{ref, f.Node})
+				if err := nameParty(ctx, r, &d.first, mention{ref, f.Node}, 0); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	}
-	for _, report := range reports {
-		name(report, "performer", "resultsInterpreter")
+	for i, report := range reports {
+		if err := name(report, "performer", "resultsInterpreter"); err != nil {
+			return err
+		}
+		if i == 0 { // who made the original itself
+			d.first.Authors = slices.Clone(d.first.Readers)
+		}
 		for _, ref := range report.Each("result") {
 			result, err := r.follow(ctx, ref, report.Node)
 			if err != nil {
 				return err
 			}
-			name(result, "performer")
+			if err := name(result, "performer"); err != nil {
+				return err
+			}
 		}
 	}
-	name(d.study, "interpreter")
-	for _, document := range d.documents {
-		name(document, "author", "authenticator")
+	if err := name(d.study, "interpreter"); err != nil {
+		return err
 	}
-	for _, m := range parties {
-		if err := nameParty(ctx, r, &d.first, m, 0); err != nil {
+	for _, document := range d.documents {
+		if err := name(document, "author", "authenticator"); err != nil {
 			return err
 		}
 	}
