@@ -73,8 +73,7 @@ func (s *Server) raisedLate(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	case !raised:
 		return false, at.Rollback(ctx)
 	}
-	query := "$raise-finding"
-	if err := s.audit(ctx, at, actor, auditEntry{Interaction: "operation", Target: "Task/" + c.TaskID, Patient: casePatient(c), Query: query, RequestID: requestID(ctx)}); err != nil {
+	if err := s.audit(ctx, at, actor, auditEntry{Interaction: "operation", Target: "Task/" + c.TaskID, Patient: casePatient(c), Query: "$raise-finding", RequestID: requestID(ctx)}); err != nil {
 		return false, err
 	}
 	return true, at.Commit(ctx)
@@ -82,13 +81,12 @@ func (s *Server) raisedLate(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 
 // urgency is what follows of what the opinion says of its urgency.
 func urgency(op operation, o workflow.Opinion, raised bool) string {
-	pressing := o.Actionable == "urgent" || o.Actionable == "emergent"
 	switch {
 	case raised:
 		return ". Its impression was raised as a finding (" + o.Actionable + "), of which the clinician is told now: see Task/{id}/$matters, and take it back by $withdraw-finding if it does not hold"
-	case pressing && op.Name == "lock":
+	case workflow.Pressing(o.Actionable) && op.Name == "lock":
 		return ". NOBODY HAS BEEN TOLD that it is " + o.Actionable + ": raise it by $raise-finding, or call the clinician"
-	case pressing:
+	case workflow.Pressing(o.Actionable):
 		return ". Nobody has been told that it is " + o.Actionable + ": raise it by $raise-finding"
 	}
 	return ""

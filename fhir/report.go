@@ -210,7 +210,7 @@ func (src reportSources) people() []author {
 // nothing else of it.
 func conclusion(src reportSources) string {
 	var parts []string
-	if a := src.Report.Actionable; a == "urgent" || a == "emergent" {
+	if a := src.Report.Actionable; workflow.Pressing(a) {
 		parts = append(parts, actionableCodes[a].Display+".")
 	}
 	parts = append(parts, src.Report.Opinion.Impression)

@@ -70,7 +70,7 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 		return nil // it opens the report that was sampled (sampling.go)
 	}
 	category := r.Actionable
-	if !slices.Contains(pressing, category) {
+	if !Pressing(category) {
 		switch {
 		case r.Level != LevelMajor:
 			return nil
@@ -107,7 +107,7 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 // the same. Of a second read for quality too: nothing tells it from another case,
 // and a patient bleeds all the same (samplealert.go).
 func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter) bool) error {
-	if !slices.Contains(pressing, o.Content.Actionable) {
+	if !Pressing(o.Content.Actionable) {
 		return nil
 	}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)

@@ -74,6 +74,9 @@ var (
 	pressing    = []string{"urgent", "emergent"}
 )
 
+// Pressing tells whether an actionable category is one of minutes or hours.
+func Pressing(category string) bool { return slices.Contains(pressing, category) }
+
 // Level is that of the most significant discrepancy.
 func (g Grade) Level() Level {
 	level := LevelNone
@@ -198,7 +201,7 @@ func (g Grade) Check() string {
 		if d.Finding == "" {
 			return fmt.Sprintf("discrepancies[%d].finding is missing: say in a few words what it is about", i)
 		}
-		if d.Significance != "important" && (slices.Contains(careChanges, d.Management) || slices.Contains(pressing, d.Actionable)) {
+		if d.Significance != "important" && (slices.Contains(careChanges, d.Management) || Pressing(d.Actionable)) {
 			return fmt.Sprintf("discrepancies[%d] changes treatment or staging, or is urgent, and so its significance is important", i)
 		}
 		for _, v := range vocabulary {

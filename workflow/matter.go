@@ -77,7 +77,7 @@ func (m Matter) Withdrawn() bool { return m.Settlement != nil && *m.Settlement =
 func (m Matter) isFinding() bool { return m.Kind == FindingMatter && !m.Withdrawn() }
 
 func (m Matter) isEmergent() bool     { return m.Category == "emergent" }
-func (m Matter) isPressing() bool     { return slices.Contains(pressing, m.Category) }
+func (m Matter) isPressing() bool     { return Pressing(m.Category) }
 func (m Matter) isVerification() bool { return m.Kind == VerificationMatter }
 
 // isOf tells whether it is of this key, perhaps said anew after it was taken back.
