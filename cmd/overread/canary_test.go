@@ -335,7 +335,7 @@ func (w *world) gossip(t *testing.T) {
 		{"tanaka", "sign", []*fhir.Node{param("kind", "valueCode", "addition"), param("reason", "valueString", "more "+canary), param("text", "valueString", "An addendum "+canary)}, workflow.Final},
 	}
 	for _, c := range addendum {
-		w.live(t, order{}, task, c)
+		w.live(t, order{hospital: "mercy"}, task, c)
 	}
 	select {
 	case <-asked:

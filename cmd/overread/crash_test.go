@@ -139,12 +139,12 @@ func (w *world) livesThrough(t *testing.T, o order, tale tale, blow func() chan 
 			if !done {
 				err := w.perform(t, o, task, c)
 				// What leaves the case where it is may be said twice; whether it was done cannot be seen.
-				lost := err != nil && c.then != at && w.mustBe(t, task, c) == nil
+				lost := err != nil && c.then != at && w.mustBe(t, o, task, c) == nil
 				if done = err == nil || lost; !done {
 					return err
 				}
 			}
-			return w.mustBe(t, task, c)
+			return w.mustBe(t, o, task, c)
 		})
 		<-over
 		at = c.then

@@ -18,19 +18,23 @@ import (
 
 // besides are what somebody does in the day that is no operation, or one that needs
 // something of the moment; by the first words of it.
-var besides = map[string]func(w *world, t *testing.T, o order, task string, s step) error{
-	"send study":         (*world).sendsStudy,
-	"heed":               (*world).heeds,
-	"makes it stat":      (*world).makesItStat,
-	"reassigns to ":      (*world).reassigns,
-	"concurs":            (*world).concurs,
-	"sees what changed":  (*world).seesWhatChanged,
-	"sees it answered":   func(w *world, t *testing.T, o order, _ string, _ step) error { return w.chartSays(t, o, "completed") },
-	"is alerted":         func(w *world, t *testing.T, o order, _ string, _ step) error { return w.chartSays(t, o, "in-progress") },
+var besides = map[string]func(w *world, t *testing.T, o order, task string, c chapter) error{
+	"send study":        (*world).sendsStudy,
+	"heed":              (*world).heeds,
+	"makes it stat":     (*world).makesItStat,
+	"reassigns to ":     (*world).reassigns,
+	"concurs":           (*world).concurs,
+	"sees what changed": (*world).seesWhatChanged,
+	"sees it answered": func(w *world, t *testing.T, o order, _ string, _ chapter) error {
+		return w.chartSays(t, o, "completed")
+	},
+	"is alerted": func(w *world, t *testing.T, o order, _ string, _ chapter) error {
+		return w.chartSays(t, o, "in-progress")
+	},
 	"is told":            (*world).isTold,
 	"goes down":          (*world).ehrGoesDown,
 	"is tried for hours": (*world).ehrIsTried,
-	"has no report":      func(w *world, t *testing.T, o order, _ string, _ step) error { return w.noReport(t, o) },
+	"has no report":      func(w *world, t *testing.T, o order, _ string, _ chapter) error { return w.noReport(t, o) },
 	"comes back":         (*world).ehrComesBack,
 	"sees 0 readings":    readings(0),
 	"sees 1 readings":    readings(1),
@@ -38,29 +42,29 @@ var besides = map[string]func(w *world, t *testing.T, o order, task string, s st
 }
 
 // sendsStudy sends the study anew, or over the half that is there.
-func (w *world) sendsStudy(t *testing.T, o order, _ string, s step) error {
+func (w *world) sendsStudy(t *testing.T, o order, _ string, c chapter) error {
 	o.quirk = asItShouldBe
 	name := "urn:dicom:uid|urn:oid:" + o.studyUID()
 	study := o.entry(o.study(), name)
 	study.Get("resource").Remove("id") // the server has given it one of its own
 	study.Set("request", fhir.Object("method", "PUT", "url", "ImagingStudy?identifier="+url.QueryEscape(name)))
-	_, err := w.clients[o.hospital+"-"+s.who].send(t.Context(), http.MethodPost, "", fhir.Object("resourceType", "Bundle", "type", "transaction",
+	_, err := w.clients[o.hospital+"-"+c.who].send(t.Context(), http.MethodPost, "", fhir.Object("resourceType", "Bundle", "type", "transaction",
 		"entry", []*fhir.Node{o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn), study}))
 	return err
 }
 
 // heeds takes note of what was told, once the clock has spoken.
-func (w *world) heeds(t *testing.T, o order, task string, s step) error {
+func (w *world) heeds(t *testing.T, o order, task string, c chapter) error {
 	eventually(t, "somebody is to be told", func() error {
-		_, err := w.clients[o.hospital+"-"+s.who].op(t.Context(), task, "heed", s.with...)
+		_, err := w.clients[o.hospital+"-"+c.who].op(t.Context(), task, "heed", c.with...)
 		return err
 	})
 	return nil
 }
 
 // makesItStat writes the order's priority, as EHRs do, and waits until the Task has it.
-func (w *world) makesItStat(t *testing.T, o order, task string, s step) error {
-	placer := w.clients[o.hospital+"-"+s.who]
+func (w *world) makesItStat(t *testing.T, o order, task string, c chapter) error {
+	placer := w.clients[o.hospital+"-"+c.who]
 	found, err := placer.get(t.Context(), "ServiceRequest?identifier="+placerSystem+"%7C"+o.number)
 	if err != nil {
 		return err
@@ -81,8 +85,8 @@ func (w *world) makesItStat(t *testing.T, o order, task string, s step) error {
 }
 
 // reassigns gives the case to somebody else, by their Practitioner.
-func (w *world) reassigns(t *testing.T, o order, task string, s step) error {
-	name := strings.TrimPrefix(s.does, "reassigns to ")
+func (w *world) reassigns(t *testing.T, o order, task string, c chapter) error {
+	name := strings.TrimPrefix(c.does, "reassigns to ")
 	var practitioner string
 	err := w.db.Tenant(t.Context(), w.tenants[o.hospital], func(tx pgx.Tx) error {
 		return tx.QueryRow(t.Context(), `SELECT practitioner_id FROM reader WHERE reader_id = $1`, readerID(name)).Scan(&practitioner)
@@ -91,7 +95,7 @@ func (w *world) reassigns(t *testing.T, o order, task string, s step) error {
 		return err
 	}
 	to := param("reader", "valueReference", fhir.Object("reference", "Practitioner/"+practitioner))
-	_, err = w.clients[o.hospital+"-"+s.who].op(t.Context(), task, "reassign", append(s.with, to)...)
+	_, err = w.clients[o.hospital+"-"+c.who].op(t.Context(), task, "reassign", append(c.with, to)...)
 	return err
 }
 
@@ -101,9 +105,9 @@ func (w *world) sealed(ctx context.Context, o order, task, who string) ([]*fhir.
 	return n.Each("parameter"), err
 }
 
-func readings(want int) func(w *world, t *testing.T, o order, task string, s step) error {
-	return func(w *world, t *testing.T, o order, task string, s step) error {
-		list, err := w.sealed(t.Context(), o, task, s.who)
+func readings(want int) func(w *world, t *testing.T, o order, task string, c chapter) error {
+	return func(w *world, t *testing.T, o order, task string, c chapter) error {
+		list, err := w.sealed(t.Context(), o, task, c.who)
 		if err == nil && len(list) != want {
 			err = fmt.Errorf("there are %d", len(list))
 		}
@@ -112,8 +116,8 @@ func readings(want int) func(w *world, t *testing.T, o order, task string, s ste
 }
 
 // concurs stands by the text of the other one.
-func (w *world) concurs(t *testing.T, o order, task string, s step) error {
-	list, err := w.sealed(t.Context(), o, task, s.who)
+func (w *world) concurs(t *testing.T, o order, task string, c chapter) error {
+	list, err := w.sealed(t.Context(), o, task, c.who)
 	if err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (w *world) concurs(t *testing.T, o order, task string, s step) error {
 			told[part.Text("name")] = part.Text("valueString") + part.Text("valueBoolean")
 		}
 		if told["own"] == "false" {
-			_, err = w.clients[o.hospital+"-"+s.who].op(t.Context(), task, "concur", param("sha256", "valueString", told["sha256"]))
+			_, err = w.clients[o.hospital+"-"+c.who].op(t.Context(), task, "concur", param("sha256", "valueString", told["sha256"]))
 			return err
 		}
 	}
@@ -131,8 +135,8 @@ func (w *world) concurs(t *testing.T, o order, task string, s step) error {
 }
 
 // seesWhatChanged reads the difference of the first two versions.
-func (w *world) seesWhatChanged(t *testing.T, o order, task string, s step) error {
-	n, err := w.clients[o.hospital+"-"+s.who].get(t.Context(), "Task/"+task+"/$difference?from=1&to=2")
+func (w *world) seesWhatChanged(t *testing.T, o order, task string, c chapter) error {
+	n, err := w.clients[o.hospital+"-"+c.who].get(t.Context(), "Task/"+task+"/$difference?from=1&to=2")
 	if err == nil && !strings.Contains(string(n.Bytes()), "Unchanged for a year.") {
 		err = fmt.Errorf("it does not say what was added: %s", n.Bytes())
 	}
@@ -140,13 +144,13 @@ func (w *world) seesWhatChanged(t *testing.T, o order, task string, s step) erro
 }
 
 // isTold waits until the chain has come to somebody.
-func (w *world) isTold(t *testing.T, o order, task string, s step) error {
-	eventually(t, s.who+" is to be told", func() error {
+func (w *world) isTold(t *testing.T, o order, task string, c chapter) error {
+	eventually(t, c.who+" is to be told", func() error {
 		var told bool
 		err := w.db.Tenant(t.Context(), w.tenants[o.hospital], func(tx pgx.Tx) error {
 			return tx.QueryRow(t.Context(), `
 				SELECT EXISTS (SELECT FROM escalation e JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
-				               WHERE c.task_id = $1 AND e.tell = $2)`, task, s.who).Scan(&told)
+				               WHERE c.task_id = $1 AND e.tell = $2)`, task, c.who).Scan(&told)
 		})
 		if err == nil && !told {
 			err = errors.New("nobody has")
@@ -157,13 +161,13 @@ func (w *world) isTold(t *testing.T, o order, task string, s step) error {
 }
 
 // ehrGoesDown cuts every connection about this order.
-func (w *world) ehrGoesDown(_ *testing.T, o order, _ string, _ step) error {
+func (w *world) ehrGoesDown(_ *testing.T, o order, _ string, _ chapter) error {
 	w.ehr.Order(standin.Fault{Mode: "down", Contains: o.number})
 	return nil
 }
 
 // ehrIsTried lets the hours pass in which the report is tried again and again.
-func (w *world) ehrIsTried(t *testing.T, o order, task string, _ step) error {
+func (w *world) ehrIsTried(t *testing.T, o order, task string, _ chapter) error {
 	eventually(t, "the report is to be tried", func() error {
 		tries, err := w.triesAtOnce(t.Context(), o, task)
 		if err == nil && tries < 5 {
@@ -191,7 +195,7 @@ func (w *world) triesAtOnce(ctx context.Context, o order, task string) (tries in
 	return tries, err
 }
 
-func (w *world) ehrComesBack(t *testing.T, o order, task string, _ step) error {
+func (w *world) ehrComesBack(t *testing.T, o order, task string, _ chapter) error {
 	w.ehr.Heal()
 	_, err := w.triesAtOnce(t.Context(), o, task)
 	return err
@@ -234,18 +238,5 @@ func (w *world) chartHas(t *testing.T, o order, versions []string) {
 		}
 		return
 	}
-	var id string
-	eventually(t, "the report is to stand in the EHR", func() error {
-		found, err := w.chart.get(t.Context(), "DiagnosticReport?based-on=ServiceRequest/order-"+o.number)
-		if err != nil {
-			return err
-		}
-		reports := found.Each("entry", "resource")
-		if len(reports) != 1 || reports[0].Text("status") != versions[len(versions)-1] {
-			return fmt.Errorf("there are %d reports, the status is %q", len(reports), found.Text("entry", "resource", "status"))
-		}
-		id = reports[0].Text("id")
-		return nil
-	})
-	w.checkVersions(t, id, versions)
+	w.reportInChart(t, o, versions)
 }

@@ -10,9 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/overread/overread/fhir"
-	"github.com/overread/overread/workflow"
 )
 
 // scene is one case of the department's day.
@@ -22,18 +19,14 @@ type scene struct {
 	sample      string
 	quirk       string
 	priority    string // "" is routine
-	steps       []step
+	chapters    []chapter
 	chart       []string // the versions of the report that the EHR has at the end, by status
 }
 
-// step is what somebody does, and where the case is then.
-type step struct {
-	who  string // a token's name; "whoever" has the case or its offer; "time" lets what is due next come due
-	does string // an operation; what nobody may is "may not" it; one of day_besides_test.go; of time, the kind of the agenda's row
-	with []*fhir.Node
-	then workflow.State
-}
-
+// Besides a token's name, these do something in a chapter of a scene: whoever has the
+// case or its offer, and time, which lets the row of the agenda of the kind that is
+// named come due. What nobody may do is "may not" it; day_besides_test.go has what else
+// is done.
 const whoever, passes = "whoever", "time"
 
 // TestADayOfTheDepartment lives through the day, one case beside the other, with
@@ -64,16 +57,12 @@ func (w *world) livesOn(t *testing.T, s scene, number int) {
 	if err != nil {
 		t.Fatalf("%s: %v", s.story, err)
 	}
-	for i, step := range s.steps {
-		if err := w.takes(t, o, task, step); err != nil {
-			t.Fatalf("%s\nstep %d: %s, %s: %v", s.story, i, step.who, step.does, err)
+	for i, c := range s.chapters {
+		if err := w.happens(t, o, task, c); err != nil {
+			t.Fatalf("%s\nchapter %d: %s, %s: %v", s.story, i, c.who, c.does, err)
 		}
-		eventually(t, fmt.Sprintf("%s\nstep %d: after %s, %s the case is to be %s", s.story, i, step.who, step.does, step.then), func() error {
-			state, err := w.state(t.Context(), hospital, task)
-			if err == nil && state != step.then {
-				err = fmt.Errorf("it is %s", state)
-			}
-			return err
+		eventually(t, fmt.Sprintf("%s\nchapter %d: after %s, %s the case is to be %s", s.story, i, c.who, c.does, c.then), func() error {
+			return w.mustBe(t, o, task, c)
 		})
 	}
 	w.chartHas(t, o, s.chart)
@@ -87,38 +76,33 @@ func birth(sample string) string {
 	return "1960-01-31"
 }
 
-// takes does one step.
-func (w *world) takes(t *testing.T, o order, task string, s step) error {
-	if s.does == "" {
+// happens does what a chapter of a scene says.
+func (w *world) happens(t *testing.T, o order, task string, c chapter) error {
+	if c.does == "" {
 		return nil
 	}
-	if s.who == passes {
-		return w.comesDue(t.Context(), o.hospital, task, s.does)
+	if c.who == passes {
+		return w.comesDue(t.Context(), o.hospital, task, c.does)
 	}
-	if s.who == whoever {
+	if c.who == whoever {
 		name, err := w.offeredTo(t.Context(), o.hospital, task)
 		if err != nil {
 			return err
 		}
-		s.who = name
+		c.who = name
 	}
-	actor := w.clients[o.hospital+"-"+s.who]
-	if what, ok := strings.CutPrefix(s.does, "may not "); ok {
-		if _, err := actor.op(t.Context(), task, what, s.with...); err == nil {
+	if what, ok := strings.CutPrefix(c.does, "may not "); ok {
+		if _, err := w.clients[o.hospital+"-"+c.who].op(t.Context(), task, what, c.with...); err == nil {
 			return errors.New("it was let")
 		}
 		return nil
 	}
 	for words, deed := range besides {
-		if strings.HasPrefix(s.does, words) {
-			return deed(w, t, o, task, s)
+		if strings.HasPrefix(c.does, words) {
+			return deed(w, t, o, task, c)
 		}
 	}
-	if s.does == "acknowledge" {
-		w.hasArrived(t, o.hospital, task)
-	}
-	_, err := actor.op(t.Context(), task, s.does, s.with...)
-	return err
+	return w.perform(t, o, task, c)
 }
 
 // comesDue lets the time of a row of the agenda come, as the hours would.

@@ -127,7 +127,7 @@ func (w *world) readFixture(t *testing.T, number string, entries []*fhir.Node, r
 	chapters := append([]chapter{{"", "", nil, workflow.Ready}}, reads(reader, "chest-xray")...)
 	chapters = append(chapters, chapter{reader, "grade", grade, workflow.Comparing}, chapter{reader, "sign", nil, workflow.Final})
 	for _, c := range chapters {
-		w.live(t, order{}, task, c)
+		w.live(t, order{hospital: "mercy"}, task, c)
 	}
 	var report *fhir.Node
 	eventually(t, "the report is to stand in the EHR", func() error {

@@ -176,14 +176,14 @@ func (w *world) live(t *testing.T, o order, task string, c chapter) {
 		}
 	}
 	eventually(t, fmt.Sprintf("after %q the case is to be %s", c.does, c.then), func() error {
-		return w.mustBe(t, task, c)
+		return w.mustBe(t, o, task, c)
 	})
 }
 
 // mustBe is an error unless the case is where the chapter leads.
-func (w *world) mustBe(t *testing.T, task string, c chapter) error {
+func (w *world) mustBe(t *testing.T, o order, task string, c chapter) error {
 	t.Helper()
-	state, err := w.state(t.Context(), "mercy", task)
+	state, err := w.state(t.Context(), o.hospital, task)
 	if err == nil && state != c.then {
 		err = fmt.Errorf("it is %s", state)
 	}
@@ -192,7 +192,7 @@ func (w *world) mustBe(t *testing.T, task string, c chapter) error {
 
 func (w *world) perform(t *testing.T, o order, task string, c chapter) error {
 	t.Helper()
-	actor := w.clients["mercy-"+c.who]
+	actor := w.clients[o.hospital+"-"+c.who]
 	if c.does == "send study" {
 		o.quirk = asItShouldBe
 		_, err := actor.send(t.Context(), http.MethodPost, "", fhir.Object("resourceType", "Bundle", "type", "transaction",
@@ -200,7 +200,7 @@ func (w *world) perform(t *testing.T, o order, task string, c chapter) error {
 		return err
 	}
 	if c.does == "acknowledge" {
-		w.hasArrived(t, "mercy", task)
+		w.hasArrived(t, o.hospital, task)
 	}
 	_, err := actor.op(t.Context(), task, c.does, c.with...)
 	return err
@@ -224,12 +224,10 @@ func (w *world) hasArrived(t *testing.T, hospital, task string) {
 	})
 }
 
-// checkReport waits for the report in the EHR and looks at it with the EHR's
-// eyes: one report, in the EHR's own ids, each version once.
-func (w *world) checkReport(t *testing.T, o order, tale tale) {
+// reportInChart waits for the report in the EHR: one report, each version once.
+func (w *world) reportInChart(t *testing.T, o order, versions []string) (report *fhir.Node) {
 	t.Helper()
-	var report *fhir.Node
-	last := tale.versions[len(tale.versions)-1]
+	last := versions[len(versions)-1]
 	eventually(t, "the report is to stand in the EHR", func() error {
 		found, err := w.chart.get(t.Context(), "DiagnosticReport?based-on=ServiceRequest/order-"+o.number)
 		if err != nil {
@@ -245,7 +243,15 @@ func (w *world) checkReport(t *testing.T, o order, tale tale) {
 		report = entries[0].Get("resource")
 		return nil
 	})
-	w.checkVersions(t, report.Text("id"), tale.versions)
+	w.checkVersions(t, report.Text("id"), versions)
+	return report
+}
+
+// checkReport waits for the report in the EHR and looks at it with the EHR's
+// eyes: one report, in the EHR's own ids, each version once.
+func (w *world) checkReport(t *testing.T, o order, tale tale) {
+	t.Helper()
+	report := w.reportInChart(t, o, tale.versions)
 	for _, c := range []struct{ what, got, want string }{
 		{"subject", report.Text("subject", "reference"), "Patient/" + o.patientID()},
 		{"imagingStudy", report.Text("imagingStudy", "reference"), "ImagingStudy/study-" + o.number},
