@@ -114,7 +114,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			Perform: func(ctx context.Context, actor access.Actor, e screen.Errand, from web.Caller) (screen.Done, error) {
 				return surface().Perform(ctx, actor, e, asked(from))
 			},
-			Readers: readersDesk(surface),
+			Readers: readersDesk(surface, asked),
 		},
 	})
 	return p, err

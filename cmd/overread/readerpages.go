@@ -11,8 +11,7 @@ import (
 )
 
 // readersDesk is what the pages of those who read ask of the FHIR surface.
-func readersDesk(surface func() *fhir.Server) web.ReadersDesk {
-	asked := func(from web.Caller) fhir.Asked { return fhir.Asked{RequestID: from.RequestID, Client: from.Address} }
+func readersDesk(surface func() *fhir.Server, asked func(web.Caller) fhir.Asked) web.ReadersDesk {
 	return web.ReadersDesk{
 		Worklist: func(ctx context.Context, actor access.Actor, most int, from web.Caller) (screen.Worklist, error) {
 			return surface().ReadersWorklist(ctx, actor, most, asked(from))
