@@ -88,6 +88,7 @@ bench: ## benchmarks, orders a second among them (docs/performance.md)
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-measures: ## counts of FINALS (10000,100000,1000000) cases by two dimensions, in a private PostgreSQL
+	@scripts/ensure postgresql
 	OVERREAD_FINALS=$(FINALS) go test ./measure/facts -run '^$$' -bench Count -benchtime 5x -timeout 60m
 
 bench-search: ## searches over CASES (10000) cases, in a private PostgreSQL in $TMPDIR
