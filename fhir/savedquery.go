@@ -233,29 +233,6 @@ func (s *Server) openQuery(c echo.Context, actor access.Actor, in *Node) error {
 	})
 }
 
-// openKept gives a kept report to who has the role that it was made for.
-func openKept(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery, day string, now time.Time) (*Node, error) {
-	if q.Role != string(actor.Role) {
-		return nil, fault.New(fault.Forbidden, "this report was made for another role; without startsOn the query is evaluated for yours")
-	}
-	if _, err := time.Parse(time.DateOnly, day); err != nil {
-		return nil, fault.At(fault.Value, paramAt("startsOn"), "startsOn is a day, such as 2026-10-01")
-	}
-	var report []byte
-	err := tx.QueryRow(ctx, `
-		UPDATE kept_report
-		SET opened_at = coalesce(opened_at, @now)
-		WHERE query_id = @id AND starts_on = @day::date
-		RETURNING report`, pgx.NamedArgs{"id": q.QueryID, "day": day, "now": now}).Scan(&report)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, notFound()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("kept report: %w", err)
-	}
-	return Parse(report, Limits{})
-}
-
 // listQueries is Measure/$saved-queries.
 func (s *Server) listQueries(c echo.Context, actor access.Actor, _ *Node) error {
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
@@ -287,27 +264,6 @@ func queriesTx(ctx context.Context, tx pgx.Tx, role string) ([]savedQuery, error
 	return pgx.CollectRows(rows, pgx.RowToStructByName[savedQuery])
 }
 
-func keptParts(ctx context.Context, tx pgx.Tx, query uuid.UUID) ([]*Node, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT starts_on, made_at, opened_at IS NOT NULL
-		FROM kept_report
-		WHERE query_id = @id
-		ORDER BY starts_on`, pgx.NamedArgs{"id": query})
-	if err != nil {
-		return nil, fmt.Errorf("kept reports: %w", err)
-	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Node, error) {
-		var starts, made time.Time
-		var opened bool
-		err := r.Scan(&starts, &made, &opened)
-		return Object("name", "report", "part", []*Node{
-			Object("name", "startsOn", "valueDate", starts.Format(time.DateOnly)),
-			Object("name", "madeAt", "valueInstant", instant(made)),
-			Object("name", "opened", "valueBoolean", opened),
-		}), err
-	})
-}
-
 // withdrawQuery is Measure/$withdraw-query.
 func (s *Server) withdrawQuery(c echo.Context, actor access.Actor, in *Node) error {
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
@@ -324,78 +280,4 @@ func (s *Server) withdrawQuery(c echo.Context, actor access.Actor, in *Node) err
 		}
 		return Object("resourceType", "Parameters", "parameter", []*Node{Object("name", "id", "valueId", q.QueryID.String())}), nil
 	})
-}
-
-// ReportTick evaluates the scheduled queries whose period has ended, once for each
-// period whatever the number of replicas.
-func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
-	return s.eachTenant(ctx, func(ctx context.Context, tx pgx.Tx) (int, error) {
-		if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
-			return 0, nil // later
-		} else if err != nil {
-			return 0, err
-		}
-		queries, err := queriesTx(ctx, tx, "")
-		if err != nil {
-			return 0, err
-		}
-		made := 0
-		for _, q := range queries {
-			if q.Every == nil {
-				continue
-			}
-			n, err := s.keepReport(ctx, tx, q)
-			if err != nil {
-				return made, err
-			}
-			made += n
-		}
-		return made, nil
-	})
-}
-
-// keepReport evaluates a query for its last period unless that has been done. What two
-// replicas do at once stands once.
-func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, q savedQuery) (int, error) {
-	in, period, err := q.parameters(ctx, tx, s.now())
-	if err != nil {
-		return 0, err
-	}
-	var done bool
-	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM kept_report WHERE query_id = @id AND starts_on = @day::date)`, pgx.NamedArgs{"id": q.QueryID, "day": period[0]}).Scan(&done)
-	if err != nil || done {
-		return 0, err
-	}
-	var tenant uuid.UUID
-	if err := tx.QueryRow(ctx, `SELECT overread_tenant()`).Scan(&tenant); err != nil {
-		return 0, err
-	}
-	report, err := s.scheduled(ctx, tx, access.Actor{Tenant: tenant, Role: access.Role(q.Role)}, in)
-	if fault.Is(err, fault.NotFound) {
-		return 0, nil // not published yet
-	}
-	if _, refused := errors.AsType[*fault.Error](err); refused {
-		return 0, nil // such as a pair that the policy has no more: whoever opens the query is told
-	}
-	if err != nil {
-		return 0, err
-	}
-	tag, err := tx.Exec(ctx, `
-		INSERT INTO kept_report (tenant_id, query_id, starts_on, made_at, report)
-		VALUES (overread_tenant(), @id, @day::date, @now, @report)
-		ON CONFLICT DO NOTHING`, pgx.NamedArgs{"id": q.QueryID, "day": period[0], "now": s.now(), "report": report.Bytes()})
-	if err != nil {
-		return 0, fmt.Errorf("keep a report: %w", err)
-	}
-	return int(tag.RowsAffected()), nil
-}
-
-// scheduled is the report for a role, asked by the clock.
-func (s *Server) scheduled(ctx context.Context, tx pgx.Tx, actor access.Actor, in *Node) (*Node, error) {
-	d, err := measureAsked("", given(in, "measure").Text())
-	if err != nil {
-		return nil, err
-	}
-	report, _, err := s.evaluation(ctx, tx, actor, Asked{}, d, in)
-	return report, err
 }
