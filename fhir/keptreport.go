@@ -20,7 +20,7 @@ import (
 // ReportTick evaluates the scheduled queries whose period has ended, once for each
 // period whatever the number of replicas.
 func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
-	return s.eachTenant(ctx, func(ctx context.Context, tx pgx.Tx) (int, error) {
+	return s.eachTenant(ctx, func(tx pgx.Tx, tenant uuid.UUID) (int, error) {
 		if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
 			return 0, nil // later
 		} else if err != nil {
@@ -35,7 +35,7 @@ func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
 			if q.Every == nil {
 				continue
 			}
-			n, err := s.keepReport(ctx, tx, q)
+			n, err := s.keepReport(ctx, tx, tenant, q)
 			if err != nil {
 				return made, err
 			}
@@ -47,7 +47,7 @@ func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
 
 // keepReport evaluates a query for its last period unless that has been done. What two
 // replicas do at once stands once.
-func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, q savedQuery) (int, error) {
+func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, q savedQuery) (int, error) {
 	in, period, err := q.parameters(ctx, tx, s.now())
 	if err != nil {
 		return 0, err
@@ -57,16 +57,9 @@ func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, q savedQuery) (int, 
 	if err != nil || done {
 		return 0, err
 	}
-	var tenant uuid.UUID
-	if err := tx.QueryRow(ctx, `SELECT overread_tenant()`).Scan(&tenant); err != nil {
-		return 0, err
-	}
 	report, err := s.scheduled(ctx, tx, access.Actor{Tenant: tenant, Role: access.Role(q.Role)}, in)
-	if fault.Is(err, fault.NotFound) {
-		return 0, nil // not published yet
-	}
 	if _, refused := errors.AsType[*fault.Error](err); refused {
-		return 0, nil // such as a pair that the policy has no more: whoever opens the query is told
+		return 0, nil // not published yet, or such as a pair that the policy has no more: whoever opens the query is told
 	}
 	if err != nil {
 		return 0, err
@@ -114,23 +107,34 @@ func openKept(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery, 
 	return Parse(report, Limits{})
 }
 
-func keptParts(ctx context.Context, tx pgx.Tx, query uuid.UUID) ([]*Node, error) {
+// keptParts are the reports that were kept of queries, as parameters, by query.
+func keptParts(ctx context.Context, tx pgx.Tx, queries []savedQuery) (map[uuid.UUID][]*Node, error) {
+	ids := make([]uuid.UUID, len(queries))
+	for i, q := range queries {
+		ids[i] = q.QueryID
+	}
 	rows, err := tx.Query(ctx, `
-		SELECT starts_on, made_at, opened_at IS NOT NULL
+		SELECT query_id, starts_on, made_at, opened_at IS NOT NULL
 		FROM kept_report
-		WHERE query_id = @id
-		ORDER BY starts_on`, pgx.NamedArgs{"id": query})
+		WHERE query_id = ANY (@ids)
+		ORDER BY query_id, starts_on`, pgx.NamedArgs{"ids": ids})
 	if err != nil {
 		return nil, fmt.Errorf("kept reports: %w", err)
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (*Node, error) {
-		var starts, made time.Time
-		var opened bool
-		err := r.Scan(&starts, &made, &opened)
-		return Object("name", "report", "part", []*Node{
+	parts := map[uuid.UUID][]*Node{}
+	var query uuid.UUID
+	var starts, made time.Time
+	var opened bool
+	_, err = pgx.ForEachRow(rows, []any{&query, &starts, &made, &opened}, func() error {
+		parts[query] = append(parts[query], Object("name", "report", "part", []*Node{
 			Object("name", "startsOn", "valueDate", starts.Format(time.DateOnly)),
 			Object("name", "madeAt", "valueInstant", instant(made)),
 			Object("name", "opened", "valueBoolean", opened),
-		}), err
+		}))
+		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("kept reports: %w", err)
+	}
+	return parts, nil
 }

@@ -26,7 +26,7 @@ const extAbsent = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 // PublishTick publishes the quarters of all tenants that are due.
 func (s *Server) PublishTick(ctx context.Context) (worked int, err error) {
-	return s.eachTenant(ctx, func(ctx context.Context, tx pgx.Tx) (int, error) { return facts.PublishTx(ctx, tx, s.now()) })
+	return s.eachTenant(ctx, func(tx pgx.Tx, _ uuid.UUID) (int, error) { return facts.PublishTx(ctx, tx, s.now()) })
 }
 
 // publishedOnly are the parameters of $evaluate-measure that auditors may give.
@@ -197,7 +197,7 @@ func publishedNames() func(dimension, word string) string {
 }
 
 // eachTenant does something for each active tenant, in a transaction of its own.
-func (s *Server) eachTenant(ctx context.Context, fn func(context.Context, pgx.Tx) (int, error)) (worked int, err error) {
+func (s *Server) eachTenant(ctx context.Context, fn func(pgx.Tx, uuid.UUID) (int, error)) (worked int, err error) {
 	var tenants []uuid.UUID
 	err = s.db.System(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT tenant_id FROM tenant WHERE state = 'active' ORDER BY tenant_id`)
@@ -213,7 +213,7 @@ func (s *Server) eachTenant(ctx context.Context, fn func(context.Context, pgx.Tx
 	for _, tenant := range tenants {
 		n := 0
 		err := s.db.Tenant(ctx, tenant, func(tx pgx.Tx) (err error) {
-			n, err = fn(ctx, tx)
+			n, err = fn(tx, tenant)
 			return err
 		})
 		if err != nil {

@@ -21,7 +21,8 @@ import (
 // Saved queries: parameters of $evaluate-measure under an id, whose address can be
 // passed on. It names no patient and no reader, and what it gives is decided by who
 // opens it: it is evaluated for them. A query with `every` is besides evaluated for each
-// month, quarter or year that has ended, for the role of who saved it, and kept.
+// month, quarter or year that has ended, for the role of who saved it, and kept
+// (keptreport.go).
 
 // queryParameters are what a saved query may have.
 var queryParameters = []string{"measure", "stratifier", "filter", "interval", "periodStart", "periodEnd"}
@@ -103,11 +104,6 @@ func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
 		}
 		if (q.Every == nil) != (values.Has("periodStart") && values.Has("periodEnd")) {
 			return nil, fault.At(fault.Value, paramAt("every"), "a query has either a period, or every")
-		}
-		if q.Every != nil {
-			if _, err := q.lastPeriod(s.now()); err != nil {
-				return nil, err
-			}
 		}
 		if err := s.judgeQuery(ctx, tx, actor, q); err != nil {
 			return nil, err
@@ -240,13 +236,13 @@ func (s *Server) listQueries(c echo.Context, actor access.Actor, _ *Node) error 
 		if err != nil {
 			return nil, err
 		}
+		kept, err := keptParts(ctx, tx, queries)
+		if err != nil {
+			return nil, err
+		}
 		out := Object("resourceType", "Parameters")
 		for _, q := range queries {
-			kept, err := keptParts(ctx, tx, q.QueryID)
-			if err != nil {
-				return nil, err
-			}
-			out.Append("parameter", Object("name", "query", "part", s.queryParts(q, kept)))
+			out.Append("parameter", Object("name", "query", "part", s.queryParts(q, kept[q.QueryID])))
 		}
 		return out, nil
 	})
