@@ -178,8 +178,8 @@ func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, 
 	default:
 		return a, fault.At(fault.Value, paramAt("readers"), "readers is pseudonym or open")
 	}
-	for _, name := range []string{"original-reader", "second-reader"} {
-		if a.Where[name] != "" && !a.open {
+	for name, word := range a.Where {
+		if facts.IsReader(name) && word != "" && !a.open {
 			return a, fault.At(fault.Value, paramAt("filter"), "who asks for one reader opens who they are: ask with readers=open, which is recorded")
 		}
 	}
@@ -212,8 +212,8 @@ func (a *askedMeasure) readPeriod(in *Node) error {
 	}
 	a.From, a.To = from, to
 	a.start, a.end = from.Format(time.DateOnly), to.AddDate(0, 0, -1).Format(time.DateOnly)
-	if !from.Before(to) || to.After(from.AddDate(50, 0, 0)) {
-		return fault.At(fault.Value, paramAt("periodEnd"), "the period ends after it begins, and within 50 years")
+	if !from.Before(to) || to.After(from.AddDate(facts.LongestPeriod, 0, 0)) {
+		return fault.At(fault.Value, paramAt("periodEnd"), "the period ends after it begins, and within %d years", facts.LongestPeriod)
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func (a askedMeasure) query() string {
 	}
 	var filters []string
 	for name, word := range a.Where {
-		if strings.HasSuffix(name, "-reader") {
+		if facts.IsReader(name) {
 			sum := sha256.Sum256([]byte(word))
 			word = "sha256:" + hex.EncodeToString(sum[:8]) // who it is stands in no report
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
 )
 
 // What auditors are shown: figures of closed quarters and years that were published
@@ -189,7 +190,7 @@ func (a askedMeasure) shownPopulations(p *facts.Publication, f disclosure.Figure
 func publishedNames() func(dimension, word string) string {
 	pseudonyms := disclosure.NewPseudonyms()
 	return func(dimension, word string) string {
-		if !facts.IsReader(dimension) || word == "not-said" || word == disclosure.Other {
+		if !facts.IsReader(dimension) || word == workflow.NotSaid || word == disclosure.Other {
 			return word
 		}
 		return pseudonyms.Of("reader", word)

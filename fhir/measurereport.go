@@ -276,7 +276,7 @@ func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (f
 	}
 	pseudonyms := disclosure.NewPseudonyms()
 	return func(dimension, word string) string {
-		if dimension != "original-reader" && dimension != "second-reader" || word == workflow.NotSaid {
+		if !facts.IsReader(dimension) || word == workflow.NotSaid {
 			return word
 		}
 		if !a.open {

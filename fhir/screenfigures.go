@@ -157,6 +157,5 @@ func figureOfPart(part *Node) (row screen.FigureRow) {
 	row.Score, row.Low, row.High = decimal("score"), decimal("low"), decimal("high")
 	row.Unit, _ = cells["unit"].(string)
 	row.Masked, _ = cells["masked"].(bool)
-	row.Standing, _ = cells["standing"].(string)
 	return row
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/disclosure"
+	"github.com/overread/overread/measure/facts"
 )
 
 // chart is a picture of figures as SVG. What it shows stands in a table below it.
@@ -91,7 +93,7 @@ func (p *figuresPage) charts() {
 	if len(rows) < 2 {
 		return
 	}
-	if p.By[0] == "month" {
+	if p.By[0] == facts.Month {
 		p.Control = controlChart(rows)
 		return
 	}
@@ -99,9 +101,6 @@ func (p *figuresPage) charts() {
 		p.Funnel = funnelChart(rows, float64(*whole.Numerator)/float64(*whole.Counted), p.By[0])
 	}
 }
-
-// leastJudged: under so many cases a reader is shown and not judged (docs/disclosure.md).
-const leastJudged = 200
 
 // funnelChart shows units by their number of cases within the limits around the whole.
 func funnelChart(rows []screen.FigureRow, target float64, by string) *chart {
@@ -128,11 +127,11 @@ func funnelChart(rows []screen.FigureRow, target float64, by string) *chart {
 		c.Lines = append(c.Lines, line{limits[name].String(), strings.Fields(name)[0]})
 	}
 	c.Lines = append(c.Lines, line{fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(target, most), right, c.y(target, most)), "centre"})
-	reader := strings.HasSuffix(by, "reader")
+	reader := facts.IsReader(by)
 	for _, r := range rows {
 		rate := float64(*r.Numerator) / float64(*r.Counted)
 		m := mark{X: x(float64(*r.Counted)), Y: c.y(rate, most), Name: fmt.Sprintf("%s: %d of %d, %s", strings.Join(r.Values, ", "), *r.Numerator, *r.Counted, percentText(rate)), Class: "unit"}
-		if l, err := measure.Funnel(target, *r.Counted); err == nil && l != nil && (!reader || *r.Counted >= leastJudged) {
+		if l, err := measure.Funnel(target, *r.Counted); err == nil && l != nil && (!reader || disclosure.StandingOf(*r.Counted) == disclosure.Judged) {
 			if at := l.Standing(rate); at == measure.HighAlarm || at == measure.LowAlarm {
 				m.Class = "unit outside"
 				c.Flagged++

@@ -14,6 +14,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/flat"
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/measure/facts"
 	"github.com/overread/overread/workflow"
@@ -73,7 +74,7 @@ func periodsBefore(now time.Time, running bool) (all []period) {
 
 func (s *Server) figures(c echo.Context, at seat) error {
 	exact := at.place.Role == access.Quality
-	page := figuresPage{Asked: c.QueryParams(), Periods: periodsBefore(s.Now(), exact), Formats: []string{"csv", "ndjson", "parquet"}, ByNames: []string{"by", "by2"}, Here: s.at(at.place) + "/figures"}
+	page := figuresPage{Asked: c.QueryParams(), Periods: periodsBefore(s.Now(), exact), Formats: flat.Formats(), ByNames: []string{"by", "by2"}, Here: s.at(at.place) + "/figures"}
 	page.Address = c.QueryString()
 	query, chosen := figuresQuery(page.Asked, page.Periods)
 	page.Period = chosen
@@ -154,5 +155,5 @@ func figureTexts() (all []string) {
 			all = append(all, strings.ReplaceAll(code, "-", " "))
 		}
 	}
-	return append(all, "month", "cases", "months", "hours")
+	return append(all, facts.Month, "cases", "months", "hours")
 }

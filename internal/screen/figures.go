@@ -37,7 +37,6 @@ type FigureRow struct {
 	Score, Low, High                      *float64
 	Unit                                  string // % or h
 	Masked                                bool   // something is not shown because it is of few cases
-	Standing                              string // of a reader's figures: shown, or judged
 	Reasons                               []FigureReason
 }
 

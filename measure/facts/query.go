@@ -48,13 +48,13 @@ func columnOf(name string) (string, bool) {
 	return workflow.FactDimensions[i].Column, true
 }
 
-// longestPeriod bounds the months of a period.
-const longestPeriod = 50
+// LongestPeriod is how many years a period has at most.
+const LongestPeriod = 50
 
 // check returns a fault of kind Value.
 func (q Query) check() error {
-	if !q.From.Before(q.To) || q.To.After(q.From.AddDate(longestPeriod, 0, 0)) {
-		return fault.New(fault.Value, "the period ends after it begins, and within %d years", longestPeriod)
+	if !q.From.Before(q.To) || q.To.After(q.From.AddDate(LongestPeriod, 0, 0)) {
+		return fault.New(fault.Value, "the period ends after it begins, and within %d years", LongestPeriod)
 	}
 	if len(q.By) > MostBy || len(q.By) == 2 && q.By[0] == q.By[1] {
 		return fault.New(fault.Value, "cases are told apart by at most two different stratifiers")
