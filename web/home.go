@@ -21,7 +21,7 @@ const mostWork = 25
 var elsewhere = map[access.Role]string{
 	access.Auditor: "As auditor you have figures and no worklist. What was done is read by the API (AuditEvent), and proven with overread audit verify.",
 	access.Quality: "For quality there are figures and no worklist. How readings were graded is read case by case by the API (Task/ID/$quality); each opening is recorded.",
-	access.Admin:   "As admin you have no worklist. Practitioners, organizations, locations and endpoints are kept by the API; providers, persons and tokens at the command line of the server.",
+	access.Admin:   "As administrator you have no worklist: your rooms are below. Practitioners, organizations and locations are kept by the API; what concerns the whole installation, at the command line of the server.",
 }
 
 // work is what there is to do at a place.

@@ -80,6 +80,7 @@ type Desk struct {
 	// Perform does an operation of a case (fhir/deskform.go).
 	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
 	Readers ReadersDesk
+	Admin   AdminDesk
 }
 
 // Server is the pages.
@@ -216,8 +217,11 @@ func pageHeaders(h http.Header) {
 }
 
 func roleName(r any) string {
-	if role, ok := r.(access.Role); ok && role == access.Director {
+	switch r {
+	case access.Director:
 		return "medical director"
+	case access.Admin:
+		return "administrator"
 	}
 	return fmt.Sprint(r)
 }

@@ -115,6 +115,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 				return surface().Perform(ctx, actor, e, asked(from))
 			},
 			Readers: readersDesk(surface, asked),
+			Admin:   adminDesk(db, surface),
 		},
 	})
 	return p, err
