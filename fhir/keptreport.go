@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,12 +81,13 @@ func (s *Server) scheduled(ctx context.Context, tx pgx.Tx, actor access.Actor, i
 	if err != nil {
 		return nil, err
 	}
-	report, _, err := s.evaluation(ctx, tx, actor, Asked{}, d, in)
+	report, _, _, err := s.evaluationUnseen(ctx, tx, actor, d, in)
 	return report, err
 }
 
-// openKept gives a kept report to who has the role that it was made for.
-func openKept(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery, day string, now time.Time) (*Node, error) {
+// openKept gives a kept report to who has the role that it was made for. It is recorded
+// as what is counted for somebody is (evaluation).
+func (s *Server) openKept(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, q savedQuery, day string) (*Node, error) {
 	if q.Role != string(actor.Role) {
 		return nil, fault.New(fault.Forbidden, "this report was made for another role; without startsOn the query is evaluated for yours")
 	}
@@ -97,14 +99,19 @@ func openKept(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery, 
 		UPDATE kept_report
 		SET opened_at = coalesce(opened_at, @now)
 		WHERE query_id = @id AND starts_on = @day::date
-		RETURNING report`, pgx.NamedArgs{"id": q.QueryID, "day": day, "now": now}).Scan(&report)
+		RETURNING report`, pgx.NamedArgs{"id": q.QueryID, "day": day, "now": s.now()}).Scan(&report)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, notFound()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("kept report: %w", err)
 	}
-	return Parse(report, Limits{})
+	kept, err := Parse(report, Limits{})
+	if err != nil || actor.Role != access.Quality || !tellsFew(kept) {
+		return kept, err
+	}
+	canonical, _, _ := strings.Cut(kept.Text("measure"), "|")
+	return kept, s.measureOpened(ctx, tx, actor, asked, strings.TrimPrefix(canonical, Canonical+"/Measure/"), "")
 }
 
 // keptParts are the reports that were kept of queries, as parameters, by query.

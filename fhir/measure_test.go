@@ -207,3 +207,37 @@ func TestWhatAMeasureIsAskedWronglyIsNamed(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 }
+
+// openings is how many openings of a measure are recorded.
+func (c *clinic) openings(measure string) int {
+	c.t.Helper()
+	got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|"+measure, "")
+	return len(got.node.Each("entry"))
+}
+
+// What is not shown to auditors because it is of few cases is opened by who is shown it.
+func TestACountOfFewCasesIsRecordedAsOpenedAndALargeOneIsNot(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	query := "periodStart=2025-01&periodEnd=2025-03"
+	for _, tt := range []struct {
+		measure, more string
+		opened        bool
+	}{
+		{"agreement", "", false},                          // 422 of 448
+		{"agreement", "&stratifier=site", false},          // about half of them each
+		{"discrepancy-any", "&filter=modality|CT", true},  // of 26 about a third
+		{"discrepancy-any", "&filter=modality|XA", false}, // of no case
+		{"discrepancy-any", "&stratifier=modality", true},
+		{"discrepancy-important", "", true}, // 4
+	} {
+		before := c.openings(tt.measure)
+		got := c.do(access.Quality, "GET", "/fhir/Measure/"+tt.measure+"/$evaluate-measure?"+query+tt.more, "")
+		if got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if opened := c.openings(tt.measure) > before; opened != tt.opened {
+			t.Errorf("%s%s is recorded as opened: %v; %s", tt.measure, tt.more, opened, got.body)
+		}
+	}
+}

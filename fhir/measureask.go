@@ -17,6 +17,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
 	"github.com/overread/overread/workflow"
 )
@@ -42,7 +43,7 @@ func measureServices() []service {
 	row := service{
 		name: "evaluate-measure", base: "http://hl7.org/fhir/OperationDefinition/Measure-evaluate-measure",
 		does: "Counts a measure over a period, as of a moment, and answers with a MeasureReport: populations, exclusions by reason, the score with its confidence interval, strata. " +
-			"The report has the query and its digest; the same query as of the same moment gives the same figures again. For the role quality, exact: what tells single cases (subject-list, subject, practitioner, readers=open) is recorded as an opening of the quality compartment.",
+			"The report has the query and its digest; the same query as of the same moment gives the same figures again. For the role quality, exact: what tells single cases or readers (subject-list, subject, practitioner, readers=open), and every answer with a count of 1 to 10, is recorded as an opening of the quality compartment.",
 		types: []string{"Measure"}, by: []access.Role{access.Quality, access.Auditor}, scope: reading, gives: "MeasureReport", handle: (*Server).evaluate,
 	}
 	one, every := row, row
@@ -80,25 +81,48 @@ func (s *Server) evaluated(ctx context.Context, tx pgx.Tx, c echo.Context, actor
 }
 
 // evaluation is the report that an actor may have, and of a time what it is made of:
-// auditors of what was published, the role quality of what is counted now.
+// auditors of what was published, the role quality of what is counted now. What tells
+// single cases or readers is recorded as opened, and so is what tells a count so small
+// that an auditor is not shown it, whatever made it small.
 func (s *Server) evaluation(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, d facts.Definition, in *Node) (report *Node, times []facts.TimedStratum, err error) {
+	report, times, ask, err := s.evaluationUnseen(ctx, tx, actor, d, in)
+	if err != nil || actor.Role != access.Quality {
+		return report, times, err
+	}
+	if ask.kind != "summary" || ask.open || ask.reader != "" || tellsFew(report) {
+		err = s.measureOpened(ctx, tx, actor, asked, d.ID, ask.subject)
+	}
+	return report, times, err
+}
+
+// evaluationUnseen is the same, as the clock makes it: nobody has seen it yet.
+func (s *Server) evaluationUnseen(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node) (report *Node, times []facts.TimedStratum, ask askedMeasure, err error) {
 	if actor.Role != access.Quality {
 		report, err = s.evaluatePublished(ctx, tx, actor, d, in)
-		return report, nil, err
+		return report, nil, ask, err
 	}
 	if err := workflow.FactsReadyTx(ctx, tx); err != nil {
-		return nil, nil, err
+		return nil, nil, ask, err
 	}
-	ask, err := s.askMeasure(ctx, tx, d, in)
-	if err != nil {
-		return nil, nil, err
+	if ask, err = s.askMeasure(ctx, tx, d, in); err != nil {
+		return nil, nil, ask, err
 	}
-	if ask.kind != "summary" || ask.open || ask.reader != "" {
-		if err := s.measureOpened(ctx, tx, actor, asked, d.ID, ask.subject); err != nil {
-			return nil, nil, err
-		}
-	}
-	return s.measureReport(ctx, tx, actor, ask)
+	report, times, err = s.measureReport(ctx, tx, actor, ask)
+	return report, times, ask, err
+}
+
+// tellsFew says that a count of the report is one that auditors are not shown
+// (disclosure.Standard), or leaves one: the rest of a denominator.
+func tellsFew(report *Node) (few bool) {
+	small := func(n int) bool { return n > 0 && n <= disclosure.Standard.Limit }
+	eachPart(report, func(_ string, _, _ []string, part *Node) {
+		cells := map[string]any{}
+		partRow(part, cells)
+		count := func(name string) int { n, _ := cells[name].(int); return n }
+		of, counted := count("denominator"), count("numerator")
+		few = few || small(count("initial_population")) || small(of) || small(count("excluded")) || small(counted) || small(of-counted)
+	})
+	return few
 }
 
 // askedBy is who asks over HTTP.
@@ -106,7 +130,7 @@ func askedBy(c echo.Context) Asked {
 	return Asked{RequestID: requestID(c.Request().Context()), Client: clientAddress(c)}
 }
 
-// measureOpened records that what tells single cases was opened.
+// measureOpened records that what tells single or few cases was opened.
 func (s *Server) measureOpened(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, what, subject string) error {
 	return s.RecordEvent(ctx, tx, access.Event{Kind: access.MeasureOpened, Tenant: actor.Tenant, Actor: actor, Object: what, Patient: subject, Client: asked.Client, RequestID: asked.RequestID})
 }

@@ -219,7 +219,7 @@ func (s *Server) openQuery(c echo.Context, actor access.Actor, in *Node) error {
 			return nil, err
 		}
 		if day := given(in, "startsOn").Text(); day != "" {
-			return openKept(ctx, tx, actor, q, day, s.now())
+			return s.openKept(ctx, tx, actor, askedBy(c), q, day)
 		}
 		ask, _, err := q.parameters(ctx, tx, s.now())
 		if err != nil {

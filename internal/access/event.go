@@ -28,7 +28,7 @@ const (
 	BreakGlass        EventKind = "break-glass"
 	Unblinding        EventKind = "unblinding"     // somebody is shown what blinding hid from them
 	QualityOpened     EventKind = "quality-opened" // somebody is shown how readings were graded
-	MeasureOpened     EventKind = "measure-opened" // somebody is shown whose cases a measure counts, or whom of the readers
+	MeasureOpened     EventKind = "measure-opened" // somebody is shown whose cases a measure counts, whom of the readers, or a count of 1 to 10
 
 	ReportDelivered EventKind = "report-delivered" // a report has left the house; with Why, the destination has refused it for good
 
