@@ -388,3 +388,40 @@ func TestAReleaseWithholdsWhatTheReaderBeforeHasFound(t *testing.T) {
 		t.Errorf("whoever was told is not told that it was taken back: %s", told.Bytes())
 	}
 }
+
+// A report that comes after the signature may tell that who signed had read the study
+// first. Whoever ordered the opinion hears that it is none, and somebody else answers
+// for it from then on.
+func TestAReportThatNamesWhoSignedAsItsReaderTellsThatTheOpinionIsNotIndependent(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.addColleague(access.Supervisor, "Dr Fourth Reader", everything)
+	id := c.signed("67")
+	study := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3.67").ids()[0]
+	report := func(performer string) {
+		c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"),
+			"subject", c.task(id).Get("for"), "imagingStudy", []*Node{Object("reference", "ImagingStudy/"+study)},
+			"performer", []*Node{Object("display", performer)}).jsonText())
+	}
+	report("Dr Third Reader") // who had no part in it
+	if task := string(c.task(id).Bytes()); strings.Contains(task, "same-reader") {
+		t.Fatal(task)
+	}
+	report("Dr Second Reader")
+	if task := string(c.task(id).Bytes()); !strings.Contains(task, "Who read this second opinion turns out to have read the study first; the report is no independent opinion.") {
+		t.Errorf("the clinician does not see it: %s", task)
+	}
+	told := c.wantCount(access.Placer, "Communication?status=in-progress", 1)[0]
+	if !hasCode(told.Get("topic"), csTopic, "same-reader") || !strings.Contains(told.jsonText(), "an independent reader has been asked to look at it again") {
+		t.Errorf("%s", told.Bytes())
+	}
+	c.act(access.Reader, id, "$verify", "note", "it holds").want(t, http.StatusForbidden, "forbidden")
+	c.act(access.Reader, id, "$amend", "reason", "a word is missing").want(t, http.StatusForbidden, "forbidden")
+	c.mustAct(access.Supervisor, id, "$verify", "note", "Read anew.")
+	if text := c.report(id).Text("conclusion"); !strings.Contains(text, "the report stands as it is. Read anew.") {
+		t.Error(text)
+	}
+	if task := string(c.task(id).Bytes()); strings.Contains(task, "same-reader") {
+		t.Errorf("it was looked at: %s", task)
+	}
+}

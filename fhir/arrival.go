@@ -13,7 +13,8 @@ import (
 
 // What a case waits for may come by any route and at any time: whenever a
 // study, report, patient, condition or consent arrives or changes, the cases
-// that it may concern look at their order again.
+// that it may concern look at their order again; those that are signed only where it
+// may tell who read first.
 
 // factCreated is the hook of the table of resources.
 func (s *Server) factCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
@@ -41,7 +42,19 @@ func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, ver
 	if err != nil {
 		return err
 	}
-	return s.engine.RecheckTx(ctx, tx, actor.Tenant, waiting...)
+	if err := s.engine.RecheckTx(ctx, tx, actor.Tenant, waiting...); err != nil || !slices.ContainsFunc(versions, tellsWhoReadFirst) {
+		return err
+	}
+	signed, err := workflow.CasesSignedTx(ctx, tx, patients...)
+	if err != nil {
+		return err
+	}
+	return s.engine.RecheckTx(ctx, tx, actor.Tenant, signed...)
+}
+
+// tellsWhoReadFirst: it is of a kind in which findFirstReaders looks.
+func tellsWhoReadFirst(n *Node) bool {
+	return slices.Contains([]string{"DiagnosticReport", "Observation", "ImagingStudy", "DocumentReference"}, n.Type())
 }
 
 // patientsOf are the patients of these versions, with those into whose records

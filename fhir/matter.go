@@ -198,6 +198,7 @@ var topics = map[string]string{
 	"question":           "Question about the report",
 	"answer":             "Answer to a question",
 	"study-changed":      "The study changed after the report",
+	"same-reader":        "Who read this second opinion read the study first",
 	"newer-version":      "A newer version of the report must be read",
 }
 
@@ -243,19 +244,35 @@ func questionResources(src reportSources, m workflow.Matter) []*Node {
 	return out
 }
 
+// verificationTopic: that an opinion is not independent weighs more than what has
+// changed besides.
+func verificationTopic(m workflow.Matter) string {
+	if m.Content.SameReader {
+		return "same-reader"
+	}
+	return "study-changed"
+}
+
+func whoLooks(m workflow.Matter) string {
+	if m.Content.SameReader {
+		return "an independent reader"
+	}
+	return "who signed it"
+}
+
 // studyChangeCommunication tells who ordered that the report is of the study as
-// it was.
+// it was, or of who read it first.
 func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
-	since := capitalised(asItWas(m)) + "; who signed it has been asked to look at it again."
+	since := capitalised(asItWas(m)) + "; " + whoLooks(m) + " has been asked to look at it again."
 	switch {
 	case m.Withdrawn():
 		since = "The reading service finds that the report need not be looked at again: " + m.Closing.Text
 	case !m.Open() && *m.Settlement == "valid":
-		since = "Who signed has looked at it: the report stands as it is (version " + strconv.Itoa(*m.ReportNo) + ")."
+		since = capitalised(whoLooks(m)) + " has looked at it: the report stands as it is (version " + strconv.Itoa(*m.ReportNo) + ")."
 	case !m.Open():
 		since = "The report was amended (version " + strconv.Itoa(*m.ReportNo) + ")."
 	}
-	n := communication(src, matterSlot(m.Kind, m.No), "study-changed", matterStatus(m, "stopped"), m.OpenedAt)
+	n := communication(src, matterSlot(m.Kind, m.No), verificationTopic(m), matterStatus(m, "stopped"), m.OpenedAt)
 	if src.Study != nil {
 		n.Append("about", src.Study.Clone())
 	}
@@ -267,7 +284,10 @@ func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
 
 // asItWas says what a report is of that nobody has looked at again.
 func asItWas(m workflow.Matter) string {
-	if m.Content.Ordered {
+	switch {
+	case m.Content.SameReader:
+		return "the report is no independent opinion"
+	case m.Content.Ordered:
 		return "the report is of what was ordered before, and may be of the wrong side"
 	}
 	return "the report is of the study as it was before"

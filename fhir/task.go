@@ -183,7 +183,7 @@ func afterSigning(c workflow.Case, src taskSources) (out []*Node) {
 		}
 	}
 	if m, ok := openStudyChange(src.Matters); ok {
-		out = append(out, Object("type", concept(csOutput, "study-changed", "The study changed after the report"),
+		out = append(out, Object("type", concept(csOutput, verificationTopic(m), topics[verificationTopic(m)]),
 			"valueString", capitalised(m.Content.Words())+"; "+asItWas(m)+"."))
 	}
 	return out

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -459,6 +460,17 @@ func (h *house) recheck(c Case) {
 			return err
 		}
 		return h.engine.RecheckTx(ctx, tx, h.tenant, waiting...)
+	})
+}
+
+func (h *house) recheckSigned(c Case) {
+	h.Helper()
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		signed, err := CasesSignedTx(ctx, tx, "p1")
+		if err == nil && !slices.Contains(signed, c.CaseID) {
+			h.Error("the case is not among those of its patient")
+		}
+		return errors.Join(err, h.engine.RecheckTx(ctx, tx, h.tenant, signed...))
 	})
 }
 

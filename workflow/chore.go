@@ -139,11 +139,29 @@ func (e *Engine) RecheckTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, cas
 	return nil
 }
 
+// reconsiderSigned: nobody changes a signed report but who signed it; what its order
+// and its original say now may ask for that.
+func (e *Engine) reconsiderSigned(ctx context.Context, j job) error {
+	if j.c.SampleOf != nil { // what a second read for quality finds has a life of its own
+		return nil
+	}
+	facts, err := e.hooks.Facts(ctx, j.tx, j.c)
+	if err != nil {
+		return err
+	}
+	if j.c.Exam.newFirstReaders(facts.First) {
+		if err := e.fireSystem(ctx, j, "first-reader-named", Input{Facts: &facts}); err != nil {
+			return err
+		}
+	}
+	return e.orderedElsewhere(ctx, j, facts)
+}
+
 // reconsider compares what the checks say now with what they said before.
 func (e *Engine) reconsider(ctx context.Context, j job) error {
 	c := j.c
 	if slices.Contains(join(signed, in(Amending)), c.State) {
-		return e.orderedElsewhere(ctx, j)
+		return e.reconsiderSigned(ctx, j)
 	}
 	if !slices.Contains(join(unsigned, in(OnHold)), c.State) {
 		return nil

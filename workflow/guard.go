@@ -167,14 +167,11 @@ var readersIndependent = Guard{"readersIndependent", "nobody whose reading the r
 			if id == nil {
 				continue
 			}
-			r, err := t.ledger.reader(ctx, *id)
-			if errors.Is(err, pgx.ErrNoRows) { // no longer credentialed: other guards say what follows
-				continue
-			}
+			why, err := t.readFirst(ctx, *id, t.c.Exam)
 			if err != nil {
 				return err
 			}
-			if why := t.c.Exam.readFirst(r, t.c.Policy.unnamed()); why != "" {
+			if why != "" {
 				return refuse("the original report, which came or changed late, may be of one of those who read again (the reader %s); release the case, or ask the coordinator to", why)
 			}
 		}

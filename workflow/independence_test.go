@@ -1,11 +1,13 @@
 package workflow
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
@@ -221,4 +223,57 @@ func TestTheModelKnowsDuplicatesAndWhoHadACaseToDecide(t *testing.T) {
 	if m.MayHave(c.CaseID, carl.ID, ToRead) || !m.MayHave(c.CaseID, carl.ID, ToAdjudicate) {
 		t.Error("who had the third reading may have that alone")
 	}
+}
+
+// Who read first may come to light after the signature. Was it who signed, they change
+// the report no more: somebody independent looks at it, and everybody is told.
+func TestWhoTurnsOutAfterTheSignatureToHaveReadFirstChangesTheReportNoMore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	carl := as(h.carl, access.Supervisor)
+	c := h.open(func(f *Facts) { f.Original, f.Reported, f.First = nil, false, FirstReaders{} })
+	h.tick()
+	h.fire(h.coordinator, c, "proceed", Input{Reason: "the hospital has no report"})
+	h.tick()
+	h.stands(c, Ready)
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &Grade{NoComparison: "there is no report", NoComparisonReason: "no-original"}})
+	h.fire(h.anna, c, "sign", Input{})
+	var anna string
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT 'Practitioner/' || practitioner_id FROM reader WHERE reader_id = $1`, h.anna.ID).Scan(&anna)
+	})
+	h.facts[c.PlacerValue].Original, h.facts[c.PlacerValue].Reported = wholeFacts().Original, true
+
+	// Somebody else's report changes nothing for who signed.
+	h.facts[c.PlacerValue].First = FirstReaders{Readers: []string{"Practitioner/elsewhere"}}
+	h.recheckSigned(c)
+	h.fire(h.anna, c, "amend", Input{Reason: "a word is missing"})
+	h.fire(h.anna, c, "withdraw-amendment", Input{Reason: "none is"})
+	if got := h.find(c).Exam.OriginalReaders; len(got) != 1 {
+		t.Errorf("who read first is not noted: %v", got)
+	}
+
+	h.facts[c.PlacerValue].First = FirstReaders{Readers: []string{anna}}
+	told := len(h.heard)
+	for range 2 { // the second time nothing is new
+		h.recheckSigned(c)
+	}
+	heard := h.heard[told:]
+	if len(heard) != 1 || heard[0].Event != "first-reader-named" || len(heard[0].Matters) != 1 || len(heard[0].Told) != 1 || heard[0].Told[0].Tell != TellCoordinator {
+		t.Fatalf("heard %+v", heard)
+	}
+	if words := heard[0].Matters[0].Content.Words(); words != notIndependent {
+		t.Error(words)
+	}
+	for event, in := range map[Event]Input{"amend": {Reason: "a word is missing"}, "verify": {Reason: "it holds"}} {
+		if why := h.refused(fault.Forbidden, h.anna, c, event, in); !strings.Contains(why, "may be your own") {
+			t.Errorf("%s: %s", event, why)
+		}
+	}
+	ch := h.fire(carl, c, "verify", Input{Reason: "Read anew."})
+	if !strings.Contains(ch.Report.Amendment.Text, "Who read this second opinion turns out to have read the study first. This was looked at, and the report stands as it is. Read anew.") {
+		t.Errorf("%+v", ch.Report.Amendment)
+	}
+	h.stands(c, Final)
 }

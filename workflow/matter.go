@@ -56,6 +56,7 @@ type MatterContent struct {
 	Doubtful   bool     `json:"doubtful,omitempty"`   // a finding in images that may be of another patient: the order was corrected meanwhile
 	Replaced   bool     `json:"replaced,omitempty"`   // other images have come in the place of those that were read
 	Ordered    bool     `json:"ordered,omitempty"`    // the order names another part of the body now, or another side
+	SameReader bool     `json:"sameReader,omitempty"` // who read it turns out to have read it first
 }
 
 // Closing is how a matter was settled, in words.

@@ -80,30 +80,36 @@ var tellOffice = Effect{"tellOffice", "the coordinator is told at once, by the p
 				return err
 			}
 		}
-		rules := t.c.Policy.rules()
-		office := func(l Link) bool { return l.Tell == TellCoordinator }
-		of := func(mine func(Escalation) bool) int {
-			return slices.IndexFunc(rules, func(r Escalation) bool {
-				return mine(r) && slices.ContainsFunc(r.Chain, office) && (len(r.Priorities) == 0 || slices.Contains(r.Priorities, t.c.Priority))
-			})
-		}
-		i := of(func(r Escalation) bool { return r.Clock == ClockAdjudicate })
-		if i < 0 { // the policy tells nobody of that clock
-			i = of(func(Escalation) bool { return true })
-		}
-		if i < 0 {
-			return nil
-		}
-		started, err := t.startOf(ctx, ClockAdjudicate)
-		if err != nil || started == nil { // where the policy gives no time, the Task alone tells it
-			return err
-		}
-		told := Told{Clock: ClockAdjudicate, Started: *started, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
-		if err := t.tell(ctx, told); err != nil {
-			return err
-		}
-		return t.planEscalation(ctx)
+		return t.tellCoordinator(ctx, ClockAdjudicate)
 	}}
+
+// tellCoordinator tells the coordinator at once of what a clock runs for, as the
+// first rule about that clock does, or any other where there is none.
+func (t *turn) tellCoordinator(ctx context.Context, clock ClockName) error {
+	rules := t.c.Policy.rules()
+	office := func(l Link) bool { return l.Tell == TellCoordinator }
+	of := func(mine func(Escalation) bool) int {
+		return slices.IndexFunc(rules, func(r Escalation) bool {
+			return mine(r) && slices.ContainsFunc(r.Chain, office) && (len(r.Priorities) == 0 || slices.Contains(r.Priorities, t.c.Priority))
+		})
+	}
+	i := of(func(r Escalation) bool { return r.Clock == clock.family() })
+	if i < 0 { // the policy tells nobody of that clock
+		i = of(func(Escalation) bool { return true })
+	}
+	if i < 0 {
+		return nil
+	}
+	started, err := t.startOf(ctx, clock)
+	if err != nil || started == nil { // where the policy gives no time, the Task alone tells it
+		return err
+	}
+	told := Told{Clock: clock, Started: *started, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
+	if err := t.tell(ctx, told); err != nil {
+		return err
+	}
+	return t.planEscalation(ctx)
+}
 
 var forgetFindings = Effect{"forgetFindings", "what stood in the way does no more",
 	func(_ context.Context, t *turn) error {

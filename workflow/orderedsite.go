@@ -40,13 +40,9 @@ func (c *Case) forgetWaived(f Facts) {
 
 // orderedElsewhere fires study-changed where the order of a signed report names
 // another part of the body than it did: the report may be of the wrong side.
-func (e *Engine) orderedElsewhere(ctx context.Context, j job) error {
-	if j.c.Exam.Ordered == nil || j.c.SampleOf != nil {
+func (e *Engine) orderedElsewhere(ctx context.Context, j job, facts Facts) error {
+	if j.c.Exam.Ordered == nil || !j.c.otherSite(facts) && !j.c.otherExam(facts) {
 		return nil
-	}
-	facts, err := e.hooks.Facts(ctx, j.tx, j.c)
-	if err != nil || !j.c.otherSite(facts) && !j.c.otherExam(facts) {
-		return err
 	}
 	read := j.c.Exam.imagesRead()
 	return e.fireSystem(ctx, j, "study-changed", Input{Facts: &facts, Study: &StudyChange{Images: read, Then: read, Ordered: true}})

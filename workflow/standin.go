@@ -12,7 +12,7 @@ import (
 )
 
 // Who signed a report answers for it, and changes it. Where they cannot (they are
-// no reader here any more, may not practise, or are absent), or where the
+// no reader here any more, may not practise, are absent, or turn out to have read the study first), or where the
 // coordinator has given the amendment to somebody else, a supervisor or an
 // adjudicator stands in who is eligible for the case. Whoever stands in is the
 // case's supervisor from then on.
@@ -28,11 +28,20 @@ func standInDuty(r access.Role) (Duty, bool) {
 	return "", false
 }
 
-var isSignatory = Guard{"isSignatory", "the actor signed the report in force; or stands in for who did: as the one whom the coordinator has named, or as an eligible supervisor or adjudicator where who signed is no reader here any more, may not practise or is absent",
+var isSignatory = Guard{"isSignatory", "the actor signed the report in force, and has not turned out to be the original reader; or stands in for who did: as the one whom the coordinator has named, or as an eligible supervisor or adjudicator where who signed is no reader here any more, may not practise, is absent or has turned out to be the original reader",
 	func(ctx context.Context, t *turn) error {
 		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
 			return err
+		}
+		if report.SignedBy == t.actor.ID {
+			why, err := t.readFirst(ctx, t.actor.ID, t.c.Exam)
+			if err == nil && why != "" {
+				err = forbid("the original report, which came or changed late, may be your own (the reader %s): a supervisor or adjudicator who is independent stands in for you", why)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		duty, mayStandIn := standInDuty(t.actor.Role)
 		if !mayStandIn || report.SignedBy == t.actor.ID {
@@ -55,7 +64,8 @@ func (t *turn) isStandIn(signed Report) bool {
 }
 
 // cannotAct: somebody is no reader here any more, may not practise on the case's
-// exam today, or is absent. Who is merely off shift comes back in time.
+// exam today, is absent, or has turned out to be the original reader. Who is merely off
+// shift comes back in time.
 func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
 	r, err := t.ledger.reader(ctx, who)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -66,7 +76,7 @@ func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
 	}
 	today := DateOf(r.local(t.now))
 	_, absent := r.absence(today)
-	return absent || len(unlicensed(t.c.Exam, r, today)) > 0, nil
+	return absent || len(unlicensed(t.c.Exam, r, today)) > 0 || t.c.Exam.readFirst(r, t.c.Policy.unnamed()) != "", nil
 }
 
 var standInEligible = Guard{"standInEligible", "the one to whom the amendment is given may supervise the case, or adjudicate it",

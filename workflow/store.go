@@ -63,6 +63,22 @@ func CasesWaitingTx(ctx context.Context, tx pgx.Tx, patients ...string) ([]uuid.
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
+// CasesSignedTx returns the cases of these patients that are signed, whose report may
+// turn out to rest on the reading of who read first. Give their ids to
+// Engine.RecheckTx. Second reads for quality are none.
+func CasesSignedTx(ctx context.Context, tx pgx.Tx, patients ...string) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT case_id
+		FROM case_file
+		WHERE state = ANY(@signed) AND patient_id = ANY (@patients) AND sample_of IS NULL
+		ORDER BY case_id`,
+		pgx.NamedArgs{"signed": join(signed, in(Amending)), "patients": patients})
+	if err != nil {
+		return nil, fmt.Errorf("signed cases: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
 // CasesReadingTx returns the blinded cases before the reveal, or on hold, or with a
 // third reader who is not to know yet, of any of these studies, by the id here or by Study Instance UID.
 func CasesReadingTx(ctx context.Context, tx pgx.Tx, studies, uids []string) ([]uuid.UUID, error) {

@@ -165,6 +165,8 @@ var Transitions = []Transition{
 	// says that it holds, or is amended.
 	{From: join(atWork, in(OnHold)), Event: "study-grows", To: Same, By: by(role.System), Effects: do(noteGrowth)},
 	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
+	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
+	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
 	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter)), Effects: do(withdraw(VerificationMatter))},
 

@@ -17,6 +17,7 @@ type StudyChange struct {
 	Then     int  // and had when it was read; 0: nobody said
 	Replaced bool // other images have come in the place of those that were read
 	Ordered  bool // the order names another part of the body, or another side, than when the report was signed
+	Same     bool // who read it turns out to have read it first (samereader.go)
 }
 
 // key tells changes apart, so that each is looked at once.
@@ -24,6 +25,9 @@ func (s StudyChange) key() string {
 	key := fmt.Sprintf("images %d replaced %t", s.Images, s.Replaced)
 	if s.Ordered {
 		key += " ordered"
+	}
+	if s.Same {
+		key += " same reader"
 	}
 	return key
 }
@@ -34,6 +38,12 @@ const orderedWords = "the order was corrected, and names another exam, or anothe
 func (s StudyChange) words() string {
 	grown := s.Replaced || s.Images > s.Then
 	switch {
+	case s.Same && (grown || s.Ordered):
+		rest := s
+		rest.Same = false
+		return notIndependent + "; " + rest.words()
+	case s.Same:
+		return notIndependent
 	case s.Ordered && grown:
 		rest := s
 		rest.Ordered = false
@@ -59,7 +69,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
@@ -67,6 +77,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 	for _, m := range all {
 		if m.isVerification() && m.Open() {
 			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
+			content.SameReader = m.Content.SameReader || s.Same
 			m.Content = content
 			t.touch(m)
 			return t.ledger.updateMatter(ctx, t.c.CaseID, m)
@@ -109,7 +120,10 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 			text += " " + note
 		}
 		reason := "the study changed after the signature"
-		if m.Content.Ordered {
+		switch {
+		case m.Content.SameReader:
+			reason = notIndependent
+		case m.Content.Ordered:
 			reason = "the order was corrected after the signature"
 		}
 		t.addendum = &Amendment{Kind: "addition", Reason: reason, Text: text}
@@ -120,7 +134,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 	}}
 
 func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered}
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader}
 }
 
 // Words say what has become of the study.

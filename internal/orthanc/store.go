@@ -30,6 +30,7 @@ func (s *Server) Store(ctx context.Context, files ...[]byte) error {
 	if err != nil {
 		return err
 	}
+	req.Close = true // Orthanc drops an idle connection after a second, and a POST is not sent anew by itself
 	req.SetBasicAuth(s.User, s.Password)
 	req.Header.Set("Content-Type", `multipart/related; type="application/dicom"; boundary=`+parts.Boundary())
 	req.Header.Set("Accept", "application/dicom+json")
