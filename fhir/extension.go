@@ -25,6 +25,8 @@ var ownExtensions = []ownExtension{
 	{"measure-query", "MeasureReport", "string", false, "The query in one form (measure, version, period, as-of time, stratifiers, filters), and its SHA-256."},
 	{"measure-interval-method", "MeasureReport", "code", false, "How intervals of proportions were found: wilson, wilson-cc or clopper-pearson."},
 	{"measure-interval", "Quantity", "Range", false, "The 95 % confidence interval of the value."},
+	{"measure-between", "Quantity", "Range", false, "Of a percentile that is published by the hours of a table: after the first of them, and within the second, so many had ended."},
+	{"measure-at-least", "MeasureReport.group", "integer", false, "Of a share in whole per cent that is published without its counts: of so many cases at the least, by which its interval was found."},
 	{"measure-standing", "MeasureReport.group.stratifier.stratum", "code", false, "What may be done with a reader's figures: shown (under 200 cases, not to be judged), judged (against funnel limits)."},
 	{"measure-kappa", "MeasureReport.group", "Quantity", false, "Cohen's kappa of the two grades of each case, unweighted; left out where it is undefined."},
 	{"measure-kappa-linear", "MeasureReport.group", "Quantity", false, "The same with linear weights."},

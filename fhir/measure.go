@@ -52,6 +52,10 @@ func measureResource(d facts.Definition) *Node {
 		group.Set("stratifier", measureStratifiers())
 		groups = append(groups, group)
 	}
+	if d.Timed() {
+		groups = append(groups, Object("code", Object("text", sharesGroup), "description", "For auditors: the share of the cases that had ended within so many hours, in whole per cent.",
+			"stratifier", []*Node{Object("code", dimensionCode(withinDimension), "description", "Hours that all cases of the period have been followed for, and that tell nothing of few.")}))
+	}
 	n.Set("group", groups)
 	return n
 }

@@ -22,8 +22,9 @@ import (
 )
 
 // croydon is a clinic with the 448 cases of the audit of Croydon University Hospital 2020
-// in the first quarter of 2025, over two sites, three modalities and the three months,
-// and one that is published.
+// in the first quarter of 2025, over two sites, three modalities and the three months. It
+// is published. Of the order, the third readers, who was right and the acknowledgement we
+// make up what is easily counted.
 func croydon(t *testing.T) *clinic {
 	t.Helper()
 	c := startClinic(t)
@@ -46,7 +47,7 @@ func croydon(t *testing.T) *clinic {
 	run(`INSERT INTO measure_word (tenant_id, word_no, word) SELECT $1, i, w FROM unnest($2::text[]) WITH ORDINALITY AS words (w, i)`, c.tenant,
 		[]string{"not-said", "CT", "MR", "US", "site-north", "site-south", "reader-one", "reader-two"})
 	run(`INSERT INTO measure_build (tenant_id, done_at) VALUES ($1, now()) ON CONFLICT (tenant_id) DO UPDATE SET done_at = now()`, c.tenant)
-	random := rand.New(rand.NewPCG(3, 4))
+	random, n := rand.New(rand.NewPCG(3, 4)), 0
 	for _, score := range slices.Sorted(maps.Keys(study.Radpeer)) {
 		cases := study.Radpeer[score]
 		significance, management := map[string]int{"1": 0, "2a": 1, "2b": 2, "3a": 2, "3b": 2}[score], 0
@@ -54,11 +55,31 @@ func croydon(t *testing.T) *clinic {
 			management = 4
 		}
 		for range cases {
-			at := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC).AddDate(0, 0, random.IntN(89))
+			n++
+			at := time.Date(2025, 1, 3, 12, 0, 0, 0, time.UTC).AddDate(0, 0, random.IntN(87))
+			ordered := at.Add(-time.Duration([]int{3, 20, 20, 20, 30}[n%5]) * time.Hour) // four of five within a day
+			var reader, third, right *int
+			var read *time.Time
+			if n%4 == 0 { // 112 adjudicated, 28 overturned
+				reader, third = &significance, &significance
+				if n%16 == 0 {
+					other := (significance + 1) % 3
+					reader = &other
+				}
+			}
+			if significance > 0 {
+				second := 2
+				right = &second
+			}
+			if n%8 != 0 { // 56 unread
+				soon := at.Add(time.Duration([]int{2, 60}[n%2]) * time.Hour)
+				read = &soon
+			}
 			run(`INSERT INTO measure_fact (tenant_id, case_id, known_from, period_at, opened_at, signed_at, counts_at, excluded, significance, management, no_comparison,
-				modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading)
-				VALUES ($1, gen_random_uuid(), $2, $2, $2, $2, $2, 0, $3, $4, 1, $5, 1, 1, $6, 1, $7, 1, 1, 1, 1, 1, 1, 1, 1)`,
-				c.tenant, at, significance, management, 2+random.IntN(3), 5+random.IntN(2), 7+random.IntN(2))
+				modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading,
+				reader_level, adjudicator_level, verified, acknowledged_at)
+				VALUES ($1, gen_random_uuid(), $2, $2, $8, $2, $2, 0, $3, $4, 1, $5, 1, 1, $6, 1, $7, 1, 1, 1, 1, 1, 1, 1, 1, $9, $10, $11, $12)`,
+				c.tenant, at, significance, management, 2+random.IntN(3), 5+random.IntN(2), 7+random.IntN(2), ordered, reader, third, right, read)
 		}
 	}
 	err = c.db.Tenant(t.Context(), c.tenant, func(tx pgx.Tx) error {
@@ -98,7 +119,8 @@ func TestAnAuditorSeesOfCroydonTheRateAndNoSmallCount(t *testing.T) {
 		t.Errorf("the 4 important ones: %s", important.Bytes())
 	}
 	asked := 0
-	for _, measure := range []string{"discrepancy-any", "discrepancy-important", "discrepancy-management", "agreement", "no-comparison"} {
+	for _, d := range facts.Definitions {
+		measure := d.ID
 		for i, one := range append([]string{""}, facts.Dimensions()...) {
 			for _, other := range append([]string{""}, facts.Dimensions()[i:]...) {
 				var params []string
@@ -157,7 +179,7 @@ func TestAnAuditorIsShownWhatWasPublishedAndNothingElse(t *testing.T) {
 		}
 	}
 	c.do(access.Auditor, "GET", "/fhir/Measure/agreement/$evaluate-measure?periodStart=2025&periodEnd=2025", "").want(t, http.StatusNotFound, "not-found")
-	c.do(access.Auditor, "GET", "/fhir/Measure/unread/$evaluate-measure?periodStart=2025-01&periodEnd=2025-03", "").want(t, http.StatusForbidden, "forbidden")
+	c.published("unread", "stratifier", "site").want(t, http.StatusForbidden, "forbidden")
 	if got := c.published("agreement", "stratifier", "second-reader"); !strings.Contains(got.body, "reader-") || strings.Contains(got.body, "reader-one") || !strings.Contains(got.body, `"judged"`) {
 		t.Errorf("readers: %d %s", got.status, got.body)
 	}
@@ -207,5 +229,68 @@ func TestAPackHasThePublishedFiguresAndNoSmallCount(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is published of the whole beside the tables of outcomes: counts that divide blocks
+// of these, and of what other counts could be subtracted from, shares without counts.
+func TestAnAuditorSeesTimesAndSharesOfTheWholeWithoutTheirCounts(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	group := func(measure string) []*Node {
+		t.Helper()
+		got := c.published(measure)
+		if got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", measure, got.status, got.body)
+		}
+		if _, err := Decode([]byte(got.body), "MeasureReport"); err != nil {
+			t.Errorf("%s: not valid: %v", measure, issueLines(err))
+		}
+		return got.node.Each("group")
+	}
+	overturn := group("adjudication-overturn")[0]
+	if got := countsOf(overturn); got["denominator"] != "112" || got["numerator"] != "28" || overturn.Text("measureScore", "value") != "25" {
+		t.Errorf("overturn: %s", overturn.Bytes())
+	}
+	if got := group("second-opinion-correct")[0]; countsOf(got)["numerator"] != "26" || got.Text("measureScore", "value") != "100" {
+		t.Errorf("correct: %s", got.Bytes())
+	}
+	unread := group("unread")[0]
+	if unread.Get("population") != nil || unread.Text("measureScore", "value") != "13" || !strings.Contains(string(unread.Bytes()), `"valueInteger":200`) { // 56 of 448: 12.5 %
+		t.Errorf("unread: %s", unread.Bytes())
+	}
+	if low := unread.Text("measureScore", "extension", "valueRange", "low", "value"); !strings.HasPrefix(low, "9.0") { // Wilson of 26 of 200
+		t.Errorf("unread from %s", low)
+	}
+	type percentile struct{ after, within string }
+	for measure, want := range map[string][]percentile{"turnaround": {{"8", "24"}, {"8", "24"}, {"24", "48"}}, "acknowledgement": {{"48", "72"}, {"48", "72"}, {}}} {
+		groups := group(measure)
+		for i, p := range want {
+			score := groups[i].Get("measureScore")
+			if got := (percentile{score.Text("extension", "valueRange", "low", "value"), score.Text("value")}); got != p || score != nil && score.Text("comparator") != "<=" {
+				t.Errorf("%s: %s", measure, groups[i].Bytes())
+			}
+		}
+		if len(everyCount(c.published(measure).node)) > 0 || len(groups) != 4 {
+			t.Errorf("%s has counts", measure)
+		}
+	}
+	turnaround := group("turnaround")[3].Each("stratifier", "stratum")
+	if got := turnaround[1].Text("value", "text") + " " + turnaround[1].Text("measureScore", "value"); got != "4 20" {
+		t.Errorf("within hours: %s", got)
+	}
+	file := c.do(access.Auditor, "GET", "/fhir/Measure/$measure-table?measure=Measure/turnaround&format=csv&periodStart=2025-01&periodEnd=2025-03", "")
+	if !strings.Contains(file.body, "percentile 50,") || !strings.Contains(file.body, "within-hours,24,") || !strings.Contains(file.body, "<=") {
+		t.Errorf("as a file: %s", file.body)
+	}
+	// A quarter from before these were published has none, and says so.
+	if _, err := c.db.Owner(t).Exec(t.Context(), `UPDATE measure_publication SET content = content - 'Whole'`); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.published("turnaround"); got.status != http.StatusNotFound || !strings.Contains(got.body, "since the release") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := c.published("agreement"); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }

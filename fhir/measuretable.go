@@ -37,6 +37,8 @@ var tableColumns = []flat.Column{
 	{Name: "low", Kind: flat.Decimal, Doc: "Of the 95 % confidence interval."},
 	{Name: "high", Kind: flat.Decimal, Doc: "Of the 95 % confidence interval."},
 	{Name: "unit", Kind: flat.Text, Doc: "UCUM: % or h."},
+	{Name: "comparator", Kind: flat.Text, Doc: "<=: so many hours at the most, as a table of hours tells it."},
+	{Name: "at_least", Kind: flat.Integer, Doc: "Of a share without counts: of so many cases at the least."},
 	{Name: "masked", Kind: flat.Boolean, Doc: "Something is not shown because it is of few cases."},
 	{Name: "standing", Kind: flat.Text, Doc: "Of a reader's figures: shown, or judged."},
 	{Name: "query", Kind: flat.Text, Doc: "The query in one form, and its digest."},
@@ -156,7 +158,9 @@ func reportAsked(report *Node) (asOf time.Time, query string, err error) {
 func eachPart(report *Node, do func(percentile string, dimensions, values []string, part *Node)) {
 	for _, group := range report.Each("group") {
 		percentile := group.Text("code", "text")
-		do(percentile, nil, nil, group)
+		if percentile != sharesGroup {
+			do(percentile, nil, nil, group)
+		}
 		for _, stratifier := range group.Each("stratifier") {
 			dimensions := textsOf(stratifier.Each("code", "coding", "code"))
 			for _, stratum := range stratifier.Each("stratum") {
@@ -210,14 +214,23 @@ func partRow(part *Node, row map[string]any) {
 	}
 	if score := part.Get("measureScore"); score != nil {
 		number("score", "value")
-		number("low", "extension", "valueRange", "low", "value")
-		number("high", "extension", "valueRange", "high", "value")
+		if score.Text("comparator") == "" {
+			number("low", "extension", "valueRange", "low", "value")
+			number("high", "extension", "valueRange", "high", "value")
+		}
 		row["unit"] = score.Text("unit")
+		if comparator := score.Text("comparator"); comparator != "" {
+			row["comparator"] = comparator
+		}
 	}
 	for _, e := range part.Each("extension") {
 		switch e.Text("url") {
 		case extAbsent:
 			row["masked"] = true
+		case Canonical + "/StructureDefinition/measure-at-least":
+			if n, err := strconv.Atoi(e.Text("valueInteger")); err == nil {
+				row["at_least"] = n
+			}
 		case Canonical + "/StructureDefinition/measure-standing":
 			row["standing"] = e.Text("valueCode")
 		}

@@ -109,9 +109,7 @@ func figureChoices(actor access.Actor) screen.FigureChoices {
 		choices.Intervals = append(choices.Intervals, string(m))
 	}
 	for _, d := range facts.Definitions {
-		if _, published := facts.Numerator(d.ID); choices.Exact || published || d.ID == facts.NoComparison {
-			choices.Measures = append(choices.Measures, screen.FigureMeasure{ID: d.ID, Title: d.Title})
-		}
+		choices.Measures = append(choices.Measures, screen.FigureMeasure{ID: d.ID, Title: d.Title})
 	}
 	return choices
 }
@@ -123,7 +121,10 @@ func figuresOf(f *screen.Figures, report *Node) (err error) {
 	}
 	eachPart(report, func(percentile string, dimensions, values []string, part *Node) {
 		row := figureOfPart(part)
-		row.Percentile, row.Values = strings.TrimPrefix(percentile, "percentile "), values
+		row.Values = values
+		if percentile != sharesGroup {
+			row.Percentile = strings.TrimPrefix(percentile, "percentile ")
+		}
 		switch strings.Join(dimensions, " ") {
 		case "":
 			f.Whole = append(f.Whole, row)
@@ -156,6 +157,8 @@ func figureOfPart(part *Node) (row screen.FigureRow) {
 	row.Initial, row.Counted, row.Excluded, row.Numerator = number("initial_population"), number("denominator"), number("excluded"), number("numerator")
 	row.Score, row.Low, row.High = decimal("score"), decimal("low"), decimal("high")
 	row.Unit, _ = cells["unit"].(string)
+	row.Comparator, _ = cells["comparator"].(string)
+	row.AtLeast = number("at_least")
 	row.Masked, _ = cells["masked"].(bool)
 	return row
 }

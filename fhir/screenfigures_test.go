@@ -50,7 +50,7 @@ func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	if _, err := c.server.Figures(t.Context(), as(access.Coordinator), query, Asked{}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("to a coordinator: %v", err)
 	}
-	if got, err := c.server.Figures(t.Context(), as(access.Auditor), query, Asked{}); !fault.Is(err, fault.Forbidden) || len(got.Choices.Measures) != 5 {
+	if got, err := c.server.Figures(t.Context(), as(access.Auditor), query, Asked{}); !fault.Is(err, fault.Forbidden) || len(got.Choices.Measures) != 10 {
 		t.Errorf("to an auditor, of a period that is none: %v", err)
 	}
 	evaluated := 0

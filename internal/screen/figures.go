@@ -36,6 +36,8 @@ type FigureRow struct {
 	Initial, Counted, Excluded, Numerator *int
 	Score, Low, High                      *float64
 	Unit                                  string // % or h
+	Comparator                            string // <=: so many hours at the most
+	AtLeast                               *int   // of a share without counts: of so many cases at the least
 	Masked                                bool   // something is not shown because it is of few cases
 	Reasons                               []FigureReason
 }

@@ -24,7 +24,8 @@ type Publication struct {
 	StartsOn     time.Time `json:"-"`
 	AsOf         time.Time `json:"-"`
 	Tables       *disclosure.Published
-	NoComparison *int // nil: few
+	NoComparison *int   // nil: few
+	Whole        *Whole `json:",omitempty"` // nil: from before it was published
 }
 
 // Scheme is the version of Outcomes.
@@ -199,7 +200,10 @@ func protect(ctx context.Context, tx pgx.Tx, q Query, pairs [][2]string) (*Publi
 	if p.Tables, err = disclosure.Protect(disclosure.Standard, f); err != nil {
 		return nil, err
 	}
-	p.NoComparison, err = q.noComparison(ctx, tx)
+	if p.NoComparison, err = q.noComparison(ctx, tx); err != nil {
+		return nil, err
+	}
+	p.Whole, err = q.whole(ctx, tx)
 	return p, err
 }
 
@@ -279,6 +283,7 @@ func PublishedTx(ctx context.Context, tx pgx.Tx, days []string) (*Publication, e
 		return nil, fmt.Errorf("publications: %w", err)
 	}
 	var parts []*disclosure.Published
+	var wholes []*Whole
 	year := &Publication{NoComparison: new(int)}
 	var content []byte
 	_, err = pgx.ForEachRow(rows, []any{&year.StartsOn, &year.AsOf, &content}, func() error {
@@ -286,7 +291,7 @@ func PublishedTx(ctx context.Context, tx pgx.Tx, days []string) (*Publication, e
 		if err := json.Unmarshal(content, &p); err != nil {
 			return err
 		}
-		parts = append(parts, p.Tables)
+		parts, wholes = append(parts, p.Tables), append(wholes, p.Whole)
 		if p.NoComparison == nil {
 			year.NoComparison = nil
 		} else if year.NoComparison != nil {
@@ -300,7 +305,7 @@ func PublishedTx(ctx context.Context, tx pgx.Tx, days []string) (*Publication, e
 	if len(parts) < len(days) {
 		return nil, pgx.ErrNoRows
 	}
-	year.Tables = disclosure.Sum(parts...)
+	year.Tables, year.Whole = disclosure.Sum(parts...), sumWhole(wholes)
 	return year, nil
 }
 
