@@ -68,28 +68,37 @@ func (s *Server) ExpiringCredentials(ctx context.Context, actor access.Actor, da
 	})
 }
 
-// Deliveries are those of a coordinator's hospital, the last queued first. Of cases
-// that are withheld from the actor there are none.
-func (s *Server) Deliveries(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, asked Asked) ([]screen.CaseDelivery, error) {
+// Deliveries are a page of those of a coordinator's hospital, the last queued first. Of
+// cases that are withheld from the actor there are none.
+func (s *Server) Deliveries(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, asked Asked) (screen.Deliveries, error) {
 	if err := coordinates(actor); err != nil {
-		return nil, err
+		return screen.Deliveries{}, err
 	}
-	return inTenant(ctx, s, actor, func(tx pgx.Tx) (all []screen.CaseDelivery, err error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (page screen.Deliveries, err error) {
+		most := f.Most
+		f.Most++
 		items, err := workflow.DeliveriesTx(ctx, tx, f)
 		if err != nil {
-			return nil, err
+			return page, err
+		}
+		if len(items) > most {
+			items = items[:most]
+			page.Next = items[most-1].Place()
+		}
+		if page.Zone, err = workflow.ZoneTx(ctx, tx); err != nil {
+			return page, err
 		}
 		seen, err := inside(ctx, tx, actor, column(items, func(d workflow.SentItem) string { return "Task/" + d.TaskID }), access.Search)
 		if err != nil {
-			return nil, err
+			return page, err
 		}
 		var tasks []string
 		for _, item := range items {
 			if seen["Task/"+item.TaskID] {
-				all, tasks = append(all, deliveryOnScreen(item)), append(tasks, item.TaskID)
+				page.All, tasks = append(page.All, deliveryOnScreen(item)), append(tasks, item.TaskID)
 			}
 		}
-		return all, s.auditDesk(ctx, tx, actor, "deliveries", tasks, asked)
+		return page, s.auditDesk(ctx, tx, actor, "deliveries", tasks, asked)
 	})
 }
 

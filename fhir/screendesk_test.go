@@ -18,7 +18,8 @@ func TestADeliveryIsSettledByHand(t *testing.T) {
 	c.behind(`UPDATE delivery SET state = 'parked'`)
 	c.behind(`INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms) SELECT tenant_id, case_id, report_no, destination, 1, 'retry', 'timeout', 5 FROM delivery`)
 	_, desk := pgtest.AddToken(t, c.db, c.tenant, access.Coordinator)
-	all, err := c.server.Deliveries(t.Context(), desk, workflow.DeliveryFilter{States: []string{"parked"}, Most: 10}, Asked{})
+	page, err := c.server.Deliveries(t.Context(), desk, workflow.DeliveryFilter{States: []string{"parked"}, Most: 10}, Asked{})
+	all := page.All
 	if err != nil || len(all) == 0 || !all[0].Uncertain || len(all[0].Attempts) != 1 {
 		t.Fatalf("%+v (%v)", all, err)
 	}
@@ -43,8 +44,35 @@ func TestADeliveryIsSettledByHand(t *testing.T) {
 	if err := settle(desk, "given-up", "again"); !fault.Is(err, fault.BusinessRule) {
 		t.Errorf("a second time: %v", err)
 	}
-	done, err := c.server.Deliveries(t.Context(), desk, workflow.DeliveryFilter{States: []string{"done"}, Most: 10}, Asked{})
+	delivered, err := c.server.Deliveries(t.Context(), desk, workflow.DeliveryFilter{States: []string{"done"}, Most: 10}, Asked{})
+	done := delivered.All
 	if err != nil || len(done) != 1 || done[0].Settled == nil || done[0].Settled.How != "arrived" || done[0].Done == nil || done[0].Uncertain {
 		t.Errorf("%+v (%v)", done, err)
+	}
+	// Page by page there is each once, however many were queued at one moment.
+	c.behind(`INSERT INTO destination SELECT (jsonb_populate_record(NULL::destination, to_jsonb(d) || jsonb_build_object('destination', 'copy-' || n))).* FROM (SELECT * FROM destination LIMIT 1) d, generate_series(1, 7) n`)
+	c.behind(`INSERT INTO delivery
+		SELECT (jsonb_populate_record(NULL::delivery, to_jsonb(d) || jsonb_build_object('destination', 'copy-' || n, 'state', 'withdrawn', 'done_at', NULL, 'queued_at', d.queued_at - (n / 3) * interval '1 second'))).*
+		FROM delivery d, generate_series(1, 7) n WHERE d.state = 'done'`)
+	seen := map[string]int{}
+	for f := (workflow.DeliveryFilter{States: []string{"withdrawn"}, Most: 2}); ; {
+		page, err := c.server.Deliveries(t.Context(), desk, f, Asked{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range page.All {
+			seen[d.Destination]++
+		}
+		if f.After = page.Next; f.After == "" {
+			break
+		}
+	}
+	if len(seen) != 7 || seen["copy-1"] != 1 || seen["copy-7"] != 1 {
+		t.Errorf("page by page: %v", seen)
+	}
+	for _, place := range []string{"x", "1~2~3~x", "-1~" + all[0].Task + "~1~x"} {
+		if _, err := c.server.Deliveries(t.Context(), desk, workflow.DeliveryFilter{After: place, Most: 2}, Asked{}); !fault.Is(err, fault.Value) {
+			t.Errorf("after %q: %v", place, err)
+		}
 	}
 }

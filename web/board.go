@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,10 +19,12 @@ import (
 type BoardDesk struct {
 	Board func(ctx context.Context, actor access.Actor, f workflow.BoardFilter, from Caller) (workflow.BoardPage, error)
 	Case  func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.CaseFile, error)
+	// Escalations is fhir/screenescalation.go.
+	Escalations func(ctx context.Context, actor access.Actor, f workflow.EscalationFilter, from Caller) (screen.Escalations, error)
 	// Candidates, Expiring, Deliveries and Settle are fhir/screendesk.go.
 	Candidates func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.Candidates, error)
 	Expiring   func(ctx context.Context, actor access.Actor, days int) ([]screen.Expiring, error)
-	Deliveries func(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, from Caller) ([]screen.CaseDelivery, error)
+	Deliveries func(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, from Caller) (screen.Deliveries, error)
 	Settle     func(ctx context.Context, actor access.Actor, task string, done workflow.Settlement, from Caller) error
 }
 
@@ -31,7 +34,9 @@ var offices = []access.Role{access.Coordinator, access.Director}
 func (s *Server) boardRooms() []room {
 	return []room{
 		{http.MethodGet, "/board", "Board", offices, s.board},
+		{http.MethodGet, "/escalations", "Escalations", offices, s.escalations},
 		{http.MethodGet, "/board/:task", "", offices, s.caseFile},
+		{http.MethodPost, "/board/find", "", offices, s.findOnBoard},
 	}
 }
 
@@ -55,6 +60,7 @@ var groupsOfStates = []struct {
 type boardView struct {
 	workflow.BoardPage
 	At, State, Priority, Party, Sort string
+	Number                           string // that was looked for
 	More                             string // address of the next page
 	Now                              time.Time
 }
@@ -83,10 +89,35 @@ func (s *Server) board(c echo.Context, at seat) error {
 	if v.Next != "" {
 		v.More = v.At + "/board?" + url.Values{"state": {v.State}, "priority": {v.Priority}, "party": {v.Party}, "sort": {v.Sort}, "after": {v.Next}}.Encode()
 	}
+	v.inZone()
+	return s.show(c, at, "board", "Board", v)
+}
+
+func (v *boardView) inZone() {
 	for i := range v.Cases {
 		row := &v.Cases[i]
 		row.OpenedAt, row.Since, row.Due = row.OpenedAt.In(v.Zone), row.Since.In(v.Zone), timeIn(row.Due, v.Zone)
 	}
+}
+
+// mostFound is how many cases of one number are shown.
+const mostFound = 20
+
+// findOnBoard leads to the case of a number, or shows those that have it. The number
+// comes in the body: it is of a patient's order, and stands in no address.
+func (s *Server) findOnBoard(c echo.Context, at seat) error {
+	v := boardView{At: s.at(at.place), Number: strings.TrimSpace(c.FormValue("number")), Now: s.Now()}
+	if v.Number == "" {
+		return c.Redirect(http.StatusSeeOther, v.At+"/board")
+	}
+	var err error
+	if v.BoardPage, err = s.Desk.Board.Board(c.Request().Context(), at.place.Actor, workflow.BoardFilter{Number: v.Number, Most: mostFound}, s.caller(c)); err != nil {
+		return err
+	}
+	if len(v.Cases) == 1 {
+		return c.Redirect(http.StatusSeeOther, v.At+"/board/"+url.PathEscape(v.Cases[0].TaskID))
+	}
+	v.inZone()
 	return s.show(c, at, "board", "Board", v)
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,7 +25,7 @@ func (s *Server) deskRooms() []room {
 	}
 }
 
-// mostAtDesk is how many cases or deliveries a desk shows, the most pressing or the last.
+// mostAtDesk is how many cases a desk shows, the most pressing ones.
 const mostAtDesk = 200
 
 // expiringWithin is how many days ahead a desk shows what ends.
@@ -101,26 +102,51 @@ var deliveryChoices = []struct {
 	{"all", "All of them", nil},
 }
 
+// mostDeliveries is how many deliveries a page of their desk has.
+const mostDeliveries = 40
+
 func (s *Server) deliveries(c echo.Context, at seat) error {
 	v := struct {
+		screen.Deliveries
 		At, Here, State string
 		Choices         any
-		All             []screen.CaseDelivery
-		Full            bool
-	}{At: s.at(at.place), Here: s.at(at.place) + "/deliveries", State: c.QueryParam("state"), Choices: deliveryChoices}
-	f := workflow.DeliveryFilter{States: deliveryChoices[0].States, Most: mostAtDesk}
+		First, More     string // addresses of the first and of the next page
+	}{At: s.at(at.place), State: c.QueryParam("state"), Choices: deliveryChoices}
+	f := workflow.DeliveryFilter{States: deliveryChoices[0].States, After: c.QueryParam("after"), Most: mostDeliveries}
+	query := url.Values{}
 	for _, choice := range deliveryChoices {
 		if choice.Code == v.State {
 			f.States = choice.States
-			v.Here += "?state=" + choice.Code
+			query.Set("state", choice.Code)
 		}
 	}
 	var err error
-	if v.All, err = s.Desk.Board.Deliveries(c.Request().Context(), at.place.Actor, f, s.caller(c)); err != nil {
+	if v.Deliveries, err = s.Desk.Board.Deliveries(c.Request().Context(), at.place.Actor, f, s.caller(c)); err != nil {
 		return err
 	}
-	v.Full = len(v.All) == mostAtDesk
+	for i := range v.All {
+		deliveryIn(&v.All[i], v.Zone)
+	}
+	v.Here = addressOf(v.At+"/deliveries", query, f.After)
+	if f.After != "" {
+		v.First = addressOf(v.At+"/deliveries", query, "")
+	}
+	if v.Next != "" {
+		v.More = addressOf(v.At+"/deliveries", query, v.Next)
+	}
 	return s.show(c, at, "deliveries", "Deliveries", v)
+}
+
+// addressOf is a page of a list with its filters, after a place in it.
+func addressOf(path string, filters url.Values, after string) string {
+	query := maps.Clone(filters)
+	if after != "" {
+		query.Set("after", after)
+	}
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
 }
 
 // settle ends a delivery by hand.

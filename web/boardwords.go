@@ -36,7 +36,9 @@ var boardWords = map[string]map[string]string{
 		"intake": "Intake", "offer": "Offer", "assign": "Assignment", "final": "Report", "gross": "Whole order", "acknowledge": "Acknowledgement", "adjudicate": "Decision of a third reader",
 		"finding-emergent": "Emergent finding acknowledged", "finding-urgent": "Urgent finding acknowledged", "finding-non-critical": "Non-critical finding acknowledged",
 		"question": "Question answered", "reverify": "Changed study looked at",
+		"credential": "The reader's credential",
 	},
+	"way":      {string(workflow.ByPage): "on the worklist", string(workflow.ByNotification): "notification to the EHR", string(workflow.ByMail): "by mail"},
 	"part":     {"offered to": "Offered to", "reader": "Reader", "second reader": "Second reader", "third reader": "Third reader", "supervisor": "Supervisor"},
 	"matter":   {"finding": "Finding", "question": "Question", "verification": "Changed study"},
 	"category": {"emergent": "emergent", "urgent": "urgent", "non-critical": "non-critical"},
@@ -141,6 +143,9 @@ func textsOfBoard() (all []string) {
 	}
 	all = append(all, slices.Collect(maps.Values(eventWords))...)
 	for _, choice := range deliveryChoices {
+		all = append(all, choice.Words)
+	}
+	for _, choice := range escalationChoices {
 		all = append(all, choice.Words)
 	}
 	for _, g := range groupsOfStates {

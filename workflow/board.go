@@ -72,8 +72,9 @@ type BoardFilter struct {
 	Priority string  // "": every one
 	Party    string  // of BoardParties; "": every one
 	Sort     BoardSort
-	Case     uuid.UUID // this one alone; uuid.Nil: every one
-	After    string    // the place of the last case of the page before; "": from the beginning
+	Cases    []uuid.UUID // these alone; nil: every one
+	Number   string      // those of this order, accession or case; "": every one
+	After    string      // the place of the last case of the page before; "": from the beginning
 	Most     int
 }
 
@@ -99,7 +100,18 @@ const notEnded = `c.state NOT IN ('closed', 'rejected', 'cancelled', 'failed', '
 // BoardTx is a page of the cases of the transaction's tenant. It refuses (Value) a
 // place that is none.
 func BoardTx(ctx context.Context, tx pgx.Tx, f BoardFilter) (Board, error) {
+	if f.Number != "" {
+		var err error
+		if f.Cases, err = numberedTx(ctx, tx, f.Number, f.Most); err != nil {
+			return Board{}, err
+		}
+	}
 	q := boardQuery{args: pgx.NamedArgs{"most": f.Most + 1}}
+	if f.Party != "" && f.Sort != ByDue && f.Sort != ByNewest {
+		if err := q.countWaiting(ctx, tx, f.Party); err != nil {
+			return Board{}, err
+		}
+	}
 	if err := q.build(f); err != nil {
 		return Board{}, err
 	}
@@ -109,8 +121,7 @@ func BoardTx(ctx context.Context, tx pgx.Tx, f BoardFilter) (Board, error) {
 			       CASE WHEN c.state = 'offered' THEN c.offered_to WHEN c.state IN ('arbitration', 'adjudication') THEN c.adjudicator_id
 			            WHEN c.state = 'awaiting-cosign' THEN coalesce(c.supervisor_id, c.reader_id) ELSE c.reader_id END AS has_it,
 			       `+q.place+` AS place, row_number() OVER (ORDER BY `+q.order+`) AS nth
-			FROM `+q.from+`
-			WHERE `+strings.Join(q.where, " AND ")+`
+			FROM `+q.source()+`
 			ORDER BY `+q.order+`
 			LIMIT @most
 		)
@@ -164,25 +175,33 @@ type boardQuery struct {
 	from, order, place string
 	where              []string
 	args               pgx.NamedArgs
+	arms               []string // conditions of which one holds; none: no such condition
+	few                bool     // cases wait for the party that is asked for
 }
 
 func (q *boardQuery) build(f BoardFilter) error {
 	q.from, q.where = "case_file c", []string{"c.tenant_id = overread_tenant()"}
 	switch {
-	case f.Case != uuid.Nil:
-		q.and("c.case_id = @case", "case", f.Case)
+	case f.Cases != nil:
+		q.and("c.case_id = ANY (@cases)", "cases", f.Cases)
 	case len(f.States) == 1: // then an index has its order too
 		q.and("c.state = @state", "state", f.States[0])
-	case len(f.States) > 0:
+	case len(f.States) > 0 && (f.Sort == ByDue || f.Sort == ByNewest || f.Party != ""):
 		q.and("c.state = ANY (@states)", "states", f.States)
+	case len(f.States) > 0:
+		q.arms = q.byState(f.States)
 	case !f.Ended:
 		q.where = append(q.where, notEnded)
 	}
 	if f.Priority != "" {
 		q.and(rankOf+" = @rank", "rank", slices.Index([]string{"stat", "asap", "urgent", "routine"}, f.Priority))
 	}
-	if f.Party != "" {
+	switch {
+	case f.Party == "":
+	case f.Sort == ByDue, f.Sort == ByNewest:
 		q.waitsFor(f.Party)
+	default:
+		q.armsOf(f.Party)
 	}
 	switch f.Sort {
 	case ByDue:
@@ -206,38 +225,6 @@ func (q *boardQuery) build(f BoardFilter) error {
 	}
 	q.args["after"] = no
 	return q.after(rest, `(`+rankOf+`, c.opened_at, c.case_id) > (@after, `+placedAt+`, @id::uuid)`)
-}
-
-func (q *boardQuery) and(condition, name string, value any) {
-	q.where = append(q.where, condition)
-	q.args[name] = value
-}
-
-// waitsFor: by a time of waiting that has not ended, or by the state.
-func (q *boardQuery) waitsFor(party string) {
-	var states []State
-	for state, who := range boardParty {
-		if who == party {
-			states = append(states, state)
-		}
-	}
-	q.args["idle"] = states
-	either := []string{"c.state = ANY (@idle)"}
-	for counted, words := range partyWords {
-		if words == party { // asked of each case in its turn, and not of all that wait at once
-			either = append(either, `c.state = ANY (@waits) AND (SELECT p.party FROM case_wait p WHERE p.tenant_id = c.tenant_id AND p.case_id = c.case_id AND p.ended_at IS NULL) = @party`)
-			q.args["party"], q.args["waits"] = counted, waitingStates()
-		}
-	}
-	q.where = append(q.where, "("+strings.Join(either, " OR ")+")")
-}
-
-// waitingStates are those in which a time of waiting is counted.
-func waitingStates() (all []State) {
-	for _, row := range waits {
-		all = append(all, row.State)
-	}
-	return all
 }
 
 // microsOf is a time in a place: microseconds since 1970. placedAt is it again.
@@ -269,7 +256,7 @@ func noPlace() error {
 
 // BoardCaseTx is one case as the board tells it.
 func BoardCaseTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (BoardCase, error) {
-	b, err := BoardTx(ctx, tx, BoardFilter{Case: id, Most: 1})
+	b, err := BoardTx(ctx, tx, BoardFilter{Cases: []uuid.UUID{id}, Most: 1})
 	if err == nil && len(b.Cases) == 0 {
 		err = fault.New(fault.NotFound, "there is no such case")
 	}

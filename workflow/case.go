@@ -65,18 +65,19 @@ type Case struct {
 	SampleOf              *uuid.UUID // the case of which this is a second read for quality
 }
 
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
 // Number is our order number as people print, dictate and type it: the day the
 // case was opened and 40 of the random bits of its id, in Crockford's alphabet.
-// It never changes and is never parsed.
+// It never changes, and nothing but a search at the board takes it apart (boardfind.go).
 func (c Case) Number() string {
-	const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	var bits uint64
 	for _, b := range c.CaseID[11:] {
 		bits = bits<<8 | uint64(b)
 	}
 	var digits [8]byte
 	for i := range digits {
-		digits[len(digits)-1-i] = alphabet[bits>>(5*i)&31]
+		digits[len(digits)-1-i] = crockford[bits>>(5*i)&31]
 	}
 	return "OR" + c.OpenedAt.UTC().Format("060102") + "-" + string(digits[:4]) + "-" + string(digits[4:])
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +71,27 @@ type DeliveryFilter struct {
 	States      []string  // none: every one
 	Destination string
 	Before      time.Time // queued before; zero: from the last on
+	After       string    // the place of the last delivery of the page before; "": from the beginning
 	Most        int
+}
+
+// Place is where a delivery stands in the order of the desk.
+func (d SentItem) Place() string {
+	return fmt.Sprintf("%d~%s~%d~%s", d.QueuedAt.UnixMicro(), d.CaseID, d.ReportNo, d.Destination)
+}
+
+// placeOf is a place again; it refuses (Value) one that is none.
+func placeOf(place string) (pgx.NamedArgs, error) {
+	parts := strings.SplitN(place, "~", 4)
+	if len(parts) == 4 {
+		micros, wrong1 := strconv.ParseInt(parts[0], 10, 64)
+		id, wrong2 := uuid.Parse(parts[1])
+		no, wrong3 := strconv.ParseInt(parts[2], 10, 32)
+		if wrong1 == nil && wrong2 == nil && wrong3 == nil && micros >= 0 && micros < 1<<53 {
+			return pgx.NamedArgs{"at": micros, "id": id, "no": no, "at_destination": parts[3]}, nil
+		}
+	}
+	return nil, noDeskPlace()
 }
 
 // DeliveriesTx are deliveries of the transaction's tenant, the last queued first.
@@ -91,6 +113,14 @@ func DeliveriesTx(ctx context.Context, tx pgx.Tx, f DeliveryFilter) ([]SentItem,
 	if !f.Before.IsZero() {
 		and("d.queued_at < @before", "before", f.Before)
 	}
+	if f.After != "" {
+		at, err := placeOf(f.After)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(args, at)
+		where = append(where, `d.queued_at <= `+placedAt+` AND (d.queued_at < `+placedAt+` OR (d.case_id, -d.report_no, d.destination) > (@id::uuid, -@no::int, @at_destination))`)
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT d.case_id, c.task_id, c.placer_value AS "order", coalesce(c.exam->>'display', '') AS exam, d.report_no, d.lane, d.destination, d.state,
 		       coalesce(d.lease_until > now(), false) AS under_way, d.queued_at, d.next_attempt_at, d.done_at,
@@ -98,7 +128,7 @@ func DeliveriesTx(ctx context.Context, tx pgx.Tx, f DeliveryFilter) ([]SentItem,
 		FROM delivery d
 		JOIN case_file c ON c.tenant_id = d.tenant_id AND c.case_id = d.case_id
 		WHERE `+strings.Join(where, " AND ")+`
-		ORDER BY d.queued_at DESC, d.case_id, d.report_no DESC
+		ORDER BY d.queued_at DESC, d.case_id, d.report_no DESC, d.destination
 		LIMIT @most`, args)
 	if err != nil {
 		return nil, fmt.Errorf("deliveries: %w", err)

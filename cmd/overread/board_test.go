@@ -189,3 +189,48 @@ func TestACoordinatorOffersACaseToACandidateAtTheBoard(t *testing.T) {
 		t.Errorf("a delivery that is none: %d", wrong.status)
 	}
 }
+
+// A coordinator finds a case by its number, which stands in no address; and takes note
+// of an escalation at its desk, which tells whom was told.
+func TestACoordinatorFindsACaseAndTakesNoteOfAnEscalation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.knee("BOARD-4")
+	task := w.sends(t, o)
+	w.live(t, o, task, chapter{"", "", nil, workflow.Ready})
+	v, rooms := w.at(t, access.Coordinator)
+	board := v.get(rooms + "/board")
+	find := func(number string) seenPage {
+		return v.post(rooms+"/board/find", url.Values{"csrf": {board.csrf()}, "number": {number}})
+	}
+	if page := find("board-4"); page.at != rooms+"/board/"+task {
+		t.Errorf("by its number: %d at %s", page.status, page.at)
+	}
+	wants(t, find("BOARD-5<b>"), "No case has the number BOARD-5&lt;b&gt;.")
+	wants(t, find("  "), "escalations open")
+	if none := v.get(rooms + "/escalations"); !strings.Contains(none.text, "Nothing like this") {
+		t.Errorf("nothing is late: %s", none.text)
+	}
+	_, err := w.database.Owner(t).Exec(t.Context(), `
+		INSERT INTO escalation (tenant_id, case_id, clock, clock_started_at, stage, rule, link, escalation_id, tell, ways, told_at)
+		SELECT tenant_id, case_id, 'assign', opened_at, 100, 0, 0, gen_random_uuid(), 'coordinator', '{page,mail}', now() FROM case_file WHERE task_id = $1`, task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := v.get(rooms + "/escalations?which=open&clock=assign")
+	wants(t, page, "BOARD-4", "Assignment", "100 %", "coordinators", "on the worklist, by mail", "the chain is at its end")
+	if other := v.get(rooms + "/escalations?clock=final"); strings.Contains(other.text, "BOARD-4") {
+		t.Error("the filter by clock lets another one in")
+	}
+	after := v.post(rooms+"/case/"+task+"/do/heed", url.Values{"csrf": {page.csrf()}, "then": {page.at}})
+	wants(t, after, "Nothing like this")
+	if wrong := v.get(rooms + "/escalations?after=x"); wrong.status != http.StatusBadRequest {
+		t.Errorf("a page that is none: %d", wrong.status)
+	}
+	director, theirs := w.at(t, access.Director)
+	wants(t, director.get(theirs+"/escalations"), "Escalations")
+	reader, his := w.at(t, access.Reader)
+	if page := reader.get(his + "/escalations"); page.status != http.StatusNotFound {
+		t.Errorf("a reader at the desk: %d", page.status)
+	}
+}

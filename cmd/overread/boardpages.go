@@ -25,7 +25,10 @@ func boardDesk(surface func() *fhir.Server, asked func(web.Caller) fhir.Asked) w
 		Expiring: func(ctx context.Context, actor access.Actor, days int) ([]screen.Expiring, error) {
 			return surface().ExpiringCredentials(ctx, actor, days)
 		},
-		Deliveries: func(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, from web.Caller) ([]screen.CaseDelivery, error) {
+		Escalations: func(ctx context.Context, actor access.Actor, f workflow.EscalationFilter, from web.Caller) (screen.Escalations, error) {
+			return surface().Escalations(ctx, actor, f, asked(from))
+		},
+		Deliveries: func(ctx context.Context, actor access.Actor, f workflow.DeliveryFilter, from web.Caller) (screen.Deliveries, error) {
 			return surface().Deliveries(ctx, actor, f, asked(from))
 		},
 		Settle: func(ctx context.Context, actor access.Actor, task string, done workflow.Settlement, from web.Caller) error {

@@ -94,6 +94,13 @@ type CaseMatter struct {
 	Calls    []string // whom somebody told, in words
 }
 
+// Deliveries are a page of the desk of deliveries.
+type Deliveries struct {
+	All  []CaseDelivery
+	Next string         // the place after which the next page begins; "" at the end
+	Zone *time.Location // of the hospital
+}
+
 // CaseDelivery is one thing on its way to a destination.
 type CaseDelivery struct {
 	Task        string
