@@ -70,9 +70,19 @@ func TestWhatIsWrittenForACaseThatIsTakenAwayIsKept(t *testing.T) {
 	}
 }
 
-// An emergency that is sealed too late is told all the same, once.
+// An emergency that is sealed too late is told all the same, once; whether its reader
+// had begun here, or wrote it elsewhere and sends all of it at once.
 func TestAnEmergencyThatIsSealedTooLateIsTold(t *testing.T) {
 	t.Parallel()
+	for _, begun := range []bool{true, false} {
+		t.Run(map[bool]string{true: "begun", false: "not begun"}[begun], func(t *testing.T) {
+			t.Parallel()
+			emergencySealedTooLate(t, begun)
+		})
+	}
+}
+
+func emergencySealedTooLate(t *testing.T, begun bool) {
 	for name, end := range map[string]func(c *clinic, task string){
 		"released":  func(c *clinic, task string) { c.mustAct(access.Coordinator, task, "$release", "reason", "she is ill") },
 		"cancelled": func(c *clinic, task string) { c.mustAct(access.Placer, task, "$cancel") },
@@ -85,7 +95,9 @@ func TestAnEmergencyThatIsSealedTooLateIsTold(t *testing.T) {
 			task := c.order(chestXray(t, "late-emergency")...)
 			c.tick()
 			c.mustAct(access.Reader, task, "$claim", "independent", true)
-			c.mustAct(access.Reader, task, "$start")
+			if begun {
+				c.mustAct(access.Reader, task, "$start")
+			}
 			end(c, task)
 			matters := func() string { return c.do(access.Placer, "GET", "/fhir/Task/"+task+"/$matters", "").body }
 			c.act(access.Reader, task, "$draft", "findings", "Air.", "impression", "Free air.", "actionable", Object("valueCode", "emergent"))

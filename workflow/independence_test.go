@@ -277,3 +277,26 @@ func TestWhoTurnsOutAfterTheSignatureToHaveReadFirstChangesTheReportNoMore(t *te
 	}
 	h.stands(c, Final)
 }
+
+// Who decided between two has come to need a supervisor meanwhile, and the coordinator
+// takes the case back from both: another third reader decides, and the two need not read again.
+func TestACaseThatIsTakenBackFromItsSupervisorGoesToAnotherThirdReader(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`)
+	carl := as(h.carl, access.Adjudicator)
+	c := h.ready()
+	h.conferring(c, &opinion, &alarming)
+	h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "arbitrate", Input{Decision: "second"})
+	h.fire(carl, c, "reveal", Input{})
+	h.fire(carl, c, "grade", Input{Grade: &agreement})
+	h.exec(`UPDATE reader SET credential = credential || '{"trainee": true}' WHERE reader_id = $1`, h.carl.ID)
+	h.fire(carl, c, "sign", Input{})
+	h.stands(c, AwaitingCosign)
+	h.fire(h.coordinator, c, "release", Input{Reason: "there is no supervisor"})
+	if now := h.stands(c, Arbitration); now.AdjudicatorID != nil || now.RevealedAt != nil || now.ReaderID == nil || now.OtherReaderID == nil {
+		t.Errorf("%+v", now)
+	}
+	h.replays(c)
+}

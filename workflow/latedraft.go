@@ -17,13 +17,13 @@ import (
 
 // What somebody was writing when the case was taken from them is not lost. On hold it
 // is the next version of the draft. Of a case that was reassigned, released, cancelled
-// or begun anew, the reading was sealed as it was: what comes later is a further
-// version of its draft, which stays its author's alone and changes nothing of what
-// was sealed.
+// or begun anew, the reading was sealed as it was, an empty one where nothing of it had
+// been sent: what comes later is a further version of its draft, which stays its
+// author's alone and changes nothing of what was sealed.
 
 var heldWhileWritten = Guard{"heldWhileWritten", "an opinion was being written when the case was put on hold",
 	func(_ context.Context, t *turn) error {
-		if t.c.ResumeState == nil || !slices.Contains(join(in(Reading), third), *t.c.ResumeState) {
+		if t.c.ResumeState == nil || !slices.Contains(join(in(Accepted, Reading), third), *t.c.ResumeState) {
 			return refuse("the case is on hold, and was not being written when it was put there")
 		}
 		return nil
@@ -45,6 +45,11 @@ func (e *Engine) KeepLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	if err != nil {
 		return d, err
 	}
+	if d.OpinionNo == 0 {
+		if d, err = unbegunTx(ctx, tx, &c, actor.ID, e.moment()); err != nil {
+			return d, err
+		}
+	}
 	text, sum, err := canonical(o)
 	switch {
 	case err != nil:
@@ -61,8 +66,40 @@ func (e *Engine) KeepLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	return d, saveDraftTx(ctx, tx, &c, d) // which changes no opinion that is sealed
 }
 
+// unbegunTx is an empty reading, sealed as it was, of somebody who had the case and
+// had sent nothing of what they wrote before it was taken from them: errNotLate where
+// the case is theirs, or never was.
+func unbegunTx(ctx context.Context, tx pgx.Tx, c *Case, author uuid.UUID, now time.Time) (d Draft, err error) {
+	if c.beingRead() && slices.Contains(c.hands(), author) {
+		return d, errNotLate
+	}
+	nothing, sum, err := canonical(Opinion{})
+	if err != nil {
+		return d, err
+	}
+	err = tx.QueryRow(ctx, `
+		INSERT INTO opinion (tenant_id, case_id, opinion_no, reader_id, part, status, content, saved_at, sealed_at, content_sha256)
+		SELECT @tenant, @case, 1 + (SELECT coalesce(max(opinion_no), 0) FROM opinion WHERE case_id = @case), @author,
+		       CASE WHEN actor_role <> 'adjudicator' THEN @first WHEN to_state = 'arbitration' THEN @arbitration ELSE @adjudication END,
+		       'released', @nothing, @now, @now, @sum
+		FROM case_event
+		WHERE case_id = @case AND actor_id = @author AND event = 'claim'
+		ORDER BY seq DESC
+		LIMIT 1
+		RETURNING opinion_no, part`,
+		pgx.NamedArgs{"tenant": c.TenantID, "case": c.CaseID, "author": author, "first": PartFirst, "arbitration": PartArbitration,
+			"adjudication": PartAdjudication, "nothing": nothing, "now": now, "sum": sum[:]}).Scan(&d.OpinionNo, &d.Part)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return d, errNotLate
+	case err != nil:
+		return d, fmt.Errorf("keep what came late: %w", err)
+	}
+	return d, nil
+}
+
 // endedDraftTx is the latest version of the draft of somebody's latest reading of a
-// case, where that was sealed unfinished, and its digest.
+// case, where that was sealed unfinished, and its digest; none where they wrote nothing.
 func endedDraftTx(ctx context.Context, tx pgx.Tx, caseID, author uuid.UUID) (d Draft, sum string, err error) {
 	var status string
 	var saved *time.Time
@@ -75,7 +112,7 @@ func endedDraftTx(ctx context.Context, tx pgx.Tx, caseID, author uuid.UUID) (d D
 		LIMIT 1`, pgx.NamedArgs{"case": caseID, "author": author}).Scan(&d.OpinionNo, &d.Part, &status, &d.DraftNo, &saved, &sum)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return d, "", errNotLate
+		return d, "", nil
 	case err != nil:
 		return d, "", fmt.Errorf("the draft of a reading that was ended: %w", err)
 	case status != "released":

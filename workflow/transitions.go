@@ -118,6 +118,7 @@ var Transitions = []Transition{
 	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, stillIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, readersIndependent, editComplete, editGraded), Effects: do(noteSupervisor, sealEdit, recordEditGrade, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(AwaitingCosign), Event: "release", To: Arbitration, By: by(role.Coordinator), When: decidedByThird, Guards: check(reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven), Effects: do(noteReturn)},
 	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
