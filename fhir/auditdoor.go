@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -119,6 +120,28 @@ func (s *Server) RecordEvent(ctx context.Context, tx pgx.Tx, e access.Event) err
 	}
 	if err != nil {
 		return fmt.Errorf("audit %s: %w", e.Kind, err)
+	}
+	return nil
+}
+
+// recordEvents records several of one tenant in the transaction, in one batch.
+func (s *Server) recordEvents(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, all []access.Event) error {
+	from := servedIn(ctx)
+	var events []recordedEvent
+	for _, e := range all {
+		e.RequestID, e.Client = from.requestID, from.client
+		event, err := s.recordedNow(tenant, auditFacts{})
+		if err != nil {
+			return fmt.Errorf("audit %s: %w", e.Kind, err)
+		}
+		event.Event = doorEvent(event.ID.String(), instant(event.At), s.baseURL, e).Bytes()
+		events = append(events, event)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	if err := pg.AsTenant(ctx, tx, tenant, func() error { return putEvents(ctx, tx, events) }); err != nil {
+		return fmt.Errorf("audit: %w", err)
 	}
 	return nil
 }

@@ -21,6 +21,11 @@ type Asked struct {
 	Client    string // its IP address
 }
 
+// within has what is recorded further in say from which request it is.
+func (a Asked) within(ctx context.Context) context.Context {
+	return context.WithValue(ctx, servedKey{}, served{requestID: a.RequestID, client: a.Client})
+}
+
 // Worklist is what a person has to do at the tenant of one of their places.
 func (s *Server) Worklist(ctx context.Context, actor access.Actor, most int, asked Asked) ([]workflow.WorkItem, error) {
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]workflow.WorkItem, error) {

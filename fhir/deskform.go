@@ -19,7 +19,7 @@ import (
 // table, rules and records as POST Task/{id}/$name. Fields that are empty are not
 // given.
 func (s *Server) Perform(ctx context.Context, actor access.Actor, e screen.Errand, asked Asked) (screen.Done, error) {
-	ctx = context.WithValue(ctx, servedKey{}, served{requestID: asked.RequestID, client: asked.Client})
+	ctx = asked.within(ctx)
 	op, err := operationCalled("$" + e.Operation)
 	if err != nil {
 		return screen.Done{}, err

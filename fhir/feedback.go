@@ -49,54 +49,61 @@ func (s *Server) feedback(c echo.Context, actor access.Actor, in *Node) error {
 	if err != nil {
 		return err
 	}
-	next := ""
-	messages, err := inTenant(ctx, s, actor, func(tx pgx.Tx) ([]*Node, error) {
-		told, err := workflow.FeedbackForTx(ctx, tx, viewerOf(actor), asked.after, asked.count+1)
-		if err != nil {
-			return nil, err
-		}
-		if len(told) == 0 {
-			return nil, nil
-		}
-		next = ""
-		if len(told) > asked.count {
-			told = told[:asked.count]
-			last := told[asked.count-1]
-			next = nextPage(workflow.Place{At: last.MadeAt, ID: last.ID})
-		}
-		p, err := s.partiesTo(ctx, tx, actor)
-		if err != nil {
-			return nil, err
-		}
-		var messages []*Node
-		var ids []uuid.UUID
-		for _, f := range told {
-			n, file, err := p.message(ctx, tx, f)
-			if err != nil {
-				return nil, err
-			}
-			if !fenceOf(actor, access.Read).admits(n) {
-				continue
-			}
-			if err := s.qualityOpened(ctx, tx, c, actor, file); err != nil {
-				return nil, err
-			}
-			messages, ids = append(messages, n), append(ids, f.ID)
-		}
-		return messages, s.engine.OpenFeedbackTx(ctx, tx, ids)
-	})
+	page, err := s.feedbackTold(ctx, actor, asked)
 	if err != nil {
 		return err
 	}
 	b := Object("resourceType", "Bundle", "meta", Object("security", verySensitive), "type", "collection")
-	if next != "" {
+	if page.next != "" {
 		b.Append("link", Object("relation", "next", "url", withQuery(s.baseURL+"/Communication/$feedback",
-			url.Values{"_count": {strconv.Itoa(asked.count)}, "_after": {next}})))
+			url.Values{"_count": {strconv.Itoa(asked.count)}, "_after": {page.next}})))
 	}
-	for _, n := range messages {
-		b.Append("entry", Object("resource", n))
+	for _, told := range page.told {
+		b.Append("entry", Object("resource", told.message))
 	}
 	return write(c, http.StatusOK, b.Bytes())
+}
+
+// toldPage is a page of what a reader is told; next is the place of the page behind it.
+type toldPage struct {
+	told []toldReader
+	next string
+}
+
+// feedbackTold is what the actor may be told now. That they were shown it, and of which
+// cases, is recorded with it.
+func (s *Server) feedbackTold(ctx context.Context, actor access.Actor, asked answerPage) (toldPage, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (page toldPage, err error) {
+		all, err := workflow.FeedbackForTx(ctx, tx, viewerOf(actor), asked.after, asked.count+1)
+		if err != nil || len(all) == 0 {
+			return page, err
+		}
+		if len(all) > asked.count {
+			all = all[:asked.count]
+			last := all[asked.count-1]
+			page.next = nextPage(workflow.Place{At: last.MadeAt, ID: last.ID})
+		}
+		p, err := s.partiesTo(ctx, tx, actor)
+		if err != nil {
+			return page, err
+		}
+		var ids []uuid.UUID
+		var files []workflow.Case
+		for _, f := range all {
+			one, err := p.message(ctx, tx, f)
+			if err != nil {
+				return page, err
+			}
+			if !fenceOf(actor, access.Read).admits(one.message) {
+				continue
+			}
+			page.told, ids, files = append(page.told, one), append(ids, f.ID), append(files, one.file)
+		}
+		if err := s.qualityOpened(ctx, tx, actor, files...); err != nil {
+			return page, err
+		}
+		return page, s.engine.OpenFeedbackTx(ctx, tx, ids)
+	})
 }
 
 // respond is Communication/{id}/$respond.
@@ -109,12 +116,21 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 	if agrees != "true" && agrees != "false" {
 		return fault.At(fault.Value, "Parameters.parameter.where(name = 'agrees')", "say true or false in valueBoolean")
 	}
-	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		file, err := s.engine.AnswerFeedbackTx(ctx, tx, viewerOf(actor), id, agrees == "true", given(in, "text").Text())
+	n, err := s.answerFeedback(c.Request().Context(), actor, id, agrees == "true", given(in, "text").Text())
+	if err != nil {
+		return err
+	}
+	return write(c, http.StatusOK, n.Bytes())
+}
+
+// answerFeedback keeps an answer and gives the message with it.
+func (s *Server) answerFeedback(ctx context.Context, actor access.Actor, id uuid.UUID, agrees bool, text string) (*Node, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
+		file, err := s.engine.AnswerFeedbackTx(ctx, tx, viewerOf(actor), id, agrees, text)
 		if err != nil {
 			return nil, err
 		}
-		told, err := workflow.OneFeedbackTx(ctx, tx, viewerOf(actor), id)
+		f, err := workflow.OneFeedbackTx(ctx, tx, viewerOf(actor), id)
 		if err != nil {
 			return nil, err
 		}
@@ -122,18 +138,22 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		n, _, err := p.message(ctx, tx, told)
+		one, err := p.message(ctx, tx, f)
 		if err != nil {
 			return nil, err
 		}
-		return n, s.qualityOpened(ctx, tx, c, actor, file)
+		return one.message, s.qualityOpened(ctx, tx, actor, file)
 	})
 }
 
-// qualityOpened records that something of the quality compartment was shown.
-func (s *Server) qualityOpened(ctx context.Context, tx pgx.Tx, c echo.Context, actor access.Actor, file workflow.Case) error {
-	return s.RecordEvent(ctx, tx, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Case: "Task/" + file.TaskID,
-		Patient: casePatient(file), Client: clientAddress(c), RequestID: requestID(ctx)})
+// qualityOpened records that something of the quality compartment was shown: an event
+// for each case.
+func (s *Server) qualityOpened(ctx context.Context, tx pgx.Tx, actor access.Actor, files ...workflow.Case) error {
+	var events []access.Event
+	for _, file := range files {
+		events = append(events, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Case: "Task/" + file.TaskID, Patient: casePatient(file)})
+	}
+	return s.recordEvents(ctx, tx, actor.Tenant, events)
 }
 
 // parties are who tells, and the reader who is told.
@@ -148,19 +168,33 @@ func (s *Server) partiesTo(ctx context.Context, tx pgx.Tx, actor access.Actor) (
 	return p, err
 }
 
-// message is what one reader is told of one signed version.
-func (p parties) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (*Node, workflow.Case, error) {
+// toldReader is what one reader is told of one signed version.
+type toldReader struct {
+	workflow.Feedback
+
+	file    workflow.Case
+	message *Node
+
+	level      workflow.Level
+	difference string
+	goodCall   bool
+	points     []string // to be learnt
+}
+
+// message makes it.
+func (p parties) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (one toldReader, err error) {
+	one.Feedback = f
 	c, err := workflow.CaseByIDTx(ctx, tx, f.CaseID)
 	if err != nil {
-		return nil, c, err
+		return one, err
 	}
+	one.file = c
 	reports, err := workflow.ReportsTx(ctx, tx, f.CaseID)
 	if err != nil || len(reports) < f.ReportNo {
-		return nil, c, err
+		return one, err
 	}
-	texts, err := tellDifference(ctx, tx, f, c, reports[f.ReportNo-1])
-	if err != nil {
-		return nil, c, err
+	if err := one.tellDifference(ctx, tx, reports[f.ReportNo-1]); err != nil {
+		return one, err
 	}
 	n := Object(
 		"resourceType", "Communication",
@@ -179,40 +213,53 @@ func (p parties) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (*
 	if c.OriginalReportID != nil {
 		n.Set("about", []*Node{refer("DiagnosticReport/"+*c.OriginalReportID, "", "")})
 	}
-	for _, text := range texts {
+	for _, text := range one.texts() {
 		n.Append("payload", Object("contentString", text))
 	}
 	if f.AnsweredAt != nil {
 		said := map[bool]string{true: "You agreed.", false: "You disagreed."}[*f.Agrees]
 		n.Append("note", Object("time", instant(*f.AnsweredAt), "text", strings.TrimSpace(said+" "+f.Answer)))
 	}
-	return n, c, nil
+	one.message = n
+	return one, nil
 }
 
-// tellDifference is the text of a message: what the chart says of the difference,
-// and by the policy what is to be learnt.
-func tellDifference(ctx context.Context, tx pgx.Tx, f workflow.Feedback, c workflow.Case, r workflow.Report) ([]string, error) {
-	if f.Kind == "finding" {
-		return []string{"The study of your report (" + examName(c.Exam) + ") was read again for quality, and this reading differs in something that may change management. " +
-			"Your report is open for an amendment: sign one, or withdraw it if you stand by the report.", r.Difference}, nil
+// tellDifference finds what is told: what the chart says of the difference, and by the
+// policy what is to be learnt.
+func (t *toldReader) tellDifference(ctx context.Context, tx pgx.Tx, r workflow.Report) error {
+	t.level, t.difference = r.Level, r.Difference
+	if t.Kind != workflow.FeedbackLearning {
+		return nil
 	}
-	texts := []string{"The study of your report (" + examName(c.Exam) + ") was read a second time. " + agreementCodes[r.Level].Display + "."}
-	if r.Difference != "" && r.Level != workflow.LevelNone {
-		texts = append(texts, r.Difference)
-	}
-	if f.Kind != workflow.FeedbackLearning {
-		return texts, nil
-	}
-	grades, err := workflow.GradesTx(ctx, tx, c.CaseID)
+	grades, err := workflow.GradesTx(ctx, tx, t.CaseID)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if g, ok := workflow.InForce(grades, r.SignedAt); ok && g.Content.GoodCall {
+	if g, ok := workflow.InForce(grades, r.SignedAt); ok {
+		t.goodCall = g.Content.GoodCall
+	}
+	points, err := workflow.PointsTx(ctx, tx, t.CaseID)
+	for _, p := range points {
+		t.points = append(t.points, p.Text)
+	}
+	return err
+}
+
+// texts are those of the message.
+func (t *toldReader) texts() []string {
+	if t.Kind == "finding" {
+		return []string{"The study of your report (" + examName(t.file.Exam) + ") was read again for quality, and this reading differs in something that may change management. " +
+			"Your report is open for an amendment: sign one, or withdraw it if you stand by the report.", t.difference}
+	}
+	texts := []string{"The study of your report (" + examName(t.file.Exam) + ") was read a second time. " + agreementCodes[t.level].Display + "."}
+	if t.difference != "" && t.level != workflow.LevelNone {
+		texts = append(texts, t.difference)
+	}
+	if t.goodCall {
 		texts = append(texts, "A good call: your report saw what is easily missed.")
 	}
-	points, err := workflow.PointsTx(ctx, tx, c.CaseID)
-	for _, p := range points {
-		texts = append(texts, "To be learnt: "+p.Text)
+	for _, point := range t.points {
+		texts = append(texts, "To be learnt: "+point)
 	}
-	return texts, err
+	return texts
 }

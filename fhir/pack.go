@@ -79,45 +79,52 @@ func packServices() []service {
 // makePack is Task/$make-meeting-pack.
 func (s *Server) makePack(c echo.Context, actor access.Actor, in *Node) error {
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		tasks, err := packTasks(ctx, tx, in)
+		p, err := s.packMade(ctx, tx, actor, in)
 		if err != nil {
-			return nil, err
-		}
-		p := workflow.Pack{Title: given(in, "title").Text(), FiguresOf: given(in, "figuresOf").Text()}
-		if p.Figures, err = packFigures(ctx, tx, in); err != nil {
-			return nil, err
-		}
-		for _, task := range tasks {
-			file, shown, err := s.mayOpen(ctx, tx, actor, task)
-			if err != nil {
-				return nil, err
-			}
-			if !shown || file.ReportNo == 0 {
-				if len(allGiven(in, "case")) == 0 {
-					continue // what is withheld from who reads here too is in no pack of theirs
-				}
-				return nil, fault.At(fault.BusinessRule, "Parameters.parameter.where(name = 'case')", "one of the cases is not here, or not signed")
-			}
-			packed, names, err := s.packCase(ctx, tx, file)
-			if err != nil {
-				return nil, err
-			}
-			if workflow.Named(p.Title, names) {
-				return nil, fault.At(fault.BusinessRule, "Parameters.parameter.where(name = 'title')", "the title names somebody")
-			}
-			p.Cases = append(p.Cases, packed)
-			if err := s.qualityOpened(ctx, tx, c, actor, file); err != nil {
-				return nil, err
-			}
-		}
-		if len(p.Cases) == 0 {
-			return nil, fault.At(fault.BusinessRule, "Parameters.parameter", "no signed case has a learning point that fits; name the cases, or add learning points first")
-		}
-		if p, err = s.engine.KeepPackTx(ctx, tx, actor, p); err != nil {
 			return nil, err
 		}
 		return packNode(p)
 	})
+}
+
+// packMade makes a pack and keeps it; each of its cases is opened by that.
+func (s *Server) packMade(ctx context.Context, tx pgx.Tx, actor access.Actor, in *Node) (p workflow.Pack, err error) {
+	tasks, err := packTasks(ctx, tx, in)
+	if err != nil {
+		return p, err
+	}
+	p = workflow.Pack{Title: given(in, "title").Text(), FiguresOf: given(in, "figuresOf").Text()}
+	if p.Figures, err = packFigures(ctx, tx, in); err != nil {
+		return p, err
+	}
+	var files []workflow.Case
+	for _, task := range tasks {
+		file, shown, err := s.mayOpen(ctx, tx, actor, task)
+		if err != nil {
+			return p, err
+		}
+		if !shown || file.ReportNo == 0 {
+			if len(allGiven(in, "case")) == 0 {
+				continue // what is withheld from who reads here too is in no pack of theirs
+			}
+			return p, fault.At(fault.BusinessRule, "Parameters.parameter.where(name = 'case')", "one of the cases is not here, or not signed")
+		}
+		packed, names, err := s.packCase(ctx, tx, file)
+		if err != nil {
+			return p, err
+		}
+		if workflow.Named(p.Title, names) {
+			return p, fault.At(fault.BusinessRule, "Parameters.parameter.where(name = 'title')", "the title names somebody")
+		}
+		p.Cases, files = append(p.Cases, packed), append(files, file)
+	}
+	if len(p.Cases) == 0 {
+		return p, fault.At(fault.BusinessRule, "Parameters.parameter", "no signed case has a learning point that fits; name the cases, or add learning points first")
+	}
+	if err := s.qualityOpened(ctx, tx, actor, files...); err != nil {
+		return p, err
+	}
+	return s.engine.KeepPackTx(ctx, tx, actor, p)
 }
 
 // packTasks are the Tasks that are asked for.
@@ -190,19 +197,14 @@ func (s *Server) openPack(c echo.Context, actor access.Actor, in *Node) error {
 		return fault.New(fault.NotFound, "there is no such pack")
 	}
 	return s.replyWith(c, actor, func(ctx context.Context, tx pgx.Tx) (*Node, error) {
-		opened := access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Client: clientAddress(c), RequestID: requestID(ctx)}
 		if given(in, "id") != nil {
-			p, err := workflow.PackTx(ctx, tx, id)
+			p, err := s.packOpened(ctx, tx, actor, id)
 			if err != nil {
-				return nil, err
-			}
-			opened.Object = id.String()
-			if err := s.RecordEvent(ctx, tx, opened); err != nil {
 				return nil, err
 			}
 			return packNode(p)
 		}
-		all, err := workflow.PacksTx(ctx, tx, 500)
+		all, err := s.packsListed(ctx, tx, actor)
 		if err != nil {
 			return nil, err
 		}
@@ -210,8 +212,29 @@ func (s *Server) openPack(c echo.Context, actor access.Actor, in *Node) error {
 		for _, p := range all {
 			rows = append(rows, Object("name", "pack", "part", partsOf("id", "valueId", p.ID.String(), "title", "valueString", p.Title, "madeAt", "valueInstant", instant(p.MadeAt))))
 		}
-		return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", rows), s.RecordEvent(ctx, tx, opened)
+		return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", rows), nil
 	})
+}
+
+// packOpened is a pack, whose opening is recorded.
+func (s *Server) packOpened(ctx context.Context, tx pgx.Tx, actor access.Actor, id uuid.UUID) (workflow.Pack, error) {
+	p, err := workflow.PackTx(ctx, tx, id)
+	if err != nil {
+		return p, err
+	}
+	return p, s.RecordEvent(ctx, tx, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Object: id.String()})
+}
+
+// mostPacks is how many packs are listed.
+const mostPacks = 500
+
+// packsListed are the packs, without their cases; that they were listed is recorded.
+func (s *Server) packsListed(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]workflow.Pack, error) {
+	all, err := workflow.PacksTx(ctx, tx, mostPacks)
+	if err != nil {
+		return nil, err
+	}
+	return all, s.RecordEvent(ctx, tx, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor})
 }
 
 // packNode is a pack as the operations give it.

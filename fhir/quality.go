@@ -126,11 +126,11 @@ func (s *Server) quality(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		people, err := practitioners(ctx, tx)
+		people, err := readersNamed(ctx, tx, file)
 		if err != nil {
 			return nil, err
 		}
-		return s.qualityOf(file, unveiled, grades, later, people), s.qualityOpened(ctx, tx, c, actor, file)
+		return s.qualityOf(file, unveiled, grades, later, people), s.qualityOpened(ctx, tx, actor, file)
 	})
 }
 
@@ -152,7 +152,7 @@ func practitioners(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]*Node, error) 
 	return people, err
 }
 
-func (s *Server) qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, later later, people map[uuid.UUID]*Node) *Node {
+func (s *Server) qualityOf(c workflow.Case, unveiled bool, grades []workflow.GivenGrade, later later, people *named) *Node {
 	var rows []*Node
 	if c.OriginalReportID != nil {
 		rows = append(rows, Object("name", "original", "valueReference", Object("reference", "DiagnosticReport/"+*c.OriginalReportID)))
@@ -166,7 +166,7 @@ func (s *Server) qualityOf(c workflow.Case, unveiled bool, grades []workflow.Giv
 	}{{"reader", c.ReaderID}, {"other-reader", c.OtherReaderID}, {"adjudicator", c.AdjudicatorID}, {"supervisor", c.SupervisorID}} {
 		if who.id != nil {
 			rows = append(rows, Object("name", "reading", "part", []*Node{
-				Object("name", "role", "valueCode", who.role), Object("name", "who", "valueReference", personOf(people, *who.id))}))
+				Object("name", "role", "valueCode", who.role), Object("name", "who", "valueReference", people.of(*who.id))}))
 		}
 	}
 	inForce, _ := workflow.InForce(grades, s.now())
@@ -177,20 +177,12 @@ func (s *Server) qualityOf(c workflow.Case, unveiled bool, grades []workflow.Giv
 	return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", rows)
 }
 
-// personOf refers to a reader; by the id alone where they are none any more.
-func personOf(people map[uuid.UUID]*Node, id uuid.UUID) *Node {
-	if who := people[id]; who != nil {
-		return who
-	}
-	return Object("identifier", Object("system", sidReader, "value", id.String()))
-}
-
-func gradeParts(given workflow.GivenGrade, inForce, scored bool, people map[uuid.UUID]*Node) []*Node {
+func gradeParts(given workflow.GivenGrade, inForce, scored bool, people *named) []*Node {
 	g := given.Content
 	parts := []*Node{
 		Object("name", "number", "valuePositiveInt", given.GradeNo),
 		Object("name", "inForce", "valueBoolean", inForce),
-		Object("name", "gradedBy", "valueReference", personOf(people, given.GradedBy)),
+		Object("name", "gradedBy", "valueReference", people.of(given.GradedBy)),
 		Object("name", "role", "valueCode", given.Role),
 		Object("name", "gradedAt", "valueInstant", instant(given.GradedAt)),
 		Object("name", "level", "valueCode", string(given.Level)),

@@ -60,7 +60,7 @@ func partsOf(triples ...any) []*Node {
 }
 
 // rows are the out parameters of $quality.
-func (l later) rows(people map[uuid.UUID]*Node) []*Node {
+func (l later) rows(people *named) []*Node {
 	var rows []*Node
 	add := func(name string, parts []*Node) { rows = append(rows, Object("name", name, "part", parts)) }
 	for _, a := range l.read {
@@ -86,7 +86,7 @@ func (l later) rows(people map[uuid.UUID]*Node) []*Node {
 		add("learningPoint", append(parts, partsOf("addedAt", "valueInstant", instant(p.AddedAt))...))
 	}
 	for _, f := range l.feedback {
-		parts := partsOf("who", "valueReference", personOf(people, f.ReaderID), "kind", "valueCode", string(f.Kind), "report", "valuePositiveInt", f.ReportNo)
+		parts := partsOf("who", "valueReference", people.of(f.ReaderID), "kind", "valueCode", string(f.Kind), "report", "valuePositiveInt", f.ReportNo)
 		if f.OpenedAt != nil {
 			parts = append(parts, Object("name", "openedAt", "valueInstant", instant(*f.OpenedAt)))
 		}
@@ -200,13 +200,20 @@ func samplesService() service {
 	}
 }
 
-// samples is Task/$samples.
-func (s *Server) samples(c echo.Context, actor access.Actor, in *Node) error {
+func maySeeSamples(actor access.Actor) error {
 	if hidesOriginals(actor) {
 		return fault.New(fault.Forbidden, "who reads here is not told which cases are second reads for quality")
 	}
 	if actor.Restricted() {
 		return fault.New(fault.Forbidden, "the scopes of this token let it see some Tasks only, and samples are told as a whole")
+	}
+	return nil
+}
+
+// samples is Task/$samples.
+func (s *Server) samples(c echo.Context, actor access.Actor, in *Node) error {
+	if err := maySeeSamples(actor); err != nil {
+		return err
 	}
 	asked, err := pageOf(in)
 	if err != nil {
@@ -241,6 +248,6 @@ func (s *Server) samples(c echo.Context, actor access.Actor, in *Node) error {
 			rows = append(rows, Object("name", "sample", "part", parts))
 		}
 		return Object("resourceType", "Parameters", "meta", Object("security", verySensitive), "parameter", slices.Clip(rows)),
-			s.RecordEvent(ctx, tx, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor, Client: clientAddress(c), RequestID: requestID(ctx)})
+			s.RecordEvent(ctx, tx, access.Event{Kind: access.QualityOpened, Tenant: actor.Tenant, Actor: actor})
 	})
 }

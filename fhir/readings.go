@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -169,12 +168,12 @@ func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		var people map[uuid.UUID]*Node
+		var people *named
 		if actor.Role == access.Quality {
 			if hidesOriginals(actor) && file.FinalAt == nil { // whoever reads here may yet get the case
 				all = nil
 			}
-			if people, err = practitioners(ctx, tx); err != nil {
+			if people, err = readersNamed(ctx, tx, file); err != nil {
 				return nil, err
 			}
 		}
@@ -183,13 +182,13 @@ func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
 			return nil, err
 		}
 		if actor.Role == access.Quality {
-			return told, s.qualityOpened(ctx, tx, c, actor, file)
+			return told, s.qualityOpened(ctx, tx, actor, file)
 		}
 		return told, s.audit(ctx, tx, actor, auditEntry{Interaction: "operation", Target: "Task/" + id, Patient: casePatient(file), Query: "$readings", RequestID: requestID(ctx)})
 	})
 }
 
-func readingsOf(c workflow.Case, actor access.Actor, all []workflow.Sealed, people map[uuid.UUID]*Node) *Node {
+func readingsOf(c workflow.Case, actor access.Actor, all []workflow.Sealed, people *named) *Node {
 	var rows []*Node
 	for i, o := range all {
 		parts := []*Node{
@@ -202,7 +201,7 @@ func readingsOf(c workflow.Case, actor access.Actor, all []workflow.Sealed, peop
 			parts = append(parts, Object("name", "unfinished", "valueBoolean", true))
 		}
 		if people != nil {
-			parts = append(parts, Object("name", "who", "valueReference", personOf(people, o.ReaderID)))
+			parts = append(parts, Object("name", "who", "valueReference", people.of(o.ReaderID)))
 		}
 		parts = append(parts, Object("name", "sealedAt", "valueInstant", instant(o.SealedAt)), Object("name", "sha256", "valueString", o.SHA256))
 		if i > 0 && (o.Part == workflow.PartCosign || o.Part == workflow.PartRevision) {

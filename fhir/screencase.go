@@ -24,7 +24,7 @@ func (s *Server) CaseFile(ctx context.Context, actor access.Actor, task string, 
 	if err := coordinates(actor); err != nil {
 		return screen.CaseFile{}, err
 	}
-	ctx = context.WithValue(ctx, servedKey{}, served{requestID: asked.RequestID, client: asked.Client})
+	ctx = asked.within(ctx)
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (screen.CaseFile, error) {
 		c, err := s.caseSeen(ctx, tx, actor, task)
 		if err != nil {

@@ -152,6 +152,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"state":     func(s any) string { return c.say(stateName(s)) },
 		"words":     c.words,
 		"span":      c.span,
+		"agreed":    func(agrees *bool) bool { return *agrees },
 	}
 }
 
@@ -215,6 +216,7 @@ func textsOfTables() (all []string) {
 	all = append(all, stillIn)
 	all = append(all, titled()...)
 	all = append(all, textsOfBoard()...)
+	all = append(all, textsOfQuality()...)
 	all = append(all, figureTexts()...)
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)

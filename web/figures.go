@@ -103,10 +103,7 @@ func (s *Server) figuresFile(c echo.Context, at seat) error {
 	if err != nil {
 		return err
 	}
-	h := c.Response().Header()
-	pageHeaders(h)
-	h.Set("Content-Disposition", `attachment; filename="`+f.Name+`"`)
-	return c.Blob(http.StatusOK, f.ContentType, f.Content)
+	return sendFile(c, f)
 }
 
 // figuresQuery is what is asked of the API: what the address leaves out is as a

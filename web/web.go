@@ -81,6 +81,7 @@ type Desk struct {
 	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
 	Readers ReadersDesk
 	Admin   AdminDesk
+	Quality QualityDesk
 }
 
 // Server is the pages.
@@ -214,6 +215,15 @@ func pageHeaders(h http.Header) {
 	h.Set("Referrer-Policy", "same-origin") // with none, a browser's own forms have no Origin
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+}
+
+// sendFile gives a file to keep.
+func sendFile(c echo.Context, f screen.File) error {
+	h := c.Response().Header()
+	pageHeaders(h)
+	h.Set("Content-Type", f.ContentType)
+	h.Set("Content-Disposition", `attachment; filename="`+f.Name+`"`)
+	return c.Blob(http.StatusOK, f.ContentType, f.Content)
 }
 
 func roleName(r any) string {

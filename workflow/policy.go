@@ -43,6 +43,7 @@ type Policy struct {
 	Escalations             []Escalation    `json:"escalations"`
 	Grading                 GradingMode     `json:"grading,omitempty"`        // "": scored (the release before knows it not, and reads policies strictly)
 	Feedback                FeedbackMode    `json:"feedback,omitempty"`       // "": off
+	QualityNames            NameMode        `json:"qualityNames,omitempty"`   // "": open
 	Sampling                *Sampling       `json:"sampling,omitempty"`       // nil: none
 	Publication             *Publication    `json:"publication,omitempty"`    // nil: 30 days, and the default pairs
 	PatientSummary          *PatientSummary `json:"patientSummary,omitempty"` // nil: none
@@ -254,6 +255,21 @@ func (c Clocks) For(priority string) Limits {
 	}
 	return c.Routine
 }
+
+// NameMode says how the readers of a case are named to the quality role.
+type NameMode string
+
+// The modes.
+const (
+	NamesOpen      NameMode = "open"
+	NamesPseudonym NameMode = "pseudonym" // of one answer or page: nobody can tell who it is, nor whether it is the same in two cases
+)
+
+// namesOpen tells whether the quality role is told who has read.
+func (p Policy) namesOpen() bool { return p.QualityNames != NamesPseudonym }
+
+// NamesOpen tells whether the quality role is told who has read the case.
+func (c Case) NamesOpen() bool { return c.Policy.namesOpen() }
 
 // scored tells whether grades have scores.
 func (p Policy) scored() bool { return p.Grading != GradingPeerLearning }

@@ -62,6 +62,7 @@ var settings = map[string]setting{
 	"Policy.escalations":             {doc: "Who is told when a clock has come so far, and who next when nobody takes note. A policy that has any has all its own."},
 	"Policy.grading":                 {doc: "Whether readings are scored. Under peer-learning a grade has no expectedness and no scores; learning points take their place.", oneOf: texts(GradingScored, GradingPeerLearning)},
 	"Policy.feedback":                {doc: "What the reader of the original is told once the second opinion is signed: nothing, whether the readings agree and in what they differ, or besides a good call and the learning points. Never a score, never who read.", oneOf: texts(FeedbackOff, FeedbackDifference, FeedbackLearning)},
+	"Policy.qualityNames":            {doc: "How those who read are named to the quality role: by who they are, or by a pseudonym of each answer, so that the case is judged and not the person.", oneOf: texts(NamesOpen, NamesPseudonym)},
 	"Policy.sampling":                {doc: "Of which finals the server draws some for a second read for quality."},
 	"Policy.publication":             {doc: "What auditors are shown of a quarter, and when (docs/disclosure.md). What it says holds for quarters that are published after it."},
 	"Policy.patientSummary":          {doc: "A summary of the signed report in plain words is offered for the patient, as a page and a PDF. Without it there is none."},

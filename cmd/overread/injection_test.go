@@ -46,6 +46,7 @@ func TestWhatIsWrittenInARecordRunsNowhere(t *testing.T) {
 		t.Errorf("only %d texts were written", h.written) // each payload once, at least
 	}
 	h.readEverything()
+	h.learn()
 	h.signIn()
 	h.crawl()
 	h.readChart()
@@ -66,6 +67,7 @@ type harvest struct {
 	cookies                             []*http.Cookie    // of people who are signed in
 	launchedBy                          []*http.Cookie    // of sessions launched from an EHR
 	launched                            []string          // their ids
+	pack                                string            // the id of a meeting pack
 	skeletons                           map[string]string // of a page, as the first of them sees it
 }
 
@@ -122,6 +124,53 @@ func (h *harvest) liveACase(i int) {
 			}
 		}
 		w.live(t, o, task, c)
+	}
+}
+
+// learn has the quality role write of the cases, and make a pack of them: what is told
+// in the peer-learning room is what others wrote.
+func (h *harvest) learn() {
+	quality := h.clients["mercy-quality"]
+	text := func(name string) *fhir.Node { return param(name, "valueString", h.next("")) }
+	for _, does := range []struct {
+		operation string
+		with      []*fhir.Node
+	}{
+		{"open-review", []*fhir.Node{text("reason")}},
+		{"close-review", []*fhir.Node{param("conclusion", "valueCode", "learning"), text("note")}},
+		{"open-review", []*fhir.Node{text("reason")}},
+		{"outcome", []*fhir.Node{param("right", "valueCode", "second"), param("source", "valueCode", "other"), param("date", "valueDate", "2026-01-01"), text("note")}},
+	} {
+		if _, err := quality.op(h.t.Context(), h.ids["Task"], does.operation, does.with...); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	var err error
+	for range injection.Corpus { // it may not be what somebody here is called
+		if _, err = quality.op(h.t.Context(), h.ids["Task"], "add-learning-point", text("text")); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	made, err := quality.get(h.t.Context(), "Task/$meeting-pack")
+	if err == nil && made.Get("parameter") == nil {
+		for range injection.Corpus {
+			if _, err = quality.send(h.t.Context(), http.MethodPost, "Task/$make-meeting-pack", fhir.Object("resourceType", "Parameters", "parameter", []*fhir.Node{text("title")})); err == nil {
+				break
+			}
+		}
+	}
+	if err == nil {
+		made, err = quality.get(h.t.Context(), "Task/$meeting-pack")
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.pack = made.Text("parameter", "part", "valueId")
+	if h.pack == "" {
+		h.t.Fatalf("there is no pack: %s", made.Bytes())
 	}
 }
 
@@ -213,7 +262,7 @@ func (h *harvest) signIn() {
 func (h *harvest) everybody() (actors []access.Actor) {
 	ctx := h.t.Context()
 	err := h.database.System(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT tenant_id, actor_id, role, display FROM token WHERE role IN ('reader', 'coordinator', 'director', 'auditor') ORDER BY role, created_at`)
+		rows, err := tx.Query(ctx, `SELECT tenant_id, actor_id, role, display FROM token WHERE role IN ('reader', 'coordinator', 'director', 'auditor', 'quality') ORDER BY role, created_at`)
 		if err != nil {
 			return err
 		}
@@ -330,7 +379,7 @@ func (h *harvest) values() map[string][]string {
 		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"]},
 		":version": {"1", "2"}, ":file": {"1", "csv"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, "*": {"x"},
 		":provider": {"<img src=%2Fowned>", "x"}, ":tenant": {"mercy", "<img src=%2Fowned>"}, ":role": {"reader", "adjudicator", "supervisor", "coordinator", "director", "quality", "auditor", "admin"}, ":task": {h.ids["Task"]},
-		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":language": {"en", "x"},
+		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":pack": {h.pack, "x"}, ":language": {"en", "x"},
 	}
 }
 

@@ -116,6 +116,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			},
 			Readers: readersDesk(surface, asked),
 			Admin:   adminDesk(db, surface),
+			Quality: qualityDesk(surface, asked),
 		},
 	})
 	return p, err

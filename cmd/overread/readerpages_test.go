@@ -28,7 +28,18 @@ type readingRoom struct {
 
 func newReadingRoom(t *testing.T, sample, quirk string) *readingRoom {
 	t.Helper()
+	return newReadingRoomWith(t, sample, quirk, "")
+}
+
+// newReadingRoomWith has a policy of its own, where one is given.
+func newReadingRoomWith(t *testing.T, sample, quirk, policy string) *readingRoom {
+	t.Helper()
 	w := newWorld(t)
+	if policy != "" {
+		if out, err := overreadOutput(t, "policy", "set", "mercy", written(t, "policy.json", policy), "--database-url", w.database.URL); err != nil {
+			t.Fatal(err, out)
+		}
+	}
 	r := &readingRoom{world: w, t: t}
 	r.o = order{ehr: w.chart.base, number: "ROOM-1", hospital: "mercy", priority: "urgent", patient: person{"777001", "Room", "Person", "female", birth(sample)}, sample: samples[sample], quirk: quirk, at: time.Now()}
 	task, err := w.order(t.Context(), r.o, w.clients["mercy-placer"])

@@ -15,7 +15,7 @@ type hospital struct {
 }
 
 var hospitals = map[string]hospital{
-	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "orderMayAskProtocol": true, "patientSummary": {"contact": "The outpatient desk of Mercy General Hospital, telephone 555-0100"}}`},
+	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "sampling": {"rates": [{"modality": ["US"], "perThousand": 1000}, {"perThousand": 0}]}, "orderMayAskProtocol": true, "patientSummary": {"contact": "The outpatient desk of Mercy General Hospital, telephone 555-0100"}}`},
 	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
 }
 
@@ -66,6 +66,7 @@ const (
 	halfStudy    = "half of the images are missing"
 	otherSide    = "the study is of the other side"
 	noUID        = "the study is known by its accession number alone"
+	readHere     = "the original report was made by Dr. Petrov, who is told of the second opinion"
 	twoRead      = "the order asks that two read it, and a third decides where they differ"
 )
 
@@ -127,6 +128,8 @@ var sampleCases = []sampleCase{
 	{"mercy", "brain", "urgent", workflow.Arbitration, "okafor", twoRead},
 	{"mercy", "head-ct", "asap", workflow.Final, "okafor", twoRead},
 	{"mercy", "liver", "asap", workflow.Final, "haddad", asItShouldBe},
+	{"mercy", "knee", "urgent", workflow.Closed, "tanaka", readHere},
+	{"mercy", "chest-ct", "routine", workflow.Final, "lindqvist", readHere},
 }
 
 // roads say what happens to a case, after its order came in and the intake
@@ -172,6 +175,8 @@ var encores = map[sampleCase][]string{
 	{"mercy", "thyroid", "routine", workflow.Closed, "okafor", asItShouldBe}:          {"ask"},
 	{"mercy", "spine", "routine", workflow.Closed, "okafor", asItShouldBe}:            {"amend", "sign a correction", "acknowledge", "amend", "sign an addendum", "acknowledge"},
 	{"mercy", "liver", "asap", workflow.Final, "haddad", asItShouldBe}:                {"acknowledge", "amend", "sign an amendment"},
+	{"mercy", "abdomen", "urgent", workflow.Closed, "haddad", asItShouldBe}:           {"open-review", "close-review"},
+	{"mercy", "knee", "urgent", workflow.Closed, "tanaka", readHere}:                  {"respond"}, // and a review opens
 }
 
 // deed is what somebody does with a case: who, by the name of a token ("" is
@@ -213,6 +218,8 @@ var deeds = map[string]deed{
 	"judge-management":   {"placer", said(param("management", "valueCode", "work-up"), param("note", "valueString", "A further examination was ordered."))},
 	"outcome":            {"placer", said(param("right", "valueCode", "second"), param("source", "valueCode", "follow-up-imaging"), param("date", "valueDate", "2026-03-02"))},
 	"add-learning-point": {"", said(param("text", "valueString", "Look at the edges of the images, and at the examination before, ere the impression is written."), param("tag", "valueCode", "search-pattern"))},
+	"open-review":        {"quality", said(param("reason", "valueString", "Two of this kind within a month: is it the protocol of the examination?"))},
+	"close-review":       {"quality", said(param("conclusion", "valueCode", "learning"), param("note", "valueString", "The late phase is made as a rule from now on."))},
 	"declare-error":      {"director", said(param("reason", "valueString", "Ordered under the wrong patient."))},
 	"raise-finding": {"", said(param("category", "valueCode", "emergent"),
 		param("text", "valueString", "Acute pulmonary embolism in both main arteries, with signs of strain on the right heart."))},

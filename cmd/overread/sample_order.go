@@ -67,7 +67,7 @@ func (o order) bundle() *fhir.Node {
 		o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn),
 		o.entry(o.organization(), orgSystem+"|"+o.hospital),
 		o.entry(o.clinician(), npi+"|1000000491"),
-		o.entry(o.firstReader(), npi+"|1000000509"),
+		o.entry(o.firstReader(), npi+"|"+o.firstReader().Text("identifier", "value")),
 	}
 	if o.quirk != noStudy {
 		entries = append(entries, o.entry(o.study(), accessionSystem+"|"+o.accession()))
@@ -126,6 +126,9 @@ func (o order) clinician() *fhir.Node {
 }
 
 func (o order) firstReader() *fhir.Node {
+	if o.quirk == readHere {
+		return practitioner("first-reader-here", "1000000061", "Nikolai", "Petrov")
+	}
 	return practitioner("first-reader", "1000000509", "Leonard", "Boyd")
 }
 
@@ -200,7 +203,7 @@ func (o order) original() *fhir.Node {
 		"effectiveDateTime", o.at.Add(-26*time.Hour).Format(time.RFC3339),
 		"issued", o.at.Add(-22*time.Hour).Format(time.RFC3339),
 		"performer", []*fhir.Node{o.reference("Organization", "org-"+o.hospital)},
-		"resultsInterpreter", []*fhir.Node{o.reference("Practitioner", "first-reader")},
+		"resultsInterpreter", []*fhir.Node{o.reference("Practitioner", o.firstReader().Text("id"))},
 		"imagingStudy", o.studyReferences(),
 		"conclusion", o.sample.Findings+"\n\n"+o.sample.Impression)
 }

@@ -66,6 +66,9 @@ func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string, pacs *
 			return fmt.Errorf("case %d, a %s to be %s: %w", i, row.sample, row.until, err)
 		}
 	}
+	if err := s.pack(ctx); err != nil {
+		return fmt.Errorf("the pack for a meeting: %w", err)
+	}
 	return os.WriteFile(c.path("seeded"), []byte(s.now.UTC().Format(time.RFC3339)+"\n"), 0o600)
 }
 
@@ -254,7 +257,35 @@ func (s *seeder) act(ctx context.Context, row sampleCase, task, name string) err
 	return s.do(ctx, row, task, name, reader)
 }
 
+// pack makes one for a learning meeting.
+func (s *seeder) pack(ctx context.Context) error {
+	_, err := s.clients["mercy-quality"].send(ctx, http.MethodPost, "Task/$make-meeting-pack",
+		fhir.Object("resourceType", "Parameters", "parameter", []*fhir.Node{param("title", "valueString", "Monthly learning meeting")}))
+	return err
+}
+
+// respond answers, as the reader of originals, what is new among what they are told.
+func (s *seeder) respond(ctx context.Context, hospital string) error {
+	actor := s.clients[hospital+"-petrov"]
+	told, err := actor.get(ctx, "Communication/$feedback")
+	if err != nil {
+		return err
+	}
+	for _, n := range told.Each("entry", "resource") {
+		if n.Get("note") != nil {
+			continue
+		}
+		_, err := actor.send(ctx, http.MethodPost, "Communication/"+n.Text("id")+"/$respond", fhir.Object("resourceType", "Parameters", "parameter", []*fhir.Node{
+			param("agrees", "valueBoolean", false), param("text", "valueString", "On the sagittal series it is a normal variant; please look again.")}))
+		return err
+	}
+	return errors.New("there is no feedback to answer")
+}
+
 func (s *seeder) do(ctx context.Context, row sampleCase, task, name, reader string) error {
+	if name == "respond" {
+		return s.respond(ctx, row.hospital)
+	}
 	d := deeds[name]
 	who := d.by
 	if who == "" {

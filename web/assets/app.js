@@ -122,3 +122,9 @@ if (document.body.dataset.idle) {
     else if (left < 65000 && !dialog.open) dialog.showModal();
   }, 5000);
 }
+
+// data-print on a button that is hidden without this script: the page is printed.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
