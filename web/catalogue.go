@@ -152,6 +152,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"state":     func(s any) string { return c.say(stateName(s)) },
 		"words":     c.words,
 		"span":      c.span,
+		"date":      c.date,
 		"agreed":    func(agrees *bool) bool { return *agrees },
 	}
 }
@@ -162,6 +163,15 @@ func (c *catalogue) number(n any) string {
 		n = *p
 	}
 	return c.printer.Sprint(n)
+}
+
+// date is a day that was written as 2026-11-25, in the language; anything else as it is.
+func (c *catalogue) date(day string) string {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
+	}
+	return at.Format(c.Day)
 }
 
 // dimensionName is what cases are told apart by, in words.

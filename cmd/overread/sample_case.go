@@ -129,7 +129,7 @@ var sampleCases = []sampleCase{
 	{"mercy", "head-ct", "asap", workflow.Final, "okafor", twoRead},
 	{"mercy", "liver", "asap", workflow.Final, "haddad", asItShouldBe},
 	{"mercy", "knee", "urgent", workflow.Closed, "tanaka", readHere},
-	{"mercy", "chest-ct", "routine", workflow.Final, "lindqvist", readHere},
+	{"mercy", "knee", "routine", workflow.Final, "tanaka", readHere},
 }
 
 // roads say what happens to a case, after its order came in and the intake
