@@ -65,13 +65,42 @@ func (s *Server) askPublished(ctx context.Context, tx pgx.Tx, d facts.Definition
 	}
 	p, err = facts.PublishedTx(ctx, tx, days)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return ask, nil, fault.New(fault.NotFound, "of this period figures have not been published: a quarter is published some days after its end, a year with its last quarter")
+		return ask, nil, notPublished(ctx, tx)
 	}
 	if err != nil {
 		return ask, nil, err
 	}
 	ask.AsOf = p.AsOf
 	return ask, p, nil
+}
+
+// notPublished says what is published when.
+func notPublished(ctx context.Context, tx pgx.Tx) error {
+	policy, _, err := workflow.PublicationTx(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if policy.Every == workflow.EveryYear {
+		return fault.New(fault.NotFound, "of this period figures have not been published: since its quarters have few cases, figures of this service are published by the year (policy: publication.every), some days after its end, and not by the quarter. Ask for a year")
+	}
+	return fault.New(fault.NotFound, "of this period figures have not been published: a quarter is published some days after its end, a year with its last quarter")
+}
+
+// notShown says why a published table is not shown, and what is shown instead.
+func (a askedMeasure) notShown(p *facts.Publication, why string) error {
+	text := "this table is not shown: " + why
+	if len(a.By) == 2 {
+		var shown []string
+		for _, name := range a.By {
+			if _, refused, published := p.By([]string{name}); published && refused == "" {
+				shown = append(shown, name)
+			}
+		}
+		if shown != nil {
+			text += ". By one dimension there is a table: " + strings.Join(shown, ", ")
+		}
+	}
+	return fault.At(fault.Forbidden, paramAt("stratifier"), "%s. More cells are shown of more cases or in less detail: by the policy figures can be published of a year at once instead of its quarters (publication.every), and without the significance of discrepancies (publication.detail); docs/disclosure.md", text)
 }
 
 // quarters are the first days of the quarters of the period, which is one or four.
@@ -116,7 +145,7 @@ func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
 	case a.Measure.ID == facts.NoComparison || !published:
 		return nil, fault.At(fault.Forbidden, paramAt("stratifier"), "no table by these is published: tables of two dimensions are those of the tenant's policy (publication.pairs), and no-comparison is published of the whole alone")
 	case refused != "":
-		return nil, fault.At(fault.Forbidden, paramAt("stratifier"), "this table is not shown: %s", refused)
+		return nil, a.notShown(p, refused)
 	}
 	names := publishedNames()
 	var strata []*Node

@@ -27,6 +27,14 @@ import (
 // make up what is easily counted.
 func croydon(t *testing.T) *clinic {
 	t.Helper()
+	c := croydonOf(t, 1)
+	c.publishDue(time.Date(2025, 5, 2, 0, 0, 0, 0, time.UTC))
+	return c
+}
+
+// croydonOf has these cases in each of so many quarters of 2025, and nothing published.
+func croydonOf(t *testing.T, quarters int) *clinic {
+	t.Helper()
 	c := startClinic(t)
 	raw, err := os.ReadFile("../measure/disclosure/testdata/croydon.json")
 	if err != nil {
@@ -48,7 +56,8 @@ func croydon(t *testing.T) *clinic {
 		[]string{"not-said", "CT", "MR", "US", "site-north", "site-south", "reader-one", "reader-two"})
 	run(`INSERT INTO measure_build (tenant_id, done_at) VALUES ($1, now()) ON CONFLICT (tenant_id) DO UPDATE SET done_at = now()`, c.tenant)
 	random, n := rand.New(rand.NewPCG(3, 4)), 0
-	for _, score := range slices.Sorted(maps.Keys(study.Radpeer)) {
+	for i := range quarters * len(study.Radpeer) {
+		score := slices.Sorted(maps.Keys(study.Radpeer))[i/quarters]
 		cases := study.Radpeer[score]
 		significance, management := map[string]int{"1": 0, "2a": 1, "2b": 2, "3a": 2, "3b": 2}[score], 0
 		if score == "3b" {
@@ -56,7 +65,7 @@ func croydon(t *testing.T) *clinic {
 		}
 		for range cases {
 			n++
-			at := time.Date(2025, 1, 3, 12, 0, 0, 0, time.UTC).AddDate(0, 0, random.IntN(87))
+			at := time.Date(2025, 1, 3, 12, 0, 0, 0, time.UTC).AddDate(0, 3*(i%quarters), random.IntN(87))
 			ordered := at.Add(-time.Duration([]int{3, 20, 20, 20, 30}[n%5]) * time.Hour) // four of five within a day
 			var reader, third, right *int
 			var read *time.Time
@@ -82,14 +91,20 @@ func croydon(t *testing.T) *clinic {
 				c.tenant, at, significance, management, 2+random.IntN(3), 5+random.IntN(2), 7+random.IntN(2), ordered, reader, third, right, read)
 		}
 	}
-	err = c.db.Tenant(t.Context(), c.tenant, func(tx pgx.Tx) error {
-		_, err := facts.PublishTx(t.Context(), tx, time.Date(2025, 5, 2, 0, 0, 0, 0, time.UTC))
+	return c
+}
+
+// publishDue publishes what is due.
+func (c *clinic) publishDue(now time.Time) (published int) {
+	c.t.Helper()
+	err := c.db.Tenant(c.t.Context(), c.tenant, func(tx pgx.Tx) (err error) {
+		published, err = facts.PublishTx(c.t.Context(), tx, now)
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	return c
+	return published
 }
 
 func (c *clinic) published(measure string, params ...string) response {
@@ -291,6 +306,71 @@ func TestAnAuditorSeesTimesAndSharesOfTheWholeWithoutTheirCounts(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if got := c.published("agreement"); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// By quarters nothing is shown by two dimensions, and it is said why and what is shown;
+// of the year at once everything is, and no quarter is published beside it.
+func TestASmallServiceShowsMoreOfAYearAtOnce(t *testing.T) {
+	t.Parallel()
+	after := time.Date(2026, 2, 2, 0, 0, 0, 0, time.UTC)
+	const pair = "&stratifier=site&stratifier=modality"
+	ask := func(c *clinic, period string) response {
+		return c.do(access.Auditor, "GET", "/fhir/Measure/discrepancy-any/$evaluate-measure?"+period, "")
+	}
+	byQuarter := croydonOf(t, 4)
+	if n := byQuarter.publishDue(after); n != 4 {
+		t.Fatalf("%d quarters were published", n)
+	}
+	for _, period := range []string{"periodStart=2025-01&periodEnd=2025-03", "periodStart=2025&periodEnd=2025"} {
+		got := ask(byQuarter, period+pair)
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, "has a count of 1 to 10") || !strings.Contains(got.body, "there is a table: site, modality") || !strings.Contains(got.body, "publication.every") {
+			t.Errorf("%s: %d %s", period, got.status, got.body)
+		}
+	}
+	byYear := croydonOf(t, 4)
+	if _, err := byYear.db.Owner(t).Exec(t.Context(), `UPDATE tenant SET policy = '{"publication": {"every": "year", "detail": "discrepancy"}}'`); err != nil {
+		t.Fatal(err)
+	}
+	if n := byYear.publishDue(after.AddDate(0, 0, -3)); n != 0 {
+		t.Errorf("%d were published before it was time", n)
+	}
+	if n := byYear.publishDue(after); n != 1 {
+		t.Fatalf("%d years were published", n)
+	}
+	got := ask(byYear, "periodStart=2025&periodEnd=2025"+pair)
+	if got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	strata, told := got.node.Each("group", "stratifier", "stratum"), 0
+	for _, one := range strata {
+		if one.Get("measureScore") != nil {
+			told++
+		}
+	}
+	if countsOf(got.node.Each("group")[0])["denominator"] != "1792" || len(strata) != 6 || told != 6 {
+		t.Errorf("%d of %d cells are shown: %s", told, len(strata), got.body)
+	}
+	for _, n := range everyCount(got.node) {
+		if n > 0 && n <= disclosure.Standard.Limit {
+			t.Errorf("%d is shown", n)
+		}
+	}
+	if got := ask(byYear, "periodStart=2025-01&periodEnd=2025-03"); got.status != http.StatusNotFound || !strings.Contains(got.body, "by the year") {
+		t.Errorf("a quarter beside its year: %d %s", got.status, got.body)
+	}
+	// Who changes the policy in a year of which a quarter is published changes the next one.
+	if _, err := byQuarter.db.Owner(t).Exec(t.Context(), `DELETE FROM measure_publication WHERE starts_on > '2025-01-01'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := byQuarter.db.Owner(t).Exec(t.Context(), `UPDATE tenant SET policy = '{"publication": {"every": "year"}}'`); err != nil {
+		t.Fatal(err)
+	}
+	if n := byQuarter.publishDue(after.AddDate(1, 0, 0)); n != 4 { // three quarters, and 2026
+		t.Errorf("%d were published", n)
+	}
+	if got := ask(byQuarter, "periodStart=2025&periodEnd=2025"); got.status != http.StatusOK || countsOf(got.node.Each("group")[0])["denominator"] != "1792" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

@@ -32,7 +32,7 @@ func packFigures(ctx context.Context, tx pgx.Tx, in *Node) ([]workflow.PackFigur
 	}
 	p, err := facts.PublishedTx(ctx, tx, []string{a.start})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.At(fault.NotFound, paramAt("figuresOf"), "no figures are published of a quarter that begins on this day")
+		return nil, fault.At(fault.NotFound, paramAt("figuresOf"), "no figures are published of a quarter that begins on this day (where they are published by the year, a pack has none)")
 	}
 	if err != nil {
 		return nil, err

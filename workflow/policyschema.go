@@ -114,6 +114,8 @@ var settings = map[string]setting{
 	"Contacts.director":    {doc: "Of the medical directors."},
 
 	"Publication.afterDays": {doc: "So many days after its end a quarter is published, as it is known then; 30 where this is left out. What changes later is seen by the role quality alone.", most: 366},
+	"Publication.every":     {doc: "Of what figures are published at once: quarter (a year is then its quarters added up), or year, where the cases of a quarter are so few that most of it is hidden. It holds from the next year on of which nothing is published yet; quarter where it is left out.", oneOf: []string{EveryQuarter, EveryYear}},
+	"Publication.detail":    {doc: "The finest detail of outcomes that is published: discrepancy (whether there is one), significance, or management (besides, whether it changes it). By two dimensions a cell is shown in the detail of the whole or not at all: a service with few cases shows more cells of less detail. management where it is left out.", oneOf: PublicationDetails},
 	"Publication.pairs":     {doc: "By which two dimensions at once figures are published, as modality+site. They may not close a circle: from all tables of a circle together hidden counts can be computed. Where they are left out, modality with most others.", least: 1},
 
 	"PatientSummary.nameReaders": {doc: "It names who has read and who has signed."},

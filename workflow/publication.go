@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,12 +10,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Publication says what auditors are shown of a quarter, and when
+// Publication says what auditors are shown of a quarter or year, and when
 // (docs/disclosure.md).
 type Publication struct {
 	AfterDays int      `json:"afterDays,omitzero"` // 0: 30
 	Pairs     []string `json:"pairs,omitempty"`    // "modality+site"; none: publishedPairs
+	Every     string   `json:"every,omitzero"`     // EveryQuarter where it is left out
+	Detail    string   `json:"detail,omitzero"`    // one of PublicationDetails; the last where it is left out
 }
+
+// PublicationDetails are in how much detail outcomes are published, the coarsest first.
+var PublicationDetails = []string{"discrepancy", "significance", "management"}
+
+// Of what figures are published at once. A service with few cases shows more of a year
+// than of its quarters, and only one of the two can be published.
+const (
+	EveryQuarter = "quarter"
+	EveryYear    = "year"
+)
 
 // DimensionMonth is the dimension of the month of signing, which is no column of a
 // fact.
@@ -28,13 +41,13 @@ var publishedPairs = []string{
 }
 
 // PublicationTx is what the policy in force says of it, with what is left out filled
-// in: how many days after a quarter it is published, and by which pairs of dimensions.
-func PublicationTx(ctx context.Context, tx pgx.Tx) (afterDays int, pairs [][2]string, err error) {
+// in, and the pairs of dimensions.
+func PublicationTx(ctx context.Context, tx pgx.Tx) (p Publication, pairs [][2]string, err error) {
 	now, err := policyTx(ctx, tx)
 	if err != nil {
-		return 0, nil, err
+		return p, nil, err
 	}
-	p := Publication{AfterDays: 30, Pairs: publishedPairs}
+	p = Publication{AfterDays: 30, Pairs: publishedPairs, Every: EveryQuarter}
 	if said := now.policy.Publication; said != nil {
 		if said.AfterDays > 0 {
 			p.AfterDays = said.AfterDays
@@ -42,12 +55,14 @@ func PublicationTx(ctx context.Context, tx pgx.Tx) (afterDays int, pairs [][2]st
 		if said.Pairs != nil {
 			p.Pairs = said.Pairs
 		}
+		p.Detail = said.Detail
+		p.Every = cmp.Or(said.Every, EveryQuarter)
 	}
 	for _, text := range p.Pairs {
 		one, other, _ := strings.Cut(text, "+")
 		pairs = append(pairs, [2]string{one, other})
 	}
-	return p.AfterDays, pairs, nil
+	return p, pairs, nil
 }
 
 // publicationFaults holds the pairs to dimensions that there are, and to a forest.

@@ -19,14 +19,18 @@ type grid struct {
 	hidden        [][]bool
 }
 
-// tooFew is why a table of two dimensions is not shown.
-const tooFew = "too few cases: nothing of this table could be shown without what is hidden being found"
+// Why a table is not shown. Both follow from what is shown of the whole.
+const (
+	tooFew   = "too few cases: nothing of this table could be shown without what is hidden being found"
+	fewCells = "each of its cells has a count of 1 to 10 in the detail in which the whole is shown, or would give one away"
+)
 
 func protectPair(rule Rule, p Pair, rows, columns *table) PublishedPair {
 	out := PublishedPair{Row: p.Row, Column: p.Column, Refused: tooFew}
 	if rows.level == 0 {
 		return out
 	}
+	out.Refused = fewCells
 	merged := merged{rows: map[string]bool{}, columns: map[string]bool{}}
 	for {
 		g := newGrid(rule, p, rows, columns, merged)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
-// Publication is what may be shown of the cases that were signed in a quarter: those
+// Publication is what may be shown of the cases that were signed in a quarter or year: those
 // that count by their outcomes and dimensions, protected as one family
 // (measure/disclosure), and beside them how many had no comparison. No sum of the two is
 // published, so neither tells of the other.
@@ -35,17 +36,19 @@ const Scheme = "1"
 var outcomes = []string{"none", "none-management", "unimportant", "unimportant-management", "important", "important-management"}
 
 // Outcomes is the scheme of what is published: how many cases; with or without a
-// discrepancy; its significance; whether it changes the management.
-func Outcomes() *disclosure.Scheme {
+// discrepancy; its significance; whether it changes the management. By the policy it may
+// end before: a cell of two dimensions is shown in the detail of the whole or not at all.
+func Outcomes(detail string) *disclosure.Scheme {
 	agree := outcomes[:2]
-	s, err := disclosure.NewScheme(outcomes,
-		[][]string{agree, outcomes[2:]},
-		[][]string{agree, outcomes[2:4], outcomes[4:]},
-		[][]string{outcomes[0:1], outcomes[1:2], outcomes[2:3], outcomes[3:4], outcomes[4:5], outcomes[5:6]})
-	if err != nil {
-		panic(err) // the table is wrong
+	levels := [][][]string{
+		{agree, outcomes[2:]},
+		{agree, outcomes[2:4], outcomes[4:]},
+		{outcomes[0:1], outcomes[1:2], outcomes[2:3], outcomes[3:4], outcomes[4:5], outcomes[5:6]},
 	}
-	return s
+	if i := slices.Index(workflow.PublicationDetails, detail); i >= 0 {
+		levels = levels[:i+1]
+	}
+	return mustScheme(outcomes, levels...)
 }
 
 // numerators are the leaves that a published measure counts; its denominator is all.
@@ -66,7 +69,7 @@ func Numerator(measure string) (disclosure.Leaves, bool) {
 	if !ok {
 		return 0, false
 	}
-	set, err := Outcomes().Leaves(names...)
+	set, err := Outcomes("").Leaves(names...)
 	return set, err == nil
 }
 
@@ -79,9 +82,9 @@ var readers = []string{"original-reader", "second-reader"}
 // IsReader tells a dimension whose values are people.
 func IsReader(dimension string) bool { return slices.Contains(readers, dimension) }
 
-// PublishTx publishes the quarters that are closed and due and have not been published,
-// at most four at a time, and returns how many. What two replicas do at once is the
-// same, and stands once.
+// PublishTx publishes the quarters, or by the policy the years, that are closed and due
+// and have not been published, at most four at a time, and returns how many. What two
+// replicas do at once is the same, and stands once.
 func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, err error) {
 	if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
 		return 0, nil // later
@@ -92,7 +95,7 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 	if err != nil {
 		return 0, err
 	}
-	days, pairs, err := workflow.PublicationTx(ctx, tx)
+	policy, pairs, err := workflow.PublicationTx(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
@@ -111,7 +114,12 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 	}
 	for ; published < 4; published++ {
 		end := begin.AddDate(0, 3, 0)
-		asOf := end.AddDate(0, 0, days)
+		// A year of which a quarter is published goes on by quarters: each case is in one family.
+		if policy.Every == workflow.EveryYear && (last == nil || begin.Month() == time.January) {
+			begin = time.Date(begin.Year(), time.January, 1, 0, 0, 0, 0, zone)
+			end = begin.AddDate(1, 0, 0)
+		}
+		asOf := end.AddDate(0, 0, policy.AfterDays)
 		if asOf.After(now) {
 			return published, nil
 		}
@@ -119,7 +127,7 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 		if last != nil && last.After(from) {
 			from = *last
 		}
-		if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, pairs); err != nil {
+		if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, policy.Detail, pairs); err != nil {
 			return published, err
 		}
 		begin, last = end, &end
@@ -132,10 +140,10 @@ func quarterOf(at time.Time, zone *time.Location) time.Time {
 	return time.Date(local.Year(), (local.Month()-1)/3*3+1, 1, 0, 0, 0, 0, zone)
 }
 
-// publishTx counts a quarter, hides what is to be hidden, and keeps the rest.
-func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now time.Time, zone *time.Location, pairs [][2]string) error {
+// publishTx counts a quarter or year, hides what is to be hidden, and keeps the rest.
+func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now time.Time, zone *time.Location, detail string, pairs [][2]string) error {
 	q := Query{From: from, To: to, AsOf: asOf, Zone: zone}
-	p, err := protect(ctx, tx, q, pairs)
+	p, err := protect(ctx, tx, q, detail, pairs)
 	if err != nil {
 		return err
 	}
@@ -156,12 +164,12 @@ func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now tim
 
 // protect counts and protects one family of cases. The key of what is hidden besides is
 // kept nowhere: a quarter is published once.
-func protect(ctx context.Context, tx pgx.Tx, q Query, pairs [][2]string) (*Publication, error) {
+func protect(ctx context.Context, tx pgx.Tx, q Query, detail string, pairs [][2]string) (*Publication, error) {
 	words, err := wordsTx(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	f := disclosure.Family{Scheme: Outcomes(), Key: make([]byte, 32)}
+	f := disclosure.Family{Scheme: Outcomes(detail), Key: make([]byte, 32)}
 	_, _ = rand.Read(f.Key) // never fails, Go 1.24
 	whole, err := q.leaves(ctx, tx, nil, words)
 	if err != nil {
@@ -271,14 +279,26 @@ func (q Query) noComparison(ctx context.Context, tx pgx.Tx) (*int, error) {
 	return &n, nil
 }
 
-// PublishedTx is what is published of the quarters that begin on these days, added up.
-// It returns pgx.ErrNoRows unless all have been published.
+// PublishedTx is what is published of the quarters that begin on these days, one or the
+// four of a year: added up, or of a year that was published at once. It returns
+// pgx.ErrNoRows unless all have been published.
 func PublishedTx(ctx context.Context, tx pgx.Tx, days []string) (*Publication, error) {
+	if len(days) > 1 {
+		year, err := publishedTx(ctx, tx, days[:1], true)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return year, err
+		}
+	}
+	return publishedTx(ctx, tx, days, false)
+}
+
+// publishedTx adds up what is published of the quarters, or years, of these first days.
+func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Publication, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT starts_on, as_of, content
 		FROM measure_publication
-		WHERE starts_on = ANY (@days::date[]) AND scheme = @scheme
-		ORDER BY starts_on`, pgx.NamedArgs{"days": days, "scheme": Scheme})
+		WHERE starts_on = ANY (@days::date[]) AND scheme = @scheme AND (to_at > from_at + interval '120 days') = @years
+		ORDER BY starts_on`, pgx.NamedArgs{"days": days, "scheme": Scheme, "years": years})
 	if err != nil {
 		return nil, fmt.Errorf("publications: %w", err)
 	}
