@@ -84,7 +84,7 @@ func (s *Server) evaluated(ctx context.Context, tx pgx.Tx, c echo.Context, actor
 // auditors of what was published, the role quality of what is counted now. What tells
 // single cases or readers is recorded as opened, and so is what tells a count so small
 // that an auditor is not shown it, whatever made it small.
-func (s *Server) evaluation(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, d facts.Definition, in *Node) (report *Node, times []facts.TimedStratum, err error) {
+func (s *Server) evaluation(ctx context.Context, tx pgx.Tx, actor access.Actor, asked Asked, d facts.Definition, in *Node) (report *Node, times []facts.Duration, err error) {
 	report, times, ask, err := s.evaluationUnseen(ctx, tx, actor, d, in)
 	if err != nil || actor.Role != access.Quality {
 		return report, times, err
@@ -96,7 +96,7 @@ func (s *Server) evaluation(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 }
 
 // evaluationUnseen is the same, as the clock makes it: nobody has seen it yet.
-func (s *Server) evaluationUnseen(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node) (report *Node, times []facts.TimedStratum, ask askedMeasure, err error) {
+func (s *Server) evaluationUnseen(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node) (report *Node, times []facts.Duration, ask askedMeasure, err error) {
 	if actor.Role != access.Quality {
 		report, err = s.evaluatePublished(ctx, tx, actor, d, in)
 		return report, nil, ask, err

@@ -27,24 +27,19 @@ const confidence = 0.95
 // mostListed is how many cases a subject-list has at most.
 const mostListed = 10000
 
-// measureReport evaluates: FHIR R4 measurereport.html. With a time it returns those of
-// the cases, too.
-func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure) (report *Node, times []facts.TimedStratum, err error) {
+// measureReport evaluates: FHIR R4 measurereport.html. Of a time it returns those of the
+// cases, too.
+func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure) (report *Node, times []facts.Duration, err error) {
 	table, err := facts.Count(ctx, tx, a.Query)
 	if err != nil {
 		return nil, nil, err
 	}
-	if a.Measure.Timed() {
-		if times, err = facts.Durations(ctx, tx, a.Query); err != nil {
-			return nil, nil, err
-		}
-	}
-	groups, contained, err := s.reportGroups(ctx, tx, actor, a, table, times)
+	groups, contained, err := s.reportGroups(ctx, tx, actor, a, table)
 	if err != nil {
 		return nil, nil, err
 	}
 	report, err = s.reportHead(ctx, tx, actor, a, groups, contained)
-	return report, times, err
+	return report, table.Durations, err
 }
 
 // reportHead is the report of these groups: what was asked, of when, by what was known.
@@ -85,7 +80,7 @@ func ownValue(id, element string, value any) *Node {
 }
 
 // reportGroups are the groups of the measure with their figures.
-func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure, t facts.Table, times []facts.TimedStratum) (groups, contained []*Node, err error) {
+func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure, t facts.Table) (groups, contained []*Node, err error) {
 	lists := map[string]*Node{}
 	if a.kind != "summary" {
 		if lists, contained, err = s.listed(ctx, tx, actor, a); err != nil {
@@ -97,7 +92,7 @@ func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor
 		return nil, nil, err
 	}
 	if a.Measure.Timed() {
-		groups, err = a.timedGroups(t, times, lists, names)
+		groups, err = a.timedGroups(t, lists, names)
 		return groups, contained, err
 	}
 	group := Object("population", populations(a.Measure, t.Counts, lists))

@@ -2,56 +2,38 @@ package fhir
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/facts"
 )
 
 // timedGroups are the groups of a measure of time: one for each percentile.
-func (a askedMeasure) timedGroups(t facts.Table, times []facts.TimedStratum, lists map[string]*Node, names func(dimension, word string) string) ([]*Node, error) {
-	whole := facts.Together(times)
-	counts := t.Counts
-	counts.Numerator = whole.Numerator
-	curve, err := survivalOf(whole)
+func (a askedMeasure) timedGroups(t facts.Table, lists map[string]*Node, names func(dimension, word string) string) ([]*Node, error) {
+	curve, err := survivalOf(t.Durations)
 	if err != nil {
 		return nil, err
 	}
-	type part struct {
-		stratum facts.Stratum
-		curve   *measure.Survival
-	}
-	var parts []part
-	if len(a.By) > 0 {
-		ended := map[string]facts.TimedStratum{}
-		for _, one := range times {
-			ended[keyText(one.Key)] = one
-		}
-		for _, one := range t.Strata {
-			timed := ended[keyText(one.Key)]
-			one.Numerator = timed.Numerator
-			curve, err := survivalOf(timed)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, part{one, curve})
+	curves := make([]*measure.Survival, len(t.Strata))
+	for i, one := range t.Strata {
+		if curves[i], err = survivalOf(one.Durations); err != nil {
+			return nil, err
 		}
 	}
 	var groups []*Node
 	for _, percent := range percents {
-		group := Object("code", groupCode(percent), "population", populations(a.Measure, counts, lists))
+		group := Object("code", groupCode(percent), "population", populations(a.Measure, t.Counts, lists))
 		score, err := percentileOf(curve, percent)
 		if err != nil {
 			return nil, err
 		}
 		group.Set("measureScore", score)
 		var strata []*Node
-		for _, p := range parts {
-			score, err := percentileOf(p.curve, percent)
+		for i, one := range t.Strata {
+			score, err := percentileOf(curves[i], percent)
 			if err != nil {
 				return nil, err
 			}
-			strata = append(strata, a.stratum(p.stratum.Key, names, populations(a.Measure, p.stratum.Counts, nil), score))
+			strata = append(strata, a.stratum(one.Key, names, populations(a.Measure, one.Counts, nil), score))
 		}
 		group.Set("stratifier", a.stratifiers(strata, t))
 		groups = append(groups, group)
@@ -59,18 +41,10 @@ func (a askedMeasure) timedGroups(t facts.Table, times []facts.TimedStratum, lis
 	return groups, nil
 }
 
-func keyText(key []string) string {
-	var text strings.Builder
-	for _, word := range key {
-		text.WriteString(strconv.Itoa(len(word)) + ":" + word)
-	}
-	return text.String()
-}
-
 // survivalOf is the Kaplan-Meier curve of durations, in hours.
-func survivalOf(t facts.TimedStratum) (*measure.Survival, error) {
-	times := make([]measure.Times, len(t.Durations))
-	for i, d := range t.Durations {
+func survivalOf(durations []facts.Duration) (*measure.Survival, error) {
+	times := make([]measure.Times, len(durations))
+	for i, d := range durations {
 		times[i] = measure.Times{At: float64(d.Minutes) / 60, Events: d.Ended, Censored: d.Open}
 	}
 	return measure.KaplanMeier(times, confidence)

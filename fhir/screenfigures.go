@@ -91,8 +91,8 @@ func figuresAsked(actor access.Actor, query url.Values) (d facts.Definition, in 
 }
 
 // openCurve is the share of cases that are still open, of a time.
-func openCurve(times []facts.TimedStratum) (points []screen.CurvePoint, err error) {
-	curve, err := survivalOf(facts.Together(times))
+func openCurve(times []facts.Duration) (points []screen.CurvePoint, err error) {
+	curve, err := survivalOf(times)
 	if err != nil || curve == nil {
 		return nil, err
 	}

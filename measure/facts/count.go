@@ -4,17 +4,17 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/workflow"
 )
 
 // Counts are the populations of a measure: Initial is Excluded and Denominator
-// together, and of the denominator Numerator have what is counted.
+// together, and of the denominator Numerator have what is counted; of a time, have ended.
 type Counts struct{ Initial, Denominator, Numerator int }
 
 // Excluded is how many are not in the denominator.
@@ -28,25 +28,34 @@ type Reason struct {
 	Cases int
 }
 
-// Stratum is the counts of the cases that have these words of the dimensions of Query.By.
+// Stratum is the counts of the cases that have these words of the dimensions of Query.By,
+// and of a time the durations of those in the denominator.
 type Stratum struct {
 	Key []string
 	Counts
+	Durations []Duration
 }
 
 // Table is the counts of a query.
 type Table struct {
 	Counts
-	Reasons []Reason
-	Strata  []Stratum // by their keys
-	Pairs   [][]int   // grades of the reader by those of the third reader: none, minor, major; nil unless the measure has them
+	Durations []Duration // of a time
+	Reasons   []Reason
+	Strata    []Stratum // by their keys
+	Pairs     [][]int   // grades of the reader by those of the third reader: none, minor, major; nil unless the measure has them
 }
 
 // mostStrata bounds what one answer lists.
 const mostStrata = 20000
 
-// Count counts the cases of a query, exactly. It returns a fault of kind Value for a
-// query that asks what there is not, and TooLarge for one with too many strata.
+// Count counts the cases of a query, exactly, in one pass: the whole, why cases are
+// excluded, the strata and their durations are of the same rows. It returns a fault of
+// kind Value for a query that asks what there is not, and TooLarge for one with too many
+// strata.
+//
+// PostgreSQL hands over a few numbers of each case, and they are added up here: grouped
+// there, a year of a national service by two dimensions costs two to four times as much,
+// the more the more strata there are.
 func Count(ctx context.Context, tx pgx.Tx, q Query) (Table, error) {
 	s, err := newStatement(ctx, tx, q)
 	if err != nil {
@@ -56,126 +65,66 @@ func Count(ctx context.Context, tx pgx.Tx, q Query) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	var t Table
-	if err := s.whole(ctx, tx, words, &t); err != nil {
-		return t, err
+	sum := newTally(q.Measure)
+	if err := s.each(ctx, tx, sum.add); err != nil {
+		return Table{}, fmt.Errorf("count: %w", err)
 	}
-	if len(q.By) > 0 {
-		if t.Strata, err = s.strata(ctx, tx, words); err != nil {
-			return t, err
-		}
+	if len(q.By) > 0 && len(sum.strata) > mostStrata {
+		return Table{}, fault.New(fault.TooLarge, "there are %d strata, and at most %d are listed; choose other stratifiers, a filter or a shorter period", len(sum.strata), mostStrata)
 	}
-	if q.Measure.Pairs {
-		t.Pairs, err = s.pairs(ctx, tx)
-	}
-	return t, err
+	return sum.table(s, words), nil
 }
 
-// counts is the condition of the numerator; a time has none.
-func (d Definition) counts() string { return cmp.Or(d.numerator, "false") }
+// seen is what is counted of one case.
+type seen struct {
+	key    [2]int32 // the numbers of its words; of a month which; 0 where cases are not told apart
+	reason int32    // why it is excluded, from 1; 0: it is in the denominator
+	counts bool     // it is in the numerator, or has ended
+	detail int32    // of one without comparison why; of a time minutes; of two grades both
+}
 
-// whole counts all of them, with why some are excluded.
-func (s *statement) whole(ctx context.Context, tx pgx.Tx, words map[int]string, t *Table) error {
+// detail is what is asked of a case besides, as SQL.
+func (d Definition) detail() string {
+	switch {
+	case d.Timed():
+		return `greatest(0, ceil(date_part('epoch', coalesce(` + d.to + `, @as_of) - ` + d.from + `) / 60))::int`
+	case d.Pairs:
+		return `CASE excluded WHEN 4 THEN no_comparison ELSE coalesce(reader_level * ` + fmt.Sprint(len(workflow.FactLevels)) + ` + adjudicator_level, 0)::int END`
+	}
+	return `CASE excluded WHEN 4 THEN no_comparison ELSE 0 END`
+}
+
+// outcome is the number of why a case is excluded, from 1, twice; of one in the
+// denominator whether it is in the numerator.
+func (d Definition) outcome() string {
+	counts := cmp.Or(d.numerator, d.to+" IS NOT NULL")
+	cases := make([]string, len(d.exclude))
+	for i, e := range d.exclude {
+		cases[i] = fmt.Sprintf("WHEN %s THEN %d", e.when, 2*(i+1))
+	}
+	return "CASE " + strings.Join(cases, " ") + " WHEN " + counts + " THEN 1 ELSE 0 END"
+}
+
+// each hands over the cases of the query, as they were known.
+func (s *statement) each(ctx context.Context, tx pgx.Tx, do func(seen)) error {
 	d := s.q.Measure
-	rows, err := tx.Query(ctx, `
-		SELECT `+d.reason()+` AS reason, CASE WHEN excluded = 4 THEN no_comparison END AS why,
-		       count(*), count(*) FILTER (WHERE `+d.counts()+`)
-		FROM `+s.rows()+`
-		GROUP BY 1, 2
-		ORDER BY 1, 2`, s.args)
+	keys := s.keys()
+	rows, err := tx.Query(ctx, s.union(keys[0]+", "+keys[1]+", "+d.outcome()+", "+d.detail()), s.args)
 	if err != nil {
-		return fmt.Errorf("count: %w", err)
+		return err
 	}
-	var reason, cases, numerator int
-	var why *int
-	_, err = pgx.ForEachRow(rows, []any{&reason, &why, &cases, &numerator}, func() error {
-		t.Initial += cases
-		if reason == 0 {
-			t.Denominator += cases
-			t.Numerator += numerator
-			return nil
+	defer rows.Close()
+	var n [4]int32
+	for rows.Next() { // a million of them: without Scan, which takes as long as all the rest
+		formats := rows.FieldDescriptions()
+		for i, raw := range rows.RawValues() {
+			if n[i], err = number(raw, formats[i].Format); err != nil {
+				return err
+			}
 		}
-		r := Reason{Code: d.exclude[reason-1].code, Cases: cases}
-		if r.Code == workflow.ExcludedNoComparison && why != nil {
-			r.Why = words[*why]
-		}
-		t.Reasons = append(t.Reasons, r)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("count: %w", err)
+		do(seen{key: [2]int32{n[0], n[1]}, reason: n[2] / 2, counts: n[2] == 1, detail: n[3]})
 	}
-	slices.SortStableFunc(t.Reasons, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(slices.Index(d.Exclusions(), a.Code), slices.Index(d.Exclusions(), b.Code)), strings.Compare(a.Why, b.Why))
-	})
-	return nil
-}
-
-// strata counts by the dimensions of the query.
-func (s *statement) strata(ctx context.Context, tx pgx.Tx, words map[int]string) ([]Stratum, error) {
-	d := s.q.Measure
-	rows, err := tx.Query(ctx, `
-		SELECT `+strings.Join(s.keys(), ", ")+`, count(*), count(*) FILTER (WHERE `+d.counted()+`),
-		       count(*) FILTER (WHERE `+d.counted()+` AND `+d.counts()+`)
-		FROM `+s.rows()+`
-		GROUP BY 1, 2
-		LIMIT `+fmt.Sprint(mostStrata+1), s.args)
-	if err != nil {
-		return nil, fmt.Errorf("count strata: %w", err)
-	}
-	var list []Stratum
-	var key [2]int
-	var c Counts
-	_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &c.Initial, &c.Denominator, &c.Numerator}, func() error {
-		list = append(list, Stratum{s.words(key[:len(s.q.By)], words), c})
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("count strata: %w", err)
-	}
-	if len(list) > mostStrata {
-		return nil, tooMany()
-	}
-	slices.SortFunc(list, func(a, b Stratum) int { return slices.Compare(a.Key, b.Key) })
-	return list, nil
-}
-
-// words are the words of a key.
-func (s *statement) words(key []int, words map[int]string) []string {
-	list := make([]string, len(key))
-	for i, no := range key {
-		if s.q.By[i] == Month {
-			list[i] = s.q.monthName(no - 1)
-			continue
-		}
-		list[i] = words[no]
-	}
-	return list
-}
-
-// pairs is the square of the two grades.
-func (s *statement) pairs(ctx context.Context, tx pgx.Tx) ([][]int, error) {
-	table := make([][]int, len(workflow.FactLevels))
-	for i := range table {
-		table[i] = make([]int, len(workflow.FactLevels))
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT reader_level, adjudicator_level, count(*)
-		FROM `+s.rows()+`
-		WHERE `+s.q.Measure.counted()+`
-		GROUP BY 1, 2`, s.args)
-	if err != nil {
-		return nil, fmt.Errorf("count pairs: %w", err)
-	}
-	var reader, adjudicator, cases int
-	_, err = pgx.ForEachRow(rows, []any{&reader, &adjudicator, &cases}, func() error {
-		table[reader][adjudicator] = cases
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("count pairs: %w", err)
-	}
-	return table, nil
+	return rows.Err()
 }
 
 // Listed is a case of a list, and where it is counted.
@@ -195,8 +144,8 @@ func List(ctx context.Context, tx pgx.Tx, q Query, most int) ([]Listed, error) {
 	d := q.Measure
 	s.args["most"] = most
 	rows, err := tx.Query(ctx, `
-		SELECT f.case_id, c.task_id, `+d.reason()+` AS reason, coalesce(`+d.counted()+` AND `+d.counts()+`, false)
-		FROM `+s.rows()+`
+		SELECT f.case_id, c.task_id, f.outcome
+		FROM (`+s.union(`case_id, `+d.outcome()+` AS outcome`)+`) f
 		JOIN (SELECT case_id, task_id FROM case_file) c USING (case_id)
 		ORDER BY case_id
 		LIMIT @most`, s.args)
@@ -204,10 +153,10 @@ func List(ctx context.Context, tx pgx.Tx, q Query, most int) ([]Listed, error) {
 		return nil, fmt.Errorf("list cases: %w", err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l Listed, err error) {
-		var reason int
-		err = row.Scan(&l.CaseID, &l.TaskID, &reason, &l.InNumerator)
-		if reason > 0 {
-			l.Excluded = d.exclude[reason-1].code
+		var outcome int
+		err = row.Scan(&l.CaseID, &l.TaskID, &outcome)
+		if l.InNumerator = outcome == 1 && !d.Timed(); outcome > 1 {
+			l.Excluded = d.exclude[outcome/2-1].code
 		}
 		return l, err
 	})

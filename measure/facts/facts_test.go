@@ -17,6 +17,7 @@ import (
 
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pgtest"
+	"github.com/overread/overread/measure/facts/factstest"
 	"github.com/overread/overread/workflow"
 )
 
@@ -28,17 +29,8 @@ type nation struct {
 	tenant uuid.UUID
 }
 
-// The words of the made-up cases: as many as a national service has.
-const (
-	modalities = 8
-	regions    = 10
-	sites      = 150
-	firsts     = 1500
-	seconds    = 300
-)
-
 // january is the beginning of the year of the cases.
-var january = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+var january = factstest.January
 
 // newNation makes so many cases; of one in fifty something else was known before.
 func newNation(t testing.TB, cases int) nation {
@@ -46,38 +38,8 @@ func newNation(t testing.TB, cases int) nation {
 	n := nation{t, pgtest.New(t), uuid.Nil}
 	n.tenant = pgtest.AddTenant(t, n.db, "north")
 	south := pgtest.AddTenant(t, n.db, "south")
-	owner := n.db.Owner(t)
-	run := func(sql string, args ...any) {
-		t.Helper()
-		if _, err := owner.Exec(context.Background(), sql, args...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(`SET session_replication_role = replica`) // no case behind a fact: nothing here asks for one
-	run(`SELECT setseed(0.5)`)
-	for tenant, count := range map[uuid.UUID]int{n.tenant: cases, south: cases/20 + 1} {
-		run(`INSERT INTO measure_word (tenant_id, word_no, word)
-			SELECT $1, i, CASE WHEN i = 1 THEN 'not-said' ELSE 'w' || lpad(i::text, 4, '0') END FROM generate_series(1, $2) i`, tenant, firsts+1)
-		run(`INSERT INTO measure_fact (tenant_id, case_id, known_from, period_at, opened_at, complete_at, signed_at, acknowledged_at, counts_at,
-			excluded, significance, management, reader_level, adjudicator_level, verified, no_comparison,
-			modality, body_region, subspecialty, site, original_reader, second_reader, reason, priority, oncologic, blinding, priors, asymmetry, setting, reading)
-			SELECT $1, gen_random_uuid(), at, at, at - took, at - took, CASE WHEN excluded NOT IN (1, 2) THEN at END, CASE WHEN acknowledged THEN at + took END, at,
-			       excluded, CASE WHEN excluded IN (0, 5) THEN significance END, CASE WHEN excluded IN (0, 5) AND significance > 0 THEN management END,
-			       CASE WHEN adjudicated THEN significance END, CASE WHEN adjudicated THEN 2 - (site % 3) END, CASE WHEN site % 40 = 0 THEN site % 5 END, 1,
-			       1 + m, 1 + r, 1 + r % 6, 1 + site, 1 + (site * 10 + f % 10) % $3::int, 1 + s, 1 + m % 9, 1 + r % 4, 1 + r % 3, 1 + m % 2, 1 + r % 2, 1 + s % 2, 1 + site % 3, 1 + f % 5
-			FROM (
-				SELECT i, timestamptz '2025-01-01Z' + random() * interval '365 days' AS at, random() * interval '5 days' AS took, random() < 0.9 AS acknowledged, random() < 0.05 AS adjudicated,
-				       (ARRAY[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,2,3,4,4,4,5,6])[1 + floor(random() * 24)::int] AS excluded,
-				       (ARRAY[0,0,0,0,0,0,0,0,1,1,1,2])[1 + floor(random() * 12)::int] AS significance, floor(random() * 5)::int AS management,
-				       floor(random() * random() * $4)::int AS m, floor(random() * $5)::int AS r, floor(random() * $6)::int AS site, floor(random() * $3)::int AS f, floor(random() * $7)::int AS s
-				FROM generate_series(1, $2) i
-			) made`, tenant, count, firsts, modalities, regions, sites, seconds)
-		run(`INSERT INTO measure_fact_past
-			SELECT f.*, f.known_from + interval '10 days' FROM measure_fact f WHERE tenant_id = $1 AND hashtext(case_id::text) % 50 = 0`, tenant)
-		run(`UPDATE measure_fact SET known_from = known_from + interval '10 days', significance = least(significance + 1, 2), reader_level = NULL
-			WHERE tenant_id = $1 AND hashtext(case_id::text) % 50 = 0`, tenant)
-	}
-	run(`VACUUM (ANALYZE) measure_fact, measure_fact_past`)
+	factstest.Fill(t, n.db, n.tenant, cases)
+	factstest.Fill(t, n.db, south, cases/20+1)
 	return n
 }
 
@@ -196,6 +158,10 @@ func judged(id string, r row) (reason string, numerator bool) {
 		return "", *r.right == 2
 	case "unread":
 		return "", r.acknowledged == nil
+	case "turnaround":
+		return "", r.signed != nil
+	case "acknowledgement":
+		return "", r.acknowledged != nil
 	}
 	return "", false
 }
@@ -318,23 +284,33 @@ func TestDurationsAreThoseOfTheCasesAndOpenOnesAreOpen(t *testing.T) {
 		}
 		want[fmt.Sprintf("%s %s %.0f", r.words["modality"], state, max(0, ceilMinutes(end.Sub(r.opened))))]++
 	}
-	got := map[string]int{}
-	n.in(func(ctx context.Context, tx pgx.Tx) error {
-		strata, err := Durations(ctx, tx, q)
-		for _, s := range strata {
-			for _, d := range s.Durations {
-				if d.Ended > 0 {
-					got[fmt.Sprintf("%s ended %d", s.Key[0], d.Minutes)] = d.Ended
-				}
-				if d.Open > 0 {
-					got[fmt.Sprintf("%s open %d", s.Key[0], d.Minutes)] = d.Open
-				}
-			}
-		}
-		return err
-	})
+	got, together := map[string]int{}, map[string]int{}
+	table := n.count(q)
+	for _, s := range table.Strata {
+		tell(got, s.Key[0]+" ", s.Durations)
+		tell(together, "", s.Durations)
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	whole := map[string]int{}
+	tell(whole, "", table.Durations)
+	if diff := cmp.Diff(together, whole); diff != "" {
+		t.Errorf("the whole: %s", diff)
+	}
+	if !slices.IsSortedFunc(table.Durations, func(a, b Duration) int { return a.Minutes - b.Minutes }) {
+		t.Error("the whole is in no order")
+	}
+}
+
+func tell(counts map[string]int, key string, durations []Duration) {
+	for _, d := range durations {
+		if d.Ended > 0 {
+			counts[fmt.Sprintf("%sended %d", key, d.Minutes)] += d.Ended
+		}
+		if d.Open > 0 {
+			counts[fmt.Sprintf("%sopen %d", key, d.Minutes)] += d.Open
+		}
 	}
 }
 
@@ -387,10 +363,6 @@ func BenchmarkCount(b *testing.B) {
 				b.Run(fmt.Sprintf("%d/%s/%s", size, id, strings.Join(by, "-")), func(b *testing.B) {
 					q := Query{Measure: measureNamed(b, id), From: january, To: january.AddDate(1, 0, 0), AsOf: january.AddDate(1, 1, 0), Zone: time.UTC, By: by}
 					for b.Loop() {
-						if id == "turnaround" {
-							n.in(func(ctx context.Context, tx pgx.Tx) error { _, err := Durations(ctx, tx, q); return err })
-							continue
-						}
 						if got := n.count(q); len(got.Strata) == 0 {
 							b.Fatal("nothing was counted")
 						}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -233,8 +232,8 @@ type outcomeRow struct {
 func (q Query) leaves(ctx context.Context, tx pgx.Tx, by []string, words map[int]string) ([]outcomeRow, error) {
 	s := q.signed(by)
 	rows, err := tx.Query(ctx, `
-		SELECT `+strings.Join(s.keys(), ", ")+`, `+leaf+`, count(*)
-		FROM `+s.rows()+`
+		SELECT key1, key2, leaf, count(*)
+		FROM (`+s.union(s.keys()[0]+` AS key1, `+s.keys()[1]+` AS key2, `+leaf+` AS leaf, excluded, signed_at`)+`) f
 		WHERE excluded = 0 AND signed_at IS NOT NULL
 		GROUP BY 1, 2, 3
 		ORDER BY 1, 2, 3`, s.args)
@@ -242,7 +241,7 @@ func (q Query) leaves(ctx context.Context, tx pgx.Tx, by []string, words map[int
 		return nil, fmt.Errorf("count outcomes: %w", err)
 	}
 	var list []outcomeRow
-	var key, before [2]int
+	var key, before [2]int32
 	var outcome, cases int
 	_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &outcome, &cases}, func() error {
 		if list == nil || key != before {
@@ -269,7 +268,7 @@ func (q Query) leaves(ctx context.Context, tx pgx.Tx, by []string, words map[int
 func (q Query) noComparison(ctx context.Context, tx pgx.Tx) (*int, error) {
 	s := q.signed(nil)
 	var n int
-	err := tx.QueryRow(ctx, `SELECT count(*) FROM `+s.rows()+` WHERE excluded = 4 AND signed_at IS NOT NULL`, s.args).Scan(&n)
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM (`+s.union(`excluded, signed_at`)+`) f WHERE excluded = 4 AND signed_at IS NOT NULL`, s.args).Scan(&n)
 	if err != nil {
 		return nil, fmt.Errorf("count cases without comparison: %w", err)
 	}

@@ -2,8 +2,10 @@ package facts
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,23 +87,19 @@ func (q Query) months() []time.Time {
 	}
 }
 
-// monthName is 2026-11.
-func (q Query) monthName(i int) string { return q.months()[i].In(q.Zone).Format("2006-01") }
-
 // statement is a query as SQL: the rows as of the moment, and what is asked of them.
 type statement struct {
-	q    Query
-	args pgx.NamedArgs
+	q      Query
+	args   pgx.NamedArgs
+	months []time.Time
 }
-
-// columns that measures look at.
-const columns = `case_id, period_at, opened_at, signed_at, acknowledged_at, excluded, significance, management, reader_level, adjudicator_level, verified, no_comparison`
 
 // statement is of a query without words of Where.
 func (q Query) statement() *statement {
-	s := &statement{q, pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf, "cases": q.Cases}}
+	s := &statement{q: q, args: pgx.NamedArgs{"from": q.From, "to": q.To, "as_of": q.AsOf, "cases": q.Cases}}
 	if slices.Contains(q.By, Month) {
-		s.args["months"] = q.months()
+		s.months = q.months()
+		s.args["months"] = s.months
 	}
 	return s
 }
@@ -122,25 +120,25 @@ func newStatement(ctx context.Context, tx pgx.Tx, q Query) (*statement, error) {
 		column, _ := columnOf(name)
 		s.args["where_"+column] = no
 	}
-	// One pass over a year's rows, for which somebody waits: on all processors, and its
-	// groups in memory.
-	_, err := tx.Exec(ctx, `
-		SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
-		       set_config('min_parallel_table_scan_size', '1MB', true), set_config('work_mem', '64MB', true)`)
-	if err != nil {
-		return nil, fmt.Errorf("prepare a count: %w", err)
-	}
-	return s, nil
+	return s, hasten(ctx, tx)
 }
 
-// rows is the sub-select of one row for each case, as it was known then.
-func (s *statement) rows() string {
-	columns := []string{columns}
-	for _, name := range s.q.By {
-		if column, ok := columnOf(name); ok {
-			columns = append(columns, column)
-		}
+// hasten is for one pass over a year's rows, for which somebody waits: on all processors,
+// its groups in memory, and planned for this period, which a plan for any period would take
+// for a short one.
+func hasten(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
+		       set_config('min_parallel_table_scan_size', '1MB', true), set_config('work_mem', '64MB', true),
+		       set_config('plan_cache_mode', 'force_custom_plan', true)`)
+	if err != nil {
+		return fmt.Errorf("prepare a count: %w", err)
 	}
+	return nil
+}
+
+// union is these columns of one row for each case, as it was known then.
+func (s *statement) union(columns string) string {
 	conditions := []string{s.q.Measure.basis + " >= @from", s.q.Measure.basis + " < @to", "known_from <= @as_of"}
 	for name := range s.q.Where {
 		column, _ := columnOf(name)
@@ -149,10 +147,10 @@ func (s *statement) rows() string {
 	if s.q.Cases != nil {
 		conditions = append(conditions, "case_id = ANY (@cases)")
 	}
-	list, where := strings.Join(columns, ", "), strings.Join(conditions, " AND ")
-	return `(SELECT ` + list + ` FROM measure_fact WHERE ` + where + `
+	where := strings.Join(conditions, " AND ")
+	return `SELECT ` + columns + ` FROM measure_fact WHERE ` + where + `
 		UNION ALL
-		SELECT ` + list + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of) f`
+		SELECT ` + columns + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of`
 }
 
 // keys are what cases are told apart by, as MostBy expressions: 0 where it is by fewer.
@@ -170,15 +168,6 @@ func (s *statement) keys() []string {
 		list = append(list, "0")
 	}
 	return list
-}
-
-// reason is the number of why a case is excluded, from 1; 0: it is in the denominator.
-func (d Definition) reason() string {
-	cases := make([]string, len(d.exclude))
-	for i, e := range d.exclude {
-		cases[i] = fmt.Sprintf("WHEN %s THEN %d", e.when, i+1)
-	}
-	return "CASE " + strings.Join(cases, " ") + " ELSE 0 END"
 }
 
 // counted is the condition that a case is in the denominator.
@@ -207,4 +196,30 @@ func wordsTx(ctx context.Context, tx pgx.Tx) (map[int]string, error) {
 		return nil, fmt.Errorf("words: %w", err)
 	}
 	return words, nil
+}
+
+// words are the words of a key.
+func (s *statement) words(key []int32, words map[int]string) []string {
+	list := make([]string, len(key))
+	for i, no := range key {
+		if s.q.By[i] == Month {
+			list[i] = s.months[no-1].In(s.q.Zone).Format("2006-01")
+			continue
+		}
+		list[i] = words[int(no)]
+	}
+	return list
+}
+
+// number reads an integer of PostgreSQL, whichever form it has: text where no statement is
+// prepared.
+func number(raw []byte, format int16) (int32, error) {
+	if format == pgx.BinaryFormatCode && len(raw) == 4 {
+		return int32(binary.BigEndian.Uint32(raw)), nil //nolint:gosec // it is one of 32 bits, with its sign
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("a number of a count: %w", err)
+	}
+	return int32(n), nil
 }

@@ -1,0 +1,109 @@
+package facts
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/overread/overread/workflow"
+)
+
+// tally adds up cases one by one.
+type tally struct {
+	of      Definition
+	whole   Counts
+	why     int32            // the reason of exclusion that has reasons of its own: no comparison
+	reasons map[[2]int32]int // why cases are excluded, and of those without comparison why
+	pairs   []int            // both grades
+	places  map[[2]int32]int // of a key in strata
+	strata  []group
+}
+
+// group is what is known of a stratum.
+type group struct {
+	key [2]int32
+	Counts
+	times []int32 // twice the minutes, and one more where it is still open
+}
+
+func newTally(d Definition) *tally {
+	return &tally{of: d, why: int32(slices.Index(d.Exclusions(), workflow.ExcludedNoComparison) + 1), //nolint:gosec // a few
+		reasons: map[[2]int32]int{}, pairs: make([]int, len(workflow.FactLevels)*len(workflow.FactLevels)), places: map[[2]int32]int{}}
+}
+
+func (c *Counts) add(one seen) {
+	c.Initial++
+	if one.reason > 0 {
+		return
+	}
+	c.Denominator++
+	if one.counts {
+		c.Numerator++
+	}
+}
+
+func (t *tally) add(one seen) {
+	at, there := t.places[one.key]
+	if !there {
+		at = len(t.strata)
+		t.places[one.key] = at
+		t.strata = append(t.strata, group{key: one.key})
+	}
+	g := &t.strata[at]
+	g.Counts.add(one)
+	t.whole.add(one)
+	switch {
+	case one.reason > 0 && one.reason == t.why:
+		t.reasons[[2]int32{one.reason, one.detail}]++
+	case one.reason > 0:
+		t.reasons[[2]int32{one.reason}]++
+	case t.of.Timed():
+		twice := 2 * one.detail
+		if !one.counts {
+			twice++
+		}
+		g.times = append(g.times, twice)
+	case t.of.Pairs:
+		t.pairs[one.detail]++
+	}
+}
+
+// table is what was added up, with the words of its numbers.
+func (t *tally) table(s *statement, words map[int]string) Table {
+	table := Table{Counts: t.whole, Reasons: t.excluded(words)}
+	if t.of.Pairs {
+		table.Pairs = slices.Collect(slices.Chunk(t.pairs, len(workflow.FactLevels)))
+	}
+	if t.of.Timed() {
+		var all []int32
+		for i := range t.strata {
+			all = append(all, t.strata[i].times...)
+		}
+		table.Durations = durations(all)
+	}
+	if len(s.q.By) == 0 {
+		return table
+	}
+	table.Strata = make([]Stratum, len(t.strata))
+	for i, g := range t.strata {
+		table.Strata[i] = Stratum{s.words(g.key[:len(s.q.By)], words), g.Counts, durations(g.times)}
+	}
+	slices.SortFunc(table.Strata, func(a, b Stratum) int { return slices.Compare(a.Key, b.Key) })
+	return table
+}
+
+// excluded are why cases are not in the denominator, in the order in which it is tried.
+func (t *tally) excluded(words map[int]string) (list []Reason) {
+	for key, cases := range t.reasons {
+		r := Reason{Code: t.of.exclude[key[0]-1].code, Cases: cases}
+		if key[0] == t.why {
+			r.Why = words[int(key[1])]
+		}
+		list = append(list, r)
+	}
+	order := t.of.Exclusions()
+	slices.SortFunc(list, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.Code), slices.Index(order, b.Code)), strings.Compare(a.Why, b.Why))
+	})
+	return list
+}
