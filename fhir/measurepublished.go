@@ -147,14 +147,14 @@ func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
 	case refused != "":
 		return nil, a.notShown(p, refused)
 	}
-	names := publishedNames()
+	made := a.strata(publishedNames())
 	var strata []*Node
 	for _, row := range rows {
 		shown, err := a.shownPopulations(p, row.Figures)
 		if err != nil {
 			return nil, err
 		}
-		stratum := a.stratum(row.Key, names, shown.Each("population"), shown.Get("measureScore"))
+		stratum := made.one(row.Key, shown.Each("population"), shown.Get("measureScore"))
 		extensions := shown.Each("extension")
 		if n, told := row.Figures.Of(facts.Every()); told && slices.ContainsFunc(a.By, facts.IsReader) {
 			extensions = append(extensions, ownValue("measure-standing", "valueCode", string(disclosure.StandingOf(n))))

@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -12,9 +13,7 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/measure"
-	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
-	"github.com/overread/overread/workflow"
 )
 
 // settledAfter is how long a transaction may still write what it began to write
@@ -110,15 +109,15 @@ func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor
 		}
 		group.Set("extension", kappas)
 	}
-	var strata []*Node
-	for _, one := range t.Strata {
-		score, err := a.share(one.Counts)
+	made, list := a.strata(names), make([]*Node, len(t.Strata))
+	for i, one := range t.Strata {
+		score, err := made.share(one.Counts)
 		if err != nil {
 			return nil, nil, err
 		}
-		strata = append(strata, a.stratum(one.Key, names, populations(a.Measure, one.Counts, nil), score))
+		list[i] = made.one(one.Key, populations(a.Measure, one.Counts, nil), score)
 	}
-	group.Set("stratifier", a.stratifiers(strata, t))
+	group.Set("stratifier", a.stratifiers(list, t))
 	return []*Node{group}, contained, nil
 }
 
@@ -167,8 +166,20 @@ func populations(d facts.Definition, c facts.Counts, lists map[string]*Node) []*
 	}
 }
 
+// populationNodes are the codes of populations as they stand in reports.
+var populationNodes = func() map[string]*Node {
+	nodes := map[string]*Node{}
+	for _, d := range facts.Definitions {
+		of, excluded, counted := populationCodes(d)
+		for _, code := range []string{"initial-population", of, excluded, counted} {
+			nodes[code] = Object("coding", []*Node{coding(measurePopulation, code, "")}).fixed()
+		}
+	}
+	return nodes
+}()
+
 func population(code string, cases int, list *Node) *Node {
-	n := Object("code", Object("coding", []*Node{coding(measurePopulation, code, "")}), "count", cases)
+	n := Object("code", populationNodes[code], "count", cases)
 	if list != nil {
 		n.Set("subjectResults", Object("reference", "#"+list.Text("id")))
 	}
@@ -193,10 +204,16 @@ func (a askedMeasure) share(c facts.Counts) (*Node, error) {
 
 // figure has six digits after the point at the most.
 func figure(x float64, unit string) *Node {
-	return Object("value", sixDigits(x), "unit", unit, "system", ucum, "code", unit)
+	word := String(unit)
+	return Object("value", sixDigits(x), "unit", word, "system", ucum, "code", word)
 }
 
-func sixDigits(x float64) *Node { return Number(strconv.FormatFloat(roundTo(x), 'f', -1, 64)) }
+func sixDigits(x float64) *Node {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		panic("fhir: a figure is a number") // JSON has no other
+	}
+	return &Node{kind: numberNode, text: strconv.FormatFloat(roundTo(x), 'f', -1, 64)}
+}
 
 func roundTo(x float64) float64 {
 	y, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'f', 6, 64), 64) // of a number of its own
@@ -224,64 +241,6 @@ func kappasOf(pairs [][]int) ([]*Node, error) {
 		rows = append(rows, ownValue(w.id, "valueQuantity", q))
 	}
 	return rows, nil
-}
-
-// stratum is one: of two dimensions each is a component.
-func (a askedMeasure) stratum(key []string, names func(dimension, word string) string, populations []*Node, score *Node) *Node {
-	n := &Node{kind: objectNode}
-	if len(key) == 1 {
-		n.Set("value", stratumValue(a.By[0], key[0], names))
-	} else {
-		var parts []*Node
-		for i, word := range key {
-			parts = append(parts, Object("code", dimensionCode(a.By[i]), "value", stratumValue(a.By[i], word, names)))
-		}
-		n.Set("component", parts)
-	}
-	n.Set("population", populations)
-	if score != nil {
-		n.Set("measureScore", score)
-	}
-	return n
-}
-
-// wordSystems are the code systems of the words of dimensions.
-var wordSystems = map[string]string{"modality": dicom, "priority": "http://hl7.org/fhir/request-priority", "reason": workflow.ReasonSystem, "protocol": csProtocol,
-	"subspecialty": Canonical + "/CodeSystem/reading-subspecialty"}
-
-func stratumValue(dimension, word string, names func(dimension, word string) string) *Node {
-	text := names(dimension, word)
-	if system := wordSystems[dimension]; system != "" && word != workflow.NotSaid && word != "other" {
-		return Object("coding", []*Node{coding(system, word, "")}, "text", text)
-	}
-	return Object("text", text)
-}
-
-// stratumNames names readers by a pseudonym of this report, unless they are opened.
-func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (func(dimension, word string) string, error) {
-	known := map[string]string{}
-	if a.open {
-		people, err := practitioners(ctx, tx)
-		if err != nil {
-			return nil, err
-		}
-		for id, who := range people {
-			known[id.String()] = who.Text("display")
-		}
-	}
-	pseudonyms := disclosure.NewPseudonyms()
-	return func(dimension, word string) string {
-		if !facts.IsReader(dimension) || word == workflow.NotSaid {
-			return word
-		}
-		if !a.open {
-			return pseudonyms.Of("reader", word)
-		}
-		if name := known[word]; name != "" {
-			return name
-		}
-		return word
-	}, nil
 }
 
 // listed are the cases of each population as Lists of their Tasks. What the actor may

@@ -19,6 +19,11 @@ func (a askedMeasure) timedGroups(t facts.Table, lists map[string]*Node, names f
 			return nil, err
 		}
 	}
+	made := a.strata(names)
+	counts := make([][]*Node, len(t.Strata)) // the same in each group
+	for i, one := range t.Strata {
+		counts[i] = populations(a.Measure, one.Counts, nil)
+	}
 	var groups []*Node
 	for _, percent := range percents {
 		group := Object("code", groupCode(percent), "population", populations(a.Measure, t.Counts, lists))
@@ -27,15 +32,15 @@ func (a askedMeasure) timedGroups(t facts.Table, lists map[string]*Node, names f
 			return nil, err
 		}
 		group.Set("measureScore", score)
-		var strata []*Node
+		list := make([]*Node, len(t.Strata))
 		for i, one := range t.Strata {
 			score, err := percentileOf(curves[i], percent)
 			if err != nil {
 				return nil, err
 			}
-			strata = append(strata, a.stratum(one.Key, names, populations(a.Measure, one.Counts, nil), score))
+			list[i] = made.one(one.Key, counts[i], score)
 		}
-		group.Set("stratifier", a.stratifiers(strata, t))
+		group.Set("stratifier", a.stratifiers(list, t))
 		groups = append(groups, group)
 	}
 	return groups, nil

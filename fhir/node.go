@@ -28,6 +28,7 @@ type Node struct {
 	text    string // of a string, a number; "true" or "false"
 	members []member
 	items   []*Node
+	json    []byte // of what nobody changes any more (fixed): its JSON
 }
 
 type member struct {
@@ -310,10 +311,40 @@ func (n *Node) Clone() *Node {
 
 // Bytes is the compact JSON of n. Resources begin with resourceType, id and meta,
 // as the specification writes them; everything else keeps its order.
-func (n *Node) Bytes() []byte { return n.append(make([]byte, 0, 1024)) }
+func (n *Node) Bytes() []byte { return n.append(make([]byte, 0, n.size())) }
+
+// size is how many bytes the JSON of n has, but for escapes: of a large report the buffer
+// would otherwise be copied many times.
+func (n *Node) size() int {
+	switch {
+	case n == nil || n.kind == nullNode:
+		return len("null")
+	case n.json != nil:
+		return len(n.json)
+	}
+	size := len(n.text) + 2
+	for i := range n.members {
+		size += len(n.members[i].name) + len(`"":,`) + n.members[i].value.size()
+	}
+	for _, item := range n.items {
+		size += item.size() + 1
+	}
+	return size
+}
+
+// fixed is n, which nobody changes from now on, so that it is written once where it
+// stands in many places of a resource. What is cloned may be changed again.
+func (n *Node) fixed() *Node {
+	if n != nil {
+		n.json = n.Bytes()
+	}
+	return n
+}
 
 func (n *Node) append(b []byte) []byte {
 	switch {
+	case n != nil && n.json != nil:
+		return append(b, n.json...)
 	case n == nil || n.kind == nullNode:
 		return append(b, "null"...)
 	case n.kind == objectNode:
@@ -368,6 +399,13 @@ func isFirst(name string) bool {
 // appendQuoted cannot fail on what Parse made; in a string that the program
 // built, invalid UTF-8 becomes U+FFFD.
 func appendQuoted(b []byte, text string) []byte {
-	b, _ = jsontext.AppendQuote(b, text)
-	return b
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' { // all others stand for themselves: RFC 8259, 7
+			b, _ = jsontext.AppendQuote(b, text)
+			return b
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
 }

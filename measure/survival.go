@@ -50,16 +50,18 @@ func KaplanMeier(times []Times, level float64) (*Survival, error) {
 		return nil, err
 	}
 	s := &Survival{Cases: cases, level: level, Last: sorted[len(sorted)-1].At}
+	s.Steps = make([]SurvivalStep, 0, len(sorted))
+	spreads, intervals := make([]float64, len(sorted)), make([]Interval, len(sorted)) // at once: there may be a million
 	open, sum, atRisk, z := 1.0, 0.0, cases, critical(level)
-	for _, t := range sorted {
+	for i, t := range sorted {
 		if t.Events > 0 {
 			n, d := float64(atRisk), float64(t.Events)
 			step := SurvivalStep{At: t.At, AtRisk: atRisk, Events: t.Events}
 			if t.Events < atRisk {
 				open *= (n - d) / n
 				sum += d / (n * (n - d))
-				se := open * math.Sqrt(sum)
-				step.Open, step.SE, step.Interval = open, &se, logLog(open, math.Sqrt(sum), z)
+				spreads[i], intervals[i] = open*math.Sqrt(sum), logLog(open, math.Sqrt(sum), z)
+				step.Open, step.SE, step.Interval = open, &spreads[i], &intervals[i]
 			}
 			s.Steps = append(s.Steps, step)
 			s.Events += t.Events
@@ -82,8 +84,7 @@ func byTime(times []Times) (sorted []Times, cases int, err error) {
 			return nil, 0, err
 		}
 	}
-	times = slices.Clone(times)
-	slices.SortFunc(times, func(a, b Times) int {
+	byAt := func(a, b Times) int {
 		switch {
 		case a.At < b.At:
 			return -1
@@ -91,7 +92,12 @@ func byTime(times []Times) (sorted []Times, cases int, err error) {
 			return 1
 		}
 		return 0
-	})
+	}
+	if !slices.IsSortedFunc(times, byAt) {
+		times = slices.Clone(times)
+		slices.SortFunc(times, byAt)
+	}
+	sorted = make([]Times, 0, len(times))
 	for _, t := range times {
 		if t.Events+t.Censored == 0 {
 			continue
@@ -107,9 +113,11 @@ func byTime(times []Times) (sorted []Times, cases int, err error) {
 	return sorted, cases, checkCount("all cases", cases)
 }
 
-func logLog(open, spread, z float64) *Interval {
-	factor := z * spread / -math.Log(open)
-	return &Interval{Low: math.Pow(open, math.Exp(factor)), High: math.Pow(open, math.Exp(-factor))}
+// logLog is open^exp(±z·spread/ln open).
+func logLog(open, spread, z float64) Interval {
+	ln := math.Log(open)
+	factor := math.Exp(z * spread / -ln)
+	return Interval{Low: math.Exp(ln * factor), High: math.Exp(ln / factor)}
 }
 
 // OpenAt is the share still open after a time, and its interval, which is nil before

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,8 +16,9 @@ type tally struct {
 	why     int32            // the reason of exclusion that has reasons of its own: no comparison
 	reasons map[[2]int32]int // why cases are excluded, and of those without comparison why
 	pairs   []int            // both grades
-	places  map[[2]int32]int // of a key in strata
+	places  map[uint64]int   // of a key in strata
 	strata  []group
+	times   map[int32]int32 // of a time how many cases there are of group.times
 }
 
 // group is what is known of a stratum.
@@ -28,7 +30,7 @@ type group struct {
 
 func newTally(d Definition) *tally {
 	return &tally{of: d, why: int32(slices.Index(d.Exclusions(), workflow.ExcludedNoComparison) + 1), //nolint:gosec // a few
-		reasons: map[[2]int32]int{}, pairs: make([]int, len(workflow.FactLevels)*len(workflow.FactLevels)), places: map[[2]int32]int{}}
+		reasons: map[[2]int32]int{}, pairs: make([]int, len(workflow.FactLevels)*len(workflow.FactLevels)), places: map[uint64]int{}, times: map[int32]int32{}}
 }
 
 func (c *Counts) add(one seen) {
@@ -43,10 +45,11 @@ func (c *Counts) add(one seen) {
 }
 
 func (t *tally) add(one seen) {
-	at, there := t.places[one.key]
+	key := uint64(one.key[0])<<32 | uint64(one.key[1]) //nolint:gosec // neither is negative
+	at, there := t.places[key]
 	if !there {
 		at = len(t.strata)
-		t.places[one.key] = at
+		t.places[key] = at
 		t.strata = append(t.strata, group{key: one.key})
 	}
 	g := &t.strata[at]
@@ -63,6 +66,7 @@ func (t *tally) add(one seen) {
 			twice++
 		}
 		g.times = append(g.times, twice)
+		t.times[twice]++
 	case t.of.Pairs:
 		t.pairs[one.detail]++
 	}
@@ -75,18 +79,14 @@ func (t *tally) table(s *statement, words map[int]string) Table {
 		table.Pairs = slices.Collect(slices.Chunk(t.pairs, len(workflow.FactLevels)))
 	}
 	if t.of.Timed() {
-		var all []int32
-		for i := range t.strata {
-			all = append(all, t.strata[i].times...)
-		}
-		table.Durations = durations(all)
+		table.Durations = durations(slices.Collect(maps.Keys(t.times)), func(twice int32) int { return int(t.times[twice]) })
 	}
 	if len(s.q.By) == 0 {
 		return table
 	}
 	table.Strata = make([]Stratum, len(t.strata))
 	for i, g := range t.strata {
-		table.Strata[i] = Stratum{s.words(g.key[:len(s.q.By)], words), g.Counts, durations(g.times)}
+		table.Strata[i] = Stratum{s.words(g.key[:len(s.q.By)], words), g.Counts, durations(g.times, once)}
 	}
 	slices.SortFunc(table.Strata, func(a, b Stratum) int { return slices.Compare(a.Key, b.Key) })
 	return table

@@ -1,0 +1,111 @@
+package fhir
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/measure/disclosure"
+	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
+)
+
+// strata makes the strata of a report. There may be tens of thousands: what stands in
+// many of them (a word, a score of the same counts) is made and written once.
+type strata struct {
+	a      askedMeasure
+	names  func(dimension, word string) string
+	values [facts.MostBy]map[string]*Node
+	scores map[facts.Counts]*Node
+}
+
+func (a askedMeasure) strata(names func(dimension, word string) string) *strata {
+	s := &strata{a: a, names: names, scores: map[facts.Counts]*Node{}}
+	for i := range s.values {
+		s.values[i] = map[string]*Node{}
+	}
+	return s
+}
+
+// one has a value, or of two dimensions a component of each.
+func (s *strata) one(key []string, populations []*Node, score *Node) *Node {
+	n := &Node{kind: objectNode, members: make([]member, 0, 3)}
+	if len(key) == 1 {
+		n.Set("value", s.value(0, key[0]))
+	} else {
+		parts := make([]*Node, len(key))
+		for i, word := range key {
+			parts[i] = s.value(i, word)
+		}
+		n.Set("component", parts)
+	}
+	n.Set("population", populations)
+	n.Set("measureScore", score)
+	return n
+}
+
+// value is a word of a dimension, as value or component.
+func (s *strata) value(i int, word string) *Node {
+	n := s.values[i][word]
+	if n == nil {
+		name := s.a.By[i]
+		if n = stratumValue(name, word, s.names); len(s.a.By) > 1 {
+			n = Object("code", dimensionCode(name), "value", n)
+		}
+		s.values[i][word] = n.fixed()
+	}
+	return n
+}
+
+// share is that of the same counts.
+func (s *strata) share(c facts.Counts) (*Node, error) {
+	c.Initial = c.Denominator
+	n, made := s.scores[c]
+	if !made {
+		var err error
+		if n, err = s.a.share(c); err != nil {
+			return nil, err
+		}
+		s.scores[c] = n.fixed()
+	}
+	return n, nil
+}
+
+// wordSystems are the code systems of the words of dimensions.
+var wordSystems = map[string]string{"modality": dicom, "priority": "http://hl7.org/fhir/request-priority", "reason": workflow.ReasonSystem, "protocol": csProtocol,
+	"subspecialty": Canonical + "/CodeSystem/reading-subspecialty"}
+
+func stratumValue(dimension, word string, names func(dimension, word string) string) *Node {
+	text := names(dimension, word)
+	if system := wordSystems[dimension]; system != "" && word != workflow.NotSaid && word != "other" {
+		return Object("coding", []*Node{coding(system, word, "")}, "text", text)
+	}
+	return Object("text", text)
+}
+
+// stratumNames names readers by a pseudonym of this report, unless they are opened.
+func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (func(dimension, word string) string, error) {
+	known := map[string]string{}
+	if a.open {
+		people, err := practitioners(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		for id, who := range people {
+			known[id.String()] = who.Text("display")
+		}
+	}
+	pseudonyms := disclosure.NewPseudonyms()
+	return func(dimension, word string) string {
+		if !facts.IsReader(dimension) || word == workflow.NotSaid {
+			return word
+		}
+		if !a.open {
+			return pseudonyms.Of("reader", word)
+		}
+		if name := known[word]; name != "" {
+			return name
+		}
+		return word
+	}, nil
+}
