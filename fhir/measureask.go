@@ -113,16 +113,16 @@ func (s *Server) evaluationUnseen(ctx context.Context, tx pgx.Tx, actor access.A
 
 // tellsFew says that a count of the report is one that auditors are not shown
 // (disclosure.Standard), or leaves one: the rest of a denominator.
-func tellsFew(report *Node) (few bool) {
+func tellsFew(report *Node) bool {
 	small := func(n int) bool { return n > 0 && n <= disclosure.Standard.Limit }
-	eachPart(report, func(_ string, _, _ []string, part *Node) {
+	few := func(part *Node) bool {
 		cells := map[string]any{}
 		partRow(part, cells)
 		count := func(name string) int { n, _ := cells[name].(int); return n }
 		of, counted := count("denominator"), count("numerator")
-		few = few || small(count("initial_population")) || small(of) || small(count("excluded")) || small(counted) || small(of-counted)
-	})
-	return few
+		return small(count("initial_population")) || small(of) || small(count("excluded")) || small(counted) || small(of-counted)
+	}
+	return slices.ContainsFunc(report.Each("group"), few) || slices.ContainsFunc(report.Each("group", "stratifier", "stratum"), few)
 }
 
 // askedBy is who asks over HTTP.

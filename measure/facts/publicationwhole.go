@@ -94,11 +94,10 @@ func (q Query) whole(ctx context.Context, tx pgx.Tx) (*Whole, error) {
 // as-of time, nothing is told: so no case is censored in between.
 func (q Query) course(ctx context.Context, tx pgx.Tx, id string) (*disclosure.Course, error) {
 	q.Measure, _ = DefinitionOf(id)
-	strata, err := Durations(ctx, tx, q)
+	all, err := Count(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}
-	all := Together(strata)
 	var within []disclosure.Within
 	for _, hours := range publishedHours {
 		if time.Duration(hours)*time.Hour > q.AsOf.Sub(q.To) {
