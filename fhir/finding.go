@@ -116,5 +116,5 @@ func checkOutcome(c workflow.Case) *Node {
 }
 
 func moreImages(c workflow.Case) string {
-	return fmt.Sprintf("the PACS has %d images, the ImagingStudy says %d; send it anew", c.Exam.Images, c.Exam.ImagesSaid)
+	return workflow.Phrase("the PACS has %d images, the ImagingStudy says %d; send it anew", c.Exam.Images, c.Exam.ImagesSaid)
 }

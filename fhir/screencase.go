@@ -219,11 +219,14 @@ func (d *deskCase) matters(ctx context.Context) error {
 	for _, m := range all {
 		one := screen.CaseMatter{No: m.No, Kind: string(m.Kind), Category: m.Category, Text: m.Content.Text, Person: m.Content.Person,
 			Opened: m.OpenedAt, Due: m.DueAt, Settled: m.SettledAt, Closing: m.Closing.Text}
+		if m.Kind == workflow.VerificationMatter {
+			one.Text = m.Content.Words()
+		}
 		if m.Settlement != nil {
 			one.How = *m.Settlement
 		}
 		for _, call := range m.Calls {
-			one.Calls = append(one.Calls, call.Reported().Words(d.file.Zone))
+			one.Calls = append(one.Calls, toldOnScreen(call, d.file.Zone))
 		}
 		d.file.Matters = append(d.file.Matters, one)
 	}
@@ -239,6 +242,12 @@ func (d *deskCase) deliveries(ctx context.Context) error {
 		d.file.Deliveries = append(d.file.Deliveries, deliveryOnScreen(item))
 	}
 	return err
+}
+
+// toldOnScreen is a call as pages tell it.
+func toldOnScreen(call workflow.Call, zone *time.Location) screen.Told {
+	r := call.Reported()
+	return screen.Told{Recipient: r.Recipient, Role: r.Role, Medium: r.Medium, Reached: r.Reached, ReadBack: r.ReadBack, At: r.At.In(zone), Note: r.Note}
 }
 
 // untold are the events of the quality compartment: a case file has none of them.

@@ -288,7 +288,7 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 			row.Settlement = *m.Settlement
 		}
 		for _, call := range m.Calls {
-			row.Told = append(row.Told, capitalised(call.Reported().Words(p.page.Zone))+".")
+			row.Told = append(row.Told, toldOnScreen(call, p.page.Zone))
 		}
 		p.page.Matters = append(p.page.Matters, row)
 	}

@@ -98,10 +98,10 @@ func statusReason(t *Node, c workflow.Case, src taskSources) *Node {
 		}
 	case workflow.Arbitration, workflow.Adjudication:
 		if c.NoThird() {
-			return concept(csFinding, "no-third-reader", "No eligible third reader is available at present; the reading service is looking for one")
+			return concept(csFinding, "no-third-reader", workflow.Phrase("No eligible third reader is available at present; the reading service is looking for one"))
 		}
 	case workflow.Unassignable:
-		return concept(csFinding, "nobody-eligible", "No eligible reader is available at present; the reading service is looking for one")
+		return concept(csFinding, "nobody-eligible", workflow.Phrase("No eligible reader is available at present; the reading service is looking for one"))
 	}
 	if c.State == workflow.OnHold || hasEnded(c) {
 		if src.Reason == "" {

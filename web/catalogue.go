@@ -41,6 +41,7 @@ type catalogue struct {
 	Clock   string `json:"clock"`  // hours and minutes
 	Moment  string `json:"moment"` // both
 	Texts   map[string]text
+	forms   []phraseForm // of phrases.json
 	tag     language.Tag
 	printer *message.Printer
 }
@@ -86,6 +87,11 @@ func readCatalogues() map[string]*catalogue {
 		}
 		if err != nil {
 			panic(fmt.Sprintf("web: %s: %v", name, err)) // it is embedded
+		}
+		if path.Base(name) == phrasesFile {
+			var phrases catalogue
+			_ = json.Unmarshal(raw, &phrases) // it was read just now
+			all[code].forms = formsOf(slices.Collect(maps.Keys(phrases.Texts)))
 		}
 	}
 	return all
@@ -151,6 +157,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"role":      func(r any) string { return c.say(roleName(r)) },
 		"state":     func(s any) string { return c.say(stateName(s)) },
 		"words":     c.words,
+		"said":      c.said,
 		"span":      c.span,
 		"date":      c.date,
 		"agreed":    func(agrees *bool) bool { return *agrees },

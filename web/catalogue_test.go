@@ -129,6 +129,9 @@ func textsUsed(t *testing.T) map[string]bool {
 			refusals(t, source, used)
 		}
 	}
+	for _, phrase := range phrasesUsed(t) {
+		used[phrase] = true
+	}
 	for _, words := range textsOfTables() {
 		if words != "" {
 			used[words] = true

@@ -135,7 +135,7 @@ func (e *Engine) broadenNext(ctx context.Context, j job) (time.Time, error) {
 	case j.c.State == Ready:
 		return j.now.Add(time.Minute), nil // being matched just now
 	}
-	why := fmt.Sprintf("no reader of %s was available for %s", strings.Join(j.c.Exam.wanted(), " or "), rung.After.inWords())
+	why := Phrase("no reader of %s was available for %s", strings.Join(j.c.Exam.wanted(), " or "), rung.After.inWords())
 	return done, e.fireSystem(ctx, j, "broaden", Input{Breadth: rung.To, Reason: why})
 }
 

@@ -93,14 +93,14 @@ func Expiring(readers []Reader, at time.Time, days int) (all []Expiry) {
 			last[what] = max(last[what], to)
 		}
 		for _, l := range r.Licences {
-			note("licence for "+l.Jurisdiction, l.ValidTo)
+			note(Phrase("licence for %s", l.Jurisdiction), l.ValidTo)
 		}
 		for _, s := range r.scopes() {
 			for _, name := range s.Subspecialties {
-				note("privilege for "+name, s.ValidTo)
+				note(Phrase("privilege for %s", name), s.ValidTo)
 			}
 		}
-		note("credentialing here", r.ValidTo)
+		note(Phrase("credentialing here"), r.ValidTo)
 		for what, to := range last {
 			if to <= until {
 				all = append(all, Expiry{r, what, to})

@@ -327,9 +327,9 @@ func nobody(reasons map[uuid.UUID][]string) Finding {
 		parts = append(parts, fmt.Sprintf("%s (%d)", r, n))
 	}
 	slices.Sort(parts)
-	text := fmt.Sprintf("none of %d readers is eligible", len(reasons))
+	text := Phrase("none of %d readers is eligible", len(reasons))
 	if parts != nil {
-		text += ": " + strings.Join(parts, "; ")
+		text = Phrase("none of %d readers is eligible: %s", len(reasons), strings.Join(parts, "; "))
 	}
 	return Finding{Code: "nobody-eligible", Kind: NobodyEligible, Text: text}
 }

@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -86,7 +85,7 @@ var noteCorrection = Effect{"noteCorrection", "what the placer has corrected wai
 		}
 		t.c.Correction = &Correction{Of: of, Held: held}
 		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
-			Text: fmt.Sprintf("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
+			Text: Phrase("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
 		t.detail["corrected"] = of
 		if !slices.Contains(of, "patient") && !slices.Contains(of, "study") { // a consent says nothing of whose images they are
 			return nil

@@ -54,7 +54,7 @@ func (c *Case) holders() []uuid.UUID {
 func (c *Case) lacking(r Reader, on Date) []string {
 	reasons := append(unlicensed(c.Exam, r, on), r.unprivileged(c.Exam, on)...)
 	if c.AdjudicatorID != nil && *c.AdjudicatorID == r.ID && !r.is(IsAdjudicator, on) {
-		reasons = append(reasons, "not credentialed to adjudicate")
+		reasons = append(reasons, Phrase("not credentialed to adjudicate"))
 	}
 	return reasons
 }

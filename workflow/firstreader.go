@@ -58,11 +58,11 @@ func (f Facts) unnamedReader(p Policy) bool {
 func (exam Exam) readFirst(r Reader, p UnnamedReader) string {
 	switch {
 	case meet(exam.OriginalReaders, r.names()):
-		return "is the original reader"
+		return Phrase("is the original reader")
 	case slices.ContainsFunc(exam.OriginalNames, func(name string) bool { return calledSo(name, r.Display) }):
-		return "bears the name of the original reader"
+		return Phrase("bears the name of the original reader")
 	case p != UnnamedAccept && len(exam.OriginalReaders)+len(exam.OriginalNames) == 0 && meet(exam.OriginalGroups, r.Groups):
-		return "may be the original reader: the report names only their organisation"
+		return Phrase("may be the original reader: the report names only their organisation")
 	}
 	return ""
 }

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -58,10 +57,10 @@ var checks = []intakeCheck{
 		"one patient across order, study and original report",
 		func(f Facts, _ Policy) string {
 			if f.Study != nil && differ(f.OrderPatient, f.Study.Patient) {
-				return "the order and the ImagingStudy are of different patients; send the study of the order's patient"
+				return Phrase("the order and the ImagingStudy are of different patients; send the study of the order's patient")
 			}
 			if f.Original != nil && differ(f.OrderPatient, f.Original.Patient) {
-				return "the order and the original DiagnosticReport are of different patients; send the report of the order's patient"
+				return Phrase("the order and the original DiagnosticReport are of different patients; send the report of the order's patient")
 			}
 			return ""
 		}},
@@ -72,7 +71,7 @@ var checks = []intakeCheck{
 				slices.ContainsFunc(f.Study.Modalities, func(m string) bool { return strings.EqualFold(m, f.OrderModality) }) {
 				return ""
 			}
-			return "the order's modality is not among those of the ImagingStudy; refer to the right study or correct the order"
+			return Phrase("the order's modality is not among those of the ImagingStudy; refer to the right study or correct the order")
 		}},
 	{"body-site-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
 		"order and study agree on the body part",
@@ -80,7 +79,7 @@ var checks = []intakeCheck{
 			if f.Study == nil || !differ(bodyRegion(f.OrderBodySite), bodyRegion(f.Study.BodySite)) {
 				return ""
 			}
-			return "the order's body site is not that of the ImagingStudy; refer to the right study or correct the order"
+			return Phrase("the order's body site is not that of the ImagingStudy; refer to the right study or correct the order")
 		}},
 	{"laterality-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
 		"order and study agree on the side",
@@ -89,7 +88,7 @@ var checks = []intakeCheck{
 				f.OrderLaterality == "bilateral" || f.Study.Laterality == "bilateral" {
 				return ""
 			}
-			return "the order's side is not that of the ImagingStudy; refer to the right study or correct the order"
+			return Phrase("the order's side is not that of the ImagingStudy; refer to the right study or correct the order")
 		}},
 	{"duplicate-case", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
 		"no other case that asks the same of the same study is open or was final lately",
@@ -97,7 +96,7 @@ var checks = []intakeCheck{
 			if len(f.Duplicates) == 0 {
 				return ""
 			}
-			return fmt.Sprintf("a second opinion on the same study is open or was given lately (Task/%s); cancel this order or say what it asks beyond that one", f.Duplicates[0])
+			return Phrase("a second opinion on the same study is open or was given lately (Task/%s); cancel this order or say what it asks beyond that one", f.Duplicates[0])
 		}},
 	{"priors-doubtful", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
 		"the study that is to be read is named first, and those after it are its priors",
@@ -105,9 +104,9 @@ var checks = []intakeCheck{
 			switch {
 			case f.Study == nil:
 			case slices.ContainsFunc(f.Priors, func(p PriorFacts) bool { return p.Reported }):
-				return "the original report is of a study that the order names as a prior; name the study that is to be read first, and priors after it"
+				return Phrase("the original report is of a study that the order names as a prior; name the study that is to be read first, and priors after it")
 			case slices.ContainsFunc(f.Priors, func(p PriorFacts) bool { return p.Later }):
-				return "a study that the order names as a prior was made after the one that is to be read; name the study that is to be read first, and priors after it"
+				return Phrase("a study that the order names as a prior was made after the one that is to be read; name the study that is to be read first, and priors after it")
 			}
 			return ""
 		}},
@@ -117,7 +116,7 @@ var checks = []intakeCheck{
 			if !slices.ContainsFunc(p.OutOfScope, func(w TriageWhen) bool { return w.holds(f.Exam, f.Priority) }) {
 				return ""
 			}
-			return "exams of this kind are not read here; cancel the order, or ask the reading service whether it makes an exception"
+			return Phrase("exams of this kind are not read here; cancel the order, or ask the reading service whether it makes an exception")
 		}},
 	{"requester-not-authorised", Doubtful, "ServiceRequest.requester", resolvedInReview,
 		"who asks may ask, where the policy lists who may",
@@ -125,7 +124,7 @@ var checks = []intakeCheck{
 			if len(p.Requesters) == 0 || !f.Requester || meet(p.Requesters, f.Requesters) {
 				return ""
 			}
-			return "who asks is not among those who may order here; name a requester who is, by an identifier that the reading service knows"
+			return Phrase("who asks is not among those who may order here; name a requester who is, by an identifier that the reading service knows")
 		}},
 	{"consent-denied", Doubtful, "ServiceRequest.supportingInfo", neverWaived,
 		"no Consent that denies a second opinion",
@@ -133,7 +132,7 @@ var checks = []intakeCheck{
 			if f.Consent != "deny" {
 				return ""
 			}
-			return "the Consent denies it; send a Consent that permits it, or cancel the order"
+			return Phrase("the Consent denies it; send a Consent that permits it, or cancel the order")
 		}},
 	{ConsentDoubtful, Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
 		"no other Consent of the patient denies what may be this: within limits, or against one that the order names",
@@ -141,7 +140,7 @@ var checks = []intakeCheck{
 			if !f.ConsentDoubtful || f.Consent == "deny" {
 				return ""
 			}
-			return "a Consent of the patient denies something that may be the second opinion; end it or limit it to what it means, or let the coordinator look at it"
+			return Phrase("a Consent of the patient denies something that may be the second opinion; end it or limit it to what it means, or let the coordinator look at it")
 		}},
 	{"consent-missing", MissingInformation, "ServiceRequest.supportingInfo", neverWaived,
 		"consent, where policy requires it",
@@ -149,7 +148,7 @@ var checks = []intakeCheck{
 			if !p.ConsentRequired || f.Consent != "" {
 				return ""
 			}
-			return "the tenant's policy requires consent; refer to a Consent that permits the second opinion"
+			return Phrase("the tenant's policy requires consent; refer to a Consent that permits the second opinion")
 		}},
 	{"study-not-named", MissingInformation, "ServiceRequest.supportingInfo", neverWaived,
 		"the order says which study is to be read",
@@ -157,7 +156,7 @@ var checks = []intakeCheck{
 			if f.StudyReferenced {
 				return ""
 			}
-			return "refer to the ImagingStudy that is to be read"
+			return Phrase("refer to the ImagingStudy that is to be read")
 		}},
 	{"question-missing", MissingInformation, "ServiceRequest.reasonCode", waivedByHuman,
 		"the clinical question, where policy requires it",
@@ -165,7 +164,7 @@ var checks = []intakeCheck{
 			if !p.QuestionRequired || f.Question {
 				return ""
 			}
-			return "say what is asked: reasonCode.text, or note"
+			return Phrase("say what is asked: reasonCode.text, or note")
 		}},
 	{"history-missing", MissingInformation, "ServiceRequest.reasonReference", waivedByTimeToo,
 		"the clinical history, where policy requires it",
@@ -173,7 +172,7 @@ var checks = []intakeCheck{
 			if !p.HistoryRequired || f.History {
 				return ""
 			}
-			return "give the clinical history: reasonReference or supportingInfo to a Condition or Observation, or note"
+			return Phrase("give the clinical history: reasonReference or supportingInfo to a Condition or Observation, or note")
 		}},
 	{"requester-missing", MissingInformation, "ServiceRequest.requester", waivedByHuman,
 		"who asks, where policy requires it",
@@ -181,7 +180,7 @@ var checks = []intakeCheck{
 			if !p.RequesterRequired || f.Requester {
 				return ""
 			}
-			return "say who asks: requester"
+			return Phrase("say who asks: requester")
 		}},
 	{"original-report-missing", MissingInformation, "ServiceRequest.supportingInfo", waivedByTimeToo,
 		"the original report, where the order refers to one; without any reference the case goes on as \"no comparison possible\"",
@@ -189,7 +188,7 @@ var checks = []intakeCheck{
 			if !f.OriginalReferenced || f.Original != nil {
 				return ""
 			}
-			return "the original DiagnosticReport that the order refers to is not here; send it"
+			return Phrase("the original DiagnosticReport that the order refers to is not here; send it")
 		}},
 	{"original-report-not-final", MissingInformation, "ServiceRequest.supportingInfo", waivedByTimeToo,
 		"the original report is final",
@@ -197,7 +196,7 @@ var checks = []intakeCheck{
 			if f.Original == nil || f.Original.Final {
 				return ""
 			}
-			return "the original DiagnosticReport is not final yet; send it when it is"
+			return Phrase("the original DiagnosticReport is not final yet; send it when it is")
 		}},
 	{OriginalReaderUnnamed, Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
 		"the original says who read it, as far as the policy wants to know (unnamedOriginalReader)",
@@ -205,7 +204,7 @@ var checks = []intakeCheck{
 			if !f.unnamedReader(p) {
 				return ""
 			}
-			return "the original report does not say who read it, so nobody can tell who must not read it again; send it with an identifier of its reader (resultsInterpreter), or let the coordinator look at it"
+			return Phrase("the original report does not say who read it, so nobody can tell who must not read it again; send it with an identifier of its reader (resultsInterpreter), or let the coordinator look at it")
 		}},
 	{"study-missing", MissingImages, "ServiceRequest.supportingInfo", neverWaived,
 		"the study that the order refers to is here",
@@ -213,7 +212,7 @@ var checks = []intakeCheck{
 			if !f.StudyReferenced || f.Study != nil {
 				return ""
 			}
-			return "the ImagingStudy that the order refers to is not here; send it"
+			return Phrase("the ImagingStudy that the order refers to is not here; send it")
 		}},
 	{"study-unavailable", MissingImages, "ServiceRequest.supportingInfo", neverWaived,
 		"the images can be had; where the tenant has a PACS, that is asked instead",
@@ -221,7 +220,7 @@ var checks = []intakeCheck{
 			if f.Study == nil || f.PACS != nil || f.Study.Available && f.Study.Instances > 0 {
 				return ""
 			}
-			return "the ImagingStudy has no images that can be had; send it again with status available and its series"
+			return Phrase("the ImagingStudy has no images that can be had; send it again with status available and its series")
 		}},
 	{"study-incomplete", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"as many images as the ImagingStudy says; where the tenant has a PACS, that is asked instead",
@@ -229,7 +228,7 @@ var checks = []intakeCheck{
 			if f.Study == nil || f.PACS != nil || f.Study.Instances <= 0 || f.Study.Instances >= f.Study.InstancesSaid {
 				return ""
 			}
-			return fmt.Sprintf("%d of the %d instances of the ImagingStudy are here; send the rest", f.Study.Instances, f.Study.InstancesSaid)
+			return Phrase("%d of the %d instances of the ImagingStudy are here; send the rest", f.Study.Instances, f.Study.InstancesSaid)
 		}},
 
 	// What the PACS says (pacs.go), where the tenant has one.
@@ -242,9 +241,9 @@ var checks = []intakeCheck{
 			}
 			switch differences, same := f.Person.compare(s.Patient); {
 			case len(differences) > 0:
-				return "the images in the PACS are of somebody who differs from the order's patient in " + strings.Join(differences, ", ") + "; compare both, and correct the order or the PACS"
+				return Phrase("the images in the PACS are of somebody who differs from the order's patient in %s; compare both, and correct the order or the PACS", strings.Join(differences, ", "))
 			case !same:
-				return "neither an identifier nor name and birth date show that the images in the PACS are of the order's patient; compare both"
+				return Phrase("neither an identifier nor name and birth date show that the images in the PACS are of the order's patient; compare both")
 			}
 			return ""
 		}},
@@ -254,7 +253,7 @@ var checks = []intakeCheck{
 			if s := f.seen(); s == nil || !noneMatches(f.wantedModalities(), s.Modalities, sameModality) {
 				return ""
 			}
-			return "the modality is not among those of the images in the PACS; refer to the right study or correct the order"
+			return Phrase("the modality is not among those of the images in the PACS; refer to the right study or correct the order")
 		}},
 	{"pacs-body-part-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
 		"order and images in the PACS agree on the body part",
@@ -262,7 +261,7 @@ var checks = []intakeCheck{
 			if s := f.seen(); s == nil || !noneMatches(f.wantedRegions(), s.regionsInPACS(), strings.EqualFold) {
 				return ""
 			}
-			return "the body site is not that of the images in the PACS; refer to the right study or correct the order"
+			return Phrase("the body site is not that of the images in the PACS; refer to the right study or correct the order")
 		}},
 	{"pacs-laterality-mismatch", Doubtful, "ServiceRequest.bodySite", resolvedInReview,
 		"order and images in the PACS agree on the side",
@@ -271,38 +270,38 @@ var checks = []intakeCheck{
 			if s == nil || f.wantedSide() == "" || len(s.Sides) == 0 || slices.Contains(s.Sides, f.wantedSide()) || slices.Contains(s.Sides, "bilateral") {
 				return ""
 			}
-			return "the side is not that of the images in the PACS; refer to the right study or correct the order"
+			return Phrase("the side is not that of the images in the PACS; refer to the right study or correct the order")
 		}},
 	{"pacs-study-ambiguous", Doubtful, "ServiceRequest.supportingInfo", resolvedInReview,
 		"the PACS has one study of this accession number",
 		func(f Facts, _ Policy) string {
-			return f.whenPACS(PACSAmbiguous, "the PACS has several studies of this accession number; send the ImagingStudy with its Study Instance UID")
+			return f.whenPACS(PACSAmbiguous, Phrase("the PACS has several studies of this accession number; send the ImagingStudy with its Study Instance UID"))
 		}},
 	{"pacs-unreachable", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"the PACS answers",
 		func(f Facts, _ Policy) string {
-			return f.whenPACS(PACSUnreachable, "the PACS does not answer; it is asked again")
+			return f.whenPACS(PACSUnreachable, Phrase("the PACS does not answer; it is asked again"))
 		}},
 	{"pacs-refused", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"the PACS lets the reading service ask",
 		func(f Facts, _ Policy) string {
-			return f.whenPACS(PACSRefused, "the PACS does not let the reading service ask; whoever runs the service must renew its credentials or rights")
+			return f.whenPACS(PACSRefused, Phrase("the PACS does not let the reading service ask; whoever runs the service must renew its credentials or rights"))
 		}},
 	{"pacs-unreadable", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"the PACS answers as DICOMweb has it",
 		func(f Facts, _ Policy) string {
-			return f.whenPACS(PACSUnreadable, "the answer of the PACS cannot be understood; whoever runs the service must look at it")
+			return f.whenPACS(PACSUnreadable, Phrase("the answer of the PACS cannot be understood; whoever runs the service must look at it"))
 		}},
 	{"pacs-study-missing", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"the PACS has the study",
 		func(f Facts, _ Policy) string {
 			if s := f.seen(); s != nil && s.Instances == 0 {
-				return "the study in the PACS has no instances yet; send the images there"
+				return Phrase("the study in the PACS has no instances yet; send the images there")
 			}
-			if text := f.whenPACS(pacsUnnamed, "the ImagingStudy has neither a Study Instance UID nor an accession number by which the PACS could be asked; send it with one"); text != "" {
+			if text := f.whenPACS(pacsUnnamed, Phrase("the ImagingStudy has neither a Study Instance UID nor an accession number by which the PACS could be asked; send it with one")); text != "" {
 				return text
 			}
-			return f.whenPACS(PACSAbsent, "the study is not in the PACS; send its images there")
+			return f.whenPACS(PACSAbsent, Phrase("the study is not in the PACS; send its images there"))
 		}},
 	{"pacs-study-incomplete", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"as many images in the PACS as the ImagingStudy says",
@@ -311,7 +310,7 @@ var checks = []intakeCheck{
 			if s == nil || s.Instances == 0 || s.Instances >= f.Study.promised() {
 				return ""
 			}
-			return fmt.Sprintf("%d of the %d instances of the ImagingStudy are in the PACS; send the rest there", s.Instances, f.Study.promised())
+			return Phrase("%d of the %d instances of the ImagingStudy are in the PACS; send the rest there", s.Instances, f.Study.promised())
 		}},
 	{"pacs-study-growing", MissingImages, "ServiceRequest.supportingInfo", waivedByHuman,
 		"images have ceased to arrive in the PACS, where it has more than the ImagingStudy says, or that does not say how many",
@@ -319,7 +318,7 @@ var checks = []intakeCheck{
 			if s := f.seen(); s == nil || f.PACS.Steady || s.Instances <= f.Study.promised() {
 				return ""
 			}
-			return "images may still be arriving in the PACS; their number is looked at again"
+			return Phrase("images may still be arriving in the PACS; their number is looked at again")
 		}},
 }
 

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,31 +51,33 @@ func (c *Case) need(duty Duty) Need {
 // reason, none when the reader is eligible.
 func Eligible(need Need, r Reader, at time.Time) []string {
 	var reasons []string
-	no := func(when bool, format string, args ...any) {
+	no := func(when bool, why string) {
 		if when {
-			reasons = append(reasons, fmt.Sprintf(format, args...))
+			reasons = append(reasons, why)
 		}
 	}
 	exam := need.Exam
 	today := DateOf(r.local(at))
 	reasons = append(reasons, unlicensed(exam, r, today)...)
-	no(need.Duty == ToAdjudicate && !r.is(IsAdjudicator, today), "not credentialed to adjudicate")
-	no(need.Duty == ToSupervise && !r.is(IsSupervisor, today), "not credentialed to supervise")
-	no(need.Duty != ToRead && r.needsCosign(at), "needs a supervisor's signature")
+	no(need.Duty == ToAdjudicate && !r.is(IsAdjudicator, today), Phrase("not credentialed to adjudicate"))
+	no(need.Duty == ToSupervise && !r.is(IsSupervisor, today), Phrase("not credentialed to supervise"))
+	no(need.Duty != ToRead && r.needsCosign(at), Phrase("needs a supervisor's signature"))
 	reasons = append(reasons, r.unprivileged(exam, today)...)
 	first := exam.readFirst(r, need.Unnamed)
-	no(first != "", "%s", first)
-	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), "same group as the original reader, and policy forbids it")
-	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), "has declared a conflict")
-	no(slices.Contains(need.Involved, r.ID), "has had a part in a second opinion on this study")
-	no(slices.Contains(need.Opened, r.ID), "has opened the patient's record in an emergency, and so may have seen the first reading")
-	no(slices.Contains(need.Conflicted, r.ID), "has declared a conflict in this case")
-	no(slices.Contains(need.Declined, r.ID), "declined before")
-	no(slices.Contains(need.Lapsed, r.ID), "let an offer expire")
+	no(first != "", first)
+	no(need.SameGroupForbidden && meet(exam.OriginalGroups, r.Groups), Phrase("same group as the original reader, and policy forbids it"))
+	no(meet(r.Conflicts, exam.OriginalReaders) || meet(r.Conflicts, exam.OriginalGroups), Phrase("has declared a conflict"))
+	no(slices.Contains(need.Involved, r.ID), Phrase("has had a part in a second opinion on this study"))
+	no(slices.Contains(need.Opened, r.ID), Phrase("has opened the patient's record in an emergency, and so may have seen the first reading"))
+	no(slices.Contains(need.Conflicted, r.ID), Phrase("has declared a conflict in this case"))
+	no(slices.Contains(need.Declined, r.ID), Phrase("declined before"))
+	no(slices.Contains(need.Lapsed, r.ID), Phrase("let an offer expire"))
 	if need.Offered {
-		no(r.Capacity > 0 && r.OpenCases >= r.Capacity, "has %d open cases, at most %d", r.OpenCases, r.Capacity)
+		if r.Capacity > 0 && r.OpenCases >= r.Capacity {
+			reasons = append(reasons, Phrase("has %d open cases, at most %d", r.OpenCases, r.Capacity))
+		}
 		away := r.away(at)
-		no(away != "", "%s", away)
+		no(away != "", away)
 	}
 	return reasons
 }
@@ -91,10 +92,10 @@ func anyEligible(need Need, readers []Reader, at time.Time) bool {
 // made or are read.
 func unlicensed(exam Exam, r Reader, today Date) (reasons []string) {
 	if r.ValidFrom != "" && today < r.ValidFrom {
-		reasons = append(reasons, "credentialed here from "+string(r.ValidFrom))
+		reasons = append(reasons, Phrase("credentialed here from %s", r.ValidFrom))
 	}
 	if r.ValidTo != "" && today > r.ValidTo {
-		reasons = append(reasons, "credentialed here until "+string(r.ValidTo))
+		reasons = append(reasons, Phrase("credentialed here until %s", r.ValidTo))
 	}
 	for _, where := range jurisdictions(exam.Jurisdiction, r.ReadsFrom) {
 		if wrong := r.licence(where, today); wrong != "" {

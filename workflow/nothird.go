@@ -34,7 +34,7 @@ func (e *Engine) findThird(ctx context.Context, j job) (time.Time, error) {
 	switch {
 	case !found && !told:
 		f := nobody(reasons)
-		f.Code, f.Text = noThirdReader, "as the third reader, "+f.Text
+		f.Code, f.Text = noThirdReader, Phrase("as the third reader, %s", f.Text)
 		return again, e.fireSystem(ctx, j, "find-no-third", Input{Candidates: reasons, Findings: []Finding{f}})
 	case found && told:
 		return again, e.fireSystem(ctx, j, "find-third", Input{})

@@ -20,19 +20,19 @@ const noticeLasts = 7 * 24 * time.Hour
 
 // noticed are the events of which readers are told, and the words.
 var noticed = map[Event]string{
-	"hold":             "The placer has put the case on hold.",
-	"resume":           "The placer has resumed the case.",
-	"cancel":           "The placer has cancelled the order. What was written is sealed and kept.",
-	"reprioritise":     "The placer has changed the priority.",
-	"correct":          "Patient, study, exam, body part or side of the order were corrected, or the patient's consent was. Do not go on: the coordinator looks at it.",
-	"continue-reading": "The coordinator has looked at the correction of the order: the images are those that you read, and you may go on. Look at the patient again.",
-	"question-changes": "The question of the order, or what it tells of the patient, has changed. Look at it before you go on.",
-	"original-changes": "The original report has changed since it was revealed, or names its readers otherwise. Look at it again.",
-	"restart-reading":  "The order was corrected, and the coordinator has the reading begin anew. What was written is sealed and kept.",
-	"follow-patient":   "The record of the patient was merged with another one, or parted from it. Look at the patient again.",
-	"study-grows":      "More images have come to the study. Look at them before you go on.",
-	"reassign":         "The coordinator has given the case to another reader. What was written is sealed and kept.",
-	"declare-error":    "The medical director has declared the case an error.",
+	"hold":             Phrase("The placer has put the case on hold."),
+	"resume":           Phrase("The placer has resumed the case."),
+	"cancel":           Phrase("The placer has cancelled the order. What was written is sealed and kept."),
+	"reprioritise":     Phrase("The placer has changed the priority."),
+	"correct":          Phrase("Patient, study, exam, body part or side of the order were corrected, or the patient's consent was. Do not go on: the coordinator looks at it."),
+	"continue-reading": Phrase("The coordinator has looked at the correction of the order: the images are those that you read, and you may go on. Look at the patient again."),
+	"question-changes": Phrase("The question of the order, or what it tells of the patient, has changed. Look at it before you go on."),
+	"original-changes": Phrase("The original report has changed since it was revealed, or names its readers otherwise. Look at it again."),
+	"restart-reading":  Phrase("The order was corrected, and the coordinator has the reading begin anew. What was written is sealed and kept."),
+	"follow-patient":   Phrase("The record of the patient was merged with another one, or parted from it. Look at the patient again."),
+	"study-grows":      Phrase("More images have come to the study. Look at them before you go on."),
+	"reassign":         Phrase("The coordinator has given the case to another reader. What was written is sealed and kept."),
+	"declare-error":    Phrase("The medical director has declared the case an error."),
 }
 
 // Notice is one line. It names nobody.
@@ -50,7 +50,7 @@ type Notice struct {
 // Words are what the line says.
 func (n Notice) Words() string {
 	if n.Event == "reprioritise" {
-		return "The placer has changed the priority to " + n.Priority + "."
+		return Phrase("The placer has changed the priority to %s.", n.Priority)
 	}
 	return noticed[n.Event]
 }

@@ -8,6 +8,9 @@ import (
 
 // knownFields are the subspecialties of the CodeSystem reading-subspecialty, and two
 // that many departments have besides.
+// KnownFields are the subspecialties that every tenant has; it may have others.
+func KnownFields() []string { return slices.Clone(knownFields) }
+
 var knownFields = []string{General, "neuro", "head-neck", "chest", "cardiac", "vascular", "abdominal", "genitourinary", "musculoskeletal", "breast", "nuclear", "paediatric", "oncologic", "emergency"}
 
 // warnings are what a policy says that a hospital might mean, but most do not.

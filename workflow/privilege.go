@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -140,13 +139,13 @@ func (r Reader) whyUnprivileged(exam Exam, on Date) (reasons []string) {
 		reasons = append(reasons, r.lacks(exam.Subspecialty, on))
 	}
 	if !covered(modality) {
-		reasons = append(reasons, "no privilege for modality "+exam.Modality)
+		reasons = append(reasons, Phrase("no privilege for modality %s", exam.Modality))
 	}
 	if !covered(age) {
-		reasons = append(reasons, "no privilege for the patient's age")
+		reasons = append(reasons, Phrase("no privilege for the patient's age"))
 	}
 	if len(reasons) == before {
-		reasons = append(reasons, "no one privilege for subspecialty, modality and the patient's age together")
+		reasons = append(reasons, Phrase("no one privilege for subspecialty, modality and the patient's age together"))
 	}
 	return reasons
 }
@@ -154,18 +153,23 @@ func (r Reader) whyUnprivileged(exam Exam, on Date) (reasons []string) {
 // lacks says since when, or until when, there is no privilege for a
 // subspecialty; "" is any.
 func (r Reader) lacks(name string, on Date) string {
-	what := "no privilege"
+	said := Phrase("no privilege")
 	if name != "" {
-		what += " for " + name
+		said = Phrase("no privilege for %s", name)
 	}
-	said := what
 	for _, s := range r.scopes() {
 		switch {
 		case name != "" && !slices.Contains(s.Subspecialties, name):
 		case s.ValidTo != "" && on > s.ValidTo:
-			said = fmt.Sprintf("privilege%s ended %s", what[len("no privilege"):], s.ValidTo)
+			said = Phrase("privilege ended %s", s.ValidTo)
+			if name != "" {
+				said = Phrase("privilege for %s ended %s", name, s.ValidTo)
+			}
 		case s.ValidFrom != "" && on < s.ValidFrom:
-			return fmt.Sprintf("privilege%s begins %s", what[len("no privilege"):], s.ValidFrom)
+			if name != "" {
+				return Phrase("privilege for %s begins %s", name, s.ValidFrom)
+			}
+			return Phrase("privilege begins %s", s.ValidFrom)
 		}
 	}
 	return said

@@ -69,14 +69,14 @@ func (r Reader) names() []string {
 // licence says what is wrong with the reader's licence for a jurisdiction on a
 // day, "" when it is valid.
 func (r Reader) licence(jurisdiction string, on Date) string {
-	state := "no licence for " + jurisdiction
+	state := Phrase("no licence for %s", jurisdiction)
 	for _, l := range r.Licences {
 		switch {
 		case !strings.EqualFold(l.Jurisdiction, jurisdiction):
 		case l.ValidFrom != "" && on < l.ValidFrom:
-			state = fmt.Sprintf("licence for %s begins %s", jurisdiction, l.ValidFrom)
+			state = Phrase("licence for %s begins %s", jurisdiction, l.ValidFrom)
 		case l.ValidTo != "" && on > l.ValidTo:
-			state = fmt.Sprintf("licence for %s expired %s", jurisdiction, l.ValidTo)
+			state = Phrase("licence for %s expired %s", jurisdiction, l.ValidTo)
 		default:
 			return ""
 		}

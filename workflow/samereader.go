@@ -16,7 +16,7 @@ import (
 // the report holds, or amends it. Who read first changes it no more.
 
 // notIndependent is what everybody is told. It names nobody.
-const notIndependent = "who read this second opinion turns out to have read the study first"
+var notIndependent = Phrase("who read this second opinion turns out to have read the study first")
 
 // restsOn are those on whose reading the report rests.
 func (c *Case) restsOn() (people []uuid.UUID) {

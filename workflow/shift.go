@@ -45,10 +45,10 @@ func (r Reader) midnight(at time.Time) time.Time {
 func (r Reader) away(at time.Time) string {
 	at = r.local(at)
 	if a, ok := r.absence(DateOf(at)); ok {
-		return "absent until " + string(a.To)
+		return Phrase("absent until %s", a.To)
 	}
 	if len(r.Shifts) > 0 && !slices.ContainsFunc(r.Shifts, func(s Shift) bool { return s.covers(at) }) {
-		return "not on shift"
+		return Phrase("not on shift")
 	}
 	return ""
 }

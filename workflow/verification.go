@@ -33,7 +33,7 @@ func (s StudyChange) key() string {
 }
 
 // orderedWords come first: a wrong side weighs more than one more image.
-const orderedWords = "the order was corrected, and names another exam, or another part or side of the body now"
+var orderedWords = Phrase("the order was corrected, and names another exam, or another part or side of the body now")
 
 func (s StudyChange) words() string {
 	grown := s.Replaced || s.Images > s.Then
@@ -51,11 +51,11 @@ func (s StudyChange) words() string {
 	case s.Ordered:
 		return orderedWords
 	case s.Replaced:
-		return "images of the study were replaced"
+		return Phrase("images of the study were replaced")
 	case s.Then > 0:
-		return fmt.Sprintf("the study has %d images now, and had %d", s.Images, s.Then)
+		return Phrase("the study has %d images now, and had %d", s.Images, s.Then)
 	}
-	return fmt.Sprintf("the study has %d images now", s.Images)
+	return Phrase("the study has %d images now", s.Images)
 }
 
 var openVerification = Effect{"openVerification", "the study is another than was read, or the order names another part of the body: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",

@@ -91,7 +91,7 @@ type CaseMatter struct {
 	Settled  *time.Time
 	How      string
 	Closing  string
-	Calls    []string // whom somebody told, in words
+	Calls    []Told
 }
 
 // Deliveries are a page of the desk of deliveries.
@@ -99,6 +99,14 @@ type Deliveries struct {
 	All  []CaseDelivery
 	Next string         // the place after which the next page begins; "" at the end
 	Zone *time.Location // of the hospital
+}
+
+// Told is that somebody was told of a finding, or that it was tried.
+type Told struct {
+	Recipient, Role, Medium string
+	Reached, ReadBack       bool
+	At                      time.Time
+	Note                    string
 }
 
 // CaseDelivery is one thing on its way to a destination.

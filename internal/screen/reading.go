@@ -121,7 +121,7 @@ type Matter struct {
 	Due        time.Time
 	Settlement string // "" while it is open
 	Answer     string
-	Told       []string
+	Told       []Told
 }
 
 // Form is a template with what has been answered.

@@ -1,0 +1,88 @@
+package web
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// phrasesUsed are the forms that the program makes phrases of: what is given to
+// workflow.Phrase, which is a literal.
+func phrasesUsed(t *testing.T) (forms []string) {
+	t.Helper()
+	for _, pattern := range []string{"../workflow/*.go", "../fhir/*.go"} {
+		sources, _ := filepath.Glob(pattern)
+		for _, source := range sources {
+			if strings.HasSuffix(source, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) == 0 || !isPhrase(call.Fun) {
+					return true
+				}
+				lit, ok := call.Args[0].(*ast.BasicLit)
+				if !ok {
+					t.Errorf("%s: a phrase whose form is no literal", source)
+					return true
+				}
+				form, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				forms = append(forms, form)
+				return true
+			})
+		}
+	}
+	if len(forms) < 60 {
+		t.Errorf("only %d phrases were found", len(forms))
+	}
+	return forms
+}
+
+func isPhrase(e ast.Expr) bool {
+	switch f := e.(type) {
+	case *ast.Ident:
+		return f.Name == "Phrase"
+	case *ast.SelectorExpr:
+		return f.Sel.Name == "Phrase"
+	}
+	return false
+}
+
+// What is told in English by records is said in German, whatever stands in it, and what
+// a person wrote is left alone.
+func TestPhrasesOfRecordsAreSaidInTheLanguageOfThePage(t *testing.T) {
+	de := languages["de"]
+	for text, want := range map[string]string{
+		"licence for US-NY expired 2026-03-01":                                         "Approbation für US-NY abgelaufen am 01.03.2026",
+		"privilege for neuro ended 2026-03-01":                                         "Berechtigung für Neuroradiologie endete am 01.03.2026",
+		"no privilege for dental":                                                      "keine Berechtigung für dental",
+		"has 6 open cases, at most 6":                                                  "hat 6 offene Fälle, höchstens 6",
+		"is the original reader":                                                       "ist der Erstbefunder",
+		"say who asks: requester; say what is asked: reasonCode.text, or note":         "bitte sagen, wer anfordert: requester; bitte sagen, was gefragt ist: reasonCode.text oder note",
+		"the study is not in the PACS; send its images there; say who asks: requester": "die Studie ist nicht im PACS; bitte ihre Bilder dorthin senden; bitte sagen, wer anfordert: requester",
+		"as the third reader, none of 3 readers is eligible: absent until 2026-07-14 (1); not on shift (2)":                              "als dritter Befunder: keiner von 3 Befundern kommt infrage: abwesend bis 14.07.2026 (1); nicht im Dienst (2)",
+		"Who read this second opinion turns out to have read the study first.":                                                           "Wer diese Zweitmeinung befundet hat, hat die Studie, wie sich zeigt, auch zuerst befundet.",
+		"who read this second opinion turns out to have read the study first; the study has 9 images now, and had 7":                     "wer diese Zweitmeinung befundet hat, hat die Studie, wie sich zeigt, auch zuerst befundet; die Studie hat jetzt 9 Bilder und hatte 7",
+		"the patient and the side of the order was corrected while it was read; the reading service looks whether the reading can go on": "während der Befundung wurde am Auftrag berichtigt: Patient und Seite; der Befundungsdienst prüft, ob die Befundung weitergehen kann",
+		"The ward has <b>called</b>; nobody answers":                                                                                     "The ward has <b>called</b>; nobody answers",
+		"": "",
+	} {
+		if got := de.said(text); got != want {
+			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
+		}
+		if got := languages[english].said(text); got != text {
+			t.Errorf("in English %q is %q", text, got)
+		}
+	}
+}
