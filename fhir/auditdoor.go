@@ -39,6 +39,7 @@ var (
 	dicomExport        = coding(dicom, "110106", "Export")
 	dicomImport        = coding(dicom, "110107", "Import")
 	patientRecord      = coding(dicom, "110110", "Patient Record")
+	instancesAccessed  = coding(dicom, "110103", "DICOM Instances Accessed")
 )
 
 // doorKinds is the table of the kinds of events that are no access.
@@ -56,6 +57,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.Unblinding:        {patientRecord, nil, "E", ""},
 	access.QualityOpened:     {patientRecord, nil, "R", "meeting-pack"},
 	access.MeasureOpened:     {patientRecord, nil, "R", "measure"},
+	access.ImagesOpened:      {instancesAccessed, nil, "R", "study"},
 	access.ReportDelivered:   {dicomExport, nil, "R", "destination"},
 
 	access.TenantAdded:     {securityAlert, securityConfigured, "C", "tenant"},

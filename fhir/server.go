@@ -55,6 +55,7 @@ type Server struct {
 	tokens        *access.Tokens
 	trail         *trail    // AuditEvents that wait to be written
 	refusals      *refusals // how many of them are written of what was refused
+	opened        *openings // images, by whom
 	version       string
 	built         time.Time
 	secondOpinion ValueSet
@@ -125,7 +126,7 @@ func New(cfg Config) (*Server, error) {
 		s.built = s.now()
 	}
 	s.store = &store{resources: s.resources, now: s.now, audit: s.audit}
-	s.trail, s.refusals = newTrail(s), newRefusals()
+	s.trail, s.refusals, s.opened = newTrail(s), newRefusals(), &openings{}
 	s.tokens = access.NewTokens(s.db)
 	return s, nil
 }

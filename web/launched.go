@@ -44,6 +44,7 @@ type Launched struct {
 	Summary     func(ctx context.Context, actor access.Actor, task, language, form string) (bedside.Form, error)  // for the patient
 	Acknowledge func(ctx context.Context, actor access.Actor, task, version, name string) (newer bool, err error) // of the version that the page has shown
 	Carry       func(ctx context.Context, actor access.Actor, e screen.Errand) error                              // does an operation of a case
+	Images      ImagesDesk
 	Log         *slog.Logger
 	Pace        func(c echo.Context) error // refuses (Throttled) who begins too many launches; nil: nobody
 }
@@ -76,6 +77,8 @@ func (l *Launched) Register(e *echo.Echo) {
 	e.GET("/launched/:session", l.show)
 	e.GET("/launched/:session/opinion/:task", l.opinion)
 	e.GET("/launched/:session/opinion/:task/summary/:language/:form", l.summary)
+	e.GET("/launched/:session/opinion/:task/dicomweb/*", l.dicomweb)
+	e.HEAD("/launched/:session/opinion/:task/dicomweb/*", l.dicomweb)
 	e.GET("/launched/:session/report/:report/:version/:form", l.form)
 	e.POST("/launched/:session/acknowledge", l.acknowledge)
 	e.POST("/launched/:session/opinion/:task/:act", l.act)

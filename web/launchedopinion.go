@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/bedside"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/screen"
@@ -33,8 +35,43 @@ func (l *Launched) opinion(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := l.whole(c, v, launchedView{Title: "Second opinion", Opened: &opened, Patient: &opened.Patient, Done: acts[c.QueryParam("done")].done})
+	at := l.path(v.id) + "/opinion/" + url.PathEscape(c.Param("task"))
+	shown, err := l.Images.Gallery(c.Request().Context(), v.actor, c.Param("task"), c.QueryParam("images") == "wait")
+	if err != nil {
+		return err
+	}
+	view := l.whole(c, v, launchedView{Title: "Second opinion", Gallery: viewOfGallery(shown, at+"/dicomweb", at+"?images=wait#images"), Opened: &opened, Patient: &opened.Patient, Done: acts[c.QueryParam("done")].done})
 	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
+}
+
+// dicomweb is DICOMweb of the case of a second opinion, to read.
+func (l *Launched) dicomweb(c echo.Context) error {
+	noStore(c)
+	return l.Images.reply(c, l.Log, func(w http.ResponseWriter, r *http.Request) error {
+		v, err := l.session(c)
+		if err != nil {
+			return err
+		}
+		root := l.path(v.id) + "/opinion/" + url.PathEscape(c.Param("task")) + "/dicomweb"
+		from := Caller{RequestID: c.Response().Header().Get("X-Request-Id"), Address: c.RealIP()}
+		return l.Images.Serve(w, r, v.actor, c.Param("task"), pathBelow(r), root, from)
+	})
+}
+
+// session is that of a request for what is no page; an error where it is over.
+func (l *Launched) session(c echo.Context) (v visit, err error) {
+	over := fault.New(fault.Unauthenticated, "This view has ended")
+	if v.id, err = uuid.Parse(c.Param("session")); err != nil || v.id.String() != c.Param("session") {
+		return v, over
+	}
+	v.session, err = l.Sessions.OfLaunch(c.Request(), v.id)
+	if errors.Is(err, session.ErrNone) || err == nil && len(v.session.Places) != 1 {
+		return v, over
+	}
+	if err == nil {
+		v.actor, err = (access.Choice{}).Of(v.session.Places)
+	}
+	return v, err
 }
 
 func missing(err error) bool {

@@ -38,7 +38,7 @@ var launchedTemplates = func() map[string]*template.Template {
 			"managing":   func() []string { return workflow.Words("management") },
 			"languages":  func() []*catalogue { return offered },
 		})
-		all[code] = template.Must(page.ParseFS(files, "launched/page.html"))
+		all[code] = template.Must(page.ParseFS(files, "launched/page.html", "launched/gallery.html"))
 	}
 	return all
 }()
@@ -51,10 +51,11 @@ var launchedStyle = func() string {
 	return string(text)
 }()
 
-// launchedPolicy lets the page have its one style sheet, and send its forms here.
+// launchedPolicy lets the page have its one style sheet and images that we give it, and
+// send its forms here.
 var launchedPolicy = func() string {
 	sum := sha256.Sum256([]byte(launchedStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'self'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src 'self'; base-uri 'none'; form-action 'self'"
 }()
 
 func inZone(t any, zone *time.Location) time.Time {
@@ -96,6 +97,7 @@ type launchedView struct {
 	Who, At        string
 	Chart          *bedside.Chart
 	Opened         *bedside.Opened
+	Gallery        *galleryView // of the opened one
 	Patient        *bedside.Patient
 	Banner         bool
 	OrderUnknown   bool

@@ -13,8 +13,9 @@ import (
 type caseView struct {
 	screen.Reading
 
-	Base    string // of the place
-	Here    string // of the page
+	Gallery *galleryView // nil: no images
+	Base    string       // of the place
+	Here    string       // of the page
 	Urgency string
 	Left    string
 
@@ -127,7 +128,11 @@ func (s *Server) reading(c echo.Context, at seat) error {
 	if r.Exam != "" {
 		title += ", " + r.Exam
 	}
-	return s.show(c, at, "reading", title, viewOfCase(r, s.at(at.place)))
+	view := viewOfCase(r, s.at(at.place))
+	if view.Gallery, err = s.galleryOf(c, at, r); err != nil {
+		return err
+	}
+	return s.show(c, at, "reading", title, view)
 }
 
 func viewOfCase(r screen.Reading, base string) caseView {

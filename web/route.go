@@ -89,7 +89,7 @@ func (s *Server) admit(r route) echo.HandlerFunc {
 func (s *Server) enter(c echo.Context, r route) error {
 	request := c.Request()
 	request.Body = http.MaxBytesReader(c.Response(), request.Body, mostForm)
-	if request.Method != http.MethodGet {
+	if changes(request) {
 		if err := session.SameSite(request); err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (s *Server) enter(c echo.Context, r route) error {
 		return err
 	}
 	gate.Identified(c)
-	if request.Method != http.MethodGet {
+	if changes(request) {
 		proof := request.Header.Get(session.CSRFHeader)
 		if proof == "" {
 			proof = request.PostFormValue(session.CSRFField)
@@ -115,6 +115,11 @@ func (s *Server) enter(c echo.Context, r route) error {
 		}
 	}
 	return r.handle(c, found)
+}
+
+// changes tells whether a request may change something (RFC 9110 section 9.2.1).
+func changes(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead
 }
 
 // toSignIn leads to the sign-in page, and from there back to where somebody was.
@@ -145,7 +150,7 @@ func (s *Server) reply(c echo.Context, status int, name string, v View) error {
 // statuses are those of the faults that a page may meet.
 var statuses = map[fault.Kind]int{
 	fault.NotFound: http.StatusNotFound, fault.Forbidden: http.StatusForbidden, fault.Unauthenticated: http.StatusUnauthorized,
-	fault.Value: http.StatusBadRequest, fault.Required: http.StatusBadRequest, fault.Throttled: http.StatusTooManyRequests,
+	fault.MethodNotAllowed: http.StatusMethodNotAllowed, fault.Value: http.StatusBadRequest, fault.Required: http.StatusBadRequest, fault.Throttled: http.StatusTooManyRequests,
 	fault.Conflict: http.StatusConflict, fault.TooLarge: http.StatusRequestEntityTooLarge, fault.Unavailable: http.StatusServiceUnavailable,
 }
 

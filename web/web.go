@@ -82,6 +82,7 @@ type Desk struct {
 	Readers ReadersDesk
 	Admin   AdminDesk
 	Quality QualityDesk
+	Images  ImagesDesk
 }
 
 // Server is the pages.
@@ -176,7 +177,7 @@ func parsePages(c *catalogue) map[string]*template.Template {
 		if name == "layout" {
 			continue
 		}
-		page := template.Must(template.New("").Funcs(c.functions()).ParseFS(files, "pages/layout.html", path))
+		page := template.Must(template.New("").Funcs(c.functions()).ParseFS(files, "pages/layout.html", "launched/gallery.html", path))
 		all[name] = template.Must(page.AddParseTree("content", page.Lookup(name+".html").Tree))
 	}
 	return all

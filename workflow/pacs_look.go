@@ -260,15 +260,7 @@ func readErrandTx(ctx context.Context, tx pgx.Tx, l lookLease) (e errand, wanted
 		_, err = tx.Exec(ctx, `UPDATE pacs_look SET due_at = NULL, lease_until = NULL WHERE case_id = $1`, l.CaseID)
 		return errand{}, false, err
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT pacs AS name, base_url, credential_file, issuers, timeout_ms * interval '1 millisecond' AS timeout,
-		       coalesce(breaker_until > now(), false) AS resting
-		FROM pacs
-		ORDER BY pacs`)
-	if err != nil {
-		return errand{}, false, fmt.Errorf("PACS of the tenant: %w", err)
-	}
-	e.Archives, err = pgx.CollectRows(rows, pgx.RowToStructByName[Archive])
+	e.Archives, err = ArchivesTx(ctx, tx)
 	return e, true, err
 }
 

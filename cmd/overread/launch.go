@@ -54,6 +54,7 @@ func launches(o *overread, guard *outbound.Guard, root string) (*smart.Client, *
 		Summary:     o.surface.PatientSummary,
 		Acknowledge: o.surface.Acknowledge,
 		Carry:       o.surface.Carry,
+		Images:      o.images.desk(),
 		Log:         o.log,
 	}
 	if u, err := url.Parse(root); err == nil {

@@ -70,7 +70,7 @@ type frontDoor struct {
 
 // newPeople puts them together. surface is asked for when it is needed: it needs
 // the sessions itself.
-func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, surface func() *fhir.Server, log *slog.Logger) (*frontDoor, error) {
+func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, surface func() *fhir.Server, shown *images, log *slog.Logger) (*frontDoor, error) {
 	record := func(ctx context.Context, tx pgx.Tx, e access.Event) error { return surface().RecordEvent(ctx, tx, e) }
 	p := &frontDoor{sessions: session.NewStore(session.Config{DB: db, BaseURL: root, Idle: f.Idle, Life: f.Life, Record: record})}
 	p.login = oidc.New(oidc.Config{DB: db, Sessions: p.sessions, HTTP: guard.Client(oidc.Limits), Root: root, Record: record, Now: time.Now, Log: log})
@@ -117,6 +117,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			Readers: readersDesk(surface, asked),
 			Admin:   adminDesk(db, surface),
 			Quality: qualityDesk(surface, asked),
+			Images:  shown.desk(),
 		},
 	})
 	return p, err

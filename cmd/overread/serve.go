@@ -91,6 +91,7 @@ type overread struct {
 	launch   *smart.Client      // lets clinicians in who come from an EHR
 	launched *web.Launched      // what they see
 	people   *frontDoor         // who comes in by a browser
+	images   *images            // what they see of the PACS
 	jobs     []job
 }
 
@@ -116,7 +117,9 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	}
 	o.tokens = oauth.New(oauth.Config{DB: db, BaseURL: o.baseURL, HTTP: guard.Client(oauth.KeySetLimits), Record: o.record, Check: fhir.CheckGrant, Now: time.Now, Log: log})
 	root := c.People.root(o.baseURL)
-	if o.people, err = newPeople(db, root, c.People, guard, func() *fhir.Server { return o.surface }, log); err != nil {
+	surface := func() *fhir.Server { return o.surface }
+	o.images = &images{surface: surface, gateway: dicomweb.NewGateway(version, guard, time.Now)}
+	if o.people, err = newPeople(db, root, c.People, guard, surface, o.images, log); err != nil {
 		return nil, err
 	}
 	smart, err := c.smart(o.tokens.Configuration())

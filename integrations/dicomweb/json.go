@@ -27,9 +27,9 @@ type dataset map[string]attribute
 
 type attribute struct {
 	VR           string           `json:"vr"`
-	Value        []jsontext.Value `json:"Value"`
-	BulkDataURI  string           `json:"BulkDataURI"`
-	InlineBinary string           `json:"InlineBinary"`
+	Value        []jsontext.Value `json:"Value,omitempty"`
+	BulkDataURI  string           `json:"BulkDataURI,omitempty"`
+	InlineBinary string           `json:"InlineBinary,omitempty"`
 }
 
 // Tags, by their names in PS3.6 chapter 6.
@@ -54,8 +54,20 @@ const (
 	tagStudyInstances   = "00201208"
 	tagSeriesInstances  = "00201209"
 	tagLocalNamespace   = "00400031"
-	tagUniversalID      = "00400032"
-	tagUniversalType    = "00400033"
+
+	// of what is passed on, not of what the intake compares
+	tagClass             = "00080016"
+	tagDescription       = "00081030"
+	tagSeriesDescription = "0008103E"
+	tagSeriesNumber      = "00200011"
+	tagInstanceNumber    = "00200013"
+	tagStudySeries       = "00201206"
+	tagRows              = "00280010"
+	tagColumns           = "00280011"
+	tagFrames            = "00280008"
+
+	tagUniversalID   = "00400032"
+	tagUniversalType = "00400033"
 )
 
 // representations are the VRs of the tags that are read, PS3.6 chapter 6.

@@ -29,6 +29,7 @@ const (
 	Unblinding        EventKind = "unblinding"     // somebody is shown what blinding hid from them
 	QualityOpened     EventKind = "quality-opened" // somebody is shown how readings were graded
 	MeasureOpened     EventKind = "measure-opened" // somebody is shown whose cases a measure counts, whom of the readers, or a count of 1 to 10
+	ImagesOpened      EventKind = "images-opened"  // somebody is shown images of a study, the first time in their session
 
 	ReportDelivered EventKind = "report-delivered" // a report has left the house; with Why, the destination has refused it for good
 

@@ -46,22 +46,40 @@ type Image struct {
 	Study      Study
 	Series     Series
 	UID        string
+	Class      string // SOP Class UID; "": that of images of the modality
 	Number     int
-	Laterality string // ImageLaterality: L, R, B, U
+	Laterality string    // ImageLaterality: L, R, B, U
+	Persons    string    // who has read it, OperatorsName and NameOfPhysiciansReadingStudy; "" leaves them out
+	Selects    *Selected // a Key Object Selection; nil for none
 }
 
 const (
-	secondaryCapture = "1.2.840.10008.5.1.4.1.1.7"
+	storageClasses   = "1.2.840.10008.5.1.4.1.1."
+	secondaryCapture = storageClasses + "7"
 	explicitLittle   = "1.2.840.10008.1.2.1"
 	ourClass         = "2.25.258129465109213571203471109823457106" // Implementation Class UID
 )
+
+// classes are the storage classes of images by modality (PS3.4 table B.5-1).
+var classes = map[string]string{"CR": "1", "DX": "1.1", "MG": "1.2", "CT": "2", "US": "6.1", "MR": "4", "NM": "20", "XA": "12.1", "RF": "12.2", "PT": "128"}
+
+// class is the image's own, else that of its modality, else a secondary capture.
+func (i Image) class() string {
+	switch class, known := classes[i.Series.Modality]; {
+	case i.Class != "":
+		return i.Class
+	case known:
+		return storageClasses + class
+	}
+	return secondaryCapture
+}
 
 // File is the image as a file, DICOM PS3.10 section 7, in Explicit VR Little
 // Endian.
 func (i Image) File() []byte {
 	meta := set{
 		{0x00020001, "OB", []byte{0, 1}},
-		text(0x00020002, "UI", secondaryCapture),
+		text(0x00020002, "UI", i.class()),
 		text(0x00020003, "UI", i.UID),
 		text(0x00020010, "UI", explicitLittle),
 		text(0x00020012, "UI", ourClass),
@@ -80,7 +98,7 @@ func (i Image) elements() set {
 	all := set{
 		text(0x00080005, "CS", "ISO_IR 192"), // UTF-8
 		text(0x00080008, "CS", `DERIVED\SECONDARY`),
-		text(0x00080016, "UI", secondaryCapture),
+		text(0x00080016, "UI", i.class()),
 		text(0x00080018, "UI", i.UID),
 		text(0x00080020, "DA", st.At.Format("20060102")),
 		text(0x00080030, "TM", st.At.Format("150405")),
@@ -116,6 +134,8 @@ func (i Image) elements() set {
 		text(0x00180015, "CS", se.BodyPart),
 		text(0x00200060, "CS", se.Laterality),
 		text(0x00200062, "CS", i.Laterality),
+		text(0x00081060, "PN", i.Persons),
+		text(0x00081070, "PN", i.Persons),
 	} {
 		if len(optional.value) > 0 {
 			all = append(all, optional)
@@ -123,6 +143,9 @@ func (i Image) elements() set {
 	}
 	if st.AccessionIssuer != "" { // IssuerOfAccessionNumberSequence
 		all = append(all, sequence(0x00080051, set{text(0x00400031, "UT", st.AccessionIssuer)}))
+	}
+	if i.Selects != nil {
+		all = append(all, i.Selects.elements(st)...)
 	}
 	slices.SortFunc(all, func(a, b element) int { return cmp.Compare(a.tag, b.tag) })
 	return all
@@ -178,10 +201,14 @@ func number(tag uint32, vr string, n int) element {
 	return element{tag, vr, binary.LittleEndian.AppendUint16(nil, uint16(n))} //nolint:gosec // likewise
 }
 
-// sequence of one item, PS3.5 section 7.5.
-func sequence(tag uint32, item set) element {
-	inside := item.encode()
-	value := []byte{0xfe, 0xff, 0x00, 0xe0}
-	value = binary.LittleEndian.AppendUint32(value, uint32(len(inside))) //nolint:gosec // likewise
-	return element{tag, "SQ", append(value, inside...)}
+// sequence of items, PS3.5 section 7.5.
+func sequence(tag uint32, items ...set) element {
+	var value []byte
+	for _, item := range items {
+		inside := item.encode()
+		value = append(value, 0xfe, 0xff, 0x00, 0xe0)
+		value = binary.LittleEndian.AppendUint32(value, uint32(len(inside))) //nolint:gosec // likewise
+		value = append(value, inside...)
+	}
+	return element{tag, "SQ", value}
 }

@@ -18,6 +18,8 @@ var LeftOut = map[string]string{
 	"session_actor": "who is logged in logs in again: sessions are the installation's",
 	"ehr_launch":    "a launch takes ten minutes, and is begun again",
 	"launched":      "what a launched session shows goes with the session",
+	"viewer_ticket": "as launched",
+	"image_opening": "which images a session has shown already goes with the session; the audit log, which goes along, has it",
 }
 
 // NobodysTables have no tenant, and why.
