@@ -38,11 +38,11 @@ func (s *Server) Viewing(ctx context.Context, actor access.Actor, task string) (
 			return v, err
 		}
 		p := &readingPage{s: s, tx: tx, actor: actor, c: c}
+		p.page.Zone = zoneOf(c.Policy)
 		if v.Studies, err = p.studies(ctx); err != nil || len(v.Studies) == 0 {
 			return v, err
 		}
-		v.Veiled, err = veiled(ctx, tx, actor, c, v.Studies)
-		return v, err
+		return v, veil(ctx, tx, actor, c, v.Studies)
 	})
 }
 
@@ -80,32 +80,38 @@ func (p *readingPage) studies(ctx context.Context) (all []workflow.ViewedStudy, 
 	return all, nil
 }
 
-// veiled tells whether somebody is not to know yet what the first reading says, of
-// this case or of another one of these studies: by the rule of notHidden, of cases
+// veil notes of which studies somebody is not to know yet what the first reading says:
+// of those of cases that are hidden from them, by the rule of notHidden, of cases
 // instead of resources, since what a PACS has beside the images is no resource here.
-func veiled(ctx context.Context, tx pgx.Tx, actor access.Actor, of workflow.Case, studies []workflow.ViewedStudy) (hidden bool, err error) {
+// While their own case is, all are: what is noted in one may tell of another.
+func veil(ctx context.Context, tx pgx.Tx, actor access.Actor, of workflow.Case, studies []workflow.ViewedStudy) error {
 	if !hidesOriginals(actor) {
-		return false, nil
+		return nil
 	}
+	var own bool
+	var hidden []string
 	args := viewArgs(actor, pgx.NamedArgs{"case": of.CaseID, "uids": uidsOf(studies)})
-	err = tx.QueryRow(ctx, `
-		SELECT EXISTS (
-			SELECT FROM case_file c
-			CROSS JOIN LATERAL (SELECT (@viewer IN (c.reader_id, c.other_reader_id, c.offered_to, c.adjudicator_id)) IS TRUE AS own) AS mine
-			WHERE (c.case_id = @case OR c.study_uid = ANY (@uids))
-			  AND c.protocol = 'blinded'
-			  AND (c.revealed_at IS NULL OR c.veiled AND c.reader_id IS DISTINCT FROM @viewer AND c.other_reader_id IS DISTINCT FROM @viewer)
-			  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
-			  AND (@reads OR mine.own)
-			  AND (c.patient_id = ANY (@opened)) IS NOT TRUE
-			  AND (mine.own OR NOT EXISTS (
-				SELECT FROM case_file seen
-				WHERE seen.tenant_id = c.tenant_id AND seen.case_id <> c.case_id AND (seen.study_uid = c.study_uid OR seen.case_id = c.sample_of)
-				  AND `+hasSeen+`)))`, args).Scan(&hidden)
+	err := tx.QueryRow(ctx, `
+		SELECT coalesce(bool_or(c.case_id = @case OR c.study_uid = (@uids::text[])[1]), false), coalesce(array_agg(c.study_uid) FILTER (WHERE c.study_uid IS NOT NULL), '{}')
+		FROM case_file c
+		CROSS JOIN LATERAL (SELECT (@viewer IN (c.reader_id, c.other_reader_id, c.offered_to, c.adjudicator_id)) IS TRUE AS own) AS mine
+		WHERE (c.case_id = @case OR c.study_uid = ANY (@uids))
+		  AND c.protocol = 'blinded'
+		  AND (c.revealed_at IS NULL OR c.veiled AND c.reader_id IS DISTINCT FROM @viewer AND c.other_reader_id IS DISTINCT FROM @viewer)
+		  AND c.state NOT IN ('rejected', 'cancelled', 'failed', 'entered-in-error')
+		  AND (@reads OR mine.own)
+		  AND (c.patient_id = ANY (@opened)) IS NOT TRUE
+		  AND (mine.own OR NOT EXISTS (
+			SELECT FROM case_file seen
+			WHERE seen.tenant_id = c.tenant_id AND seen.case_id <> c.case_id AND (seen.study_uid = c.study_uid OR seen.case_id = c.sample_of)
+			  AND `+hasSeen+`))`, args).Scan(&own, &hidden)
 	if err != nil {
-		return true, fmt.Errorf("who reads the study blind: %w", err)
+		return fmt.Errorf("who reads the study blind: %w", err)
 	}
-	return hidden, nil
+	for i := range studies {
+		studies[i].Veiled = own || slices.Contains(hidden, studies[i].UID)
+	}
+	return nil
 }
 
 func uidsOf(studies []workflow.ViewedStudy) (uids []string) {

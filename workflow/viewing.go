@@ -14,26 +14,26 @@ import (
 type Viewing struct {
 	Tenant   uuid.UUID
 	Archives []Archive
-	Studies  []ViewedStudy // the case's own first, then those of before, the latest first
-	Veiled   bool          // they read blind: nothing but what the modality has made
+	Studies  []ViewedStudy // the case's own first, then the patient's others, the latest first
 }
 
 // ViewedStudy is a study that they may see.
 type ViewedStudy struct {
-	UID   string
-	Prior bool
-	Title string
-	On    time.Time
+	UID    string
+	Prior  bool
+	Title  string
+	On     time.Time
+	Veiled bool // they read blind: nothing of it but what the modality has made
 }
 
-// Has tells whether a study is among them.
-func (v Viewing) Has(uid string) bool {
+// Of is a study, and whether it is among them. One that is not is veiled.
+func (v Viewing) Of(uid string) (ViewedStudy, bool) {
 	for _, s := range v.Studies {
 		if s.UID == uid {
-			return true
+			return s, true
 		}
 	}
-	return false
+	return ViewedStudy{Veiled: true}, false
 }
 
 // Vanished are the states of cases that ended without being read: nothing of their

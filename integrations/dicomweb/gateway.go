@@ -74,9 +74,11 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, q Request) error
 	if at.kind == searchStudies {
 		return p.searchStudies()
 	}
-	if !q.Viewing.Has(at.study) {
+	whose, ok := q.Viewing.Of(at.study)
+	if !ok {
 		return notShown()
 	}
+	p.veiled = whose.Veiled
 	if p.study, err = g.shelf.study(r.Context(), q.Viewing, at.study); err != nil {
 		if errors.Is(err, errPending) {
 			return unavailable(nil)
@@ -84,11 +86,11 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, q Request) error
 		return err
 	}
 	if at.series != "" {
-		if p.series = p.study.of(at.series, q.Viewing.Veiled); p.series == nil || at.instance != "" && !p.series.has(at.instance, q.Viewing.Veiled) {
+		if p.series = p.study.of(at.series, p.veiled); p.series == nil || at.instance != "" && !p.series.has(at.instance, p.veiled) {
 			return notShown()
 		}
 	}
-	if at.kind == wholeInstance && q.Viewing.Veiled {
+	if at.kind == wholeInstance && p.veiled {
 		return fault.New(fault.Forbidden, "whole instances are not given to who reads blind: ask for metadata and frames")
 	}
 	if err := q.Opened(r.Context(), at.study); err != nil {
@@ -117,6 +119,7 @@ type passing struct {
 	Request
 
 	at     resource
+	veiled bool
 	study  *stored
 	series *storedSeries
 	w      http.ResponseWriter

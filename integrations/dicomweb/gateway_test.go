@@ -49,7 +49,10 @@ func newWindow(t *testing.T, archive workflow.Archive, studies ...string) *windo
 // blind is the same for who reads blind.
 func (w *window) blind() *window {
 	other := *w
-	other.viewing.Veiled = true
+	other.viewing.Studies = slices.Clone(w.viewing.Studies)
+	for i := range other.viewing.Studies {
+		other.viewing.Studies[i].Veiled = true
+	}
 	return &other
 }
 

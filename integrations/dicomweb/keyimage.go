@@ -25,18 +25,19 @@ type Picture struct {
 // Strip is up to most images of a study that the viewing may see, and how many there
 // are. It waits as long as the context; errors are faults, or Pending.
 func (g *Gateway) Strip(ctx context.Context, v workflow.Viewing, uid string, most int) (strip []Picture, all int, err error) {
-	if !v.Has(uid) {
+	whose, ok := v.Of(uid)
+	if !ok {
 		return nil, 0, notShown()
 	}
 	st, err := g.shelf.study(ctx, v, uid)
 	if err != nil {
 		return nil, 0, err
 	}
-	series := st.shown(v.Veiled)
+	series := st.shown(whose.Veiled)
 	for _, s := range series {
 		all += len(s.of)
 	}
-	if !v.Veiled { // who selected them has read the study
+	if !whose.Veiled { // who selected them has read the study
 		if strip = st.selected(series, most); len(strip) > 0 {
 			return strip, all, nil
 		}

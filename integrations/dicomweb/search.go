@@ -71,7 +71,7 @@ func (p *passing) searchStudies() error {
 		}
 		d, count, series, modalities := told(st.told, shownOfStudy), 0, 0, []string(nil)
 		for _, one := range st.series {
-			n := one.count(p.Viewing.Veiled)
+			n := one.count(s.Veiled)
 			if n == 0 {
 				continue
 			}
@@ -98,7 +98,7 @@ func (p *passing) searchSeries() error {
 	modality := parametersOf(p.r.URL.Query(), "Modality", tagModality)
 	var found []dataset
 	for _, s := range p.study.series {
-		n := s.count(p.Viewing.Veiled)
+		n := s.count(p.veiled)
 		if n == 0 || len(wanted) > 0 && !slices.Contains(wanted, s.uid) || len(modality) > 0 && !slices.Contains(modality, s.modality) {
 			continue
 		}
@@ -119,7 +119,7 @@ func (p *passing) searchInstances() error {
 			continue
 		}
 		for _, i := range s.instances {
-			if !s.seen(i, p.Viewing.Veiled) || len(wanted) > 0 && !slices.Contains(wanted, i.uid) || len(class) > 0 && !slices.Contains(class, i.class) {
+			if !s.seen(i, p.veiled) || len(wanted) > 0 && !slices.Contains(wanted, i.uid) || len(class) > 0 && !slices.Contains(class, i.class) {
 				continue
 			}
 			d := dataset{tagStudyUID: texts("UI", p.study.uid), tagSeriesUID: texts("UI", s.uid), tagInstanceUID: texts("UI", i.uid), tagModality: texts("CS", s.modality)}
@@ -234,15 +234,15 @@ func (p *passing) nextDataset(in *jsontext.Decoder) ([]byte, error) {
 		return nil, err
 	}
 	instance, err := d.text(tagInstanceUID)
-	if err != nil || !p.series.has(instance, p.Viewing.Veiled) || p.at.instance != "" && instance != p.at.instance {
+	if err != nil || !p.series.has(instance, p.veiled) || p.at.instance != "" && instance != p.at.instance {
 		return nil, err
 	}
 	class, err := d.text(tagClass)
-	if err != nil || p.Viewing.Veiled && !isPicture(class) { // what a search called a picture and is none
+	if err != nil || p.veiled && !isPicture(class) { // what a search called a picture and is none
 		return nil, err
 	}
 	own := "/studies/" + p.study.uid + "/series/" + p.series.uid + "/instances/" + instance
-	err = clean(d, p.Viewing.Veiled, func(uri string) (string, bool) {
+	err = clean(d, p.veiled, func(uri string) (string, bool) {
 		below, ours := strings.CutPrefix(p.underBase(uri), own+"/")
 		return p.Root + own + "/" + below, ours && (bulkPath.MatchString(below) || strings.HasPrefix(below, "frames/") && frameList.MatchString(below[len("frames/"):]))
 	})

@@ -103,6 +103,8 @@ var rows = map[string]string{
 	"ehr_issuer":       `INSERT INTO ehr_issuer (tenant_id, issuer, client_id, authentication, scopes) VALUES (@tenant, 'https://ehr.example/fhir', 'overread', 'public', 'launch openid')`,
 	"ehr_launch":       `INSERT INTO ehr_launch (tenant_id, state_sha256, browser_sha256, issuer, nonce, verifier, found, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), sha256(''), 'https://ehr.example/fhir', 'n', 'v', '{}', now())`,
 	"launched":         `INSERT INTO launched (tenant_id, session_id, issuer) VALUES (@tenant, @tenant, 'https://ehr.example/fhir')`,
+	"viewer_ticket":    `INSERT INTO viewer_ticket (tenant_id, ticket_id, session_id, role, task_id, expires_at) VALUES (@tenant, @tenant, @tenant, 'reader', '1', now())`,
+	"image_opening":    `INSERT INTO image_opening (tenant_id, session, task_id, study_uid) VALUES (@tenant, 'urn:uuid:1', '1', '1.2.3')`,
 	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
 	                     VALUES (@tenant, @tenant, 1, 'ehr', 1, 'retry', 'timeout', 1)`,
 }
@@ -153,7 +155,7 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
 		})
 		switch {
-		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "ehr_issuer", "ehr_launch", "launched"}, table): // nobody's business but System's
+		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "ehr_issuer", "ehr_launch", "launched", "viewer_ticket"}, table): // nobody's business but System's
 		case err != nil:
 			t.Errorf("%s: %v", table, err)
 		case own == 0 || others != 0:
@@ -284,7 +286,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
 		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'report_template', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'reader_credential', 'batch_run', 'agenda',
-		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched')
+		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched', 'viewer_ticket')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
 	if err != nil {
