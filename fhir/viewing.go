@@ -42,8 +42,26 @@ func (s *Server) Viewing(ctx context.Context, actor access.Actor, task string) (
 		if v.Studies, err = p.studies(ctx); err != nil || len(v.Studies) == 0 {
 			return v, err
 		}
-		return v, veil(ctx, tx, actor, c, v.Studies)
+		if err := veil(ctx, tx, actor, c, v.Studies); err != nil {
+			return v, err
+		}
+		v.Own, err = p.ownViewer(ctx, v.Studies[0])
+		return v, err
 	})
+}
+
+// ownViewer is the address of the case's study in the hospital's viewer. Who reads
+// blind is led to one that shows images and nothing else.
+func (p *readingPage) ownViewer(ctx context.Context, study workflow.ViewedStudy) (string, error) {
+	viewer, err := workflow.ViewerTx(ctx, p.tx)
+	if err != nil || viewer == nil || study.Veiled && !viewer.WhileBlinded {
+		return "", err
+	}
+	resource, err := p.look(ctx, "ImagingStudy", p.c.StudyID)
+	if err != nil || resource == nil {
+		return "", err
+	}
+	return viewer.URL.Of(study.UID, accession(resource).Text("value")), nil
 }
 
 // studies are the case's own and the patient's others, as they may see them.

@@ -47,6 +47,7 @@ type Policy struct {
 	Sampling                *Sampling       `json:"sampling,omitempty"`       // nil: none
 	Publication             *Publication    `json:"publication,omitempty"`    // nil: 30 days, and the default pairs
 	PatientSummary          *PatientSummary `json:"patientSummary,omitempty"` // nil: none
+	Viewer                  *HospitalViewer `json:"viewer,omitempty"`         // nil: none; read from the version in force, for cases of every version
 	Contacts                Contacts        `json:"contacts"`                 // read from the version in force, for cases of every version
 }
 

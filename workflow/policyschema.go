@@ -66,6 +66,7 @@ var settings = map[string]setting{
 	"Policy.sampling":                {doc: "Of which finals the server draws some for a second read for quality."},
 	"Policy.publication":             {doc: "What auditors are shown of a quarter, and when (docs/disclosure.md). What it says holds for quarters that are published after it."},
 	"Policy.patientSummary":          {doc: "A summary of the signed report in plain words is offered for the patient, as a page and a PDF. Without it there is none."},
+	"Policy.viewer":                  {doc: "The hospital's own viewer of images, to which pages lead (docs/images.md). That of the version in force is used, also for cases that keep an older one."},
 	"Policy.contacts":                {doc: "Addresses of mail of those who are told by their role. Those of the version in force are used, also for cases that keep an older one."},
 
 	"Matching.weights":    {doc: "How much each part of the score counts; only the proportions matter."},
@@ -118,6 +119,8 @@ var settings = map[string]setting{
 	"Publication.detail":    {doc: "The finest detail of outcomes that is published: discrepancy (whether there is one), significance, or management (besides, whether it changes it). By two dimensions a cell is shown in the detail of the whole or not at all: a service with few cases shows more cells of less detail. management where it is left out.", oneOf: PublicationDetails},
 	"Publication.pairs":     {doc: "By which two dimensions at once figures are published, as modality+site. They may not close a circle: from all tables of a circle together hidden counts can be computed. Where they are left out, modality with most others.", least: 1},
 
+	"HospitalViewer.url":          {doc: "Its address for one study.", must: true},
+	"HospitalViewer.whileBlinded": {doc: "Who reads blind is led there too: it shows images and nothing of the first reading. Without it they are not, before the first report is shown."},
 	"PatientSummary.nameReaders": {doc: "It names who has read and who has signed."},
 	"PatientSummary.contact":     {doc: "Whom the patient asks, in words, such as a department with its telephone; the doctor who asked for the second opinion where it is left out."},
 
@@ -164,6 +167,7 @@ var forms = []struct {
 	{reflect.TypeFor[Span](), `^([0-9]{1,4}(\.[0-9]+)?(bd|d)|([0-9]{1,6}(\.[0-9]{1,6})?[hms])+)$`, `^[0.bdhms]*$`, "a length of time such as 90m, 72h, 7d or 1bd (business day), and more than nothing"},
 	{reflect.TypeFor[ItemID](), `^[a-z][-a-z0-9]{0,62}$`, "", "a name of small letters, digits and hyphens"},
 	{reflect.TypeFor[Address](), mailPattern, "", "an address of mail"},
+	{reflect.TypeFor[ViewerURL](), viewerPattern, "", "an https address with {StudyInstanceUID} or {AccessionNumber} below its host, and nothing else in braces"},
 	{reflect.TypeFor[Privilege](), `^[a-z][a-z0-9-]{0,62}$`, "", "a subspecialty such as neuro or head-neck: small letters, digits and hyphens"},
 	{reflect.TypeFor[Word](), `^[^A-Z]{2,100}$`, "", "a word in small letters, two at least"},
 	{reflect.TypeFor[Holiday](), holidayPattern, "", `2026-12-25, 12-25 (each year), easter-2 (days from Easter Sunday) or "last monday of may"; with " observed" behind it (of a Saturday on Friday, of a Sunday on Monday) or " moved" (of a weekend on the next business day)`},

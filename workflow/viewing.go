@@ -15,6 +15,7 @@ type Viewing struct {
 	Tenant   uuid.UUID
 	Archives []Archive
 	Studies  []ViewedStudy // the case's own first, then the patient's others, the latest first
+	Own      string        // the address of the case's study in the hospital's viewer, "" for none
 }
 
 // ViewedStudy is a study that they may see.

@@ -50,7 +50,7 @@ func (g *images) gallery(ctx context.Context, actor access.Actor, task string, p
 	case err != nil:
 		return screen.Gallery{}, err
 	case len(v.Archives) == 0:
-		return screen.Gallery{State: screen.NoPACS}, nil
+		return screen.Gallery{State: screen.NoPACS, Own: v.Own}, nil
 	}
 	wait := soon
 	if patient {
@@ -61,7 +61,7 @@ func (g *images) gallery(ctx context.Context, actor access.Actor, task string, p
 	for _, study := range v.Studies[:min(len(v.Studies), 1+stripPriors)] { // all are asked about at once
 		go func() { _, _, _ = g.gateway.Strip(ctx, v, study.UID, 1) }()
 	}
-	shown := screen.Gallery{Veiled: v.Studies[0].Veiled}
+	shown := screen.Gallery{Veiled: v.Studies[0].Veiled, Own: v.Own}
 	priors := 0
 	for _, study := range v.Studies {
 		most := stripOwn
