@@ -198,7 +198,7 @@ var takeCorrection = Effect{"takeCorrection", "the case is of the patient whom t
 		return t.doubtFindings(ctx, false)
 	}}
 
-var startOver = Effect{"startOver", "the reading begins anew: nobody has the case, and what was written is sealed and kept",
+var startOver = Effect{"startOver", "the reading begins anew: nobody has the case, what was written is sealed and kept, and who may read it, or was done without, is decided anew",
 	func(ctx context.Context, t *turn) error {
 		c := t.c
 		t.detail["reader"] = c.ReaderID
@@ -207,6 +207,8 @@ var startOver = Effect{"startOver", "the reading begins anew: nobody has the cas
 		c.AcceptedAt, c.LockedAt, c.RevealedAt = nil, nil, nil
 		c.Correction, c.Findings, c.Waived, c.Comparable = nil, nil, nil, nil
 		c.OriginalReportID, c.OriginalReportVersion = nil, nil
+		e := &c.Exam // what was decided of who reads was decided for that reading
+		e.ThirdForgone, e.ThirdDowngrade, e.Downgrade, e.Broadened = "", "", "", nil
 		return t.plan(ctx, intakeChecks, t.now, restart)
 	}}
 

@@ -50,6 +50,9 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		}
 		if s := f.Study; s != nil {
 			c.Exam.ImagesSeen = s.promised()
+			if c.isSealed() { // who has sealed has seen what was there then (verification.go)
+				c.Exam.keepRead(before)
+			}
 			c.StudyID, c.StudyUID, c.Accession = optional(s.ID), optional(s.UID), optional(s.Accession)
 		}
 		there := f.Original != nil

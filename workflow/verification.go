@@ -92,7 +92,7 @@ var noteGrowth = Effect{"noteGrowth", "more images have come: the reader is told
 	func(_ context.Context, t *turn) error {
 		e := &t.c.Exam
 		t.detail["images"], t.detail["then"] = t.in.Study.Images, t.in.Study.Then
-		if t.c.LockedAt == nil && t.c.OpinionNo == nil && t.c.OtherReaderID == nil {
+		if !t.c.isSealed() {
 			e.ImagesSeen = t.in.Study.Images
 			return nil
 		}
@@ -207,6 +207,21 @@ func (e *Engine) studyChanged(ctx context.Context, j job, images int, replaced b
 		return e.fireSystem(ctx, j, "study-grows", Input{Study: &StudyChange{Images: images, Then: read}})
 	}
 	return e.fireSystem(ctx, j, "study-changed", Input{Study: &StudyChange{Images: max(images, read), Then: read, Replaced: replaced}})
+}
+
+// isSealed tells that somebody has sealed an opinion on the case that may stand.
+func (c *Case) isSealed() bool {
+	return c.LockedAt != nil || c.OpinionNo != nil || c.OtherReaderID != nil
+}
+
+// keepRead keeps how many images the opinion is of that was sealed before, and that
+// there are more now: what an order and its study say later nobody who sealed has seen.
+func (e *Exam) keepRead(before Exam) {
+	now := e.imagesRead()
+	e.Images, e.ImagesSaid, e.ImagesSeen, e.ImagesSince = before.Images, before.ImagesSaid, before.ImagesSeen, before.ImagesSince
+	if now > max(e.imagesRead(), e.ImagesSince) {
+		e.ImagesSince = now
+	}
 }
 
 // imagesRead are as many as the report is known to be of: those that the PACS had,
