@@ -44,7 +44,7 @@ func (s *Server) keepLate(ctx context.Context, actor access.Actor, taskID string
 	})
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return refused
+		return s.raiseUnkept(ctx, actor, taskID, op, *r.Opinion, why)
 	case err != nil:
 		return err
 	}
@@ -54,6 +54,28 @@ func (s *Server) keepLate(ctx context.Context, actor access.Actor, taskID string
 	}
 	return fault.At(fault.Conflict, "Task", "the case is no longer yours to write. What you have sent is kept, sealed, as version %d of your draft of opinion %d: it is yours alone (Task/{id}/$drafts gives it back to you), the next reader does not see it, and it is no part of any report%s",
 		kept.DraftNo, kept.OpinionNo, told)
+}
+
+// raiseUnkept tells of the emergency in an opinion that was refused and could not be
+// kept, where its author cannot just send it anew: the case is on hold, or not theirs.
+func (s *Server) raiseUnkept(ctx context.Context, actor access.Actor, taskID string, op operation, o workflow.Opinion, refused *fault.Error) error {
+	if op.Name != "lock" || !workflow.Pressing(o.Actionable) {
+		return refused
+	}
+	raised, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (bool, error) {
+		c, err := lockedCase(ctx, tx, taskID)
+		if err != nil || c.State != workflow.OnHold && c.WrittenBy(actor.ID) {
+			return false, err
+		}
+		return s.raisedLate(ctx, tx, actor, c, o)
+	})
+	if err != nil {
+		return err
+	}
+	if !raised {
+		return refused
+	}
+	return fault.At(refused.Kind(), refused.Issues[0].Expression, "%s%s", refused.Issues[0].Text, urgency(op, o, raised))
 }
 
 // raisedLate raises the finding of an opinion that came too late to be sealed, and is

@@ -119,3 +119,27 @@ func emergencySealedTooLate(t *testing.T, begun bool) {
 		})
 	}
 }
+
+// Two windows, and the older one seals an emergency while the case is on hold: its text
+// does not follow the other's and is not kept, and the clinician is told all the same.
+func TestAnEmergencyOfAnOldWindowOnHoldIsTold(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.sql(`UPDATE tenant SET policy = '{"assignment": "pool"}'`)
+	task := c.order(chestXray(t, "old-window")...)
+	c.tick()
+	c.mustAct(access.Reader, task, "$claim", "independent", true)
+	c.mustAct(access.Reader, task, "$start")
+	c.mustAct(access.Reader, task, "$draft", "findings", "One.", "impression", "one")
+	c.mustAct(access.Reader, task, "$draft", "findings", "Two.", "impression", "two", "follows", Object("valueInteger", 1))
+	lock := func() response {
+		return c.act(access.Reader, task, "$lock", "follows", Object("valueInteger", 1), "findings", "Much air.", "impression", "Free air.", "actionable", Object("valueCode", "emergent"))
+	}
+	if got := lock(); strings.Contains(got.body, "raised as a finding") { // they can send it anew
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	c.mustAct(access.Placer, task, "$hold")
+	if got := lock(); got.status != http.StatusConflict || !strings.Contains(got.body, "was raised as a finding (emergent)") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}

@@ -66,11 +66,14 @@ func (e *Engine) KeepLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	return d, saveDraftTx(ctx, tx, &c, d) // which changes no opinion that is sealed
 }
 
+// WrittenBy tells whether the case is being read, and somebody has a part in that.
+func (c *Case) WrittenBy(who uuid.UUID) bool { return c.beingRead() && slices.Contains(c.hands(), who) }
+
 // unbegunTx is an empty reading, sealed as it was, of somebody who had the case and
 // had sent nothing of what they wrote before it was taken from them: errNotLate where
 // the case is theirs, or never was.
 func unbegunTx(ctx context.Context, tx pgx.Tx, c *Case, author uuid.UUID, now time.Time) (d Draft, err error) {
-	if c.beingRead() && slices.Contains(c.hands(), author) {
+	if c.WrittenBy(author) {
 		return d, errNotLate
 	}
 	nothing, sum, err := canonical(Opinion{})
