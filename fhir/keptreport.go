@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +19,25 @@ import (
 // Reports that are kept of saved queries: one of each period, made by the clock when it
 // has ended, as it was then.
 
-// ReportTick evaluates the scheduled queries whose period has ended, once for each
-// period whatever the number of replicas.
+// How many reports of one query are made at once, the oldest first, and how many periods
+// back one is still made that was missed.
+const (
+	mostKeptAtOnce = 12
+	mostMissed     = 60
+)
+
+// ReportTick evaluates the scheduled queries for each period that has ended since the one
+// before they were saved, and of which no report was kept: also while the server was
+// away, or when a quarter was published later than the next one ended. Each is made in a
+// transaction of its own, once whatever the number of replicas.
 func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
-	return s.eachTenant(ctx, func(tx pgx.Tx, tenant uuid.UUID) (int, error) {
+	type due struct {
+		tenant  uuid.UUID
+		query   savedQuery
+		periods []period
+	}
+	var list []due
+	_, err = s.eachTenant(ctx, func(tx pgx.Tx, tenant uuid.UUID) (int, error) {
 		if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
 			return 0, nil // later
 		} else if err != nil {
@@ -31,34 +47,76 @@ func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		made := 0
 		for _, q := range queries {
 			if q.Every == nil {
 				continue
 			}
-			n, err := s.keepReport(ctx, tx, tenant, q)
+			missed, err := q.missedTx(ctx, tx, s.now())
 			if err != nil {
-				return made, err
+				return 0, err
 			}
-			made += n
+			list = append(list, due{tenant, q, missed})
 		}
-		return made, nil
+		return 0, nil
 	})
-}
-
-// keepReport evaluates a query for its last period unless that has been done. What two
-// replicas do at once stands once.
-func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, q savedQuery) (int, error) {
-	in, period, err := q.parameters(ctx, tx, s.now())
 	if err != nil {
 		return 0, err
 	}
-	var done bool
-	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM kept_report WHERE query_id = @id AND starts_on = @day::date)`, pgx.NamedArgs{"id": q.QueryID, "day": period[0]}).Scan(&done)
-	if err != nil || done {
+	for _, d := range list {
+		made := 0
+		for _, p := range d.periods {
+			if made == mostKeptAtOnce {
+				break // the next tick goes on
+			}
+			err := s.db.Tenant(ctx, d.tenant, func(tx pgx.Tx) error {
+				n, err := s.keepReport(ctx, tx, d.tenant, d.query, p)
+				made += n
+				return err
+			})
+			if err != nil {
+				return worked + made, err
+			}
+		}
+		worked += made
+	}
+	return worked, nil
+}
+
+// missedTx are the periods that have ended and of which there is no report, the oldest
+// first: from the last one that had ended when the query was saved.
+func (q savedQuery) missedTx(ctx context.Context, tx pgx.Tx, now time.Time) (missed []period, err error) {
+	p, err := q.lastPeriod(q.MadeAt)
+	if err != nil {
+		return nil, err
+	}
+	last, err := q.lastPeriod(now)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `SELECT to_char(starts_on, 'YYYY-MM-DD') FROM kept_report WHERE query_id = @id`, pgx.NamedArgs{"id": q.QueryID})
+	if err != nil {
+		return nil, fmt.Errorf("kept reports: %w", err)
+	}
+	kept, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("kept reports: %w", err)
+	}
+	for ; !p.start.After(last.start); p = p.next() {
+		missed = append(missed, p)
+	}
+	missed = missed[max(0, len(missed)-mostMissed):]
+	return slices.DeleteFunc(missed, func(p period) bool { return slices.Contains(kept, p.first()) }), nil
+}
+
+// keepReport evaluates a query for a period, keeps what it gives, and has its owner told.
+// What two replicas do at once stands once.
+func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, q savedQuery, p period) (int, error) {
+	role := access.Role(q.Role)
+	in, err := q.parameters(role, p)
+	if err != nil {
 		return 0, err
 	}
-	report, err := s.scheduled(ctx, tx, access.Actor{Tenant: tenant, Role: access.Role(q.Role)}, in)
+	report, err := s.scheduled(ctx, tx, access.Actor{Tenant: tenant, Role: role}, in)
 	if _, refused := errors.AsType[*fault.Error](err); refused {
 		return 0, nil // not published yet, or such as a pair that the policy has no more: whoever opens the query is told
 	}
@@ -67,12 +125,17 @@ func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, q 
 	}
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO kept_report (tenant_id, query_id, starts_on, made_at, report)
-		VALUES (overread_tenant(), @id, @day::date, @now, @report)
-		ON CONFLICT DO NOTHING`, pgx.NamedArgs{"id": q.QueryID, "day": period[0], "now": s.now(), "report": report.Bytes()})
+		SELECT tenant_id, query_id, @day::date, @now, @report
+		FROM saved_query
+		WHERE query_id = @id AND withdrawn_at IS NULL
+		ON CONFLICT DO NOTHING`, pgx.NamedArgs{"id": q.QueryID, "day": p.first(), "now": s.now(), "report": report.Bytes()})
 	if err != nil {
 		return 0, fmt.Errorf("keep a report: %w", err)
 	}
-	return int(tag.RowsAffected()), nil
+	if tag.RowsAffected() == 0 {
+		return 0, nil
+	}
+	return 1, workflow.QueueReportMailTx(ctx, tx, q.QueryID, p.first(), q.Mail, q.MadeBy)
 }
 
 // scheduled is the report for a role, asked by the clock.

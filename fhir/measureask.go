@@ -37,6 +37,7 @@ func measureServices() []service {
 		{Name: "stratifier", Type: "code", Many: true, Codes: facts.Dimensions(), Doc: "By what cases are told apart: one or two of the measure's stratifiers."},
 		{Name: "filter", Type: "string", Many: true, Doc: "Only cases with this word of a dimension: modality|CT. One of each dimension."},
 		{Name: "asOf", Type: "dateTime", Doc: "By what was known at this moment; now where it is left out. It has a time and a zone."},
+		{Name: "zone", Type: "string", Doc: "The time zone of its days and months, by its IANA name; the tenant's where it is left out. A report says in which it was counted: given again, it gives the same figures when the tenant has another."},
 		{Name: "interval", Type: "code", Codes: methods, Doc: "The confidence interval of proportions; wilson where it is left out."},
 		{Name: "readers", Type: "code", Codes: []string{"pseudonym", "open"}, Doc: "How readers are named: by a pseudonym of this report alone, or (open) by who they are."},
 	}
@@ -161,7 +162,7 @@ func paramAt(name string) string { return "Parameters.parameter.where(name = '" 
 // askMeasure reads the parameters.
 func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, in *Node) (a askedMeasure, err error) {
 	a = askedMeasure{Query: facts.Query{Measure: d, Where: map[string]string{}}, kind: "summary", method: measure.MethodWilson}
-	if a.Zone, err = workflow.ZoneTx(ctx, tx); err != nil {
+	if a.Zone, err = zoneAsked(ctx, tx, in); err != nil {
 		return a, err
 	}
 	if err := a.readPeriod(in); err != nil {
@@ -208,6 +209,19 @@ func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, 
 		}
 	}
 	return a, a.readPeople(ctx, tx, in)
+}
+
+// zoneAsked is the zone that is asked for, else the tenant's.
+func zoneAsked(ctx context.Context, tx pgx.Tx, in *Node) (*time.Location, error) {
+	name := given(in, "zone").Text()
+	if name == "" {
+		return workflow.ZoneTx(ctx, tx)
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil, fault.At(fault.Value, paramAt("zone"), "zone is the IANA name of a time zone, such as America/New_York")
+	}
+	return zone, nil
 }
 
 // readPeriod: FHIR R4 datatypes.html#date may be a year or a month.

@@ -27,6 +27,9 @@ import (
 // queryParameters are what a saved query may have.
 var queryParameters = []string{"measure", "stratifier", "filter", "interval", "periodStart", "periodEnd"}
 
+// queryZone is besides kept with a query: the tenant's time zone when it was saved.
+const queryZone = "zone"
+
 // savedQuery is a row of saved_query.
 type savedQuery struct {
 	QueryID uuid.UUID
@@ -34,6 +37,8 @@ type savedQuery struct {
 	Query   string
 	Role    string
 	Every   *string
+	Mail    *string
+	MadeBy  uuid.UUID
 	MadeAt  time.Time
 }
 
@@ -55,6 +60,7 @@ func savedServices(common []parameter) []service {
 		{Name: "link", Type: "url", Min: 1, Doc: "Its address."},
 		{Name: "query", Type: "string", Min: 1, Doc: "Its parameters."},
 		{Name: "every", Type: "code", Doc: "For which periods it is evaluated and kept."},
+		{Name: "mail", Type: "string", Doc: "Where it is mailed that a report was kept."},
 		{Name: "report", Many: true, Doc: "One that was kept.", Parts: []parameter{
 			{Name: "startsOn", Type: "date", Min: 1, Doc: "The first day of its period."},
 			{Name: "madeAt", Type: "instant", Min: 1, Doc: "When it was made."},
@@ -65,10 +71,12 @@ func savedServices(common []parameter) []service {
 	return []service{
 		{name: "save-query", id: "measure-save-query", types: []string{"Measure"}, atType: true, affects: true, by: who, scope: reading,
 			does: "Saves a query of $evaluate-measure under an address that can be passed on: it names no patient and no reader, and is evaluated for whoever opens it. " +
-				"With every, it is evaluated for each month, quarter or year when that has ended (for an auditor, been published), for the role of who saves it, and the report is kept.",
+				"With every, it is evaluated for each month, quarter or year when that has ended (for an auditor, been published), for the role of who saves it, and the report is kept. " +
+				"Its days are those of the tenant's time zone of now, whatever becomes of that.",
 			takes: append([]parameter{
 				{Name: "title", Type: "string", Min: 1, Doc: "What it is called."},
 				{Name: "every", Type: "code", Codes: []string{"month", "quarter", "year"}, Doc: "For which periods it is evaluated and kept; it has then no period of its own."},
+				{Name: "mail", Type: "string", Doc: "With every: where it is mailed that a report was kept, with its address and no figure. Where it is left out, to the address in the credential of who saves it, if there is one."},
 			}, takes...),
 			tells: saved, handle: (*Server).saveQuery},
 		{name: "saved-query", id: "measure-saved-query", types: []string{"Measure"}, atType: true, by: who, scope: reading,
@@ -91,13 +99,18 @@ func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		q := savedQuery{QueryID: id, Title: given(in, "title").Text(), Role: string(actor.Role), MadeAt: s.now()}
+		q := savedQuery{QueryID: id, Title: given(in, "title").Text(), Role: string(actor.Role), MadeBy: actor.ID, MadeAt: s.now()}
 		values := url.Values{}
 		for _, p := range in.Each("parameter") {
 			if name := p.Text("name"); slices.Contains(queryParameters, name) {
 				values.Add(name, parameterValue(p).Text())
 			}
 		}
+		zone, err := workflow.ZoneTx(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		values.Set(queryZone, zone.String())
 		q.Query = values.Encode()
 		if every := given(in, "every").Text(); every != "" {
 			q.Every = &every
@@ -105,13 +118,19 @@ func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
 		if (q.Every == nil) != (values.Has("periodStart") && values.Has("periodEnd")) {
 			return nil, fault.At(fault.Value, paramAt("every"), "a query has either a period, or every")
 		}
+		if address := workflow.Address(given(in, "mail").Text()); address != "" {
+			if q.Every == nil || !address.Valid() {
+				return nil, fault.At(fault.Value, paramAt("mail"), "mail is an address, of a query with every: of others no report is kept")
+			}
+			q.Mail = (*string)(&address)
+		}
 		if err := s.judgeQuery(ctx, tx, actor, q); err != nil {
 			return nil, err
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO saved_query (tenant_id, query_id, title, query, role, every, made_by, made_at)
-			VALUES (@tenant, @id, @title, @query, @role, @every, @by, @at)`,
-			pgx.NamedArgs{"tenant": actor.Tenant, "id": q.QueryID, "title": q.Title, "query": q.Query, "role": q.Role, "every": q.Every, "by": actor.ID, "at": q.MadeAt})
+			INSERT INTO saved_query (tenant_id, query_id, title, query, role, every, mail, made_by, made_at)
+			VALUES (@tenant, @id, @title, @query, @role, @every, @mail, @by, @at)`,
+			pgx.NamedArgs{"tenant": actor.Tenant, "id": q.QueryID, "title": q.Title, "query": q.Query, "role": q.Role, "every": q.Every, "mail": q.Mail, "by": q.MadeBy, "at": q.MadeAt})
 		if err != nil {
 			return nil, fmt.Errorf("save a query: %w", err)
 		}
@@ -122,7 +141,7 @@ func (s *Server) saveQuery(c echo.Context, actor access.Actor, in *Node) error {
 // judgeQuery refuses what would be refused when it is opened, save that there is nothing
 // yet.
 func (s *Server) judgeQuery(ctx context.Context, tx pgx.Tx, actor access.Actor, q savedQuery) error {
-	in, _, err := q.parameters(ctx, tx, s.now())
+	in, err := q.lastAsked(actor.Role, s.now())
 	if err != nil {
 		return err
 	}
@@ -141,40 +160,73 @@ func (s *Server) judgeQuery(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	return err
 }
 
-// parameters are those of $evaluate-measure, with the last period of a scheduled query.
-func (q savedQuery) parameters(ctx context.Context, tx pgx.Tx, now time.Time) (in *Node, period [2]string, err error) {
+// parameters are those of $evaluate-measure, of a period where the query has none of its
+// own. What auditors are shown was published in the zone of then.
+func (q savedQuery) parameters(role access.Role, p period) (*Node, error) {
 	values, err := url.ParseQuery(q.Query)
 	if err != nil {
-		return nil, period, fmt.Errorf("saved query: %w", err)
+		return nil, fmt.Errorf("saved query: %w", err)
 	}
 	if q.Every != nil {
-		zone, err := workflow.ZoneTx(ctx, tx)
-		if err != nil {
-			return nil, period, err
-		}
-		if period, err = q.lastPeriod(now.In(zone)); err != nil {
-			return nil, period, err
-		}
-		values.Set("periodStart", period[0])
-		values.Set("periodEnd", period[1])
+		values.Set("periodStart", p.first())
+		values.Set("periodEnd", p.last())
 	}
-	in = Object("resourceType", "Parameters")
-	for _, name := range queryParameters {
+	names := queryParameters
+	if role == access.Quality {
+		names = append(slices.Clip(names), queryZone)
+	}
+	in := Object("resourceType", "Parameters")
+	for _, name := range names {
 		for _, v := range values[name] {
 			in.Append("parameter", Object("name", name, "valueString", v))
 		}
 	}
-	return in, period, nil
+	return in, nil
 }
 
-// lastPeriod is the first and last day of the last one that has ended.
-func (q savedQuery) lastPeriod(now time.Time) (days [2]string, err error) {
+// lastAsked is what it asks of a scheduled query's last period.
+func (q savedQuery) lastAsked(role access.Role, now time.Time) (*Node, error) {
+	if q.Every == nil {
+		return q.parameters(role, period{})
+	}
+	p, err := q.lastPeriod(now)
+	if err != nil {
+		return nil, err
+	}
+	return q.parameters(role, p)
+}
+
+// period is a month, quarter or year in the zone of a query.
+type period struct {
+	start  time.Time
+	months int
+}
+
+func (p period) first() string { return p.start.Format(time.DateOnly) }
+
+func (p period) last() string {
+	return p.start.AddDate(0, p.months, -1).Format(time.DateOnly)
+}
+
+func (p period) next() period { return period{p.start.AddDate(0, p.months, 0), p.months} }
+
+// lastPeriod is the last one that has ended.
+func (q savedQuery) lastPeriod(now time.Time) (p period, err error) {
 	months := map[string]int{"month": 1, "quarter": 3, "year": 12}[*q.Every]
 	if months == 0 {
-		return days, fault.At(fault.Value, paramAt("every"), "every is month, quarter or year")
+		return p, fault.At(fault.Value, paramAt("every"), "every is month, quarter or year")
 	}
-	end := time.Date(now.Year(), (now.Month()-1)/time.Month(months)*time.Month(months)+1, 1, 0, 0, 0, 0, now.Location())
-	return [2]string{end.AddDate(0, -months, 0).Format(time.DateOnly), end.AddDate(0, 0, -1).Format(time.DateOnly)}, nil
+	values, err := url.ParseQuery(q.Query)
+	if err != nil {
+		return p, fmt.Errorf("saved query: %w", err)
+	}
+	zone, err := time.LoadLocation(values.Get(queryZone))
+	if err != nil {
+		return p, fmt.Errorf("zone of a saved query: %w", err)
+	}
+	now = now.In(zone)
+	end := time.Date(now.Year(), (now.Month()-1)/time.Month(months)*time.Month(months)+1, 1, 0, 0, 0, 0, zone)
+	return period{end.AddDate(0, -months, 0), months}, nil
 }
 
 // queryParts are a query as parameters.
@@ -188,6 +240,9 @@ func (s *Server) queryParts(q savedQuery, kept []*Node) []*Node {
 	if q.Every != nil {
 		parts = append(parts, Object("name", "every", "valueCode", *q.Every))
 	}
+	if q.Mail != nil {
+		parts = append(parts, Object("name", "mail", "valueString", *q.Mail))
+	}
 	return append(parts, kept...)
 }
 
@@ -198,7 +253,7 @@ func savedQueryTx(ctx context.Context, tx pgx.Tx, in *Node) (savedQuery, error) 
 		return savedQuery{}, notFound()
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT query_id, title, query, role, every, made_at
+		SELECT query_id, title, query, role, every, mail, made_by, made_at
 		FROM saved_query
 		WHERE query_id = @id AND withdrawn_at IS NULL`, pgx.NamedArgs{"id": id})
 	if err != nil {
@@ -221,7 +276,7 @@ func (s *Server) openQuery(c echo.Context, actor access.Actor, in *Node) error {
 		if day := given(in, "startsOn").Text(); day != "" {
 			return s.openKept(ctx, tx, actor, askedBy(c), q, day)
 		}
-		ask, _, err := q.parameters(ctx, tx, s.now())
+		ask, err := q.lastAsked(actor.Role, s.now())
 		if err != nil {
 			return nil, err
 		}
@@ -250,7 +305,7 @@ func (s *Server) listQueries(c echo.Context, actor access.Actor, _ *Node) error 
 
 func queriesTx(ctx context.Context, tx pgx.Tx, role string) ([]savedQuery, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT query_id, title, query, role, every, made_at
+		SELECT query_id, title, query, role, every, mail, made_by, made_at
 		FROM saved_query
 		WHERE (role = @role OR @role = '') AND withdrawn_at IS NULL
 		ORDER BY query_id`, pgx.NamedArgs{"role": role})

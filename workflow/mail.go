@@ -14,7 +14,7 @@ import (
 )
 
 // Mail is a claimed row of mail, with what its text is made of: nothing of a
-// patient.
+// patient, and no figure.
 type Mail struct {
 	TenantID  uuid.UUID
 	MailID    uuid.UUID // the same at every attempt, so that one that came twice is seen to be one
@@ -24,8 +24,15 @@ type Mail struct {
 	Clock     ClockName
 	Stage     int
 	Tell      Addressee
+	Report    *KeptReport // of one; nil: of a clock
 	Attempt   int
 	epoch     int64
+}
+
+// KeptReport names a report that was kept of a saved query.
+type KeptReport struct {
+	QueryID  uuid.UUID
+	StartsOn string // the first day of its period
 }
 
 // MailVerdict is what came of an attempt to send a mail.
@@ -58,6 +65,30 @@ func queueMail(ctx context.Context, tx pgx.Tx, c *Case, told Told) error {
 				return fmt.Errorf("queue mail: %w", err)
 			}
 		}
+	}
+	return nil
+}
+
+// QueueReportMailTx queues the mail that a report was kept: to an address, else to that
+// of a credential of whom it is for, if there is one.
+func QueueReportMailTx(ctx context.Context, tx pgx.Tx, query uuid.UUID, startsOn string, address *string, owner uuid.UUID) error {
+	if address == nil {
+		r, err := ReaderByIDTx(ctx, tx, owner)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && !r.Mail.Valid() {
+			return nil // who wants to know asks for the list
+		}
+		if err != nil {
+			return err
+		}
+		address = (*string)(&r.Mail)
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO mail (tenant_id, mail_id, query_id, starts_on, recipient)
+		VALUES (overread_tenant(), @mail, @query, @day::date, @recipient)
+		ON CONFLICT ON CONSTRAINT one_mail_of_a_report DO NOTHING`,
+		pgx.NamedArgs{"mail": newID(), "query": query, "day": startsOn, "recipient": *address})
+	if err != nil {
+		return fmt.Errorf("queue mail of a report: %w", err)
 	}
 	return nil
 }
@@ -155,6 +186,10 @@ func (p *Postman) claim(ctx context.Context) (m Mail, ok bool, err error) {
 		if err := pg.EnterTenant(ctx, tx, m.TenantID); err != nil {
 			return err
 		}
+		ok = true
+		if m.Report, err = reportOfMail(ctx, tx, &m); err != nil || m.Report != nil {
+			return err
+		}
 		var c Case
 		err = tx.QueryRow(ctx, `
 			SELECT m.recipient, c.case_id, c.opened_at, c.task_id, e.clock, e.stage, e.tell
@@ -162,13 +197,24 @@ func (p *Postman) claim(ctx context.Context) (m Mail, ok bool, err error) {
 			JOIN case_file c ON c.tenant_id = m.tenant_id AND c.case_id = m.case_id
 			JOIN escalation e ON e.tenant_id = m.tenant_id AND e.escalation_id = m.escalation_id
 			WHERE m.mail_id = $1`, m.MailID).Scan(&m.Recipient, &c.CaseID, &c.OpenedAt, &m.TaskID, &m.Clock, &m.Stage, &m.Tell)
-		m.Number, ok = c.Number(), true
+		m.Number = c.Number()
 		return err
 	})
 	if err != nil {
 		return Mail{}, false, fmt.Errorf("claim mail: %w", err)
 	}
 	return m, ok, nil
+}
+
+// reportOfMail finds of which report a mail is; nil: it is of an escalation.
+func reportOfMail(ctx context.Context, tx pgx.Tx, m *Mail) (*KeptReport, error) {
+	var query *uuid.UUID
+	var day *time.Time
+	err := tx.QueryRow(ctx, `SELECT recipient, query_id, starts_on FROM mail WHERE mail_id = $1`, m.MailID).Scan(&m.Recipient, &query, &day)
+	if err != nil || query == nil {
+		return nil, err
+	}
+	return &KeptReport{*query, day.Format(time.DateOnly)}, nil
 }
 
 // giveUp parks what is no news any more.

@@ -1,7 +1,7 @@
-// Package mail sends mail about escalations by SMTP.
+// Package mail sends mail about escalations, and reports that were kept, by SMTP.
 //
-// A mail has the number of a case, its address here and which clock speaks:
-// nothing of the patient, since mail is read, kept and passed on by many. What
+// A mail has the number of a case, its address here and which clock speaks, or the
+// address of a report: nothing of the patient, since mail is read, kept and passed on by many. What
 // a mail server answers is not logged or stored; only codes of our own leave
 // this package.
 package mail
@@ -120,14 +120,24 @@ func (s *Sender) letter(m workflow.Mail) (*gomail.Msg, error) {
 	if err := errors.Join(message.From(s.config.From), message.To(m.Recipient)); err != nil {
 		return nil, err
 	}
-	first, _, _ := strings.Cut(workflow.Spoken(m.Number, m.Clock, m.Stage), ". ")
-	message.Subject("Overread: " + strings.TrimSuffix(first, "."))
+	subject, text := s.words(m)
+	message.Subject("Overread: " + subject)
 	message.SetMessageIDWithValue(m.MailID.String() + "@" + s.domain)
 	message.SetDateWithValue(s.config.Now())
 	message.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no replies by machines
-	message.SetBodyString(gomail.TypeTextPlain, fmt.Sprintf("%s\n\n%s/Task/%s\n\nYou are told as the %s. Please take note of it there; then nobody else is told.\n",
-		workflow.Spoken(m.Number, m.Clock, m.Stage), s.config.BaseURL, m.TaskID, m.Tell))
+	message.SetBodyString(gomail.TypeTextPlain, text)
 	return message, nil
+}
+
+// words are of a case's clock, or of a report that was kept: nobody's name, no figure.
+func (s *Sender) words(m workflow.Mail) (subject, text string) {
+	if r := m.Report; r != nil {
+		return "a report is there", fmt.Sprintf("The report of a saved query was made, of the period that began on %s.\n\n%s/Measure/$saved-query?id=%s&startsOn=%s\n\nIt opens for the role that saved the query. All that are there: %s/Measure/$saved-queries\n",
+			r.StartsOn, s.config.BaseURL, r.QueryID, r.StartsOn, s.config.BaseURL)
+	}
+	spoken := workflow.Spoken(m.Number, m.Clock, m.Stage)
+	first, _, _ := strings.Cut(spoken, ". ")
+	return strings.TrimSuffix(first, "."), fmt.Sprintf("%s\n\n%s/Task/%s\n\nYou are told as the %s. Please take note of it there; then nobody else is told.\n", spoken, s.config.BaseURL, m.TaskID, m.Tell)
 }
 
 // verdict is what follows from what the server, or the way to it, said.

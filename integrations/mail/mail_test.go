@@ -10,6 +10,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"mime/quotedprintable"
 	"net"
 	"net/mail"
 	"net/url"
@@ -146,6 +147,32 @@ func TestAMailHasTheNumberAndTheAddressOfTheCaseAndNothingElse(t *testing.T) {
 		if got := m.Header.Get(header); got != want {
 			t.Errorf("%s: %q, want %q", header, got, want)
 		}
+	}
+}
+
+func TestAMailOfAReportHasItsAddressAndNothingOfIt(t *testing.T) {
+	t.Parallel()
+	o := startOffice(t, nil)
+	m := workflow.Mail{MailID: example.MailID, Recipient: "quality@clinic.example", Report: &workflow.KeptReport{QueryID: example.MailID, StartsOn: "2026-10-01"}}
+	if got := newSender(t, o.url).Send(t.Context(), m); !got.Sent {
+		t.Fatalf("%+v", got)
+	}
+	letter, err := mail.ReadMessage(strings.NewReader(o.took[0].text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(quotedprintable.NewReader(letter.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "The report of a saved query was made, of the period that began on 2026-10-01.\r\n\r\n" +
+		"https://overread.example/fhir/Measure/$saved-query?id=019abc00-0000-7000-8000-000000000001&startsOn=2026-10-01\r\n\r\n" +
+		"It opens for the role that saved the query. All that are there: https://overread.example/fhir/Measure/$saved-queries\r\n"
+	if diff := cmp.Diff(want, string(body)); diff != "" {
+		t.Error(diff)
+	}
+	if subject := letter.Header.Get("Subject"); subject != "Overread: a report is there" {
+		t.Error(subject)
 	}
 }
 
