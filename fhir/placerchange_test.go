@@ -193,8 +193,24 @@ func (c *clinic) verifies(tx pgx.Tx, of workflow.Case) bool {
 	return open
 }
 
+// readyOfTwo is no state of its own: the case is ready for its second reader, and the
+// first has sealed an opinion.
+const readyOfTwo workflow.State = "ready-after-one-of-two"
+
+// placedStates are those in which the changes are tried.
+func placedStates() (all []workflow.State) {
+	for _, info := range workflow.States {
+		all = append(all, info.State)
+		if info.State == workflow.Ready {
+			all = append(all, readyOfTwo)
+		}
+	}
+	return all
+}
+
 // placedRoads lead to the states; what is not here is reached in stand.
 var placedRoads = map[workflow.State][]string{
+	readyOfTwo:              {"claim", "lock"},
 	workflow.Accepted:       {"claim"},
 	workflow.Reading:        {"claim", "start"},
 	workflow.Locked:         {"claim", "lock"},
@@ -243,7 +259,7 @@ func (c *clinic) stand(state workflow.State) *placedOrder {
 		c.sql(`UPDATE tenant SET policy = '{"assignment": "offer"}'`)
 		defer c.sql(`UPDATE tenant SET policy = '{}'`)
 	}
-	if state == workflow.Conferring || state == workflow.Arbitration {
+	if state == readyOfTwo || state == workflow.Conferring || state == workflow.Arbitration {
 		c.sql(`UPDATE tenant SET policy = '{"reading": "mixed"}'`)
 		defer c.sql(`UPDATE tenant SET policy = '{}'`)
 	}
@@ -252,7 +268,11 @@ func (c *clinic) stand(state workflow.State) *placedOrder {
 		c.tick()
 	}
 	c.walk(o.taskID, state)
-	c.wantState(o.taskID, string(state))
+	if stands := state; stands == readyOfTwo {
+		c.wantState(o.taskID, string(workflow.Ready))
+	} else {
+		c.wantState(o.taskID, string(stands))
+	}
 	kept := func(typ, id string) *Node { return c.get("/fhir/" + typ + "/" + id).node }
 	p := &placedOrder{task: c.task(o.taskID), order: kept("ServiceRequest", o.orderID)}
 	p.patient = kept("Patient", parseReference(p.task.Text("for", "reference")).id)
@@ -316,14 +336,14 @@ func TestEveryChangeOfThePlacerHasItsAnswerInEveryState(t *testing.T) {
 		"identifier":[{"system":"urn:dicom:uid","value":"urn:oid:2.25.4242"}],"numberOfInstances":1,"series":[{"uid":"2.25.4243","modality":{"code":"DX"},"numberOfInstances":1}]}`)
 	var states []string
 	outcomes := map[string][]string{}
-	for _, info := range workflow.States {
-		o := c.stand(info.State)
+	for _, state := range placedStates() {
+		o := c.stand(state)
 		o.other = another
-		states = append(states, string(info.State))
+		states = append(states, string(state))
 		for _, change := range placerChanges {
 			told := c.outcomeOf(o, change)
 			if told == "" {
-				t.Errorf("%s when the case is %s: no outcome", change.name, info.State)
+				t.Errorf("%s when the case is %s: no outcome", change.name, state)
 			}
 			outcomes[change.name] = append(outcomes[change.name], told)
 		}

@@ -40,6 +40,9 @@ func (e *Engine) runChecks(ctx context.Context, j job) (time.Time, error) {
 	if facts.PACS != nil && facts.PACS.Answer == "" {
 		return j.now.Add(pacsPatience), nil // the scout wakes it when the answer is here
 	}
+	if j.c.beingRead() && len(j.c.corrections(facts)) > 0 {
+		return done, e.noticeCorrection(ctx, j, facts) // the checks run when that is decided
+	}
 	return done, e.fireSystem(ctx, j, j.c.intakeEvent(found), Input{Facts: &facts, Findings: found})
 }
 

@@ -8,10 +8,11 @@ import (
 
 // The placer may find that an order names the wrong patient, the wrong study or the
 // wrong part or side of the body, or the patient may deny what they had permitted.
-// Before a reader has the case the intake checks run again. While it is read the
-// case is held for the coordinator, and the reader is told: the coordinator lets the
-// reading go on, where the images are those that were read and the patient is
-// theirs, or has it begin anew. What is signed is not corrected by its order.
+// Before a reader has the case the intake checks run again. While it is read, and
+// between the first of two readers and the second, the case is held for the
+// coordinator, and the reader is told: the coordinator lets the reading go on, where
+// the images are those that were read and the patient is theirs, or has it begin
+// anew. What is signed is not corrected by its order.
 
 // Correction is what the placer has corrected of an order that is being read.
 type Correction struct {
@@ -61,10 +62,23 @@ func (c *Case) otherStudy(s StudyFacts) bool {
 	return c.StudyID != nil && differ(*c.StudyID, s.ID)
 }
 
-// beingRead tells that a reader has the case, on hold too.
+// beingRead tells that a reader has the case, or that of two the first has sealed an
+// opinion which the second is yet to join, on hold too.
 func (c *Case) beingRead() bool {
-	return slices.Contains(atWork, c.State) || c.State == OnHold && slices.Contains(atWork, *c.ResumeState)
+	state := c.State
+	if state == OnHold {
+		state = *c.ResumeState
+	}
+	return slices.Contains(atWork, state) || c.OtherReaderID != nil && slices.Contains(betweenTwo, state)
 }
+
+var firstHasSealed = Guard{"firstHasSealed", "the first of two readers has sealed an opinion: what it is of must not change under it",
+	func(_ context.Context, t *turn) error {
+		if t.c.OtherReaderID == nil {
+			return refuse("nobody has read anything of this case yet: the intake checks look at its order")
+		}
+		return nil
+	}}
 
 // noticeCorrection fires what follows when the order of a case that is being read
 // means something else now.

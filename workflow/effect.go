@@ -334,8 +334,13 @@ var rememberState = Effect{"rememberState", "where to resume: an offer is withdr
 		return nil
 	}}
 
-var lookAtOnce = Effect{"lookAtOnce", "what came during the hold is looked at",
-	func(ctx context.Context, t *turn) error { return t.plan(ctx, lookAgain, t.now, restart) }}
+var lookAtOnce = Effect{"lookAtOnce", "what came during the hold is looked at; where the intake checks were not through they run",
+	func(ctx context.Context, t *turn) error {
+		if *t.c.ResumeState == Received {
+			return t.plan(ctx, intakeChecks, t.now, restart)
+		}
+		return t.plan(ctx, lookAgain, t.now, restart)
+	}}
 
 var endCase = Effect{"endCase", "the case is over; nothing stays on its agenda but what is open besides, such as a finding that nobody has acknowledged",
 	func(_ context.Context, t *turn) error {

@@ -37,6 +37,7 @@ var (
 	beforeReveal     = in(Ready, Unassignable, Offered, Accepted, Reading, Conferring, Arbitration, Locked)
 	atWork           = in(Accepted, Reading, Conferring, Arbitration, Locked, Comparing, Adjudication, AwaitingCosign)
 	third            = in(Arbitration, Adjudication)
+	betweenTwo       = join(beforeAcceptance, in(Offered)) // where of two readers the first has sealed
 	unsigned         = join(beforeAcceptance, in(Offered), atWork)
 	signed           = in(Final, Closed)
 	notSigned        = join(unsigned, in(OnHold, Rejected, Cancelled, Failed))
@@ -164,7 +165,7 @@ var Transitions = []Transition{
 
 	// The study is another than was read: who signed looks at it, and the report
 	// says that it holds, or is amended.
-	{From: join(atWork, in(OnHold)), Event: "study-grows", To: Same, By: by(role.System), Effects: do(noteGrowth)},
+	{From: join(atWork, betweenTwo, in(OnHold)), Event: "study-grows", To: Same, By: by(role.System), Effects: do(noteGrowth)},
 	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
@@ -182,6 +183,7 @@ var Transitions = []Transition{
 
 	// The order means another patient or study than is read: the coordinator decides.
 	{From: atWork, Event: "correct", To: OnHold, By: by(role.System), Effects: do(rememberState, noteCorrection)},
+	{From: betweenTwo, Event: "correct", To: OnHold, By: by(role.System), Guards: check(firstHasSealed), Effects: do(rememberState, noteCorrection)},
 	{From: in(OnHold), Event: "correct", To: Same, By: by(role.System), Effects: do(noteCorrection)},
 	{From: in(OnHold), Event: "continue-reading", To: Same, By: by(role.Coordinator), When: heldBesides, Guards: check(reasonGiven, sameImages), Effects: do(takeCorrection)},
 	{From: in(OnHold), Event: "continue-reading", To: Resumed, By: by(role.Coordinator), Guards: check(correctionIsPending, reasonGiven, sameImages), Effects: do(takeCorrection, lookAtOnce)},

@@ -170,7 +170,7 @@ func (e *Engine) StudyChangedTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID
 		FROM case_file
 		WHERE state = ANY (@signed) AND sample_of IS NULL AND (study_id = nullif(@study, '') OR study_uid = nullif(@uid, ''))
 		ORDER BY case_id`,
-		pgx.NamedArgs{"signed": join(signed, in(Amending), atWork, in(OnHold)), "study": study, "uid": uid})
+		pgx.NamedArgs{"signed": join(signed, in(Amending), unsigned, in(OnHold)), "study": study, "uid": uid})
 	if err != nil {
 		return fmt.Errorf("cases of a study: %w", err)
 	}
