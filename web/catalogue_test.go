@@ -129,6 +129,7 @@ func textsUsed(t *testing.T) map[string]bool {
 			refusals(t, source, used)
 		}
 	}
+	refusals(t, "../internal/administration/setting.go", used)
 	for _, phrase := range phrasesUsed(t) {
 		used[phrase] = true
 	}

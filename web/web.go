@@ -78,11 +78,12 @@ type Desk struct {
 	Figures     func(ctx context.Context, actor access.Actor, query url.Values, from Caller) (screen.Figures, error)
 	FiguresFile func(ctx context.Context, actor access.Actor, query url.Values, format string, from Caller) (screen.File, error)
 	// Perform does an operation of a case (fhir/deskform.go).
-	Perform func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
-	Readers ReadersDesk
-	Admin   AdminDesk
-	Quality QualityDesk
-	Images  ImagesDesk
+	Perform  func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
+	Readers  ReadersDesk
+	Admin    AdminDesk
+	Settings SettingDesk
+	Quality  QualityDesk
+	Images   ImagesDesk
 }
 
 // Server is the pages.

@@ -122,6 +122,32 @@ func TemplateVersionTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, name st
 	return v, nil
 }
 
+// TemplateVersionsTx are the versions of a template, the newest first; the program's, of
+// number 0, comes last. A fault of kind NotFound when there is none of the name.
+func TemplateVersionsTx(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, name string) ([]TemplateVersion, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT name, version, set_at, set_by, note, text, document, text_sha256
+		FROM report_template
+		WHERE tenant_id = $1 AND name = $2
+		ORDER BY version DESC`, tenant, name)
+	if err != nil {
+		return nil, fmt.Errorf("versions of a template: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[TemplateVersion])
+	if err != nil {
+		return nil, fmt.Errorf("versions of a template: %w", err)
+	}
+	for _, ours := range ProgramTemplates() {
+		if ours.Name == name {
+			all = append(all, ours)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fault.New(fault.NotFound, "there is no template of this name")
+	}
+	return all, nil
+}
+
 // CaseTemplateTx is the template for the exam of a case; a fault of kind NotFound
 // where none fits.
 func CaseTemplateTx(ctx context.Context, tx pgx.Tx, c Case) (TemplateVersion, error) {

@@ -114,10 +114,11 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 			Perform: func(ctx context.Context, actor access.Actor, e screen.Errand, from web.Caller) (screen.Done, error) {
 				return surface().Perform(ctx, actor, e, asked(from))
 			},
-			Readers: readersDesk(surface, asked),
-			Admin:   adminDesk(db, surface),
-			Quality: qualityDesk(surface, asked),
-			Images:  shown.desk(),
+			Readers:  readersDesk(surface, asked),
+			Admin:    adminDesk(db, surface),
+			Settings: settingDesk(db, surface),
+			Quality:  qualityDesk(surface, asked),
+			Images:   shown.desk(),
 		},
 	})
 	return p, err
