@@ -289,7 +289,7 @@ func (s *Server) templatesWith(c echo.Context, at seat, problem string) error {
 func (s *Server) newTemplate(c echo.Context, at seat) error {
 	name := strings.TrimSpace(c.FormValue("name"))
 	if workflow.CheckTemplateName(name) != nil {
-		return s.templatesWith(c, at, "A template's name is of small letters, digits and hyphens, such as ct-head.")
+		return s.templatesWith(c, at, refusal(fault.New(fault.Value, "A template's name is of small letters, digits and hyphens, such as ct-head.")))
 	}
 	return c.Redirect(http.StatusSeeOther, s.at(at.place)+"/templates/"+url.PathEscape(name)+"/edit")
 }
