@@ -15,7 +15,7 @@ QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo test property lint vulncheck bench bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
+.PHONY: help demo viewer test property lint vulncheck bench bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -23,6 +23,10 @@ help: ## say what there is
 demo: build ## PostgreSQL, sample cases, server, stand-in EHR and PACS; Ctrl-C stops everything
 	@scripts/ensure postgresql orthanc
 	bin/overread demo --data .overread/demo
+
+viewer: build ## the OHIF viewer, by npm, into .overread/viewer: make demo and make test-web then have it too
+	@scripts/ensure node
+	bin/overread viewer install .overread/viewer
 
 build: ## bin/overread
 	go build -ldflags "-X main.version=$(VERSION)" -o bin/overread ./cmd/overread

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
@@ -21,6 +22,8 @@ type ImagesDesk struct {
 	Gallery func(ctx context.Context, actor access.Actor, task string, patient bool) (screen.Gallery, error)
 	// Serve answers DICOMweb of the studies of one case: path is below root.
 	Serve func(w http.ResponseWriter, r *http.Request, actor access.Actor, task, path, root string, from Caller) error
+	// Viewer is where the viewer shows the case to a place of a session.
+	Viewer func(ctx context.Context, session uuid.UUID, p access.Place, task string) (address string, err error)
 }
 
 // imageRooms are DICOMweb of a case, for those who read.
@@ -28,6 +31,7 @@ func (s *Server) imageRooms() []room {
 	return []room{
 		{http.MethodGet, "/case/:task/dicomweb/*", "", whoRead, s.dicomweb},
 		{http.MethodHead, "/case/:task/dicomweb/*", "", whoRead, s.dicomweb},
+		{http.MethodGet, "/case/:task/viewer", "", whoRead, s.toViewer},
 	}
 }
 
@@ -36,6 +40,24 @@ func (s *Server) dicomweb(c echo.Context, at seat) error {
 	return s.Desk.Images.reply(c, s.Log, func(w http.ResponseWriter, r *http.Request) error {
 		return s.Desk.Images.Serve(w, r, at.place.Actor, c.Param("task"), pathBelow(r), root, s.caller(c))
 	})
+}
+
+// toViewer leads to the viewer, which is at an origin of its own. From another site
+// nobody is led there.
+func (s *Server) toViewer(c echo.Context, at seat) error {
+	address, err := s.Desk.Images.viewer(c, at.session.ID, at.place)
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, address)
+}
+
+func (d ImagesDesk) viewer(c echo.Context, session uuid.UUID, p access.Place) (string, error) {
+	if site := c.Request().Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return "", fault.New(fault.Forbidden, "Open the viewer from the page of the case.")
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return d.Viewer(c.Request().Context(), session, p, c.Param("task"))
 }
 
 // pathBelow is what stands in the address below the root of DICOMweb, as it was sent.
@@ -92,7 +114,7 @@ type imageView struct {
 // viewOfGallery gives each image its addresses: twice as fine as it is shown, and
 // large.
 func viewOfGallery(g screen.Gallery, root, again string) *galleryView {
-	v := &galleryView{Gallery: g, Again: again}
+	v := &galleryView{Gallery: g, Again: again, ViewerAt: strings.TrimSuffix(root, "/dicomweb") + "/viewer"}
 	for _, strip := range g.Strips {
 		view := stripView{Strip: strip}
 		for _, i := range strip.Images {

@@ -58,6 +58,22 @@ func (l *Launched) dicomweb(c echo.Context) error {
 	})
 }
 
+// toViewer leads to the viewer.
+func (l *Launched) toViewer(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	address, err := l.Images.viewer(c, v.id, v.session.Places[0])
+	if _, refused := errors.AsType[*fault.Error](err); refused {
+		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such second opinion", Path: l.path(v.id), Message: "It is not this patient's, or not here any more."})
+	}
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, address)
+}
+
 // session is that of a request for what is no page; an error where it is over.
 func (l *Launched) session(c echo.Context) (v visit, err error) {
 	over := fault.New(fault.Unauthenticated, "This view has ended")

@@ -23,6 +23,7 @@ type demoCmd struct {
 	Data      string   `name:"data" env:"OVERREAD_DATA" default:".overread/demo" type:"path" help:"Folder for everything that the demo keeps: database, tokens, the stand-in EHR's journal. Delete it to begin again."`
 	Listen    string   `name:"listen" env:"OVERREAD_LISTEN" default:"127.0.0.1:8080" help:"Address and port of the server. When the port is taken, a free one is used."`
 	IDPListen string   `name:"idp-listen" env:"OVERREAD_IDP_LISTEN" default:"127.0.0.1:8085" help:"Address and port, on this machine, of the demo's identity provider. When the port is taken, a free one is used."`
+	ViewerDir string   `name:"viewer-dir" env:"OVERREAD_VIEWER_DIR" default:".overread/viewer" type:"path" help:"Where the OHIF viewer is installed (overread viewer install); where it is not, pages show images and have no viewer."`
 	EHRListen string   `name:"ehr-listen" env:"OVERREAD_EHR_LISTEN" default:"127.0.0.1:8090" help:"Address and port of the stand-in EHR. When the port is taken, a free one is used."`
 }
 
@@ -84,10 +85,20 @@ func (c *demoCmd) serve(ctx context.Context, t terminal, url, ehr string, pacs *
 	if err != nil {
 		return badSetting("data", "%w", err)
 	}
-	o, err := assemble(&serveCmd{Outbound: thisMachine, AuditKey: key, AuditDir: checkpoints}, db, listener.Addr(), c.Log.logger(logFile))
+	beside, err := c.viewer(ctx)
 	if err != nil {
 		return err
 	}
+	settings := &serveCmd{Outbound: thisMachine, AuditKey: key, AuditDir: checkpoints}
+	if beside != nil {
+		defer beside.Close() // as the other
+		settings.Viewer = viewerFlags{Dir: c.ViewerDir, URL: viewerURL(beside)}
+	}
+	o, err := assemble(settings, db, listener.Addr(), c.Log.logger(logFile))
+	if err != nil {
+		return err
+	}
+	o.viewerListener = beside
 	if !c.seeded() {
 		t.printf("The first time: %d sample cases at two hospitals are made. This takes some seconds.\n", len(sampleCases))
 		if err := errors.Join(c.seed(ctx, o, url, ehr, pacs), analyze(ctx, url)); err != nil {

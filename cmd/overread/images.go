@@ -10,6 +10,8 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/internal/session"
+	"github.com/overread/overread/internal/viewer"
 	"github.com/overread/overread/web"
 	"github.com/overread/overread/workflow"
 )
@@ -17,14 +19,17 @@ import (
 // images are what pages show of the PACS: who may see what is the FHIR surface's to
 // say, what the PACS has the gateway's.
 type images struct {
-	surface func() *fhir.Server
-	gateway *dicomweb.Gateway
+	surface  func() *fhir.Server
+	gateway  *dicomweb.Gateway
+	sessions *session.Store
+	viewer   *viewer.Viewer // nil where there is none
 }
 
 // desk is what pages ask.
 func (g *images) desk() web.ImagesDesk {
 	return web.ImagesDesk{
 		Gallery: g.gallery,
+		Viewer:  g.openViewer,
 		Serve: func(w http.ResponseWriter, r *http.Request, actor access.Actor, task, path, root string, from web.Caller) error {
 			return g.serve(w, r, actor, task, path, root, fhir.Asked{RequestID: from.RequestID, Client: from.Address})
 		},
@@ -89,7 +94,7 @@ func (g *images) gallery(ctx context.Context, actor access.Actor, task string, p
 		}
 	}
 	if shown.State == "" {
-		shown.State = screen.Shown
+		shown.State, shown.Viewer = screen.Shown, g.viewer != nil
 	}
 	return shown, nil
 }

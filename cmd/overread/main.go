@@ -37,6 +37,7 @@ type verbs struct {
 	Issuer      issuerCmd           `cmd:"" help:"EHRs from which clinicians may open Overread (SMART App Launch)."`
 	Destination destinationCmd      `cmd:"" help:"Where a tenant's reports are delivered."`
 	PACS        pacsCmd             `cmd:"" name:"pacs" help:"Where a tenant's images are looked up (DICOMweb)."`
+	Viewer      viewerCmd           `cmd:"" help:"Install the OHIF viewer, which pages then lead to."`
 	Reader      readerCmd           `cmd:"" help:"The radiologists whom a tenant has credentialed."`
 	Provider    providerCmd         `cmd:"" help:"Identity providers by which people sign in (OpenID Connect)."`
 	Person      personCmd           `cmd:"" help:"People who sign in: who they are among the readers."`

@@ -43,6 +43,7 @@ type serveCmd struct {
 	Outbound        outboundFlags `embed:""`
 	People          peopleFlags   `embed:""`
 	Mail            mailFlags     `embed:""`
+	Viewer          viewerFlags   `embed:""`
 	AuditKey        string        `name:"audit-key" env:"OVERREAD_AUDIT_KEY" type:"path" placeholder:"FILE" help:"The key that signs a checkpoint of the audit log each minute (overread audit key FILE). Without it the log is kept and not signed."`
 	AuditKeyShared  bool          `name:"audit-key-shared" env:"OVERREAD_AUDIT_KEY_SHARED" help:"Take an audit key that every user of this machine can read, who could then sign a false log: only where there is nobody else, as in a container with a secret in a volume."`
 	AuditDir        string        `name:"audit-checkpoints" env:"OVERREAD_AUDIT_CHECKPOINTS" type:"path" placeholder:"DIR" help:"A directory that keeps the checkpoints outside the database, a file for each tenant, only ever added to."`
@@ -72,6 +73,11 @@ func (c *serveCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if c.Viewer.Dir != "" {
+		if o.viewerListener, err = listen(ctx, c.Viewer.Listen); err != nil {
+			return errors.Join(badSetting("viewer-listen", "%w", err), listener.Close())
+		}
+	}
 	return o.serve(ctx, listener, c.ShutdownTimeout)
 }
 
@@ -92,7 +98,9 @@ type overread struct {
 	launched *web.Launched      // what they see
 	people   *frontDoor         // who comes in by a browser
 	images   *images            // what they see of the PACS
-	jobs     []job
+
+	viewerListener net.Listener // nil where no viewer is served
+	jobs           []job
 }
 
 // assemble puts the parts together. The engine and the FHIR surface need each
@@ -120,6 +128,13 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	surface := func() *fhir.Server { return o.surface }
 	o.images = &images{surface: surface, gateway: dicomweb.NewGateway(version, guard, time.Now)}
 	if o.people, err = newPeople(db, root, c.People, guard, surface, o.images, log); err != nil {
+		return nil, err
+	}
+	if err := c.Viewer.validate(root); err != nil {
+		return nil, err
+	}
+	o.images.sessions = o.people.sessions
+	if o.images.viewer, err = newViewer(c.Viewer, o.people.sessions, o.images, log); err != nil {
 		return nil, err
 	}
 	smart, err := c.smart(o.tokens.Configuration())
@@ -221,11 +236,16 @@ func (o *overread) serve(ctx context.Context, listener net.Listener, patience ti
 		warnWhenOpen(o.log, listener.Addr())
 	}
 
+	beside, viewerFailed := o.serveViewer(ctx)
 	select {
 	case err = <-failed:
+	case err = <-viewerFailed:
 	case <-ctx.Done():
 		o.log.Info("stopping", "patience", patience)
 		err = shutDown(server, patience)
+	}
+	if beside != nil {
+		err = errors.Join(err, shutDown(beside, patience))
 	}
 	return errors.Join(err, jobs.stop(), o.flush(patience))
 }

@@ -81,6 +81,7 @@ Overread is running.
   its index        %[1]s/docs  (every type, parameter and operation, with examples to copy; open it in a browser)
   stand-in EHR     %[2]s  (the reports that have arrived, as a person reads them; its buttons open Overread for a patient, by SMART App Launch)
   PACS             %[13]s
+  viewer           %[16]s
   sample cases     %[3]d, in every state, at two hospitals: mercy (readers claim from a pool), lakeside (cases are offered)
   tokens           %[4]s  (one file for each desk and reader)
   token by key     %[5]s client token %[1]s %[6]s --key %[7]s --scope "system/Task.rs system/Patient.r"
@@ -99,7 +100,7 @@ To prove the audit log of mercy offline (signed each minute), and to see that a 
 
 %[12]s
 Ctrl-C stops everything; the next run finds its data.
-`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof, archive, sampleNumber(slices.Index(sampleCases, showcases[0].row)), showcaseLines())
+`, s.Base, s.Page, len(sampleCases), c.path("tokens"), os.Args[0], system, c.path("clients/mercy-ehr.jwk"), c.path("overread.log"), c.path("story/story.sh"), script.String(), strings.TrimSuffix(s.Base, "/fhir"), proof, archive, sampleNumber(slices.Index(sampleCases, showcases[0].row)), showcaseLines(), c.viewerWords(o))
 	return nil
 }
 
