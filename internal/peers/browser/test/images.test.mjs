@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge, root, shot, signIn, visitor } from '../browser.mjs';
 
-const pixels = (page) => page.$$eval('ul.strip img', (all) => all.map((i) => ({ width: i.naturalWidth, alt: i.alt, src: i.getAttribute('src'), high: i.getBoundingClientRect().height })));
+const pixels = (page) => page.$$eval('ul.strip img', (all) => all.filter((i) => i.checkVisibility()).map((i) => ({ width: i.naturalWidth, alt: i.alt, src: i.getAttribute('src'), high: i.getBoundingClientRect().height })));
 
 // everyPixel scrolls to each image, since they load when they are seen, and waits for it.
 async function everyPixel(page) {
-  for (const image of await page.locator('ul.strip img').all()) {
+  for (const image of await page.locator('ul.strip img:visible').all()) {
     await image.scrollIntoViewIfNeeded();
     await image.evaluate((i) => i.decode());
   }
