@@ -425,3 +425,35 @@ func TestAReportThatNamesWhoSignedAsItsReaderTellsThatTheOpinionIsNotIndependent
 		t.Errorf("it was looked at: %s", task)
 	}
 }
+
+// What was found was told of one patient; the order turns out to be another's.
+func TestWhoWasToldOfAFindingIsToldThatItMayBeAnotherPatients(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.sql(`UPDATE tenant SET policy = '{"assignment": "pool"}'`)
+	task := c.order(chestXray(t, "doubt")...)
+	c.tick()
+	c.mustAct(access.Reader, task, "$claim", "independent", true)
+	c.mustAct(access.Reader, task, "$raise-finding", "category", Object("valueCode", "emergent"), "text", "Free air.")
+	c.mustAct(access.Reader, task, "$release", "reason", "ill")
+	before := len(c.messages())
+	order := parseReference(c.task(task).Text("focus", "reference")).id
+	other := "Patient/" + c.mustCreate("Patient", `{"resourceType":"Patient","name":[{"family":"Other"}]}`)
+	study := parseReference(c.get("/fhir/ServiceRequest/" + order).node.Each("supportingInfo")[0].Text("reference")).id
+	for _, moved := range []response{
+		c.change("ImagingStudy", study, func(n *Node) { n.Set("subject", Object("reference", other)) }),
+		c.change("ServiceRequest", order, func(n *Node) { n.Set("subject", Object("reference", other)) }),
+	} {
+		if moved.status != http.StatusOK {
+			t.Fatal(moved.status, moved.body)
+		}
+	}
+	c.tick()
+	if got := c.task(task).Text("for", "reference"); got != other {
+		t.Errorf("the case is of %s", got)
+	}
+	told := c.messages()[before:]
+	if len(told) != 1 || !strings.Contains(string(told[0].Body), "The identity is in doubt: the order was corrected") {
+		t.Errorf("the EHR was told %d times: %s", len(told), told)
+	}
+}

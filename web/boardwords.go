@@ -140,7 +140,7 @@ var eventWords = map[string]string{
 	"communicate": "Somebody was told of a finding, or tried", "acknowledge-finding": "The finding was acknowledged", "withdraw-finding": "The finding was taken back", "ask": "A question was asked",
 	"correct-question": "The question was worded anew", "answer": "The question was answered", "withdraw-question": "The question was taken back", "study-grows": "More images arrived while it was read",
 	"first-reader-named": "Who read first was named after the signature", "study-changed": "The study changed after the signature", "verify": "The report holds for the changed study", "dismiss-verification": "The changed study needs no look", "hold": "Put on hold", "resume": "Resumed",
-	"cancel": "Cancelled by the ordering hospital", "reprioritise": "The priority was changed", "correct": "The order was corrected while it was read", "continue-reading": "The reading goes on after the correction",
+	"cancel": "Cancelled by the ordering hospital", "reprioritise": "The priority was changed", "correct": "The order was corrected while it was read", "doubt-findings": "The order was corrected: what was found may be another patient's", "continue-reading": "The reading goes on after the correction",
 	"restart-reading": "The reading begins anew after the correction", "follow-patient": "The records of the patient were merged or parted", "declare-error": "Declared an error, or proposed to be one",
 	"warn": "Time is running out", "breach": "The time limit has passed", "escalate": "The next one was told", "heed": "Note was taken of the escalation",
 }

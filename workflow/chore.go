@@ -43,6 +43,9 @@ func (e *Engine) runChecks(ctx context.Context, j job) (time.Time, error) {
 	if j.c.beingRead() && len(j.c.corrections(facts)) > 0 {
 		return done, e.noticeCorrection(ctx, j, facts) // the checks run when that is decided
 	}
+	if err := e.doubtWhose(ctx, j, facts); err != nil { // before the case is of the other patient
+		return done, err
+	}
 	return done, e.fireSystem(ctx, j, j.c.intakeEvent(found), Input{Facts: &facts, Findings: found})
 }
 
@@ -166,8 +169,15 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	if slices.Contains(join(signed, in(Amending)), c.State) {
 		return e.reconsiderSigned(ctx, j)
 	}
-	if !slices.Contains(join(unsigned, in(OnHold)), c.State) {
+	ended := slices.Contains(unreported, c.State)
+	if !ended && !slices.Contains(join(unsigned, in(OnHold)), c.State) {
 		return nil
+	}
+	if ended { // nothing of it goes on but what was found
+		open, err := hasOpen(ctx, j.ledger, c.CaseID, Matter.isFinding)
+		if err != nil || !open {
+			return err
+		}
 	}
 	facts, found, err := e.evaluate(ctx, j) // which also withholds what came from blinded readers
 	if err != nil {
@@ -175,6 +185,9 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	}
 	if c.beingRead() && len(c.corrections(facts)) > 0 {
 		return e.noticeCorrection(ctx, j, facts)
+	}
+	if err := e.doubtWhose(ctx, j, facts); err != nil || ended {
+		return err
 	}
 	if c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State) {
 		if c.otherQuestion(facts) {

@@ -127,6 +127,23 @@ func (t *turn) doubtFindings(ctx context.Context, doubtful bool) error {
 	return nil
 }
 
+// doubtWhose: where nobody reads, and the order means another patient or study than was
+// looked at when something was found, whoever is told of that is told so at once.
+func (e *Engine) doubtWhose(ctx context.Context, j job, f Facts) error {
+	of := j.c.corrections(f)
+	if !slices.Contains(of, "patient") && !slices.Contains(of, "study") {
+		return nil
+	}
+	sure, err := hasOpen(ctx, j.ledger, j.c.CaseID, func(m Matter) bool { return m.isFinding() && !m.Content.Doubtful })
+	if err != nil || !sure {
+		return err
+	}
+	return e.fireSystem(ctx, j, "doubt-findings", Input{Facts: &f})
+}
+
+var doubtOpenFindings = Effect{"doubtOpenFindings", "the open findings say that the images may be of another patient, and go on saying so",
+	func(ctx context.Context, t *turn) error { return t.doubtFindings(ctx, true) }}
+
 var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", bodySite: "ServiceRequest.bodySite", orderedExam: "ServiceRequest.code", "consent": "ServiceRequest.supportingInfo"}
 
 var holdBesides = Effect{"holdBesides", "the placer holds the case besides",

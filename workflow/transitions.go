@@ -40,6 +40,7 @@ var (
 	betweenTwo       = join(beforeAcceptance, in(Offered)) // where of two readers the first has sealed
 	unsigned         = join(beforeAcceptance, in(Offered), atWork)
 	signed           = in(Final, Closed)
+	unreported       = in(Rejected, Cancelled, Failed)
 	notSigned        = join(unsigned, in(OnHold, Rejected, Cancelled, Failed))
 	everyState       = join(unsigned, signed, in(Amending, OnHold, Rejected, Cancelled, Failed, EnteredInError))
 )
@@ -185,6 +186,7 @@ var Transitions = []Transition{
 	{From: atWork, Event: "correct", To: OnHold, By: by(role.System), Effects: do(rememberState, noteCorrection)},
 	{From: betweenTwo, Event: "correct", To: OnHold, By: by(role.System), Guards: check(firstHasSealed), Effects: do(rememberState, noteCorrection)},
 	{From: in(OnHold), Event: "correct", To: Same, By: by(role.System), Effects: do(noteCorrection)},
+	{From: join(betweenTwo, in(OnHold), unreported), Event: "doubt-findings", To: Same, By: by(role.System), Effects: do(doubtOpenFindings)},
 	{From: in(OnHold), Event: "continue-reading", To: Same, By: by(role.Coordinator), When: heldBesides, Guards: check(reasonGiven, sameImages), Effects: do(takeCorrection)},
 	{From: in(OnHold), Event: "continue-reading", To: Resumed, By: by(role.Coordinator), Guards: check(correctionIsPending, reasonGiven, sameImages), Effects: do(takeCorrection, lookAtOnce)},
 	{From: in(OnHold), Event: "restart-reading", To: Same, By: by(role.Coordinator), When: heldBesides, Guards: check(reasonGiven), Effects: do(sealPartialRead, startOver, resumeAtIntake)},
