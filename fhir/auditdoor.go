@@ -79,6 +79,16 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.ProviderRemoved: {securityAlert, securityConfigured, "D", "provider"},
 	access.PersonSet:       {securityAlert, attributesChanged, "U", "person"},
 	access.PersonEnded:     {securityAlert, attributesChanged, "D", "person"},
+	access.RoleGranted:     {securityAlert, rolesChanged, "U", "person"},
+	access.RoleRevoked:     {securityAlert, rolesChanged, "U", "person"},
+	access.GroupSet:        {securityAlert, rolesChanged, "U", "provider"},
+	access.GroupRemoved:    {securityAlert, rolesChanged, "U", "provider"},
+	access.SessionsEnded:   {securityAlert, attributesChanged, "U", "person"},
+
+	access.DestinationPaused:  {securityAlert, networkConfigured, "U", "destination"},
+	access.DestinationResumed: {securityAlert, networkConfigured, "U", "destination"},
+	access.DestinationTried:   {securityAlert, networkConfigured, "R", "destination"},
+
 	access.PACSSet:         {securityAlert, networkConfigured, "U", "pacs"},
 	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
 	access.PolicySet:       {securityAlert, securityConfigured, "U", "policy-version"},

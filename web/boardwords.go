@@ -171,6 +171,9 @@ func (c *catalogue) words(table, code string) string {
 	if text, ok := boardWords[table][code]; ok {
 		return c.say(text)
 	}
+	if text, ok := adminWords[table][code]; ok {
+		return c.say(text)
+	}
 	return code
 }
 

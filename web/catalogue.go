@@ -234,6 +234,7 @@ func textsOfTables() (all []string) {
 	all = append(all, titled()...)
 	all = append(all, textsOfBoard()...)
 	all = append(all, textsOfQuality()...)
+	all = append(all, textsOfAdmin()...)
 	all = append(all, figureTexts()...)
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)

@@ -88,6 +88,7 @@ func lockDestinationsTx(ctx context.Context, tx pgx.Tx, limit int) (tenants []uu
 				LIMIT 1
 			) something_due
 			WHERE dest.`+pg.AtWork+`
+			  AND dest.paused_at IS NULL
 			  AND (dest.breaker_until IS NULL OR dest.breaker_until <= now())
 			  AND coalesce(busy.in_flight, 0) < CASE WHEN dest.failures >= @trip THEN 1 ELSE dest.in_flight_max END
 		), turn AS (

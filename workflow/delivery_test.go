@@ -376,3 +376,18 @@ func TestTheTenantsDestinationsAreListed(t *testing.T) {
 		return err
 	})
 }
+
+func TestNothingIsSentToADestinationThatIsPaused(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr", "archive")
+	c := o.newCase()
+	o.queue(c, 1, "ehr")
+	o.queue(c, 1, "archive")
+	o.exec(`UPDATE destination SET paused_at = now(), paused_by = 'Sam', pause_reason = 'an upgrade' WHERE destination = 'ehr'`)
+	courier := o.courier(func(context.Context, workflow.Parcel) workflow.Receipt { return delivered })
+	o.tick(courier, 1)
+	o.want("while it is paused", map[string]int{"ehr queued": 1, "archive done": 1})
+	o.exec(`UPDATE destination SET paused_at = NULL, paused_by = NULL, pause_reason = NULL WHERE destination = 'ehr'`)
+	o.tick(courier, 1)
+	o.want("after it was resumed", map[string]int{"ehr done": 1, "archive done": 1})
+}

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
-	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/access"
-	"github.com/overread/overread/internal/oauth"
+	"github.com/overread/overread/internal/administration"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -21,6 +19,7 @@ type clientCmd struct {
 	Add    clientAddCmd    `cmd:"" help:"Add a system that gets its tokens by SMART Backend Services, with a key of its own."`
 	List   clientListCmd   `cmd:"" help:"List the clients of a tenant."`
 	Revoke clientRevokeCmd `cmd:"" help:"End a client: its tokens are good no longer, and it gets no more."`
+	Rotate clientRotateCmd `cmd:"" help:"Give a client other keys: its tokens are good no longer, and it gets more by the new ones only."`
 	Key    clientKeyCmd    `cmd:"" help:"Make a key pair for a client; the public half is printed."`
 	Token  clientTokenCmd  `cmd:"" help:"Get a token as a client does, to try it out."`
 }
@@ -36,21 +35,8 @@ type clientAddCmd struct {
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-// backendClient is a client as `overread client add --json` and list print it.
-type backendClient struct {
-	ClientID  uuid.UUID   `json:"clientId"`
-	Tenant    string      `json:"tenant"`
-	Name      string      `json:"name"`
-	Role      access.Role `json:"role"`
-	Scopes    string      `json:"scopes"`
-	JWKSURL   *string     `json:"jwksUrl,omitempty"`
-	JWKS      *string     `json:"-"`
-	CreatedAt *time.Time  `json:"createdAt,omitempty"`
-	RevokedAt *time.Time  `json:"revokedAt,omitempty"`
-}
-
 func (c clientAddCmd) Run(ctx context.Context, t terminal) error {
-	row := backendClient{Tenant: c.Tenant, Name: c.Name, Role: access.Role(c.Role), Scopes: strings.Join(c.Scope, " ")}
+	row := administration.Client{Tenant: c.Tenant, Name: c.Name, Role: access.Role(c.Role), Scopes: strings.Join(c.Scope, " ")}
 	if err := c.keys(&row); err != nil {
 		return err
 	}
@@ -72,14 +58,11 @@ func (c clientAddCmd) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-func (c clientAddCmd) keys(row *backendClient) error {
+func (c clientAddCmd) keys(row *administration.Client) error {
 	switch {
 	case (c.JWKS == "") == (c.JWKSURL == ""):
 		return errors.New("--jwks, --jwks-url: give one of the two")
 	case c.JWKSURL != "":
-		if err := wellFormed(c.JWKSURL); err != nil {
-			return fmt.Errorf("--jwks-url: %w", err)
-		}
 		row.JWKSURL = &c.JWKSURL
 		return nil
 	}
@@ -87,42 +70,21 @@ func (c clientAddCmd) keys(row *backendClient) error {
 	if err != nil {
 		return fmt.Errorf("--jwks: %w", err)
 	}
-	if err := oauth.CheckKeys(text); err != nil {
-		return fmt.Errorf("--jwks: %w", err)
-	}
 	keys := string(text)
 	row.JWKS = &keys
 	return nil
 }
 
-// addClient adds a client and fills in its id. It refuses scopes that cannot be
-// read.
-func addClient(ctx context.Context, db *pg.DB, row *backendClient) error {
-	grant, err := access.ParseSystemGrant(row.Scopes)
-	if err == nil {
-		err = fhir.CheckNewGrant(grant)
-	}
+// clientFlags are the flags for the fields that package administration refuses.
+var clientFlags = map[string]string{"name": "NAME", "scope": "--scope", "jwks": "--jwks", "jwks-url": "--jwks-url"}
+
+// addClient adds a client and fills in its id.
+func addClient(ctx context.Context, db *pg.DB, row *administration.Client) error {
+	by, err := operatorAt(ctx, db, row.Tenant)
 	if err != nil {
-		return fmt.Errorf("--scope: %w", err)
-	}
-	row.Scopes = grant.String()
-	if row.ClientID, err = uuid.NewV7(); err != nil {
 		return err
 	}
-	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantToChange(ctx, tx, row.Tenant)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO client (tenant_id, client_id, name, role, scopes, jwks, jwks_url)
-			VALUES (@tenant, @client, @name, @role, @scopes, @jwks, @jwks_url)`,
-			pgx.NamedArgs{"tenant": tenant, "client": row.ClientID, "name": row.Name, "role": row.Role, "scopes": row.Scopes, "jwks": row.JWKS, "jwks_url": row.JWKSURL})
-		if err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.ClientAdded, Tenant: tenant, Object: row.ClientID.String(), Scopes: string(row.Role) + " " + row.Scopes})
-	})
+	return byFlag(office(db).AddClient(ctx, by, row), clientFlags)
 }
 
 type clientListCmd struct {
@@ -139,28 +101,19 @@ func (c clientListCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var found []backendClient
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, c.Tenant)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT client_id, @name AS tenant, name, role, scopes, jwks_url, NULL AS jwks, created_at, revoked_at
-			FROM client
-			WHERE tenant_id = @tenant
-			ORDER BY client_id`, pgx.NamedArgs{"tenant": tenant, "name": c.Tenant})
-		if err != nil {
-			return err
-		}
-		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[backendClient])
-		return err
-	})
+	tenant, err := findTenant(ctx, db, c.Tenant)
 	if err != nil {
 		return err
 	}
+	found, err := office(db).Clients(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		found[i].Tenant = c.Tenant
+	}
 	if c.JSON {
-		return printJSON(t, append([]backendClient{}, found...))
+		return printJSON(t, append([]administration.Client{}, found...))
 	}
 	for _, row := range found {
 		state := "in force"
@@ -189,27 +142,51 @@ func (c clientRevokeCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var revoked bool
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantToChange(ctx, tx, c.Tenant)
-		if err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE client
-			SET revoked_at = now()
-			WHERE tenant_id = $1 AND client_id = $2 AND revoked_at IS NULL`, tenant, id)
-		if revoked = tag.RowsAffected() == 1; err != nil || !revoked {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.ClientRevoked, Tenant: tenant, Object: id.String()})
-	})
-	switch {
-	case err != nil:
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err != nil {
 		return err
-	case !revoked:
+	}
+	err = office(db).RevokeClient(ctx, by, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
 		return fmt.Errorf("CLIENT: %s is no client of tenant %s that is in force", id, c.Tenant)
+	case err != nil:
+		return byFlag(err, nil)
 	}
 	t.printf("revoked: %s\n", id)
+	return nil
+}
+
+type clientRotateCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Client   string        `arg:"" placeholder:"UUID" help:"The client's id, as overread client list prints it."`
+	JWKS     string        `name:"jwks" type:"existingfile" placeholder:"FILE" help:"Its new public keys (JSON Web Key Set)."`
+	JWKSURL  string        `name:"jwks-url" placeholder:"URL" help:"Where it publishes them from now on instead."`
+}
+
+// Run changes the keys at once: tokens that were had by the old ones end.
+func (c clientRotateCmd) Run(ctx context.Context, t terminal) error {
+	id, err := uuid.Parse(c.Client)
+	if err != nil {
+		return fmt.Errorf("CLIENT: %q is no UUID", c.Client)
+	}
+	var row administration.Client
+	if err := (clientAddCmd{JWKS: c.JWKS, JWKSURL: c.JWKSURL}).keys(&row); err != nil {
+		return err
+	}
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err != nil {
+		return err
+	}
+	if err := byFlag(office(db).RotateClient(ctx, by, id, row.JWKS, row.JWKSURL), clientFlags); err != nil {
+		return err
+	}
+	t.printf("its keys are others now: %s\n", id)
 	return nil
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -16,11 +14,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
+	"github.com/overread/overread/internal/oauth"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -43,26 +42,7 @@ func (c clientKeyCmd) Run(_ context.Context, t terminal) error {
 // makeKey writes a new private key to a file and returns the key set with its
 // public half.
 func makeKey(file string) (public []byte, err error) {
-	raw, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	key, err := jwk.Import(raw)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(jwk.AssignKeyID(key), key.Set(jwk.AlgorithmKey, jwa.ES384())); err != nil {
-		return nil, err
-	}
-	half, err := key.PublicKey()
-	if err != nil {
-		return nil, err
-	}
-	set := jwk.NewSet()
-	if err := set.AddKey(half); err != nil {
-		return nil, err
-	}
-	private, err := json.Marshal(key)
+	private, public, err := oauth.NewKeyPair()
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +54,7 @@ func makeKey(file string) (public []byte, err error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	return json.Marshal(set)
+	return public, nil
 }
 
 type clientTokenCmd struct {
@@ -179,7 +159,7 @@ func (c *demoCmd) backend(ctx context.Context, db *pg.DB) (id string, err error)
 		return "", err
 	}
 	keys := string(public)
-	row := backendClient{Tenant: "mercy", Name: "EHR of Mercy, by its own key", Role: access.Placer, Scopes: demoScopes, JWKS: &keys}
+	row := administration.Client{Tenant: "mercy", Name: "EHR of Mercy, by its own key", Role: access.Placer, Scopes: demoScopes, JWKS: &keys}
 	if err := addClient(ctx, db, &row); err != nil {
 		return "", err
 	}

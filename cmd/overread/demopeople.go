@@ -41,6 +41,7 @@ var demoPersons = []devidp.Person{
 	{Subject: "costa", Name: "Ana Costa", About: "quality, at Mercy", Groups: []string{"mercy-quality"}},
 	{Subject: "nowak", Name: "Piotr Nowak", About: "auditor of Mercy", Groups: []string{"mercy-auditors"}},
 	{Subject: "lee", Name: "Sam Lee", About: "admin of Mercy", Groups: []string{"mercy-admins"}},
+	{Subject: "albrecht", Name: "Ines Albrecht", About: "admin of Mercy too", Groups: []string{"mercy-admins"}},
 	{Subject: "doe", Name: "Jo Doe", About: "nobody whom Overread knows", Groups: []string{"canteen"}},
 }
 

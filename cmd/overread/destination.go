@@ -9,11 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 )
 
 type destinationCmd struct {
-	Add destinationAddCmd `cmd:"" help:"Add a FHIR server that gets a tenant's reports, or change it."`
+	Add    destinationAddCmd    `cmd:"" help:"Add a FHIR server that gets a tenant's reports, or change it."`
+	List   destinationListCmd   `cmd:"" help:"List where a tenant's reports go, and how it goes with each."`
+	Pause  destinationPauseCmd  `cmd:"" help:"Send nothing there until it is resumed. What is signed meanwhile waits."`
+	Resume destinationResumeCmd `cmd:"" help:"Send there again."`
+	Try    destinationTryCmd    `cmd:"" help:"Ask it for what everybody may read there, as the server would. No secret is sent."`
 }
 
 type destinationAddCmd struct {
@@ -58,8 +63,8 @@ func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
 		return fmt.Errorf("destination name %q: use small letters, digits and hyphens, at most 63", row.Name)
 	case !baseURL.MatchString(row.BaseURL):
 		return fmt.Errorf("destination base %q is no http or https URL", row.BaseURL)
-	case wellFormed(row.BaseURL) != nil:
-		return fmt.Errorf("destination base: %w", wellFormed(row.BaseURL))
+	case outbound.WellFormed(row.BaseURL) != nil:
+		return fmt.Errorf("destination base: %w", outbound.WellFormed(row.BaseURL))
 	case row.Timeout < 100*time.Millisecond || row.Timeout > 2*time.Minute:
 		return fmt.Errorf("--timeout: %s is not between 100ms and 2m", row.Timeout)
 	case row.InFlightMax < 1 || row.InFlightMax > 64:
@@ -84,4 +89,103 @@ func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
 		}
 		return record(ctx, db, tx, access.Event{Kind: access.DestinationSet, Tenant: tenant, Object: row.Name})
 	})
+}
+
+type destinationListCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+}
+
+func (c destinationListCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err != nil {
+		return err
+	}
+	all, err := office(db).Endpoints(ctx, by.Actor.Tenant)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		t.printf("%s  %s  %s  queued %d, stopped %d\n", e.Name, e.BaseURL, e.State(time.Now()), e.Queued, e.Parked)
+	}
+	return nil
+}
+
+type destinationPauseCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Name     string        `arg:"" help:"Short name of the destination."`
+	Reason   string        `name:"reason" required:"" help:"Why, for the audit log and whoever looks."`
+}
+
+func (c destinationPauseCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err == nil {
+		err = byFlag(office(db).Pause(ctx, by, c.Name, c.Reason), map[string]string{"reason": "--reason"})
+	}
+	if err == nil {
+		t.printf("%s of %s is paused\n", c.Name, c.Tenant)
+	}
+	return err
+}
+
+type destinationResumeCmd struct {
+	Database databaseFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Name     string        `arg:"" help:"Short name of the destination."`
+}
+
+func (c destinationResumeCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err == nil {
+		err = byFlag(office(db).Resume(ctx, by, c.Name), nil)
+	}
+	if err == nil {
+		t.printf("%s of %s is resumed\n", c.Name, c.Tenant)
+	}
+	return err
+}
+
+type destinationTryCmd struct {
+	Database databaseFlags `embed:""`
+	Outbound outboundFlags `embed:""`
+	Tenant   string        `arg:"" help:"Short name of the tenant."`
+	Name     string        `arg:"" help:"Short name of the destination."`
+}
+
+func (c destinationTryCmd) Run(ctx context.Context, t terminal) error {
+	db, err := c.Database.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	k := office(db)
+	if k.Guard, err = c.Outbound.guard(); err != nil {
+		return err
+	}
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err != nil {
+		return err
+	}
+	got, err := k.Try(ctx, by, c.Name)
+	if err != nil {
+		return byFlag(err, nil)
+	}
+	t.printf("%s: %s, status %d in %s %s%s\n", c.Name, got.Outcome, got.Status, got.Took, got.Software, got.Why)
+	return nil
 }

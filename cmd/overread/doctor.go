@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 )
@@ -23,12 +25,12 @@ type doctorCmd struct {
 }
 
 // verdict is how a check came out.
-type verdict string
+type verdict = administration.Verdict
 
 const (
-	ok   verdict = "ok"
-	warn verdict = "warn"
-	fail verdict = "fail"
+	ok   = administration.OK
+	warn = administration.Warn
+	fail = administration.Fail
 )
 
 // finding is what one check found, and how to mend it.
@@ -217,7 +219,7 @@ func checkClock(ctx context.Context, p patient) (verdict, string, error) {
 	err := p.conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&theirs)
 	ours := before.Add(time.Since(before) / 2)
 	skew := theirs.Sub(ours).Abs().Round(time.Millisecond)
-	return graded(skew, time.Second, 10*time.Second), "apart by " + skew.String(), err
+	return administration.Graded(skew, time.Second, 10*time.Second), "apart by " + skew.String(), err
 }
 
 func checkPartitions(ctx context.Context, p patient) (verdict, string, error) {
@@ -242,39 +244,22 @@ func ofSuspended(n int) string {
 	return fmt.Sprintf("; %d more wait as their tenants are suspended", n)
 }
 
-func checkAgenda(ctx context.Context, p patient) (verdict, string, error) {
-	var due, still int
-	var oldest float64
-	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			SELECT count(*) FILTER (WHERE t.state = 'active'), count(*) FILTER (WHERE t.state <> 'active'),
-			       coalesce(extract(epoch FROM now() - min(a.due_at) FILTER (WHERE t.state = 'active')), 0)
-			FROM agenda a
-			JOIN tenant t USING (tenant_id)
-			WHERE a.due_at <= now() AND t.state <> 'moved'`).Scan(&due, &still, &oldest)
+func checkAgenda(ctx context.Context, p patient) (v verdict, detail string, err error) {
+	var lag administration.Lag
+	err = inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		lag, v, err = administration.AgendaLag(ctx, tx, uuid.Nil)
+		return err
 	})
-	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
-	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d due, the oldest for %s%s", due, age, ofSuspended(still)), err
+	return v, fmt.Sprintf("%d due, the oldest for %s%s", lag.Waiting, lag.Oldest, ofSuspended(lag.Still)), err
 }
 
-func checkDeliveries(ctx context.Context, p patient) (verdict, string, error) {
-	var queued, parked, still int
-	var oldest float64
-	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			SELECT count(*) FILTER (WHERE d.state = 'queued' AND t.state = 'active'), count(*) FILTER (WHERE d.state = 'parked' AND t.state = 'active'),
-			       count(*) FILTER (WHERE t.state <> 'active'),
-			       coalesce(extract(epoch FROM now() - min(d.queued_at) FILTER (WHERE d.state = 'queued' AND t.state = 'active')), 0)
-			FROM delivery d
-			JOIN tenant t USING (tenant_id)
-			WHERE d.state IN ('queued', 'parked') AND t.state <> 'moved'`).Scan(&queued, &parked, &still, &oldest)
+func checkDeliveries(ctx context.Context, p patient) (v verdict, detail string, err error) {
+	var lag administration.Lag
+	err = inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		lag, v, err = administration.OutboxLag(ctx, tx, uuid.Nil, "")
+		return err
 	})
-	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
-	v := graded(age, 10*time.Minute, 24*time.Hour)
-	if parked > 0 && v == ok {
-		v = warn
-	}
-	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked%s", queued, age, parked, ofSuspended(still)), err
+	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked%s", lag.Waiting, lag.Oldest, lag.Stopped, ofSuspended(lag.Still)), err
 }
 
 // checkQueryLog looks at whether PostgreSQL's own log may quote what it was
@@ -320,17 +305,13 @@ func checkPlanLog(ctx context.Context, p patient) (verdict, string, error) {
 }
 
 // checkSequencer looks for AuditEvents that wait for their place in the log.
-func checkSequencer(ctx context.Context, p patient) (verdict, string, error) {
-	var waiting int
-	var oldest float64
-	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			SELECT count(*), coalesce(extract(epoch FROM now() - min(recorded_at)), 0)
-			FROM (SELECT tenant_id, recorded_at FROM audit_pending UNION ALL SELECT tenant_id, recorded_at FROM audit_inbox) AS waiting
-			WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant WHERE state = 'moved')`).Scan(&waiting, &oldest)
+func checkSequencer(ctx context.Context, p patient) (v verdict, detail string, err error) {
+	var lag administration.Lag
+	err = inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		lag, v, err = administration.AuditLag(ctx, tx, uuid.Nil)
+		return err
 	})
-	age := time.Duration(oldest * float64(time.Second)).Round(time.Second)
-	return graded(age, time.Minute, 10*time.Minute), fmt.Sprintf("%d AuditEvents wait, the oldest for %s", waiting, age), err
+	return v, fmt.Sprintf("%d AuditEvents wait, the oldest for %s", lag.Waiting, lag.Oldest), err
 }
 
 // checkIndex counts what an earlier release has indexed and this one has not.
@@ -354,16 +335,6 @@ func checkIndex(ctx context.Context, p patient) (verdict, string, error) {
 		v = warn
 	}
 	return v, fmt.Sprintf("%d resources and %d AuditEvents wait%s", resources, events, ofSuspended(still)), err
-}
-
-func graded(value, warnAbove, failAbove time.Duration) verdict {
-	switch {
-	case value > failAbove:
-		return fail
-	case value > warnAbove:
-		return warn
-	}
-	return ok
 }
 
 func inSystem(ctx context.Context, conn *pgx.Conn, fn func(tx pgx.Tx) error) error {

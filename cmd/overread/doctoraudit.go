@@ -5,49 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/pg"
 )
 
 // checkCheckpoints looks how long ago the oldest event was recorded that no
 // checkpoint covers.
-func checkCheckpoints(ctx context.Context, p patient) (verdict, string, error) {
-	var unsigned, logs int
-	var oldest float64
-	var last *float64
-	err := inSystem(ctx, p.conn, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			WITH signed AS (
-				SELECT tenant_id, max(size) AS size, max(signed_at) AS signed_at FROM audit_checkpoint GROUP BY tenant_id
-			), log AS (
-				SELECT tenant_id, max(index) + 1 AS size
-				FROM audit_leaf
-				WHERE tenant_id NOT IN (SELECT tenant_id FROM tenant WHERE state = 'moved')
-				GROUP BY tenant_id
-			)
-			SELECT count(*) FILTER (WHERE l.size > coalesce(s.size, 0)), count(*),
-			       coalesce(extract(epoch FROM now() - min((
-			           SELECT recorded_at FROM audit_leaf f WHERE f.tenant_id = l.tenant_id AND f.index = coalesce(s.size, 0)))), 0),
-			       extract(epoch FROM now() - max(s.signed_at))
-			FROM log l
-			LEFT JOIN signed s USING (tenant_id)`).Scan(&unsigned, &logs, &oldest, &last)
+func checkCheckpoints(ctx context.Context, p patient) (v verdict, detail string, err error) {
+	var s administration.Signing
+	err = inSystem(ctx, p.conn, func(tx pgx.Tx) error {
+		s, v, err = administration.Checkpoints(ctx, tx, uuid.Nil)
+		return err
 	})
-	age := func(seconds float64) time.Duration {
-		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	signed := "there is no checkpoint yet"
+	if s.Last != nil {
+		signed = fmt.Sprintf("the last checkpoint is %s old", *s.Last)
 	}
-	v, signed := ok, "there is no checkpoint yet"
-	if age(oldest) > 5*time.Minute {
-		v = warn
-	}
-	if last != nil {
-		signed = fmt.Sprintf("the last checkpoint is %s old", age(*last))
-	}
-	return v, fmt.Sprintf("%d of %d logs have events that no checkpoint covers, the oldest for %s; %s", unsigned, logs, age(oldest), signed), err
+	return v, fmt.Sprintf("%d of %d logs have events that no checkpoint covers, the oldest for %s; %s", s.Unsigned, s.Logs, s.Oldest, signed), err
 }
 
 const outsideCheck = "audit log goes on from the checkpoints outside"

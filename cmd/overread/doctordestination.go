@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/outbound"
 )
 
@@ -48,7 +46,7 @@ func checkDestinations(ctx context.Context, conn *pgx.Conn, guard *outbound.Guar
 	client := guard.Client(outbound.Limits{Timeout: 5 * time.Second, MaxBody: 16 << 20})
 	for _, d := range targets {
 		f := finding{Check: d.Name, Verdict: ok}
-		status, err := reach(ctx, client, d.URL)
+		status, _, err := administration.Reach(ctx, client, d.URL)
 		f.Detail = fmt.Sprintf("%s answered %d", d.URL, status)
 		if err != nil {
 			f.Verdict, f.Detail, f.Mend = fail, err.Error(), "start it, open the way to it, or correct it: overread "+d.Verb
@@ -56,20 +54,4 @@ func checkDestinations(ctx context.Context, conn *pgx.Conn, guard *outbound.Guar
 		findings = append(findings, f)
 	}
 	return findings
-}
-
-func reach(ctx context.Context, client *http.Client, url string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	_, err = io.CopyN(io.Discard, resp.Body, 1<<20)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return resp.StatusCode, errors.Join(err, resp.Body.Close())
 }

@@ -245,6 +245,7 @@ func (h *harvest) signIn() {
 		t.Fatal(err)
 	}
 	actors := h.everybody()
+	h.administer(actors[0].Tenant)
 	for i, p := range injection.Corpus {
 		if i%12 != 0 && !strings.HasPrefix(p.Name, "out of a") && !strings.HasPrefix(p.Name, "polyglot") {
 			continue
@@ -278,7 +279,31 @@ func (h *harvest) everybody() (actors []access.Actor) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return actors
+	return append(actors, access.Actor{Tenant: actors[0].Tenant, ID: uuid.New(), Role: access.Admin, Display: "admin"})
+}
+
+// administer has names and reasons as administrators and operators write them, or
+// other systems say them, be such texts.
+func (h *harvest) administer(tenant uuid.UUID) {
+	h.ids["client"], h.ids["person"] = uuid.NewString(), uuid.NewString()
+	owner := h.database.Owner(h.t)
+	for _, sql := range []string{
+		`INSERT INTO client (tenant_id, client_id, name, role, scopes, jwks_url) VALUES (@tenant, @client, @text, 'placer', 'system/Observation.rs?category=' || @text, 'https://ehr.example/' || @text)`,
+		`INSERT INTO token (tenant_id, token_sha256, actor_id, role, display) VALUES (@tenant, sha256('x'), @client, 'placer', @text)`,
+		`INSERT INTO ehr_issuer (tenant_id, issuer, client_id, authentication, scopes, frame_origins) VALUES (@tenant, 'https://ehr.example/' || @text || 'x', @text, 'public', 'launch', ARRAY[@text])`,
+		`INSERT INTO provider (name, issuer, display, client_id) VALUES ('hostile', 'https://hostile.example', @text, @text)`,
+		`INSERT INTO provider_role (tenant_id, provider, claim_value, role, set_by_name) VALUES (@tenant, 'hostile', @text, 'auditor', @text)`,
+		`INSERT INTO person (person_id, issuer, subject, display) VALUES (@person, 'https://hostile.example', @text, @text)`,
+		`INSERT INTO member (tenant_id, person_id) VALUES (@tenant, @person)`,
+		`INSERT INTO member_role (tenant_id, person_id, role, way, set_by, reason, claim_value) VALUES (@tenant, @person, 'auditor', 'granted', @text, @text, ''), (@tenant, @person, 'auditor', 'claim', '', '', @text)`,
+		`INSERT INTO destination (tenant_id, destination, base_url, paused_at, paused_by, pause_reason) VALUES (@tenant, 'hostile', 'https://ehr.example/' || @text || 'x', now(), @text, @text)`,
+		`INSERT INTO replica (replica_id, host, version, schema, seen_at, mails, signs) VALUES (@client, @text, @text, 1, now() - interval '1 hour', true, true)`,
+	} {
+		text := h.next("")
+		if _, err := owner.Exec(h.t.Context(), sql, pgx.NamedArgs{"tenant": tenant, "client": h.ids["client"], "person": h.ids["person"], "text": strings.ReplaceAll(text, "\x00", "")}); err != nil {
+			h.t.Fatalf("%s: %v", sql, err)
+		}
+	}
 }
 
 // open is the cookie of a new session of somebody with this name and browser.
@@ -380,6 +405,7 @@ func (h *harvest) values() map[string][]string {
 		":version": {"1", "2"}, ":file": {"1", "csv"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, ":template": {"ct-chest", "x"}, "*": {"x"},
 		":provider": {"<img src=%2Fowned>", "x"}, ":tenant": {"mercy", "<img src=%2Fowned>"}, ":role": {"reader", "adjudicator", "supervisor", "coordinator", "director", "quality", "auditor", "admin"}, ":task": {h.ids["Task"]},
 		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":pack": {h.pack, "x"}, ":language": {"en", "x"},
+		":client": {h.ids["client"], "x"}, ":person": {h.ids["person"], "x"},
 	}
 }
 

@@ -7,11 +7,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
 	"github.com/overread/overread/integrations/smart"
-	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -31,17 +29,6 @@ type issuerAddCmd struct {
 	Scope        []string      `name:"scope" sep:"none" placeholder:"SCOPE" help:"What to ask for, if not the default: launch openid fhirUser patient/Patient.r patient/ServiceRequest.r."`
 	FrameOrigins []string      `name:"frame-origin" placeholder:"ORIGIN" help:"An origin of the EHR whose pages may show ours in a frame, e.g. https://ehr.example; may be given several times. Without one a launch opens in a window of its own."`
 	JSON         bool          `name:"json" help:"Print JSON."`
-}
-
-// issuerRow is an EHR that is listed, as it is added and as `--json` prints it.
-type issuerRow struct {
-	Tenant         string   `json:"tenant"`
-	Issuer         string   `json:"issuer"`
-	ClientID       string   `json:"clientId"`
-	Authentication string   `json:"authentication"`
-	SecretFile     *string  `json:"secretFile,omitempty"`
-	Scopes         string   `json:"scopes"`
-	FrameOrigins   []string `json:"frameOrigins,omitempty"`
 }
 
 // Run lists the EHR, and prints what has to be registered there.
@@ -70,8 +57,8 @@ func (c issuerAddCmd) Run(ctx context.Context, t terminal) error {
 }
 
 // row checks what was given. public is our key set, where we have a key.
-func (c issuerAddCmd) row() (row issuerRow, public []byte, err error) {
-	row = issuerRow{Tenant: c.Tenant, Issuer: c.Issuer, ClientID: c.ClientID, Authentication: smart.Public, Scopes: strings.Join(c.Scope, " "), FrameOrigins: c.FrameOrigins}
+func (c issuerAddCmd) row() (row administration.Launch, public []byte, err error) {
+	row = administration.Launch{Tenant: c.Tenant, Issuer: c.Issuer, ClientID: c.ClientID, Authentication: smart.Public, Scopes: strings.Join(c.Scope, " "), FrameOrigins: c.FrameOrigins}
 	switch {
 	case c.SecretFile != "" && c.KeyFile != "":
 		return row, nil, errors.New("--client-secret-file, --key-file: give one of the two, or none for a public client")
@@ -93,46 +80,35 @@ func (c issuerAddCmd) row() (row issuerRow, public []byte, err error) {
 	return row, public, nil
 }
 
+// launchFlags are the arguments for the fields that package administration refuses.
+var launchFlags = map[string]string{"client-id": "--client-id", "issuer": "ISSUER", "scope": "--scope", "frame-origin": "--frame-origin"}
+
 // addIssuer lists an EHR for a tenant, or changes how it is listed.
-func addIssuer(ctx context.Context, db *pg.DB, row issuerRow) error {
+func addIssuer(ctx context.Context, db *pg.DB, row administration.Launch) error {
 	if row.Scopes == "" {
 		row.Scopes = smart.DefaultScopes
 	}
+	by, err := operatorAt(ctx, db, row.Tenant)
+	if err != nil {
+		return err
+	}
+	return byFlag(office(db).AddLaunch(ctx, by, row), launchFlags)
+}
+
+// checkLaunch judges an EHR that is to launch.
+func checkLaunch(row administration.Launch) error {
 	if err := smart.CheckScopes(row.Scopes); err != nil {
-		return fmt.Errorf("--scope: %w", err)
+		return fault.At(fault.Value, "scope", "%s", err)
 	}
 	if _, err := smart.BaseForm(row.Issuer); err != nil {
-		return fmt.Errorf("ISSUER: %w", err)
-	}
-	if err := wellFormed(row.Issuer); err != nil {
-		return fmt.Errorf("ISSUER: %w", err)
+		return fault.At(fault.Value, "issuer", "%s", err)
 	}
 	for _, origin := range row.FrameOrigins {
 		if !smart.CheckOrigin(origin) {
-			return fmt.Errorf("--frame-origin: %q is no origin as a browser sends it: scheme and host, the port where it is not the usual one, in small letters, without a slash at its end", origin)
+			return fault.At(fault.Value, "frame-origin", "%q is no origin as a browser sends it: scheme and host, the port where it is not the usual one, in small letters, without a slash at its end", origin)
 		}
 	}
-	if row.FrameOrigins == nil {
-		row.FrameOrigins = []string{}
-	}
-	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantToChange(ctx, tx, row.Tenant)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO ehr_issuer (tenant_id, issuer, client_id, authentication, secret_file, scopes, frame_origins)
-			VALUES (@tenant, @issuer, @client, @authentication, @secret, @scopes, @origins)
-			ON CONFLICT (tenant_id, issuer) DO UPDATE SET
-				client_id = excluded.client_id, authentication = excluded.authentication, secret_file = excluded.secret_file,
-				scopes = excluded.scopes, frame_origins = excluded.frame_origins`,
-			pgx.NamedArgs{"tenant": tenant, "issuer": row.Issuer, "client": row.ClientID, "authentication": row.Authentication,
-				"secret": row.SecretFile, "scopes": row.Scopes, "origins": row.FrameOrigins})
-		if err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.IssuerListed, Tenant: tenant, Object: row.Issuer})
-	})
+	return nil
 }
 
 type issuerListCmd struct {
@@ -148,29 +124,19 @@ func (c issuerListCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var found []issuerRow
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantID(ctx, tx, c.Tenant)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT @name AS tenant, issuer, client_id, authentication, secret_file, scopes, frame_origins
-			FROM ehr_issuer
-			WHERE tenant_id = @tenant
-			ORDER BY issuer`,
-			pgx.NamedArgs{"name": c.Tenant, "tenant": tenant})
-		if err != nil {
-			return err
-		}
-		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[issuerRow])
-		return err
-	})
+	tenant, err := findTenant(ctx, db, c.Tenant)
 	if err != nil {
 		return err
 	}
+	found, err := office(db).Launches(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		found[i].Tenant = c.Tenant
+	}
 	if c.JSON {
-		return printJSON(t, append([]issuerRow{}, found...))
+		return printJSON(t, append([]administration.Launch{}, found...))
 	}
 	for _, row := range found {
 		t.printf("%s  %s  %s  %s  %s\n", row.Issuer, row.ClientID, row.Authentication, row.Scopes, strings.Join(row.FrameOrigins, " "))
@@ -191,32 +157,17 @@ func (c issuerRemoveCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var ended int64
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		var tenant uuid.UUID
-		if tenant, err = tenantToChange(ctx, tx, c.Tenant); err != nil {
-			return err
-		}
-		removed, err := tx.Exec(ctx, `DELETE FROM ehr_issuer WHERE tenant_id = $1 AND issuer = $2`, tenant, c.Issuer)
-		if err != nil {
-			return err
-		}
-		if removed.RowsAffected() == 0 {
-			return fmt.Errorf("ISSUER: %s is not listed for tenant %s", c.Issuer, c.Tenant)
-		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE session s
-			SET ended_at = now(), end_reason = 'operator'
-			FROM launched l
-			WHERE l.tenant_id = $1 AND l.issuer = $2 AND s.session_id = l.session_id AND s.ended_at IS NULL`, tenant, c.Issuer)
-		if err != nil {
-			return err
-		}
-		ended = tag.RowsAffected()
-		return record(ctx, db, tx, access.Event{Kind: access.IssuerRemoved, Tenant: tenant, Object: c.Issuer})
-	})
-	if err == nil {
-		t.printf("removed: %s (%d open views ended)\n", c.Issuer, ended)
+	by, err := operatorAt(ctx, db, c.Tenant)
+	if err != nil {
+		return err
 	}
-	return err
+	ended, err := office(db).RemoveLaunch(ctx, by, c.Issuer)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return fmt.Errorf("ISSUER: %s is not listed for tenant %s", c.Issuer, c.Tenant)
+	case err != nil:
+		return byFlag(err, launchFlags)
+	}
+	t.printf("removed: %s (%d open views ended)\n", c.Issuer, ended)
+	return nil
 }

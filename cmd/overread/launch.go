@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/integrations/smart"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/web"
@@ -76,7 +77,7 @@ func launchFromDemo(ctx context.Context, db *pg.DB, base, ehr string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(hospitals)) {
 		id := "overread-" + name
-		err := addIssuer(ctx, db, issuerRow{Tenant: name, Issuer: ehr, ClientID: id, Authentication: smart.Public, FrameOrigins: []string{strings.TrimSuffix(ehr, "/fhir")}})
+		err := addIssuer(ctx, db, administration.Launch{Tenant: name, Issuer: ehr, ClientID: id, Authentication: smart.Public, FrameOrigins: []string{strings.TrimSuffix(ehr, "/fhir")}})
 		if err != nil {
 			return err
 		}

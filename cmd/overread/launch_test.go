@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/overread/overread/fhir"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/standin"
 	"github.com/overread/overread/workflow"
 )
@@ -29,7 +30,7 @@ func newClinic(t *testing.T, hospitals ...string) *clinic {
 	c := &clinic{world: w, root: strings.TrimSuffix(w.base, "/fhir")}
 	for name := range w.tenants {
 		id := "overread-" + name
-		if err := addIssuer(t.Context(), w.db, issuerRow{Tenant: name, Issuer: w.chart.base, ClientID: id, Authentication: "public", FrameOrigins: []string{c.ehrRoot()}}); err != nil {
+		if err := addIssuer(t.Context(), w.db, administration.Launch{Tenant: name, Issuer: w.chart.base, ClientID: id, Authentication: "public", FrameOrigins: []string{c.ehrRoot()}}); err != nil {
 			t.Fatal(err)
 		}
 		w.ehr.Register(standin.App{ClientID: id, Name: name, LaunchURL: c.root + "/launch/at/" + name, RedirectURI: c.root + "/launch/callback"})

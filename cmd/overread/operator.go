@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/user"
 
@@ -10,6 +12,8 @@ import (
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -26,6 +30,31 @@ func record(ctx context.Context, db *pg.DB, tx pgx.Tx, e access.Event) error {
 	}
 	e.Actor = access.OperatorActor(e.Tenant, operatorName())
 	return log.RecordEvent(ctx, tx, e)
+}
+
+// office does what an administrator does, as the operator.
+func office(db *pg.DB) administration.Keeper {
+	return administration.Keeper{DB: db, CheckGrant: fhir.CheckNewGrant, CheckLaunch: checkLaunch,
+		Record: func(ctx context.Context, tx pgx.Tx, e access.Event) error { return record(ctx, db, tx, e) }}
+}
+
+// operatorAt is the operator acting for the tenant of a name.
+func operatorAt(ctx context.Context, db *pg.DB, tenant string) (administration.By, error) {
+	id, err := findTenant(ctx, db, tenant)
+	return administration.By{Actor: access.OperatorActor(id, operatorName())}, err
+}
+
+// byFlag is an error that names the flag or argument instead of the field of a form.
+func byFlag(err error, flags map[string]string) error {
+	refused, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	issue := refused.Issues[0]
+	if flag := flags[issue.Expression]; flag != "" {
+		return fmt.Errorf("%s: %s", flag, issue.Text)
+	}
+	return errors.New(issue.Text)
 }
 
 // recordAtEach writes it at several tenants, in the order in which everybody holds

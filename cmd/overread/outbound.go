@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
 
 	"github.com/overread/overread/internal/outbound"
 )
@@ -30,22 +28,6 @@ func (f outboundFlags) guard() (*outbound.Guard, error) {
 	}
 	return g, nil
 }
-
-// wellFormed refuses a URL that no setting could allow, when it is registered.
-func wellFormed(url string) error {
-	g, err := outbound.New(outbound.Settings{HTTP: true})
-	if err != nil {
-		return err
-	}
-	_, err = g.Check(url)
-	refusal := outbound.Refused(err)
-	if refusal != nil && (refusal.Reason == outbound.BadForm || !webAddress.MatchString(url)) {
-		return errors.New(refusal.Text)
-	}
-	return nil
-}
-
-var webAddress = regexp.MustCompile(`(?i)^https?:`)
 
 // tellNeeds says which settings of serve a URL needs that was registered.
 func (t terminal) tellNeeds(url string) {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -61,8 +62,8 @@ func addPACS(ctx context.Context, db *pg.DB, row pacsRow) error {
 		return fmt.Errorf("PACS name %q: use small letters, digits and hyphens, at most 63", row.Name)
 	case !baseURL.MatchString(row.BaseURL) || strings.Contains(row.BaseURL, "?"):
 		return fmt.Errorf("PACS base %q is no http or https URL without a query", row.BaseURL)
-	case wellFormed(row.BaseURL) != nil:
-		return fmt.Errorf("PACS base: %w", wellFormed(row.BaseURL))
+	case outbound.WellFormed(row.BaseURL) != nil:
+		return fmt.Errorf("PACS base: %w", outbound.WellFormed(row.BaseURL))
 	case row.Timeout < 100*time.Millisecond || row.Timeout > 2*time.Minute:
 		return fmt.Errorf("--timeout: %s is not between 100ms and 2m", row.Timeout)
 	}

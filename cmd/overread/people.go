@@ -70,7 +70,7 @@ type frontDoor struct {
 
 // newPeople puts them together. surface is asked for when it is needed: it needs
 // the sessions itself.
-func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, surface func() *fhir.Server, shown *images, log *slog.Logger) (*frontDoor, error) {
+func newPeople(db *pg.DB, base, root string, f peopleFlags, guard *outbound.Guard, surface func() *fhir.Server, shown *images, log *slog.Logger) (*frontDoor, error) {
 	record := func(ctx context.Context, tx pgx.Tx, e access.Event) error { return surface().RecordEvent(ctx, tx, e) }
 	p := &frontDoor{sessions: session.NewStore(session.Config{DB: db, BaseURL: root, Idle: f.Idle, Life: f.Life, Record: record})}
 	p.login = oidc.New(oidc.Config{DB: db, Sessions: p.sessions, HTTP: guard.Client(oidc.Limits), Root: root, Record: record, Now: time.Now, Log: log})
@@ -115,7 +115,7 @@ func newPeople(db *pg.DB, root string, f peopleFlags, guard *outbound.Guard, sur
 				return surface().Perform(ctx, actor, e, asked(from))
 			},
 			Readers:  readersDesk(surface, asked),
-			Admin:    adminDesk(db, surface),
+			Admin:    adminDesk(db, base, guard, surface),
 			Settings: settingDesk(db, surface),
 			Quality:  qualityDesk(surface, asked),
 			Images:   shown.desk(),

@@ -14,6 +14,8 @@ import (
 
 	"github.com/overread/overread/integrations/oidc"
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
+	"github.com/overread/overread/internal/outbound"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -122,7 +124,7 @@ func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
 	case !slices.Contains(strings.Fields(row.Scopes), "openid"):
 		return fmt.Errorf("--scopes: %q has no openid", row.Scopes)
 	}
-	if err := wellFormed(row.Issuer); err != nil {
+	if err := outbound.WellFormed(row.Issuer); err != nil {
 		return fmt.Errorf("ISSUER: %w", err)
 	}
 	if row.Display == "" {
@@ -207,18 +209,11 @@ func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow, ot
 		}
 	}
 	for _, m := range gone {
-		tag, err := tx.Exec(ctx, `
-			UPDATE session s
-			SET ended_at = now(), end_reason = 'operator'
-			FROM person p, session_actor a
-			WHERE s.ended_at IS NULL AND s.came_from = 'oidc'
-			  AND p.person_id = s.person_id AND p.issuer = @issuer
-			  AND a.session_id = s.session_id AND a.tenant_id = @tenant AND a.role = @role`,
-			pgx.NamedArgs{"issuer": row.Issuer, "tenant": m.TenantID, "role": m.Role})
+		ended, err := administration.EndByRoleTx(ctx, tx, m.TenantID, row.Issuer, m.Role)
 		if err != nil {
 			return err
 		}
-		row.Ended += tag.RowsAffected()
+		row.Ended += ended
 	}
 	return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.ProviderSet, Object: row.Name})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/overread/overread/integrations/ehr"
 	"github.com/overread/overread/integrations/smart"
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/auditlog"
 	"github.com/overread/overread/internal/gate"
 	"github.com/overread/overread/internal/oauth"
@@ -87,17 +88,18 @@ type overread struct {
 	log      *slog.Logger
 	baseURL  string
 	gate     gateFlags
-	certs    *gate.Certificates // nil where this process speaks no TLS
-	engine   *workflow.Engine   // the life of a case
-	courier  *workflow.Courier  // carries signed reports to the EHRs
-	scout    *workflow.Scout    // looks studies up in the PACS
-	surface  *fhir.Server       // what EHRs and readers speak to
-	sealer   *auditlog.Sealer   // signs the audit log
-	tokens   *oauth.Server      // gives systems their tokens
-	launch   *smart.Client      // lets clinicians in who come from an EHR
-	launched *web.Launched      // what they see
-	people   *frontDoor         // who comes in by a browser
-	images   *images            // what they see of the PACS
+	certs    *gate.Certificates      // nil where this process speaks no TLS
+	engine   *workflow.Engine        // the life of a case
+	courier  *workflow.Courier       // carries signed reports to the EHRs
+	scout    *workflow.Scout         // looks studies up in the PACS
+	surface  *fhir.Server            // what EHRs and readers speak to
+	sealer   *auditlog.Sealer        // signs the audit log
+	tokens   *oauth.Server           // gives systems their tokens
+	launch   *smart.Client           // lets clinicians in who come from an EHR
+	launched *web.Launched           // what they see
+	people   *frontDoor              // who comes in by a browser
+	images   *images                 // what they see of the PACS
+	replica  *administration.Replica // what this server says of itself
 
 	viewerListener net.Listener // nil where no viewer is served
 	jobs           []job
@@ -127,7 +129,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	root := c.People.root(o.baseURL)
 	surface := func() *fhir.Server { return o.surface }
 	o.images = &images{surface: surface, gateway: dicomweb.NewGateway(version, guard, time.Now)}
-	if o.people, err = newPeople(db, root, c.People, guard, surface, o.images, log); err != nil {
+	if o.people, err = newPeople(db, o.baseURL, root, c.People, guard, surface, o.images, log); err != nil {
 		return nil, err
 	}
 	if err := c.Viewer.validate(root); err != nil {
@@ -172,7 +174,11 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 	o.scout = workflow.NewScout(db, o.engine, dicomweb.New(version, guard, time.Now).Look, log)
 	o.courier.Use(o.surface.RecordDelivery)
 	o.launch, o.launched = launches(o, guard, root)
+	if o.replica, err = c.newReplica(); err != nil {
+		return nil, err
+	}
 	o.jobs = append(jobTable(db, o.engine, o.courier, postman, o.scout, o.surface, o.tokens, o.launch, o.sealer), o.people.jobs()...)
+	o.jobs = append(o.jobs, job{name: "replica", every: administration.ReplicaEvery, run: sayHere(db, o.replica, c.AuditDir)})
 	return o, nil
 }
 

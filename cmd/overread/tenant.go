@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/workflow"
 )
@@ -160,12 +161,7 @@ func tenantToChange(ctx context.Context, tx pgx.Tx, name string) (uuid.UUID, err
 	if err != nil {
 		return id, err
 	}
-	var moved bool
-	err = tx.QueryRow(ctx, `SELECT state = 'moved' FROM tenant WHERE tenant_id = $1 FOR NO KEY UPDATE`, id).Scan(&moved)
-	if err == nil && moved {
-		err = fmt.Errorf("tenant %s was moved away (overread tenant list), and nothing of it is changed here: do this on the server where it is now", name)
-	}
-	return id, err
+	return id, byFlag(administration.HoldTx(ctx, tx, id), nil)
 }
 
 // findTenant is tenantID in a transaction of its own.

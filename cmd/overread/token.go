@@ -12,6 +12,7 @@ import (
 
 	"github.com/overread/overread/fhir"
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -37,26 +38,16 @@ func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var revoked int64
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantToChange(ctx, tx, c.Tenant)
-		if err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE token
-			SET revoked_at = now()
-			WHERE tenant_id = $1 AND actor_id = $2 AND revoked_at IS NULL`, tenant, actor)
-		if revoked = tag.RowsAffected(); err != nil || revoked == 0 {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.KeysRevoked, Tenant: tenant, Object: actor.String()})
-	})
+	by, err := operatorAt(ctx, db, c.Tenant)
 	if err != nil {
 		return err
 	}
-	if revoked == 0 {
+	revoked, err := office(db).RevokeKeys(ctx, by, actor)
+	switch {
+	case fault.Is(err, fault.NotFound):
 		return fmt.Errorf("ACTOR: %s has no token at tenant %s that is in force", actor, c.Tenant)
+	case err != nil:
+		return byFlag(err, nil)
 	}
 	t.printf("revoked: %d\n", revoked)
 	return nil

@@ -104,6 +104,15 @@ const placesOfToken = `
 	JOIN tenant n ON n.tenant_id = t.tenant_id
 	WHERE t.token_sha256 = @sum AND t.expires_at > now() AND c.revoked_at IS NULL`
 
+// noteUse says of a bearer token without end that it is used, to the hour.
+const noteUse = `
+	INSERT INTO token_use (tenant_id, token_sha256)
+	SELECT t.tenant_id, t.token_sha256
+	FROM token t
+	LEFT JOIN token_use u ON u.tenant_id = t.tenant_id AND u.token_sha256 = t.token_sha256
+	WHERE t.token_sha256 = @sum AND t.revoked_at IS NULL AND (u.used_at IS NULL OR u.used_at < now() - interval '1 hour')
+	ON CONFLICT (tenant_id, token_sha256) DO UPDATE SET used_at = now()`
+
 // lookUp finds what a token stands for.
 func lookUp(ctx context.Context, db *pg.DB, sum []byte) (rows []placeRow, places []Place, err error) {
 	err = db.System(ctx, func(tx pgx.Tx) error {
@@ -111,7 +120,10 @@ func lookUp(ctx context.Context, db *pg.DB, sum []byte) (rows []placeRow, places
 		if err != nil {
 			return err
 		}
-		rows, err = collectPlaces(found)
+		if rows, err = collectPlaces(found); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, noteUse, pgx.NamedArgs{"sum": sum})
 		return err
 	})
 	if err == nil && len(rows) == 0 {

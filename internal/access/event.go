@@ -14,7 +14,7 @@ import (
 type EventKind string
 
 // The kinds of events. Those from TenantAdded on are what an operator does at the
-// command line.
+// command line, and some of them an administrator at a page.
 const (
 	Login             EventKind = "login"
 	LoginRefused      EventKind = "login-refused"
@@ -52,6 +52,16 @@ const (
 	ProviderRemoved EventKind = "provider-removed"
 	PersonSet       EventKind = "person-set" // who is which reader
 	PersonEnded     EventKind = "person-ended"
+	RoleGranted     EventKind = "role-granted" // to a person at a tenant, by name
+	RoleRevoked     EventKind = "role-revoked"
+	GroupSet        EventKind = "group-set" // what a value of a provider's claim means at a tenant
+	GroupRemoved    EventKind = "group-removed"
+	SessionsEnded   EventKind = "sessions-ended" // of somebody, by who administers
+
+	DestinationPaused  EventKind = "destination-paused"
+	DestinationResumed EventKind = "destination-resumed"
+	DestinationTried   EventKind = "destination-tried" // whether it can be reached
+
 	PACSSet         EventKind = "pacs-set"
 	PACSRemoved     EventKind = "pacs-removed"
 	PolicySet       EventKind = "policy-set"

@@ -3,6 +3,7 @@ package oauth
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,7 @@ func jwkSet(text []byte) (jwk.Set, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &shape); err != nil || shape.Keys == nil {
-		return nil, errors.New("is no JSON Web Key Set: {\"keys\": [...]}")
+		return nil, errors.New("this is no JSON Web Key Set: {\"keys\": [...]}")
 	}
 	if len(shape.Keys) > mostKeys {
 		return nil, fmt.Errorf("has more than %d keys", mostKeys)
@@ -132,4 +133,48 @@ func choose(text []byte, h header) (*verifier, bool) {
 		return nil, false
 	}
 	return found[0], true
+}
+
+// KeyIDs are the ids of the keys of a set that can be used.
+func KeyIDs(text []byte) (ids []string) {
+	set, err := jwkSet(text)
+	if err != nil {
+		return nil
+	}
+	for i := range set.Len() {
+		k, _ := set.Key(i)
+		if _, err := verifierOf(k); err == nil {
+			id, _ := k.KeyID()
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// NewKeyPair makes a key for ES384: the private half as a JSON Web Key, and the key set
+// with the public half.
+func NewKeyPair() (private, public []byte, err error) {
+	raw, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := jwk.Import(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(jwk.AssignKeyID(key), key.Set(jwk.AlgorithmKey, jwa.ES384())); err != nil {
+		return nil, nil, err
+	}
+	half, err := key.PublicKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	set := jwk.NewSet()
+	if err := set.AddKey(half); err != nil {
+		return nil, nil, err
+	}
+	if private, err = json.Marshal(key); err == nil {
+		public, err = json.Marshal(set)
+	}
+	return private, public, err
 }

@@ -84,6 +84,9 @@ func (s *Server) issue(ctx context.Context, c *client, token, scopes string) err
 		if err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `UPDATE client SET last_token_at = now() WHERE tenant_id = $1 AND client_id = $2`, c.TenantID, c.ClientID); err != nil {
+			return err
+		}
 		actor := c.actor()
 		actor.Token = access.TokenURN(token) // so that what it is used for is found with it
 		return s.record(ctx, tx, access.Event{Kind: access.TokenIssued, Tenant: c.TenantID, Actor: actor, Object: c.ClientID.String(), Scopes: string(c.Role) + " " + scopes})

@@ -1,8 +1,10 @@
 package outbound
 
 import (
+	"errors"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -49,6 +51,18 @@ func (g *Guard) Check(raw string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// WellFormed refuses a URL that no setting could allow, when it is registered.
+func WellFormed(raw string) error {
+	_, err := (&Guard{ports: DefaultPorts, http: true}).Check(raw)
+	refusal := Refused(err)
+	if refusal != nil && (refusal.Reason == BadForm || !webAddress.MatchString(raw)) {
+		return errors.New(refusal.Text)
+	}
+	return nil
+}
+
+var webAddress = regexp.MustCompile(`(?i)^https?:`)
 
 // Needs says what an operator has to allow before a URL that has the form of one
 // is reached, as far as that can be said before DNS; nothing for most.

@@ -97,6 +97,9 @@ var rows = map[string]string{
 	"client_assertion": `INSERT INTO client_assertion (tenant_id, client_id, jti_sha256, expires_at) VALUES (@tenant, @tenant, sha256(''), now())`,
 	"access_token":     `INSERT INTO access_token (tenant_id, token_sha256, client_id, scopes, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'system/Task.rs', now())`,
 	"provider_role":    `INSERT INTO provider_role (tenant_id, provider, claim_value, role) VALUES (@tenant, 'p-' || @tenant::uuid, 'readers', 'reader')`,
+	"member":           `INSERT INTO member (tenant_id, person_id) VALUES (@tenant, @tenant)`,
+	"member_role":      `INSERT INTO member_role (tenant_id, person_id, role, way) VALUES (@tenant, @tenant, 'coordinator', 'granted')`,
+	"token_use":        `INSERT INTO token_use (tenant_id, token_sha256) VALUES (@tenant, sha256(uuid_send(@tenant)))`,
 	"session_actor":    `INSERT INTO session_actor (tenant_id, session_id, actor_id, role) VALUES (@tenant, @tenant, @tenant, 'reader')`,
 	"break_glass":      `INSERT INTO break_glass (tenant_id, break_id, person_id, actor_id, role, display, patient_id, reason, till) VALUES (@tenant, @tenant, @tenant, @tenant, 'reader', 'Dr. R', 'p', 'in an emergency', now())`,
 	"case_unveiling":   `INSERT INTO case_unveiling (tenant_id, case_id, actor_id, break_id, before_lock) VALUES (@tenant, @tenant, @tenant, @tenant, true)`,
@@ -116,6 +119,7 @@ var shared = map[string]string{
 	"provider": `INSERT INTO provider (name, issuer, display, client_id) VALUES ('p-' || @tenant::uuid, 'https://' || @tenant::uuid || '.example', 'P', 'overread')`,
 	"person":   `INSERT INTO person (person_id, issuer, subject, display) VALUES (@tenant, 'https://idp.example', @tenant::uuid::text, 'Dr. R')`,
 	"session":  `INSERT INTO session (session_id, cookie_sha256, person_id, came_from, ends_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'oidc', now())`,
+	"replica":  `INSERT INTO replica (replica_id, host, version, schema, mails, signs) VALUES (@tenant, 'one', 'dev', 1, false, false)`,
 	"login":    `INSERT INTO login (state_sha256, browser_sha256, provider, nonce, verifier, return_to, expires_at) VALUES (sha256(uuid_send(@tenant)), sha256(''), 'p-' || @tenant::uuid, 'n', 'v', '/', now())`,
 }
 
@@ -126,12 +130,12 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"provider", "person", "session", "login"} {
+	for _, table := range []string{"provider", "person", "session", "login", "replica"} {
 		if _, err := owner.Exec(context.Background(), shared[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
 			t.Fatalf("%s: %v", table, err)
 		}
 	}
-	first := []string{"tenant", "destination", "resource", "case_file", "opinion", "signed_report", "export_job", "export_file", "client", "break_glass", "escalation", "ehr_issuer", "matter", "saved_query"}
+	first := []string{"tenant", "token", "destination", "resource", "case_file", "opinion", "signed_report", "export_job", "export_file", "client", "member", "break_glass", "escalation", "ehr_issuer", "matter", "saved_query"}
 	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(rows)), func(table string) bool { return slices.Contains(first, table) })
 	for _, table := range append(first, rest...) {
 		if _, err := owner.Exec(context.Background(), rows[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
@@ -155,7 +159,7 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
 		})
 		switch {
-		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "ehr_issuer", "ehr_launch", "launched", "viewer_ticket"}, table): // nobody's business but System's
+		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "member", "member_role", "token_use", "ehr_issuer", "ehr_launch", "launched", "viewer_ticket"}, table): // nobody's business but System's
 		case err != nil:
 			t.Errorf("%s: %v", table, err)
 		case own == 0 || others != 0:
@@ -286,7 +290,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
 		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'report_template', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'reader_credential', 'batch_run', 'agenda',
-		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched', 'viewer_ticket')
+		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched', 'viewer_ticket', 'member', 'member_role', 'token_use', 'replica')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
 	if err != nil {

@@ -15,6 +15,9 @@ var LeftOut = map[string]string{
 	"export_file":   "as export_job",
 	"export_chunk":  "as export_job",
 	"mail":          "mail that waits is news of a day, and is sent from where it was queued",
+	"member":        "people are the installation's; who signs in there is a member there, by what its provider says",
+	"member_role":   "as member; a role by name is granted anew there",
+	"token_use":     "when a token was used here says nothing there",
 	"session_actor": "who is logged in logs in again: sessions are the installation's",
 	"ehr_launch":    "a launch takes ten minutes, and is begun again",
 	"launched":      "what a launched session shows goes with the session",
@@ -28,6 +31,7 @@ var NobodysTables = map[string]string{
 	"provider":         "identity providers are the installation's; those that the tenant's roles name must be there",
 	"person":           "a person is the same at every tenant; their credentials as a reader are in reader",
 	"session":          "of a person, not of a tenant",
+	"replica":          "the servers that work on this database",
 	"login":            "nobody knows yet who is logging in",
 }
 
