@@ -26,7 +26,7 @@ var adminDone = map[string]string{
 
 // adminWords are the words of the codes that administrators see, by table.
 var adminWords = map[string]map[string]string{
-	"letter":         {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"},
+	"letter":         {"c": "create", "r": "retrieve", "u": "change", "d": "delete", "s": "search"},
 	"authentication": {"public": "public, without a secret", "secret": "with a client secret", "key": "with a key of ours"},
 	"packaging":      {"transaction": "report, observations and provenance together", "report": "the report alone"},
 	"endpoint":       {"open": "open", "paused": "paused", "failing": "failing", "stopped": "needs somebody"},
@@ -52,7 +52,7 @@ var vitals = map[string]vital{
 	"schema":      {"Schema of the database", "It is the one that this program wants.", "Where the database has the lower number, the operator runs overread migrate. Where it has the higher one, this server is to be replaced by the new release.", ""},
 	"disk":        {"Disk", "There is room.", "Make room, or give it a larger disk, before it is full: without room nothing can be signed.", ""},
 	"replicas":    {"Servers", "All that said they are there still do.", "A server went away without a word: see whether its machine runs, and its log. Where it was taken away on purpose, this line goes by itself within a day.", ""},
-	"agenda":      {"Clock", "Nothing that was due waits.", "See that a server runs against this database, and its log for the job agenda. Until then deadlines and offers stand still.", ""},
+	"agenda":      {"Clockwork", "Nothing that was due waits.", "See that a server runs against this database, and its log for the job agenda. Until then deadlines and offers stand still.", ""},
 	"outbox":      {"Reports to", "What was signed arrives.", "Try the connection at the page of endpoints. Where deliveries are stopped, a coordinator looks at them at the desk of deliveries.", ""},
 	"pacs":        {"PACS", "It answers.", "See that the PACS runs and lets this server ask. Cases wait for their images until then; overread doctor --pacs asks it anew.", "Studies are not looked up: cases are read by what their orders say."},
 	"mail":        {"Mail", "Nothing waits.", "The operator names a mail server with --smtp-url, or looks at what it answers in the log. Escalations are shown at the board all the same.", "None is sent. Escalations are shown at the board all the same."},
