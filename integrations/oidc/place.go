@@ -16,7 +16,7 @@ var personal = map[access.Role]bool{access.Reader: true, access.Adjudicator: tru
 
 // places are what a person may be: what the values of their claim mean, unless they
 // have said that themselves, and what they were given by name, without what is
-// withheld from them (migration 00056). A claim that maps to nothing gives nothing, and
+// withheld from them (migration 00060). A claim that maps to nothing gives nothing, and
 // so does a personal role where the person is no reader that the tenant has credentialed.
 // What the claims mean does not change before the session is there: who changes it
 // ends the sessions that rest on what is gone (overread provider add).

@@ -13,7 +13,7 @@ import (
 	"github.com/overread/overread/internal/fault"
 )
 
-// Roles are those that a person may have at a tenant (migration 00056).
+// Roles are those that a person may have at a tenant (migration 00060).
 var Roles = []access.Role{access.Coordinator, access.Reader, access.Adjudicator, access.Supervisor, access.Director, access.Auditor, access.Quality, access.Admin}
 
 // personal are the roles that rest on credentials as a reader besides.
