@@ -20,6 +20,8 @@ var arrows = []struct {
 	{"/internal/standin", []string{module, "github.com/google/fhir"}},
 	// What pages show is said in the engine's words.
 	{"/internal/screen", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/web", "github.com/google/fhir"}},
+	// Policies and templates are the engine's, and are judged by it.
+	{"/internal/administration", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/web", "github.com/google/fhir"}},
 	{"/internal/bedside", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/web", "github.com/google/fhir"}},
 	{"/internal", []string{module + "/cmd", module + "/fhir", module + "/integrations", module + "/workflow", module + "/web", "github.com/google/fhir"}},
 	{"/migrations", []string{module}},
