@@ -107,24 +107,13 @@ func (d Definition) outcome() string {
 
 // each hands over the cases of the query, as they were known.
 func (s *statement) each(ctx context.Context, tx pgx.Tx, do func(seen)) error {
-	d := s.q.Measure
-	keys := s.keys()
-	rows, err := tx.Query(ctx, s.union(keys[0]+", "+keys[1]+", "+d.outcome()+", "+d.detail()), s.args)
-	if err != nil {
-		return err
+	columns := []string{"0", "0", s.q.Measure.outcome(), s.q.Measure.detail()}
+	for i, name := range s.q.By {
+		columns[i] = s.key(name)
 	}
-	defer rows.Close()
-	var n [4]int32
-	for rows.Next() { // a million of them: without Scan, which takes as long as all the rest
-		formats := rows.FieldDescriptions()
-		for i, raw := range rows.RawValues() {
-			if n[i], err = number(raw, formats[i].Format); err != nil {
-				return err
-			}
-		}
+	return s.numbers(ctx, tx, s.union(strings.Join(columns, ", ")), func(n []int32) {
 		do(seen{key: [2]int32{n[0], n[1]}, reason: n[2] / 2, counts: n[2] == 1, detail: n[3]})
-	}
-	return rows.Err()
+	})
 }
 
 // Listed is a case of a list, and where it is counted.

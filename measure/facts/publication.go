@@ -81,9 +81,9 @@ var readers = []string{"original-reader", "second-reader"}
 // IsReader tells a dimension whose values are people.
 func IsReader(dimension string) bool { return slices.Contains(readers, dimension) }
 
-// PublishTx publishes the quarters, or by the policy the years, that are closed and due
-// and have not been published, at most four at a time, and returns how many. What two
-// replicas do at once is the same, and stands once.
+// PublishTx publishes the oldest quarter, or by the policy the year, that is closed and due
+// and has not been published, and returns how many. What two replicas do at once is the
+// same, and stands once.
 func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, err error) {
 	if err := workflow.FactsReadyTx(ctx, tx); fault.Is(err, fault.Unavailable) {
 		return 0, nil // later
@@ -111,27 +111,24 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 	if last != nil {
 		begin = quarterOf(last.Add(time.Hour*24), zone) // past a change of the zone
 	}
-	for ; published < 4; published++ {
-		end := begin.AddDate(0, 3, 0)
-		// A year of which a quarter is published goes on by quarters: each case is in one family.
-		if policy.Every == workflow.EveryYear && (last == nil || begin.Month() == time.January) {
-			begin = time.Date(begin.Year(), time.January, 1, 0, 0, 0, 0, zone)
-			end = begin.AddDate(1, 0, 0)
-		}
-		asOf := end.AddDate(0, 0, policy.AfterDays)
-		if asOf.After(now) {
-			return published, nil
-		}
-		from := begin
-		if last != nil && last.After(from) {
-			from = *last
-		}
-		if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, policy.Detail, pairs); err != nil {
-			return published, err
-		}
-		begin, last = end, &end
+	end := begin.AddDate(0, 3, 0)
+	// A year of which a quarter is published goes on by quarters: each case is in one family.
+	if policy.Every == workflow.EveryYear && (last == nil || begin.Month() == time.January) {
+		begin = time.Date(begin.Year(), time.January, 1, 0, 0, 0, 0, zone)
+		end = begin.AddDate(1, 0, 0)
 	}
-	return published, nil
+	asOf := end.AddDate(0, 0, policy.AfterDays)
+	if asOf.After(now) {
+		return 0, nil
+	}
+	from := begin
+	if last != nil && last.After(from) {
+		from = *last
+	}
+	if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, policy.Detail, pairs); err != nil {
+		return 0, err
+	}
+	return 1, nil
 }
 
 func quarterOf(at time.Time, zone *time.Location) time.Time {
@@ -170,35 +167,24 @@ func protect(ctx context.Context, tx pgx.Tx, q Query, detail string, pairs [][2]
 	}
 	f := disclosure.Family{Scheme: Outcomes(detail), Key: make([]byte, 32)}
 	_, _ = rand.Read(f.Key) // never fails, Go 1.24
-	whole, err := q.leaves(ctx, tx, nil, words)
+	counted, err := q.leaves(ctx, tx, pairs, words)
 	if err != nil {
 		return nil, err
 	}
-	f.Total = make(disclosure.Counts, len(outcomes))
-	for _, one := range whole {
-		f.Total = one.counts
-	}
-	for _, name := range Dimensions() {
-		rows, err := q.leaves(ctx, tx, []string{name}, words)
-		if err != nil {
-			return nil, err
-		}
+	f.Total = counted.total
+	for i, name := range Dimensions() {
 		d := disclosure.Dimension{Name: name}
 		if IsReader(name) {
 			d.Least, d.LeastOf = disclosure.ReaderShown, Every()
 		}
-		for _, r := range rows {
+		for _, r := range counted.dimensions[i] {
 			d.Values = append(d.Values, disclosure.Value{Code: r.key[0], Counts: r.counts})
 		}
 		f.Dimensions = append(f.Dimensions, d)
 	}
-	for _, names := range pairs {
-		rows, err := q.leaves(ctx, tx, names[:], words)
-		if err != nil {
-			return nil, err
-		}
+	for i, names := range pairs {
 		pair := disclosure.Pair{Row: names[0], Column: names[1]}
-		for _, r := range rows {
+		for _, r := range counted.pairs[i] {
 			pair.Cells = append(pair.Cells, disclosure.Cell{Row: r.key[0], Column: r.key[1], Counts: r.counts})
 		}
 		f.Pairs = append(f.Pairs, pair)
@@ -212,56 +198,6 @@ func protect(ctx context.Context, tx pgx.Tx, q Query, detail string, pairs [][2]
 	}
 	p.Whole, err = q.whole(ctx, tx)
 	return p, err
-}
-
-// leaf is the number of the outcome of a case that counts.
-const leaf = `significance * 2 + (coalesce(management, 0) > 0)::int`
-
-// signed is the rows of cases that were signed in the period, as they were known.
-func (q Query) signed(by []string) *statement {
-	q.Measure, q.By = Definition{basis: "period_at"}, by
-	return q.statement()
-}
-
-type outcomeRow struct {
-	key    []string
-	counts disclosure.Counts
-}
-
-// leaves counts the cases that count, by outcome and up to two dimensions.
-func (q Query) leaves(ctx context.Context, tx pgx.Tx, by []string, words map[int]string) ([]outcomeRow, error) {
-	s := q.signed(by)
-	rows, err := tx.Query(ctx, `
-		SELECT key1, key2, leaf, count(*)
-		FROM (`+s.union(s.keys()[0]+` AS key1, `+s.keys()[1]+` AS key2, `+leaf+` AS leaf, excluded, signed_at`)+`) f
-		WHERE excluded = 0 AND signed_at IS NOT NULL
-		GROUP BY 1, 2, 3
-		ORDER BY 1, 2, 3`, s.args)
-	if err != nil {
-		return nil, fmt.Errorf("count outcomes: %w", err)
-	}
-	var list []outcomeRow
-	var key, before [2]int32
-	var outcome, cases int
-	_, err = pgx.ForEachRow(rows, []any{&key[0], &key[1], &outcome, &cases}, func() error {
-		if list == nil || key != before {
-			list = append(list, outcomeRow{s.words(key[:len(by)], words), make(disclosure.Counts, len(outcomes))})
-			before = key
-		}
-		list[len(list)-1].counts[outcome] += cases
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("count outcomes: %w", err)
-	}
-	for i := range list {
-		for k, word := range list[i].key {
-			if word == disclosure.Other {
-				list[i].key[k] = "other" // a word of a client's; the name of all others is ours
-			}
-		}
-	}
-	return list, nil
 }
 
 // noComparison is how many were signed without, nil where these are few.

@@ -137,8 +137,9 @@ func hasten(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// union is these columns of one row for each case, as it was known then.
-func (s *statement) union(columns string) string {
+// union is these columns of one row for each case, as it was known then, that meets
+// conditions besides.
+func (s *statement) union(columns string, besides ...string) string {
 	conditions := []string{s.q.Measure.basis + " >= @from", s.q.Measure.basis + " < @to", "known_from <= @as_of"}
 	for name := range s.q.Where {
 		column, _ := columnOf(name)
@@ -147,27 +148,19 @@ func (s *statement) union(columns string) string {
 	if s.q.Cases != nil {
 		conditions = append(conditions, "case_id = ANY (@cases)")
 	}
-	where := strings.Join(conditions, " AND ")
+	where := strings.Join(append(conditions, besides...), " AND ")
 	return `SELECT ` + columns + ` FROM measure_fact WHERE ` + where + `
 		UNION ALL
 		SELECT ` + columns + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of`
 }
 
-// keys are what cases are told apart by, as MostBy expressions: 0 where it is by fewer.
-func (s *statement) keys() []string {
-	var list []string
-	for _, name := range s.q.By {
-		if name == Month {
-			list = append(list, "width_bucket("+s.q.Measure.basis+", @months::timestamptz[])")
-			continue
-		}
-		column, _ := columnOf(name)
-		list = append(list, column)
+// key is what cases are told apart by: the number of a word, or of a month.
+func (s *statement) key(name string) string {
+	if name == Month {
+		return "width_bucket(" + s.q.Measure.basis + ", @months::timestamptz[])"
 	}
-	for len(list) < MostBy {
-		list = append(list, "0")
-	}
-	return list
+	column, _ := columnOf(name)
+	return column
 }
 
 // counted is the condition that a case is in the denominator.
@@ -202,13 +195,40 @@ func wordsTx(ctx context.Context, tx pgx.Tx) (map[int]string, error) {
 func (s *statement) words(key []int32, words map[int]string) []string {
 	list := make([]string, len(key))
 	for i, no := range key {
-		if s.q.By[i] == Month {
-			list[i] = s.months[no-1].In(s.q.Zone).Format("2006-01")
-			continue
-		}
-		list[i] = words[int(no)]
+		list[i] = s.word(s.q.By[i], no, words)
 	}
 	return list
+}
+
+func (s *statement) word(name string, no int32, words map[int]string) string {
+	if name == Month {
+		return s.months[no-1].In(s.q.Zone).Format("2006-01")
+	}
+	return words[int(no)]
+}
+
+// numbers hands over the rows of a statement whose columns are all integers: the same
+// slice each time.
+func (s *statement) numbers(ctx context.Context, tx pgx.Tx, sql string, do func([]int32)) error {
+	rows, err := tx.Query(ctx, sql, s.args)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var n []int32
+	for rows.Next() { // a million of them: without Scan, which takes as long as all the rest
+		formats, raw := rows.FieldDescriptions(), rows.RawValues()
+		if n == nil {
+			n = make([]int32, len(raw))
+		}
+		for i := range raw {
+			if n[i], err = number(raw[i], formats[i].Format); err != nil {
+				return err
+			}
+		}
+		do(n)
+	}
+	return rows.Err()
 }
 
 // number reads an integer of PostgreSQL, whichever form it has: text where no statement is
