@@ -51,7 +51,7 @@ func measureServices() []service {
 	one.id, one.instance, one.takes = "measure-evaluate-measure", true, common
 	every.id, every.atType = "measure-evaluate", true
 	every.takes = append([]parameter{{Name: "measure", Type: "canonical", Min: 1, Doc: "The measure, by its canonical URL, with |version where one is meant, or Measure/{id}."}}, common...)
-	return append([]service{one, every}, slices.Concat(tableServices(common), viewServices(), savedServices(common))...)
+	return append([]service{one, every}, slices.Concat(tableServices(common), statisticServices(common), viewServices(), savedServices(common))...)
 }
 
 // asked is what an evaluation is asked for.

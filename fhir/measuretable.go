@@ -59,7 +59,7 @@ func tableServices(takes []parameter) []service {
 }
 
 // fileRoutes are those of services that answer with files.
-var fileRoutes = []string{"/fhir/Measure/$measure-table", "/fhir/Measure/$flat-view"}
+var fileRoutes = []string{"/fhir/Measure/$measure-table", "/fhir/Measure/$flat-view", "/fhir/Measure/$statistic-table"}
 
 // measureTable is Measure/$measure-table.
 func (s *Server) measureTable(c echo.Context, actor access.Actor, in *Node) error {

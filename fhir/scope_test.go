@@ -239,7 +239,7 @@ func (r *rest) restrictionsOf(t *testing.T, row *Node) {
 }
 
 // neededBy is what each operation needs of the type in its address; "*" for any.
-var neededBy = map[string]string{"everything": "r", "drafts": "r", "readings": "r", "template": "r", "quality": "r", "evaluate-measure": "r", "measure-table": "r", "flat-view": "r", "save-query": "r", "saved-query": "r", "saved-queries": "r", "withdraw-query": "r", "check": "r", "reviews": "r", "samples": "r", "feedback": "r", "respond": "u", "make-meeting-pack": "r", "meeting-pack": "r", "triage": "r", "difference": "r", "patient-summary": "r", "matters": "r", "candidates": "r", "comparison": "r", "expiring-credentials": "r", "validate": "*", "export": "rs", "lookup": "r", "validate-code": "r", "expand": "r", "translate": "r"}
+var neededBy = map[string]string{"everything": "r", "drafts": "r", "readings": "r", "template": "r", "quality": "r", "evaluate-measure": "r", "measure-table": "r", "funnel": "r", "compare-strata": "r", "control-chart": "r", "standardise": "r", "agreement-of-readers": "r", "statistic-table": "r", "flat-view": "r", "save-query": "r", "saved-query": "r", "saved-queries": "r", "withdraw-query": "r", "check": "r", "reviews": "r", "samples": "r", "feedback": "r", "respond": "u", "make-meeting-pack": "r", "meeting-pack": "r", "triage": "r", "difference": "r", "patient-summary": "r", "matters": "r", "candidates": "r", "comparison": "r", "expiring-credentials": "r", "validate": "*", "export": "rs", "lookup": "r", "validate-code": "r", "expand": "r", "translate": "r"}
 
 func TestAnOperationNeedsItsScopeToo(t *testing.T) {
 	t.Parallel()

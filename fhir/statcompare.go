@@ -1,0 +1,141 @@
+package fhir
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/flat"
+	"github.com/overread/overread/measure"
+	"github.com/overread/overread/measure/disclosure"
+)
+
+func compareKind() statKind {
+	return statKind{
+		name: "compare-strata", title: "Comparison", row: "group",
+		does: "Compares the rates of two groups: their difference with the interval of Newcombe from the two of Wilson, the pooled z test, chi-square with and without Yates' correction, Fisher's exact test; and tests by chi-square whether all groups have one rate. Nothing corrects for many comparisons. Readers are compared from 200 cases on.",
+		takes: []parameter{
+			{Name: "first", Type: "string", Doc: "The value of the stratifier of the one group. Where both are left out and there are two groups, these are compared; where there are more, all together."},
+			{Name: "second", Type: "string", Doc: "That of the other."},
+		},
+		heads: slices.Concat([]flat.Column{
+			{Name: "first", Kind: flat.Text, Doc: "The one group."}, {Name: "second", Kind: flat.Text, Doc: "The other."}},
+			decimals("difference", "The first rate less the second, in percentage points.", "low", "Its 95 % interval (Newcombe 1998, method 10).", "high", "Its 95 % interval.",
+				"z", "Of the two-proportion test, pooled.", "p", "Two-sided.", "chiSquare", "Of the two by two, without correction.", "chiSquareP", "Two-sided.",
+				"yates", "Chi-square with Yates' correction.", "yatesP", "Two-sided.", "fisherP", "Fisher's exact test, two-sided; left out where the smallest margin is so large that chi-square is as good.",
+				"allChiSquare", "Of all groups that are told.", "allP", "Whether they have one rate."),
+			[]flat.Column{{Name: "allFreedom", Kind: flat.Integer, Doc: "Degrees of freedom of it."}, {Name: "notTold", Kind: flat.Integer, Doc: "Groups whose counts are not told: in no figure here."}}),
+		rows: append(slices.Clone(groupColumns), decimals("low", "The 95 % interval of the rate.", "high", "The 95 % interval of the rate.")...),
+		make: (*Server).compare,
+	}
+}
+
+// compare is $compare-strata.
+func (s *Server) compare(ctx context.Context, tx pgx.Tx, q statQuery) (*statistic, error) {
+	report, err := s.shareReport(ctx, tx, q)
+	if err != nil {
+		return nil, err
+	}
+	first, second := given(q.in, "first"), given(q.in, "second")
+	if (first == nil) != (second == nil) {
+		return nil, fault.At(fault.Value, paramAt("second"), "two groups are compared: give both, or neither")
+	}
+	method := measure.MethodWilson
+	if text := given(q.plain, "interval").Text(); text != "" {
+		method = measure.Method(text) // evaluation has judged it
+	}
+	if first == nil {
+		return compareOf(report, method, nil)
+	}
+	return compareOf(report, method, []string{first.Text(), second.Text()})
+}
+
+// compareOf compares two groups of a report by their names; nil: where there are two.
+func compareOf(report *Node, method measure.Method, names []string) (*statistic, error) {
+	_, by, groups := units(report)
+	st := &statistic{report: report, heads: map[string]any{}}
+	var table [][]int
+	var told []statUnit
+	for _, u := range groups {
+		row := u.row()
+		st.rows = append(st.rows, row)
+		if !u.told || u.Trials == 0 {
+			continue
+		}
+		i, err := method.Interval(u.Events, u.Trials, confidence)
+		if err != nil {
+			return nil, err
+		}
+		putInterval(row, "low", "high", i)
+		if !judged(by, u.Trials) {
+			continue // no reader with few cases is compared
+		}
+		told = append(told, u)
+		table = append(table, []int{u.Events, u.Trials - u.Events})
+	}
+	st.heads["notTold"] = len(groups) - len(told)
+	if len(table) > 1 {
+		test, err := measure.ChiSquare(table, false)
+		if err != nil {
+			return nil, err
+		}
+		if test != nil {
+			st.heads["allChiSquare"], st.heads["allFreedom"], st.heads["allP"] = test.Statistic, test.Freedom, test.P
+		}
+	}
+	var pair []statUnit
+	for _, name := range names {
+		i := slices.IndexFunc(told, func(u statUnit) bool { return u.name() == name })
+		if i < 0 {
+			return nil, fault.At(fault.Value, paramAt("first"), "there is no group %q with cases of which the counts are told (readers: from %d cases on, by their pseudonym of one answer or with readers=open)", name, disclosure.ReaderJudged)
+		}
+		pair = append(pair, told[i])
+	}
+	if names == nil && len(told) == 2 {
+		pair = told
+	}
+	if pair == nil {
+		return st, nil
+	}
+	if pair[0].name() == pair[1].name() {
+		return nil, fault.At(fault.Value, paramAt("second"), "two groups are compared, and these are one")
+	}
+	return st, st.difference(pair[0], pair[1])
+}
+
+// difference compares two groups.
+func (st *statistic) difference(one, other statUnit) error {
+	d, err := measure.TwoProportions(one.Events, one.Trials, other.Events, other.Trials, confidence)
+	if err != nil {
+		return err
+	}
+	st.heads["first"], st.heads["second"], st.heads["difference"] = one.name(), other.name(), 100*d.Difference
+	putInterval(st.heads, "low", "high", &d.Interval)
+	if d.Test != nil {
+		st.heads["z"], st.heads["p"] = d.Test.Statistic, d.Test.P
+	}
+	table := [][]int{{one.Events, one.Trials - one.Events}, {other.Events, other.Trials - other.Events}}
+	for yates, names := range map[bool][2]string{false: {"chiSquare", "chiSquareP"}, true: {"yates", "yatesP"}} {
+		test, err := measure.ChiSquare(table, yates)
+		if err != nil {
+			return err
+		}
+		if test != nil {
+			st.heads[names[0]], st.heads[names[1]] = test.Statistic, test.P
+		}
+	}
+	p, err := measure.FisherExact(table[0][0], table[0][1], table[1][0], table[1][1])
+	if _, large := errors.AsType[*measure.InputError](err); large {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		st.heads["fisherP"] = *p
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package facts
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/measure"
+	"github.com/overread/overread/workflow"
+)
+
+// Rated is what several readers said of the same cases, by categories.
+type Rated struct {
+	Of         string // actionable, or significance
+	Categories []string
+	Ratings    []measure.Ratings
+}
+
+// ratedBy are what readers of one case may be compared by: how soon somebody must act,
+// of the sealed opinions of the readers of a case and of a third one; and the significance of what
+// differs from the original, of the last grade of each who graded it. Of each reader's
+// part the last before the as-of time counts; who said nothing of it is no reader of it.
+var ratedBy = []struct {
+	of         string
+	categories []string
+	rows       string
+}{
+	{"actionable", []string{"none", "non-critical", "urgent", "emergent"}, `
+		SELECT DISTINCT ON (case_id, reader_id) case_id, content->>'actionable' AS word
+		FROM opinion
+		WHERE status = 'locked' AND sealed_at <= @as_of AND part IN ('first', 'second', 'arbitration', 'adjudication')
+		ORDER BY case_id, reader_id, opinion_no DESC`},
+	{"significance", []string{string(workflow.LevelNone), string(workflow.LevelMinor), string(workflow.LevelMajor)}, `
+		SELECT DISTINCT ON (case_id, graded_by) case_id, level AS word
+		FROM grade
+		WHERE graded_at <= @as_of AND level <> 'no-comparison'
+		ORDER BY case_id, graded_by, grade_no DESC`},
+}
+
+// RatingsTx are the ratings of the cases that were signed in the period and count. It is
+// for the role of quality alone.
+func RatingsTx(ctx context.Context, tx pgx.Tx, q Query) (all []Rated, err error) {
+	q.Measure, _ = DefinitionOf("agreement")
+	s, err := newStatement(ctx, tx, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, by := range ratedBy {
+		counted := ""
+		for i := range by.categories {
+			counted += fmt.Sprintf(", count(*) FILTER (WHERE word = (@categories::text[])[%d]) AS n%d", i+1, i+1)
+		}
+		s.args["categories"] = by.categories
+		rows, err := tx.Query(ctx, `
+			SELECT `+counted[1:]+`
+			FROM (`+by.rows+`) r
+			JOIN (SELECT case_id FROM (`+s.union("case_id, excluded")+`) f WHERE `+q.Measure.counted()+`) c USING (case_id)
+			GROUP BY case_id`, s.args)
+		if err != nil {
+			return nil, fmt.Errorf("ratings: %w", err)
+		}
+		rated := Rated{Of: by.of, Categories: by.categories}
+		found, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]int, error) {
+			counts := make([]int, len(by.categories))
+			at := make([]any, len(counts))
+			for i := range counts {
+				at[i] = &counts[i]
+			}
+			return counts, r.Scan(at...)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("ratings: %w", err)
+		}
+		for _, counts := range found {
+			if i := slices.IndexFunc(rated.Ratings, func(r measure.Ratings) bool { return slices.Equal(r.Counts, counts) }); i >= 0 {
+				rated.Ratings[i].Times++
+				continue
+			}
+			rated.Ratings = append(rated.Ratings, measure.Ratings{Counts: counts, Times: 1})
+		}
+		all = append(all, rated)
+	}
+	return all, nil
+}
