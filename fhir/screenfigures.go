@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,6 +21,10 @@ import (
 // its rules and its record: auditors see what was published, the role quality what is
 // counted now. Nothing of single cases is asked for here.
 func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Values, asked Asked) (screen.Figures, error) {
+	compared := []string{query.Get("first"), query.Get("second")}
+	query = maps.Clone(query)
+	query.Del("first")
+	query.Del("second")
 	d, in, err := figuresAsked(actor, query)
 	f := screen.Figures{Choices: figureChoices(actor), Title: d.Title, Does: d.Does, Of: d.Of}
 	if err != nil {
@@ -34,6 +39,9 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 			return err
 		}
 		if err := figuresOf(&f, report); err != nil {
+			return err
+		}
+		if f.Statistics, f.Groups, err = s.pageStatistics(ctx, tx, statQuery{actor: actor, asked: asked, d: d, in: in}, report, compared); err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, actor, figuresEntry(d, "$evaluate-measure", query, asked))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/screen"
 )
 
 func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
@@ -61,5 +62,59 @@ func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	}
 	if evaluated != 2 { // the page and the file
 		t.Errorf("%d of 2 evaluations are recorded", evaluated)
+	}
+}
+
+// What a page shows of a comparison is what its operation gives, and an auditor's page is
+// made of published figures.
+func TestAPageOfFiguresHasTheStatisticsThatTheyAllow(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	page := func(role access.Role, measure, by string, more ...string) (names []string, f screen.Figures) {
+		t.Helper()
+		query := url.Values{"measure": {"Measure/" + measure}, "periodStart": {"2025-01"}, "periodEnd": {"2025-03"}}
+		if by != "" {
+			query.Set("stratifier", by)
+		}
+		for i := 0; i < len(more); i += 2 {
+			query.Set(more[i], more[i+1])
+		}
+		f, err := c.server.Figures(t.Context(), access.Actor{Tenant: c.tenant, ID: uuid.New(), Role: role, Display: "somebody"}, query, Asked{})
+		if err != nil {
+			t.Fatalf("%s by %s: %v", measure, by, err)
+		}
+		for _, s := range f.Statistics {
+			names = append(names, s.Name)
+		}
+		return names, f
+	}
+	for _, tt := range []struct {
+		role        access.Role
+		measure, by string
+		want        string
+	}{
+		{access.Quality, "discrepancy-any", "site", "funnel compare-strata standardise"},
+		{access.Quality, "discrepancy-any", "modality", "funnel compare-strata"},
+		{access.Quality, "discrepancy-any", "month", "control-chart"},
+		{access.Quality, "turnaround", "month", "control-chart"},
+		{access.Quality, "adjudication-overturn", "", "agreement-of-readers"},
+		{access.Quality, "turnaround", "site", ""},
+		{access.Auditor, "discrepancy-any", "site", "funnel compare-strata"}, // the table by site and modality is not shown
+		{access.Auditor, "discrepancy-important", "site", ""},
+		{access.Auditor, "adjudication-overturn", "", ""},
+		{access.Auditor, "turnaround", "", ""},
+	} {
+		if names, _ := page(tt.role, tt.measure, tt.by); strings.Join(names, " ") != tt.want {
+			t.Errorf("%s by %s for %s: %v", tt.measure, tt.by, tt.role, names)
+		}
+	}
+	_, f := page(access.Quality, "discrepancy-any", "modality", "first", "MR", "second", "CT")
+	for _, figure := range f.Statistics[1].Whole {
+		if figure.Name == "first" && figure.Text != "MR" || figure.Name == "second" && figure.Text != "CT" {
+			t.Errorf("%+v", figure)
+		}
+	}
+	if strings.Join(f.Groups, " ") != "CT MR US" {
+		t.Errorf("%v", f.Groups)
 	}
 }

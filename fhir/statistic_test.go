@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/measure/facts"
 )
 
 // stat asks for a statistic of the first quarter of 2025.
@@ -206,5 +207,52 @@ func TestAStatisticIsAFileTooAndRecordedAsOpened(t *testing.T) {
 	before = c.openings("agreement-of-readers")
 	if got := c.stat(access.Quality, "agreement/$agreement-of-readers"); got.status != http.StatusOK || c.openings("agreement-of-readers") != before+1 {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A reader and a third one graded one case: the one as important, the other not.
+func TestReadersOfOneCaseAreCompared(t *testing.T) {
+	t.Parallel()
+	c, first, _ := twoReaders(t, `{"blindAdjudication": true}`)
+	id := c.order(chestXray(t, "agreed")...)
+	c.tick()
+	c.by(first)
+	c.read(id)
+	c.mustAct(access.Reader, id, "$grade", "discrepancy", missed("important"), "difference", "A nodule is not mentioned.")
+	c.mustAct(access.Adjudicator, id, "$claim", "independent", true)
+	c.mustAct(access.Adjudicator, id, "$lock", "findings", "third", "impression", "third", "actionable", "urgent")
+	c.mustAct(access.Adjudicator, id, "$adjudicate", "decision", "own", "discrepancy", missed("unimportant"), "difference", "A small nodule is not mentioned.")
+	c.mustAct(access.Adjudicator, id, "$sign")
+	if _, err := c.engine.BuildFacts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(year string) response {
+		return c.do(access.Quality, "GET", "/fhir/Measure/agreement/$agreement-of-readers?periodStart="+year+"&periodEnd="+year, "")
+	}
+	got := ask(c.server.now().Format("2006"))
+	for part, want := range map[string]string{"of": "actionable significance", "compared": "0 1", "observed": "0"} {
+		if values := strings.Join(valuesOfPart(got.node, "rating", part), " "); values != want && !(part == "compared" && values == "1 1") {
+			t.Errorf("%s: %q in %s", part, values, got.body)
+		}
+	}
+	if values := valuesOfPart(ask("2001").node, "rating", "cases"); strings.Join(values, " ") != "0 0" {
+		t.Errorf("of another year: %v", values)
+	}
+}
+
+// What is published, and statistics, are FHIR for the official validator too.
+func TestFiguresAndStatisticsAreForTheValidatorToo(t *testing.T) {
+	c, e := croydon(t), newEmitted(t)
+	for _, d := range facts.Definitions {
+		e.sound(c.server, []byte(c.published(d.ID).body))
+	}
+	for _, ask := range [][]string{
+		{"agreement/$funnel", "stratifier", "site"}, {"discrepancy-any/$compare-strata", "stratifier", "modality", "first", "CT", "second", "MR"},
+		{"discrepancy-any/$control-chart"}, {"turnaround/$control-chart"}, {"agreement/$standardise", "stratifier", "second-reader"}, {"agreement/$agreement-of-readers"},
+	} {
+		e.sound(c.server, []byte(c.stat(access.Quality, ask[0], ask[1:]...).body))
+	}
+	if e.count["sound MeasureReport"] != 10 || e.count["sound Parameters"] != 6 {
+		t.Errorf("%v", e.count)
 	}
 }

@@ -33,17 +33,19 @@ func (s *Server) figureRooms() []room {
 // address, so that it can be kept and shared.
 type figuresPage struct {
 	screen.Figures
-	Asked   url.Values
-	Periods []period
-	Period  string
-	Refused string // why there are no figures
-	Funnel  *chart
-	Control *chart
-	Curve   *chart
-	Formats []string
-	ByNames []string // fields of the form for what cases are told apart by
-	Here    string
-	Address string // what was asked, as it stands in the address
+	Asked     url.Values
+	Periods   []period
+	Period    string
+	Refused   string // why there are no figures
+	Funnel    *chart
+	Control   *chart
+	Curve     *chart
+	Formats   []string
+	ByNames   []string // fields of the form for what cases are told apart by
+	Compared  []string // fields of the form for what is compared
+	MeasureID string
+	Here      string
+	Address   string // what was asked, as it stands in the address
 }
 
 // period is a quarter or year to choose.
@@ -74,10 +76,15 @@ func periodsBefore(now time.Time, running bool) (all []period) {
 
 func (s *Server) figures(c echo.Context, at seat) error {
 	exact := at.place.Role == access.Quality
-	page := figuresPage{Asked: c.QueryParams(), Periods: periodsBefore(s.Now(), exact), Formats: flat.Formats(), ByNames: []string{"by", "by2"}, Here: s.at(at.place) + "/figures"}
+	page := figuresPage{Asked: c.QueryParams(), Periods: periodsBefore(s.Now(), exact), Formats: flat.Formats(), ByNames: []string{"by", "by2"}, Compared: []string{"first", "second"}, Here: s.at(at.place) + "/figures"}
 	page.Address = c.QueryString()
 	query, chosen := figuresQuery(page.Asked, page.Periods)
 	page.Period = chosen
+	for _, name := range []string{"first", "second"} { // of the comparison that the page shows, too
+		if v := page.Asked.Get(name); v != "" {
+			query.Set(name, v)
+		}
+	}
 	found, err := s.Desk.Figures(c.Request().Context(), at.place.Actor, query, s.caller(c))
 	if err != nil {
 		known, ok := errors.AsType[*fault.Error](err)
@@ -91,6 +98,7 @@ func (s *Server) figures(c echo.Context, at seat) error {
 		page.AsOf = s.Now()
 	}
 	page.Asked.Set("measure", query.Get("measure"))
+	page.MeasureID = strings.TrimPrefix(query.Get("measure"), "Measure/")
 	page.charts()
 	return s.show(c, at, "figures", "Figures", page)
 }
@@ -152,5 +160,5 @@ func figureTexts() (all []string) {
 			all = append(all, strings.ReplaceAll(code, "-", " "))
 		}
 	}
-	return append(all, facts.Month, "cases", "months", "hours")
+	return append(append(all, facts.Month, "within hours", "cases", "months", "hours"), statisticTexts()...)
 }

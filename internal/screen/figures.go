@@ -16,6 +16,9 @@ type Figures struct {
 	Rows  []FigureRow // the strata
 	By    []string    // the dimensions of the strata
 	Curve []CurvePoint
+
+	Statistics []Statistic // as far as the figures allow them
+	Groups     []string    // that may be compared with each other
 }
 
 // FigureChoices are what can be asked for.
@@ -53,4 +56,22 @@ type FigureReason struct {
 type CurvePoint struct {
 	Hours float64
 	Open  float64
+}
+
+// Statistic is what follows from figures: of the whole, and in rows below columns.
+type Statistic struct {
+	Name    string // of its operation
+	Title   string
+	Whole   []StatisticFigure
+	Columns []string
+	Rows    [][]StatisticFigure
+}
+
+// StatisticFigure is one of a statistic: a text or a number; what is nil is not told, or undefined.
+type StatisticFigure struct {
+	Name    string
+	Text    string
+	Number  *float64
+	Count   *int
+	Flagged bool // outside of what chance explains
 }
