@@ -76,7 +76,7 @@ func compareOf(report *Node, method measure.Method, names []string) (*statistic,
 		told = append(told, u)
 		table = append(table, []int{u.Events, u.Trials - u.Events})
 	}
-	st.heads["notTold"] = len(groups) - len(told)
+	st.heads["notTold"] = notTold(groups)
 	if len(table) > 1 {
 		test, err := measure.ChiSquare(table, false)
 		if err != nil {

@@ -22,7 +22,7 @@ var groupColumns = []flat.Column{
 
 func funnelKind() statKind {
 	return statKind{
-		name: "funnel", title: "Funnel plot", row: "unit",
+		name: "funnel", title: "Limits of the funnel", row: "unit",
 		does:  "Puts groups beside each other in a funnel: exact binomial limits of 95 and 99.8 % around a target (Spiegelhalter 2005), whether they differ more than chance makes them (phi, tau squared of additive random effects), the limits with that in them, and who is outside. A reader under 200 cases is not judged.",
 		takes: []parameter{{Name: "target", Type: "decimal", Doc: "The rate, in per cent, that groups are compared with; that of the whole where it is left out."}},
 		heads: append(decimals("target", "The rate in per cent that groups are compared with.", "phi", "The mean of the squared z, winsorised at 10 %: about 1 where there is chance only.", "tau2", "The variance between groups, on the arcsine scale."),
@@ -39,6 +39,16 @@ func funnelKind() statKind {
 			}),
 		make: (*Server).funnel,
 	}
+}
+
+// notTold is of how many groups the counts are not told.
+func notTold(groups []statUnit) (n int) {
+	for _, u := range groups {
+		if !u.told {
+			n++
+		}
+	}
+	return n
 }
 
 // notJudged is the standing of a reader with too few cases (docs/disclosure.md).
@@ -77,7 +87,7 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &statistic{report: report, heads: map[string]any{"target": 100 * target, "units": len(told), "notTold": len(groups) - len(told)}}
+	st := &statistic{report: report, heads: map[string]any{"target": 100 * target, "units": len(told), "notTold": notTold(groups)}}
 	wide := false
 	if spread != nil {
 		wide = spread.Overdispersed

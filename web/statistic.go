@@ -46,7 +46,7 @@ func statisticTexts() (all []string) {
 			all = append(all, text)
 		}
 	}
-	all = append(all, "Funnel plot", "Comparison", "Control charts", "Observed over expected", "Agreement of readers")
+	all = append(all, "Limits of the funnel", "Comparison", "Control charts", "Observed over expected", "Agreement of readers")
 	slices.Sort(all)
 	return slices.Compact(all)
 }
