@@ -126,4 +126,3 @@ func (st *statistic) screen() screen.Statistic {
 	}
 	return out
 }
-
