@@ -87,12 +87,16 @@ func (s *Server) feedbackTold(ctx context.Context, actor access.Actor, asked ans
 		if err != nil {
 			return page, err
 		}
+		cases, err := workflow.ToldCasesTx(ctx, tx, column(all, func(f workflow.Feedback) uuid.UUID { return f.CaseID }))
+		if err != nil {
+			return page, err
+		}
 		var ids []uuid.UUID
 		var files []workflow.Case
 		for _, f := range all {
-			one, err := p.message(ctx, tx, f)
-			if err != nil {
-				return page, err
+			one, ok := p.message(f, cases[f.CaseID])
+			if !ok {
+				continue // it was signed, so this does not happen
 			}
 			if !fenceOf(actor, access.Read).admits(one.message) {
 				continue
@@ -138,9 +142,13 @@ func (s *Server) answerFeedback(ctx context.Context, actor access.Actor, id uuid
 		if err != nil {
 			return nil, err
 		}
-		one, err := p.message(ctx, tx, f)
+		cases, err := workflow.ToldCasesTx(ctx, tx, []uuid.UUID{f.CaseID})
 		if err != nil {
 			return nil, err
+		}
+		one, ok := p.message(f, cases[f.CaseID])
+		if !ok {
+			return nil, fault.New(fault.NotFound, "there is no such feedback, or it is not yours")
 		}
 		return one.message, s.qualityOpened(ctx, tx, actor, file)
 	})
@@ -181,21 +189,14 @@ type toldReader struct {
 	points     []string // to be learnt
 }
 
-// message makes it.
-func (p parties) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (one toldReader, err error) {
-	one.Feedback = f
-	c, err := workflow.CaseByIDTx(ctx, tx, f.CaseID)
-	if err != nil {
-		return one, err
+// message makes it; ok is false where that version is not there.
+func (p parties) message(f workflow.Feedback, from *workflow.ToldCase) (one toldReader, ok bool) {
+	if from == nil || len(from.Reports) < f.ReportNo {
+		return one, false
 	}
-	one.file = c
-	reports, err := workflow.ReportsTx(ctx, tx, f.CaseID)
-	if err != nil || len(reports) < f.ReportNo {
-		return one, err
-	}
-	if err := one.tellDifference(ctx, tx, reports[f.ReportNo-1]); err != nil {
-		return one, err
-	}
+	c := from.Case
+	one.Feedback, one.file = f, c
+	one.tellDifference(from)
 	n := Object(
 		"resourceType", "Communication",
 		"id", f.ID.String(),
@@ -221,28 +222,23 @@ func (p parties) message(ctx context.Context, tx pgx.Tx, f workflow.Feedback) (o
 		n.Append("note", Object("time", instant(*f.AnsweredAt), "text", strings.TrimSpace(said+" "+f.Answer)))
 	}
 	one.message = n
-	return one, nil
+	return one, true
 }
 
 // tellDifference finds what is told: what the chart says of the difference, and by the
 // policy what is to be learnt.
-func (t *toldReader) tellDifference(ctx context.Context, tx pgx.Tx, r workflow.Report) error {
+func (t *toldReader) tellDifference(from *workflow.ToldCase) {
+	r := from.Reports[t.ReportNo-1]
 	t.level, t.difference = r.Level, r.Difference
 	if t.Kind != workflow.FeedbackLearning {
-		return nil
+		return
 	}
-	grades, err := workflow.GradesTx(ctx, tx, t.CaseID)
-	if err != nil {
-		return err
-	}
-	if g, ok := workflow.InForce(grades, r.SignedAt); ok {
+	if g, ok := workflow.InForce(from.Grades, r.SignedAt); ok {
 		t.goodCall = g.Content.GoodCall
 	}
-	points, err := workflow.PointsTx(ctx, tx, t.CaseID)
-	for _, p := range points {
+	for _, p := range from.Points {
 		t.points = append(t.points, p.Text)
 	}
-	return err
 }
 
 // texts are those of the message.

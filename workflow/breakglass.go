@@ -197,17 +197,25 @@ func UnveiledTx(ctx context.Context, tx pgx.Tx, c Case) (seen bool, err error) {
 // openedByTx are those who had the record of the case's patient open while the
 // case was here: they may have seen what it withholds, and do not read it
 // independently.
-func openedByTx(ctx context.Context, tx pgx.Tx, c *Case) ([]uuid.UUID, error) {
-	if c.Protocol != Blinded || c.PatientID == nil {
+func openedByTx(ctx context.Context, tx pgx.Tx, cases []*Case) (map[uuid.UUID][]uuid.UUID, error) {
+	var ids []uuid.UUID
+	var patients []string
+	var opened []time.Time
+	for _, c := range cases {
+		if c.Protocol == Blinded && c.PatientID != nil {
+			ids, patients, opened = append(ids, c.CaseID), append(patients, *c.PatientID), append(opened, c.OpenedAt)
+		}
+	}
+	if ids == nil {
 		return nil, nil
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT DISTINCT actor_id
-		FROM break_glass
-		WHERE patient_id = @patient AND till > @opened`,
-		pgx.NamedArgs{"patient": *c.PatientID, "opened": c.OpenedAt})
+		SELECT DISTINCT w.of, g.actor_id
+		FROM unnest(@ids::uuid[], @patients::text[], @opened::timestamptz[]) AS w (of, patient, opened)
+		JOIN break_glass g ON g.patient_id = w.patient AND g.till > w.opened`,
+		pgx.NamedArgs{"ids": ids, "patients": patients, "opened": opened})
 	if err != nil {
 		return nil, fmt.Errorf("who opened the record: %w", err)
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return byCase(rows)
 }

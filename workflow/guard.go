@@ -370,20 +370,40 @@ func (t *turn) eligible(ctx context.Context, reader uuid.UUID, duty Duty) error 
 
 // needTx is the case's need with those who have read the study before.
 func needTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) (Need, error) {
-	need := c.need(duty)
-	before, err := pastReadersTx(ctx, tx, c, duty)
+	needs, err := needsTx(ctx, tx, []*Case{c}, duty)
 	if err != nil {
 		return Need{}, err
 	}
-	for _, id := range before {
-		if !slices.Contains(need.Involved, id) {
-			need.Involved = append(need.Involved, id)
+	return needs[0], nil
+}
+
+// needsTx is needTx of several cases, with as many questions to the database as of one.
+func needsTx(ctx context.Context, tx pgx.Tx, cases []*Case, duty Duty) ([]Need, error) {
+	before, err := pastReadersTx(ctx, tx, cases, duty)
+	if err != nil {
+		return nil, err
+	}
+	var dark []*Case // whose reader may not have had the record open
+	for _, c := range cases {
+		if duty == ToRead || duty == ToAdjudicate && c.thirdIsBlind() {
+			dark = append(dark, c)
 		}
 	}
-	if duty == ToRead || duty == ToAdjudicate && c.thirdIsBlind() {
-		need.Opened, err = openedByTx(ctx, tx, c)
+	opened, err := openedByTx(ctx, tx, dark)
+	if err != nil {
+		return nil, err
 	}
-	return need, err
+	needs := make([]Need, len(cases))
+	for i, c := range cases {
+		needs[i] = c.need(duty)
+		for _, id := range before[c.CaseID] {
+			if !slices.Contains(needs[i].Involved, id) {
+				needs[i].Involved = append(needs[i].Involved, id)
+			}
+		}
+		needs[i].Opened = opened[c.CaseID]
+	}
+	return needs, nil
 }
 
 // comparable: there is an original report to compare with.

@@ -123,42 +123,67 @@ func standing(c *Case, all []Sealed) (Sealed, error) {
 	return Sealed{}, fmt.Errorf("case %s has no locked opinion", c.CaseID)
 }
 
-// pastReadersTx returns who has sealed an opinion on the case or on another of
+// pastReadersTx returns, of each case, who has sealed an opinion on it or on another of
 // the same study, whole or not, or has decided one, or had it to decide: who has
 // seen the original, or may have, does not read the study independently, even if
 // they gave the case back. Of this one case a supervisor may sign what they
 // returned, and a third reader take the third reading again that they gave back:
 // unless it withholds what they have seen there (thirdIsBlind).
-func pastReadersTx(ctx context.Context, tx pgx.Tx, c *Case, duty Duty) ([]uuid.UUID, error) {
+func pastReadersTx(ctx context.Context, tx pgx.Tx, cases []*Case, duty Duty) (map[uuid.UUID][]uuid.UUID, error) {
+	var ids []uuid.UUID
+	var studies []*string
+	var blind, veils []bool
+	for _, c := range cases {
+		ids, studies = append(ids, c.CaseID), append(studies, c.StudyUID)
+		blind, veils = append(blind, duty == ToAdjudicate && c.thirdIsBlind()), append(veils, c.Policy.BlindAdjudication)
+	}
 	rows, err := tx.Query(ctx, `
-		WITH same AS (
-			SELECT case_id, adjudicator_id, supervisor_id
-			FROM case_file
-			WHERE case_id = @case OR study_uid = @study
+		WITH wanted AS (
+			SELECT *
+			FROM unnest(@ids::uuid[], @studies::text[], @blind::boolean[], @veils::boolean[]) AS w (of, study, blind, veils)
+		), same AS (
+			SELECT w.of, w.blind, w.veils, c.case_id, c.adjudicator_id, c.supervisor_id
+			FROM wanted w
+			JOIN case_file c ON c.case_id = w.of
+			UNION ALL
+			SELECT w.of, w.blind, w.veils, c.case_id, c.adjudicator_id, c.supervisor_id
+			FROM wanted w
+			JOIN case_file c ON c.study_uid = w.study AND c.case_id <> w.of
 		)
-		SELECT o.reader_id
+		SELECT same.of, o.reader_id
 		FROM opinion o
 		JOIN same ON same.case_id = o.case_id
 		WHERE o.status <> 'draft'
 		UNION
-		SELECT decided.by
+		SELECT same.of, decided.by
 		FROM same
 		CROSS JOIN LATERAL (VALUES (adjudicator_id), (supervisor_id)) AS decided (by)
-		WHERE case_id <> @case AND decided.by IS NOT NULL
+		WHERE case_id <> same.of AND decided.by IS NOT NULL
 		UNION
-		SELECT e.actor_id
+		SELECT same.of, e.actor_id
 		FROM case_event e
 		JOIN same ON same.case_id = e.case_id
 		WHERE e.actor_id IS NOT NULL
-		  AND (e.actor_role = 'supervisor' AND e.event IN ('return', 'sign') AND (e.case_id <> @case OR @duty <> 'supervise')
-		    OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND (e.case_id <> @case OR @duty <> 'adjudicate')
-		    OR @blind AND e.case_id = @case AND (e.event = 'reveal'
-		      OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND e.from_state = 'adjudication' AND NOT @veils))`,
-		pgx.NamedArgs{"case": c.CaseID, "study": c.StudyUID, "duty": duty, "blind": duty == ToAdjudicate && c.thirdIsBlind(), "veils": c.Policy.BlindAdjudication})
+		  AND (e.actor_role = 'supervisor' AND e.event IN ('return', 'sign') AND (e.case_id <> same.of OR @duty <> 'supervise')
+		    OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND (e.case_id <> same.of OR @duty <> 'adjudicate')
+		    OR same.blind AND e.case_id = same.of AND (e.event = 'reveal'
+		      OR e.actor_role = 'adjudicator' AND e.event IN ('claim', 'adjudicate') AND e.from_state = 'adjudication' AND NOT same.veils))`,
+		pgx.NamedArgs{"ids": ids, "studies": studies, "duty": duty, "blind": blind, "veils": veils})
 	if err != nil {
 		return nil, fmt.Errorf("past readers: %w", err)
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return byCase(rows)
+}
+
+// byCase collects rows of a case and an id.
+func byCase(rows pgx.Rows) (map[uuid.UUID][]uuid.UUID, error) {
+	found := map[uuid.UUID][]uuid.UUID{}
+	var of, id uuid.UUID
+	_, err := pgx.ForEachRow(rows, []any{&of, &id}, func() error {
+		found[of] = append(found[of], id)
+		return nil
+	})
+	return found, err
 }
 
 // sections are the texts of an opinion. An amendment may change each, and take

@@ -30,6 +30,23 @@ func CaseByIDTx(ctx context.Context, tx pgx.Tx, id uuid.UUID) (Case, error) {
 	return queryCase(ctx, tx, `case_id = $1`, id)
 }
 
+// casesByIDTx returns those cases of the transaction's tenant, by their ids.
+func casesByIDTx(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (map[uuid.UUID]*Case, error) {
+	rows, err := tx.Query(ctx, `SELECT `+caseColumns+` FROM case_file WHERE case_id = ANY ($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("cases: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Case])
+	if err != nil {
+		return nil, fmt.Errorf("cases: %w", err)
+	}
+	by := make(map[uuid.UUID]*Case, len(all))
+	for _, c := range all {
+		by[c.CaseID] = c
+	}
+	return by, nil
+}
+
 // CaseByTaskTx returns the case of a Coordination Task, as CaseByIDTx.
 func CaseByTaskTx(ctx context.Context, tx pgx.Tx, taskID string) (Case, error) {
 	return queryCase(ctx, tx, `task_id = $1`, taskID)

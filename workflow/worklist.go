@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,16 +101,29 @@ func takeable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (poo
 	if err != nil {
 		return nil, err
 	}
+	var ids []uuid.UUID
 	for _, item := range waiting {
-		c, err := CaseByIDTx(ctx, tx, item.CaseID)
-		if err != nil {
-			return nil, err
+		ids = append(ids, item.CaseID)
+	}
+	byID, err := casesByIDTx(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var cases []*Case
+	waiting = slices.DeleteFunc(waiting, func(item WorkItem) bool {
+		c := byID[item.CaseID]
+		if c == nil || len(Eligible(c.need(of.duty), reader, now)) > 0 {
+			return true // whatever else there is of it
 		}
-		need, err := needTx(ctx, tx, &c, of.duty)
-		if err != nil {
-			return nil, err
-		}
-		if len(Eligible(need, reader, now)) > 0 {
+		cases = append(cases, c)
+		return false
+	})
+	needs, err := needsTx(ctx, tx, cases, of.duty)
+	if err != nil {
+		return nil, err
+	}
+	for i, item := range waiting {
+		if len(Eligible(needs[i], reader, now)) > 0 {
 			continue
 		}
 		item.Pool = true

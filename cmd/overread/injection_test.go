@@ -504,7 +504,13 @@ func routesOf(t *testing.T, w *world) (routes []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	router, ok := o.handler(func() {}).(*echo.Echo)
+	return getsOf(t, o.handler(func() {}))
+}
+
+// getsOf are those of a handler.
+func getsOf(t testing.TB, handler http.Handler) (routes []string) {
+	t.Helper()
+	router, ok := handler.(*echo.Echo)
 	if !ok {
 		t.Fatal("the handler is no router any more: tell this test what it serves")
 	}

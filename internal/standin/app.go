@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -138,4 +139,31 @@ func (e *EHR) launch(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
+}
+
+// framedPage is a chart with an app in a frame of it.
+var framedPage = template.Must(template.New("framed").Parse(`<!doctype html><html lang="en"><meta charset="utf-8"><title>Chart with a frame</title>
+<style>body { margin: 0; font: 15px system-ui, sans-serif; } h1 { font-size: 1rem; margin: 0; padding: .6rem 1rem; background: #234; color: #fff; } iframe { border: 0; width: 100vw; height: calc(100vh - 2.6rem); display: block; }</style>
+<main><h1>The chart of the EHR</h1><iframe src="{{.}}" title="An app in the chart"></iframe></main></html>`))
+
+// framed is GET /framed?to=: a page of this EHR that shows a page of an app's server in
+// a frame, as many EHRs do with apps that they launch.
+func (e *EHR) framed(w http.ResponseWriter, r *http.Request) error {
+	to, err := url.Parse(r.URL.Query().Get("to"))
+	if err != nil {
+		return refuse(http.StatusBadRequest, "invalid", "to is no address")
+	}
+	e.launching.mu.Lock()
+	known := slices.ContainsFunc(e.launching.apps, func(a App) bool {
+		at, err := url.Parse(a.LaunchURL)
+		return err == nil && at.Scheme == to.Scheme && at.Host == to.Host
+	})
+	e.launching.mu.Unlock()
+	if !known {
+		return refuse(http.StatusNotFound, "not-found", "no app is registered there")
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-src http: https:; base-uri 'none'; frame-ancestors 'none'")
+	return framedPage.Execute(w, to.String())
 }

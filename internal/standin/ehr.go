@@ -95,6 +95,7 @@ func (e *EHR) Handler() http.Handler {
 	mux.Handle("POST /auth/token", e.faults.inject(handler(e.token)))
 	mux.Handle("GET /auth/jwks.json", handler(e.jwks))
 	mux.Handle("POST /launch", handler(e.launch))
+	mux.Handle("GET /framed", handler(e.framed))
 	mux.Handle("POST /control/app", handler(e.register))
 	mux.Handle("GET /control/log", handler(e.showLog))
 	mux.Handle("GET /control", handler(e.faults.show))

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"regexp"
+	"sync/atomic"
+	"testing"
+)
+
+// mostPage is what a page may weigh with its style sheet and script, without images
+// (issue 7).
+const mostPage = 150 << 10
+
+// mostStatements is how many statements a page may cost, whatever it shows: a list that
+// asks for something of each of its lines costs more as soon as it is full.
+const mostStatements = 60
+
+// Every page of every role is light, and costs no more statements where there are many
+// cases than where there are few.
+func TestEveryPageIsLightAndAsksOfTheDatabaseABoundedNumberOfTimes(t *testing.T) {
+	t.Parallel()
+	counted := &counter{t: t}
+	c := newCrowd(t, counted.before)
+	pages := c.pages()
+	few := map[string]int64{}
+	assets := map[string]int{}
+	ask := func(p pageOf) (body []byte, statements int64, there bool) {
+		c.get(p) // what a pool and prepared statements need once is not counted
+		before := counted.n.Load()
+		body, there = c.get(p)
+		return body, counted.n.Load() - before, there
+	}
+	for _, p := range pages {
+		body, statements, there := ask(p)
+		if !there {
+			continue
+		}
+		few[p.name] = statements
+		weight := len(body)
+		for _, found := range regexp.MustCompile(`(?:href|src)="(/[^"]*\.(?:css|js))"`).FindAllSubmatch(body, -1) {
+			at := string(found[1])
+			if assets[at] == 0 {
+				asset, _ := c.get(pageOf{at, at, p.as})
+				assets[at] = len(asset)
+			}
+			weight += assets[at]
+		}
+		if weight > mostPage {
+			t.Errorf("%s weighs %d bytes", p.name, weight)
+		}
+	}
+	if len(few) < 60 {
+		t.Fatalf("only %d pages are there", len(few))
+	}
+	c.grow(3000)
+	for _, p := range pages {
+		body, statements, there := ask(p)
+		if there && (statements > mostStatements || statements > few[p.name]+6) {
+			t.Errorf("%s costs %d statements, %d where there are few cases", p.name, statements, few[p.name])
+		}
+		if len(body) > mostPage {
+			t.Errorf("%s weighs %d bytes where there are many cases", p.name, len(body))
+		}
+	}
+}
+
+// counter stands before PostgreSQL and counts the statements that are run: Execute and
+// Query messages (PostgreSQL 15, 55.2 Message Flow).
+type counter struct {
+	t testing.TB
+	n atomic.Int64
+}
+
+// before is the URL of a database through the counter.
+func (c *counter) before(database string) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = listener.Close() })
+	u, err := url.Parse(database)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	behind := u.Host
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go c.carry(conn, behind)
+		}
+	}()
+	u.Host = listener.Addr().String()
+	return u.String()
+}
+
+func (c *counter) carry(client net.Conn, behind string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", behind)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() { _, _ = io.Copy(client, server); _ = client.Close() }()
+	for first := true; ; {
+		head := make([]byte, 5)
+		if first { // the startup message has no type
+			head = head[:4]
+		}
+		if _, err := io.ReadFull(client, head); err != nil {
+			return
+		}
+		size := int64(binary.BigEndian.Uint32(head[len(head)-4:])) - 4
+		if !first && (head[0] == 'E' || head[0] == 'Q') {
+			c.n.Add(1)
+		}
+		if first && size == 4 { // SSLRequest is followed by a startup message
+			first = true
+		} else {
+			first = false
+		}
+		if _, err := server.Write(head); err != nil {
+			return
+		}
+		if _, err := io.CopyN(server, client, size); err != nil {
+			return
+		}
+	}
+}
