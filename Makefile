@@ -10,12 +10,13 @@ TOOLS         := $(CURDIR)/.overread/tools
 FUZZ_TIME     ?= 20s
 CRASH_ROUNDS  ?= 20
 CASES         ?= 10000
+PAGES         ?= 100000
 FINALS        ?= 10000,100000,1000000
 QUERIES       ?= 30000
 ROUNDS        ?= 3000
 TEST_FLAGS    ?=
 
-.PHONY: help demo viewer test property lint vulncheck bench bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
+.PHONY: help demo viewer test property lint vulncheck bench bench-pages bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -90,6 +91,10 @@ vulncheck: ## known vulnerabilities, where their database can be reached
 bench: ## benchmarks, orders a second among them (docs/performance.md)
 	@scripts/ensure postgresql
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-pages: ## every page of every role at a hospital with PAGES (100000) cases, in a private PostgreSQL in $TMPDIR: time, CPU, bytes
+	@scripts/ensure postgresql
+	OVERREAD_PAGES=$(PAGES) go test ./cmd/overread -run '^$$' -bench BenchmarkPages -benchtime 10x -timeout 120m
 
 bench-measures: ## counts of FINALS (10000,100000,1000000) cases by two dimensions, in a private PostgreSQL
 	@scripts/ensure postgresql

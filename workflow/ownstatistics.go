@@ -46,47 +46,52 @@ const ownSigned = `
 
 // OwnStatisticsTx are those of one person, by months of a time zone.
 func OwnStatisticsTx(ctx context.Context, tx pgx.Tx, who uuid.UUID, since time.Time, zone *time.Location) (o OwnStatistics, err error) {
-	args := pgx.NamedArgs{"who": who, "since": since, "zone": zone.String()}
-	for _, part := range []struct {
-		sql string
-		to  *[]OwnCount
-	}{
-		{`WITH own AS (` + ownSigned + `), month AS (
-			SELECT to_char(m, 'YYYY-MM') AS name
-			FROM generate_series(date_trunc('month', @since AT TIME ZONE @zone), now() AT TIME ZONE @zone, interval '1 month') AS m)
-		SELECT month.name, count(own.signed_at) AS signed, count(*) FILTER (WHERE level = 'none') AS agreement, count(*) FILTER (WHERE level = 'minor') AS minor,
-		       count(*) FILTER (WHERE level = 'major') AS major, count(*) FILTER (WHERE level = 'no-comparison') AS no_comparison
-		FROM month
-		LEFT JOIN own ON to_char(own.signed_at AT TIME ZONE @zone, 'YYYY-MM') = month.name
-		GROUP BY month.name
-		ORDER BY month.name`, &o.Months},
-		{`WITH own AS (` + ownSigned + `)
-		SELECT modality AS name, ` + ownCounts + `
+	rows, err := tx.Query(ctx, `
+		WITH own AS MATERIALIZED (`+ownSigned+`)
+		SELECT to_char(signed_at AT TIME ZONE @zone, 'YYYY-MM') AS month, modality, `+ownCounts+`,
+		       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM signed_at - accepted_at)) FILTER (WHERE accepted_at <= signed_at),
+		       percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM signed_at - accepted_at)) FILTER (WHERE accepted_at <= signed_at)
 		FROM own
-		GROUP BY modality
-		ORDER BY count(*) DESC, modality`, &o.Modalities},
-	} {
-		rows, err := tx.Query(ctx, part.sql, args)
-		if err != nil {
-			return o, fmt.Errorf("own statistics: %w", err)
-		}
-		if *part.to, err = pgx.CollectRows(rows, pgx.RowToStructByName[OwnCount]); err != nil {
-			return o, fmt.Errorf("own statistics: %w", err)
-		}
+		GROUP BY GROUPING SETS ((1), (modality), ())
+		ORDER BY count(*) DESC, modality`, pgx.NamedArgs{"who": who, "since": since, "zone": zone.String()})
+	if err != nil {
+		return o, fmt.Errorf("own statistics: %w", err)
 	}
-	for _, m := range o.Modalities {
-		o.All.Signed, o.All.Agreement, o.All.Minor = o.All.Signed+m.Signed, o.All.Agreement+m.Agreement, o.All.Minor+m.Minor
-		o.All.Major, o.All.NoComparison = o.All.Major+m.Major, o.All.NoComparison+m.NoComparison
+	months := map[string]OwnCount{}
+	var month, modality *string
+	var n OwnCount
+	var half, nine, median, ninth *float64
+	_, err = pgx.ForEachRow(rows, []any{&month, &modality, &n.Signed, &n.Agreement, &n.Minor, &n.Major, &n.NoComparison, &half, &nine}, func() error {
+		switch {
+		case month != nil:
+			n.Name = *month
+			months[n.Name] = n
+		case modality != nil:
+			n.Name = *modality
+			o.Modalities = append(o.Modalities, n)
+		default:
+			n.Name, o.All, median, ninth = "", n, half, nine
+		}
+		return nil
+	})
+	if err != nil {
+		return o, fmt.Errorf("own statistics: %w", err)
 	}
-	var median, ninth *float64
-	err = tx.QueryRow(ctx, `
-		WITH own AS (`+ownSigned+`)
-		SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM signed_at - accepted_at)),
-		       percentile_cont(0.9) WITHIN GROUP (ORDER BY extract(epoch FROM signed_at - accepted_at)),
-		       (SELECT count(*) FROM case_file WHERE (reader_id = @who OR adjudicator_id = @who) AND state = ANY (@working))
-		FROM own
-		WHERE accepted_at <= signed_at`,
-		pgx.NamedArgs{"who": who, "since": since, "working": join(atWork, in(Amending))}).Scan(&median, &ninth, &o.Open)
+	now, err := nowTx(ctx, tx)
+	if err != nil {
+		return o, err
+	}
+	for at, last := since.In(zone), now.In(zone).Format("2006-01"); ; at = time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, zone) {
+		name := at.Format("2006-01")
+		if name > last {
+			break
+		}
+		count := months[name]
+		count.Name = name
+		o.Months = append(o.Months, count)
+	}
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM case_file WHERE (reader_id = @who OR adjudicator_id = @who) AND state = ANY (@working)`,
+		pgx.NamedArgs{"who": who, "working": join(atWork, in(Amending))}).Scan(&o.Open)
 	if err != nil {
 		return o, fmt.Errorf("own statistics: %w", err)
 	}

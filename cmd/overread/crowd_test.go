@@ -104,6 +104,8 @@ func (c *crowd) grow(cases int) {
 		FROM generate_series(1, $1::int) n JOIN kinds k ON k.signed = (n % 10 <> 0) AND k.nth = (n / 10) % k.of`, cases)
 	do(`CREATE UNIQUE INDEX ON copied (tenant_id, old, new)`)
 	do(`ANALYZE copied`)
+	columns, values := c.copyOf(owner, "reader")
+	do(`INSERT INTO reader (` + columns + `) SELECT ` + values + ` FROM reader x, (SELECT n, interval '0' AS shift FROM generate_series(1, 19) n) c ON CONFLICT DO NOTHING`)
 	for _, table := range c.tables(owner) {
 		columns, values := c.copyOf(owner, table)
 		do(fmt.Sprintf(`INSERT INTO %[1]s (%[2]s) SELECT %[3]s FROM %[1]s x JOIN copied c ON c.tenant_id = x.tenant_id AND c.old = x.case_id ON CONFLICT DO NOTHING`, table, columns, values))
@@ -111,16 +113,22 @@ func (c *crowd) grow(cases int) {
 	// Of what is stored the Tasks and Patients, which lists and heads of pages look up.
 	for typ, id := range map[string]string{"Task": "task_id", "Patient": "patient_id"} {
 		do(`INSERT INTO resource (tenant_id, type, id, version, last_updated, body, keys)
-			SELECT r.tenant_id, r.type, r.id || '-' || c.n, r.version, r.last_updated - c.shift, r.body, r.keys
+			SELECT r.tenant_id, r.type, r.id || '-' || c.n, r.version, r.last_updated - c.shift, r.body, '{}'
 			FROM copied c JOIN case_file f ON f.tenant_id = c.tenant_id AND f.case_id = c.old
 			JOIN resource r ON r.tenant_id = f.tenant_id AND r.type = $1 AND r.id = f.`+id+`
 			ON CONFLICT DO NOTHING`, typ)
 	}
 	do(`UPDATE case_file SET state = 'closed', closed_at = final_at WHERE state = 'final' AND final_at < now() - interval '20 days'`)
+	do(`DELETE FROM agenda a USING case_file c WHERE c.tenant_id = a.tenant_id AND c.case_id = a.case_id AND c.state IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error')`)
+	do(`UPDATE escalation e SET ended_at = now() FROM case_file c WHERE c.tenant_id = e.tenant_id AND c.case_id = e.case_id AND c.state IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error') AND e.ended_at IS NULL`)
 	do(`DROP TABLE copied`)
 	do(`SET session_replication_role = origin`)
 	do(`VACUUM ANALYZE`)
 }
+
+// theirs are the columns that name who reads. Of twenty copies each is another's, so that
+// nobody has more to do than a person can.
+var theirs = []string{"reader_id", "other_reader_id", "adjudicator_id", "supervisor_id", "offered_to", "signed_by", "graded_by", "actor_id", "person_id"}
 
 // tables are those that have a case, without their partitions.
 func (c *crowd) tables(owner *pgx.Conn) []string {
@@ -159,6 +167,10 @@ func (c *crowd) copyOf(owner *pgx.Conn, table string) (columns, values string) {
 		switch {
 		case name == "case_id":
 			expr = "c.new"
+		case slices.Contains(theirs, name):
+			expr = "CASE WHEN c.n % 20 = 0 THEN x." + name + " ELSE md5(x." + name + "::text || c.n % 20)::uuid END"
+		case name == "practitioner_id":
+			expr += " || '-' || c.n"
 		case name == "feedback_id" || name == "escalation_id":
 			expr = "gen_random_uuid()"
 		case table == "case_file" && name == "sample_of":
@@ -279,6 +291,9 @@ func (c *crowd) pages() (all []pageOf) {
 	}
 	for _, path := range []string{"/home", "/sessions", "/preferences", "/break-glass"} {
 		for _, role := range []access.Role{access.Reader, access.Coordinator, access.Quality} {
+			if path == "/break-glass" && role == access.Quality {
+				continue // not for them
+			}
 			all = append(all, pageOf{path + " of a " + string(role), path, people[role]})
 		}
 	}
