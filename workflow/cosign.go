@@ -122,5 +122,6 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 		if err != nil || part == PartCosign { // which is signed in this moment
 			return err
 		}
-		return t.raiseFromOpinion(ctx, opinion, ofAnybody)
+		same := sameSentence(before.Content.Impression, after.Impression)
+		return t.raiseFromOpinion(ctx, opinion, func(Matter) bool { return same })
 	}}

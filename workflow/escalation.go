@@ -129,18 +129,23 @@ func (c *Case) responsible(clock ClockName) *uuid.UUID {
 }
 
 // answers is whom a clock is for: before the signature that of a finding is for who
-// raised it, whoever reads now, who may know nothing of it.
+// raised it, whoever reads now, who may know nothing of it. Nobody, where it is that the
+// reader is not independent.
 func (t *turn) answers(ctx context.Context, clock ClockName) (*uuid.UUID, error) {
-	if t.c.ReportNo > 0 || !clock.OfMatter() {
+	if !clock.OfMatter() {
 		return t.c.responsible(clock), nil
 	}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
-	for _, m := range all {
-		if m.clock() == clock {
-			return m.OpenedBy, err
-		}
+	i := slices.IndexFunc(all, func(m Matter) bool { return m.clock() == clock })
+	switch {
+	case err != nil || i >= 0 && all[i].Content.SameReader: // whom it is about may do nothing of it
+		return nil, err
+	case t.c.ReportNo > 0:
+		return t.c.responsible(clock), nil
+	case i < 0:
+		return nil, nil
 	}
-	return nil, err
+	return all[i].OpenedBy, nil
 }
 
 // startEscalations tells the first link of each rule for a stage of a clock.
@@ -157,24 +162,34 @@ func (t *turn) startEscalations(ctx context.Context, clock ClockName, stage int,
 }
 
 // tell tells a link of a chain, or the first one after it for which there is
-// somebody. What was told before is not told again.
+// somebody. What was told before is not told again; but who is last in the chain of a
+// pressing finding is told anew, by links beyond the end, until it is acknowledged.
 func (t *turn) tell(ctx context.Context, told Told) error {
 	chain := t.c.Policy.rules()[told.Rule].Chain
-	for ; told.Link < len(chain); told.Link++ {
-		link := chain[told.Link]
+	last := len(chain) - 1
+	for ; told.Link <= last || told.Clock.pressing(); told.Link++ {
+		link := chain[min(told.Link, last)]
 		told.Tell, told.Ways = link.Tell, link.By
 		if told.Tell == TellReader {
 			var err error
 			if told.PersonID, err = t.answers(ctx, told.Clock); err != nil {
 				return err
 			}
+			if told.PersonID == nil && told.Link >= last {
+				return nil
+			}
 			if told.PersonID == nil {
 				continue
 			}
 		}
 		told.ID, told.At, told.NextAt = newID(), t.now, nil
-		if link.Wait != nil && told.Link < len(chain)-1 {
+		switch {
+		case link.Wait != nil && told.Link < last:
 			next := t.c.Policy.Calendar.Add(t.now, *link.Wait)
+			told.NextAt = &next
+		case told.Link >= last && told.Clock.pressing():
+			limit := t.c.Policy.Calendar.Add(t.now, t.c.limit(told.Clock)).Sub(t.now)
+			next := t.now.Add(max(limit, leastReminder))
 			told.NextAt = &next
 		}
 		first, err := t.ledger.insertTold(ctx, t.c, told)
@@ -186,6 +201,13 @@ func (t *turn) tell(ctx context.Context, told Told) error {
 	}
 	return nil
 }
+
+// leastReminder: nobody is told of the same more often.
+const leastReminder = 15 * time.Minute
+
+// pressing: it is the clock of a finding of which somebody is told until it is
+// acknowledged.
+func (c ClockName) pressing() bool { return c.family() == ClockEmergent || c.family() == ClockUrgent }
 
 // insertTold notes that a link is told; first is false when it was before.
 func insertTold(ctx context.Context, tx pgx.Tx, c *Case, told Told) (first bool, err error) {
@@ -201,11 +223,15 @@ func insertTold(ctx context.Context, tx pgx.Tx, c *Case, told Told) (first bool,
 	return tag.RowsAffected() == 1, nil
 }
 
-// planEscalation puts the next link that is due on the agenda.
+// planEscalation puts the next link that is due on the agenda, or takes it off where
+// there is none.
 func (t *turn) planEscalation(ctx context.Context) error {
 	next, err := t.ledger.nextEscalation(ctx, t.c.CaseID)
-	if err != nil || next == nil {
+	switch {
+	case err != nil:
 		return err
+	case next == nil:
+		return t.ledger.deleteEntry(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: escalateNext})
 	}
 	return t.plan(ctx, escalateNext, *next, restart)
 }
@@ -215,7 +241,7 @@ func nextEscalation(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (next *tim
 	err = tx.QueryRow(ctx, `
 		SELECT min(next_at)
 		FROM escalation
-		WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL`, caseID).Scan(&next)
+		WHERE case_id = $1 AND ended_at IS NULL`, caseID).Scan(&next)
 	if err != nil {
 		return nil, fmt.Errorf("next escalation: %w", err)
 	}
@@ -246,7 +272,7 @@ func dueEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Told, e
 	rows, err := tx.Query(ctx, `
 		UPDATE escalation
 		SET next_at = NULL
-		WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL AND next_at <= now()
+		WHERE case_id = @case AND ended_at IS NULL AND next_at <= now()
 		RETURNING clock, clock_started_at AS started, stage, rule, link + 1 AS link`,
 		pgx.NamedArgs{"case": caseID})
 	if err != nil {
@@ -265,7 +291,7 @@ func endEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, clock Cloc
 	_, err := tx.Exec(ctx, `
 		UPDATE escalation
 		SET ended_at = @now, next_at = NULL
-		WHERE case_id = @case AND clock = @clock AND heeded_at IS NULL AND ended_at IS NULL`,
+		WHERE case_id = @case AND clock = @clock AND (heeded_at IS NULL OR next_at IS NOT NULL) AND ended_at IS NULL`,
 		pgx.NamedArgs{"case": caseID, "clock": clock, "now": now})
 	if err != nil {
 		return fmt.Errorf("end escalations: %w", err)
@@ -277,8 +303,8 @@ func endEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, clock Cloc
 func putOffEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, due time.Time) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE escalation
-		SET next_at = next_at + (@due - (SELECT min(next_at) FROM escalation WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL))
-		WHERE case_id = @case AND heeded_at IS NULL AND ended_at IS NULL AND next_at IS NOT NULL`,
+		SET next_at = next_at + (@due - (SELECT min(next_at) FROM escalation WHERE case_id = @case AND ended_at IS NULL))
+		WHERE case_id = @case AND ended_at IS NULL AND next_at IS NOT NULL`,
 		pgx.NamedArgs{"case": caseID, "due": due})
 	if err != nil {
 		return fmt.Errorf("put off escalations: %w", err)
@@ -352,7 +378,7 @@ var escalationToHeed = Guard{"escalationToHeed", "somebody was told and nobody h
 		return nil
 	}}
 
-var heedEscalation = Effect{"heedEscalation", "note is taken of what was told: nobody further is told. A reader takes note of the chains in which they were told, coordinators and directors of all",
+var heedEscalation = Effect{"heedEscalation", "note is taken of what was told: nobody further is told. A reader takes note of the chains in which they were told, and of a pressing finding the next one is told all the same; coordinators and directors take note of all",
 	func(ctx context.Context, t *turn) error {
 		return t.ledger.heedEscalations(ctx, t.c.CaseID, t.actor.ID, reads(t.actor.Role), t.now)
 	}}
@@ -371,18 +397,20 @@ func openEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID) (
 }
 
 // heedEscalations notes that a person has taken note of every chain, or only of
-// those in which they were told as the reader.
+// those in which they were told as the reader. Of a pressing finding the reader's note
+// ends nothing: the next one is told, until the clinician has acknowledged it.
 func heedEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE escalation e
-		SET heeded_at = @now, heeded_by = @actor, next_at = NULL
-		WHERE e.case_id = @case AND e.heeded_at IS NULL AND e.ended_at IS NULL
+		SET heeded_at = coalesce(heeded_at, @now), heeded_by = coalesce(heeded_by, @actor),
+		    next_at = CASE WHEN @own AND split_part(clock, '/', 1) = ANY (@pressing) THEN next_at END
+		WHERE e.case_id = @case AND e.ended_at IS NULL AND (e.heeded_at IS NULL OR e.next_at IS NOT NULL AND NOT @own)
 		  AND (NOT @own OR EXISTS (
 			SELECT FROM escalation mine
 			WHERE mine.tenant_id = e.tenant_id AND mine.case_id = e.case_id AND mine.clock = e.clock
 			  AND mine.clock_started_at = e.clock_started_at AND mine.stage = e.stage AND mine.rule = e.rule
 			  AND mine.tell = 'reader' AND mine.person_id = @actor))`,
-		pgx.NamedArgs{"case": caseID, "now": now, "actor": person, "own": onlyOwn})
+		pgx.NamedArgs{"case": caseID, "now": now, "actor": person, "own": onlyOwn, "pressing": []ClockName{ClockEmergent, ClockUrgent}})
 	if err != nil {
 		return fmt.Errorf("heed escalations: %w", err)
 	}

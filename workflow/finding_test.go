@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -376,4 +377,116 @@ func TestAnAmendmentIsNotDroppedWithAFindingThatNoVersionTells(t *testing.T) {
 	h.refused(fault.BusinessRule, h.anna, c, "withdraw-amendment", Input{Reason: "nothing"})
 	h.fire(h.anna, c, "withdraw-finding", Input{Matter: 1, Reason: "an artefact"})
 	h.fire(h.anna, c, "withdraw-amendment", Input{Reason: "nothing"})
+}
+
+// What is as pressing as what was told before may be another emergency: whoever
+// changes the text has it told.
+func TestAnotherEmergencyIsToldThoughOneWasToldBefore(t *testing.T) {
+	t.Parallel()
+	embolism := Opinion{Findings: "f", Impression: "Pulmonary embolism.", Actionable: "emergent"}
+	dissection := Opinion{Findings: "g", Impression: "Acute aortic dissection type A.", Actionable: "emergent"}
+	reported := func(h *house, reader access.Actor) Case {
+		c := h.ready()
+		h.fire(reader, c, "claim", Input{Independent: true})
+		h.fire(reader, c, "lock", Input{Opinion: &embolism})
+		h.fire(reader, c, "reveal", Input{})
+		h.fire(reader, c, "grade", Input{Grade: &agreement})
+		h.fire(reader, c, "sign", Input{})
+		return c
+	}
+	correct := func(h *house, c Case, text Opinion) {
+		h.fire(h.anna, c, "amend", Input{Reason: "second look"})
+		h.fire(h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "correction", Reason: "missed", Text: "Not described before."}, Opinion: &text})
+	}
+	t.Run("a correction", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"assignment": "pool"}`)
+		c := reported(h, h.anna)
+		h.fire(h.placer, c, "acknowledge-finding", Input{Acknowledged: Acknowledged{Person: "Dr W"}})
+		correct(h, c, dissection)
+		h.wantFindings(c, "Pulmonary embolism.", "Acute aortic dissection type A.")
+		h.refused(fault.BusinessRule, h.placer, c, "acknowledge", Input{})
+	})
+	t.Run("a correction of the spelling is none", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"assignment": "pool"}`)
+		c := reported(h, h.anna)
+		correct(h, c, Opinion{Findings: "Described at length.", Impression: "pulmonary  embolism", Actionable: "emergent"})
+		h.wantFindings(c, "Pulmonary embolism.")
+	})
+	t.Run("the supervisor", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"assignment": "pool"}`)
+		c := reported(h, h.trainee)
+		h.stands(c, AwaitingCosign)
+		h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &dissection, Grade: &agreement})
+		h.wantFindings(c, "Pulmonary embolism.", "Acute aortic dissection type A.")
+	})
+	t.Run("the third reader", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`)
+		carl := as(h.carl, access.Adjudicator)
+		c := h.ready()
+		h.conferring(c, &embolism, &opinion)
+		h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+		h.fire(carl, c, "claim", Input{Independent: true})
+		h.fire(carl, c, "arbitrate", Input{Decision: "own", Opinion: &dissection})
+		h.wantFindings(c, "Pulmonary embolism.", "Acute aortic dissection type A.")
+	})
+}
+
+func (h *house) wantFindings(c Case, want ...string) {
+	h.Helper()
+	var got []string
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		all, err := MattersTx(ctx, tx, c.CaseID)
+		for _, m := range all {
+			if m.isFinding() {
+				got = append(got, m.Content.Text)
+			}
+		}
+		return err
+	})
+	if !slices.Equal(got, want) {
+		h.Errorf("findings %q, want %q", got, want)
+	}
+}
+
+// Who reads takes note of a page about a finding; the clinician knows nothing of that,
+// and the others are told all the same, the last of them again and again.
+func TestAPressingFindingIsToldUntilItIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	c := h.ready()
+	h.fire(h.anna, c, "claim", Input{Independent: true})
+	h.fire(h.anna, c, "lock", Input{Opinion: &Opinion{Findings: "f", Impression: "Pulmonary embolism.", Actionable: "emergent"}})
+	for range 40 { // the reader, then nobody heeds
+		h.pass(15 * time.Minute)
+		if h.toldTo(c, TellReader) == 1 && h.toldTo(c, TellCoordinator) == 0 {
+			_, _ = h.engine.Fire(context.Background(), h.anna, c.CaseID, "heed", Input{})
+		}
+	}
+	if n := h.toldTo(c, TellCoordinator); n != 1 {
+		t.Errorf("coordinators were told %d times", n)
+	}
+	directors := h.toldTo(c, TellDirector)
+	if directors < 3 || directors > 40 {
+		t.Errorf("in ten hours directors were told %d times", directors)
+	}
+	h.fire(h.placer, c, "acknowledge-finding", Input{Acknowledged: Acknowledged{Person: "Dr W"}})
+	for range 20 {
+		h.pass(15 * time.Minute)
+	}
+	if n := h.toldTo(c, TellDirector); n != directors {
+		t.Errorf("after the acknowledgement directors were told %d times more", n-directors)
+	}
+}
+
+// toldTo is how often somebody was told of a finding of the case.
+func (h *house) toldTo(c Case, who Addressee) (n int) {
+	h.Helper()
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*) FROM escalation WHERE case_id = $1 AND tell = $2 AND clock LIKE 'finding-%'`, c.CaseID, who).Scan(&n)
+	})
+	return n
 }

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,9 +63,30 @@ var findingsReported = Guard{"findingsReported", "the report in force tells of e
 		return err
 	}}
 
+// changedSince tells whether a report says something else than what somebody has been
+// told of, and since when: another impression or difference than the version before,
+// or an impression that its supervisor has changed. What is as pressing may then be
+// another emergency.
+func (t *turn) changedSince(ctx context.Context, r Report) (since time.Time, changed bool, err error) {
+	if r.No == 1 {
+		return time.Time{}, slices.Contains(t.changed, "impression"), nil
+	}
+	before, err := t.ledger.lastReport(ctx, t.c.CaseID)
+	if err != nil {
+		return since, false, err
+	}
+	return before.SignedAt, !sameSentence(before.Opinion.Impression, r.Opinion.Impression) || !sameSentence(before.Difference, r.Difference), nil
+}
+
+// sameSentence: two texts say the same but for case, spaces and a full stop.
+func sameSentence(a, b string) bool {
+	plain := func(s string) string { return strings.TrimRight(strings.Join(strings.Fields(s), " "), ". ") }
+	return strings.EqualFold(plain(a), plain(b))
+}
+
 // raiseFromReport: a signed report that calls for action within minutes or hours,
 // or has a major discrepancy, is a finding of which somebody must be told, unless
-// its reader has raised one already.
+// its reader has raised one already; a version that says something else is one again.
 func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	if t.c.SampleOf != nil {
 		return nil // it opens the report that was sampled (sampling.go)
@@ -84,8 +106,12 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	if err != nil {
 		return err
 	}
+	since, changed, err := t.changedSince(ctx, r)
+	if err != nil {
+		return err
+	}
 	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.isFinding() && mostPressing(m.Category, category) == m.Category
+		return m.isFinding() && mostPressing(m.Category, category) == m.Category && (!changed || m.OpenedAt.After(since) && t.ofActor(m))
 	}) {
 		return nil
 	}
@@ -94,6 +120,9 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 		text = r.Difference
 	}
 	key := keyOf(category, text)
+	if slices.ContainsFunc(all, func(m Matter) bool { return m.isFinding() && m.isOf(key) }) {
+		return nil
+	}
 	if r.No > 1 && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.isOf(key) }) {
 		return nil // taken back since it was signed
 	}

@@ -196,7 +196,10 @@ func (t *turn) settleMatter(ctx context.Context, m Matter, how string, closing C
 	if err := t.ledger.deleteEntry(ctx, entry{TenantID: t.c.TenantID, CaseID: t.c.CaseID, Kind: kindOf(m.clock())}); err != nil {
 		return err
 	}
-	return t.ledger.endEscalations(ctx, t.c.CaseID, m.clock(), t.now)
+	if err := t.ledger.endEscalations(ctx, t.c.CaseID, m.clock(), t.now); err != nil {
+		return err
+	}
+	return t.planEscalation(ctx)
 }
 
 // MattersTx returns the matters of a case, the first one first, with the calls.

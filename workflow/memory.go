@@ -326,7 +326,7 @@ func (l memory) insertTold(_ context.Context, c *Case, told Told) (bool, error) 
 
 func (l memory) nextEscalation(_ context.Context, id uuid.UUID) (next *time.Time, err error) {
 	for _, t := range l.file(id).told {
-		if t.open() && t.NextAt != nil && (next == nil || t.NextAt.Before(*next)) {
+		if !t.ended && t.NextAt != nil && (next == nil || t.NextAt.Before(*next)) {
 			next = t.NextAt
 		}
 	}
@@ -336,7 +336,7 @@ func (l memory) nextEscalation(_ context.Context, id uuid.UUID) (next *time.Time
 func (l memory) dueEscalations(_ context.Context, id uuid.UUID) (due []Told, err error) {
 	f := l.file(id)
 	for i := range f.told {
-		if t := &f.told[i]; t.open() && t.NextAt != nil && !t.NextAt.After(l.m.now) {
+		if t := &f.told[i]; !t.ended && t.NextAt != nil && !t.NextAt.After(l.m.now) {
 			t.NextAt = nil
 			due = append(due, Told{Clock: t.Clock, Started: t.Started, Stage: t.Stage, Rule: t.Rule, Link: t.Link + 1})
 		}
@@ -347,7 +347,7 @@ func (l memory) dueEscalations(_ context.Context, id uuid.UUID) (due []Told, err
 func (l memory) endEscalations(_ context.Context, id uuid.UUID, clock ClockName, _ time.Time) error {
 	f := l.file(id)
 	for i := range f.told {
-		if t := &f.told[i]; t.Clock == clock && t.open() {
+		if t := &f.told[i]; t.Clock == clock && (t.open() || t.NextAt != nil) {
 			t.ended, t.NextAt = true, nil
 		}
 	}
@@ -362,7 +362,7 @@ func (l memory) putOffEscalations(ctx context.Context, id uuid.UUID, due time.Ti
 	rested := due.Sub(*first)
 	f := l.file(id)
 	for i := range f.told {
-		if t := &f.told[i]; t.open() && t.NextAt != nil {
+		if t := &f.told[i]; !t.ended && t.NextAt != nil {
 			later := t.NextAt.Add(rested)
 			t.NextAt = &later
 		}
@@ -392,7 +392,13 @@ func (l memory) heedEscalations(_ context.Context, id, person uuid.UUID, onlyOwn
 		})
 	}
 	for i := range f.told {
-		if t := &f.told[i]; t.open() && (!onlyOwn || own(*t)) {
+		t := &f.told[i]
+		switch {
+		case onlyOwn && t.open() && own(*t):
+			if t.heeded = true; !t.Clock.pressing() {
+				t.NextAt = nil
+			}
+		case !onlyOwn && (t.open() || t.NextAt != nil):
 			t.heeded, t.NextAt = true, nil
 		}
 	}

@@ -104,7 +104,7 @@ func (t *turn) tellCoordinator(ctx context.Context, clock ClockName) error {
 	if err != nil || started == nil { // where the policy gives no time, the Task alone tells it
 		return err
 	}
-	told := Told{Clock: clock, Started: *started, Stage: rules[i].At, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
+	told := Told{Clock: clock, Started: *started, Rule: i, Link: slices.IndexFunc(rules[i].Chain, office)}
 	if err := t.tell(ctx, told); err != nil {
 		return err
 	}
