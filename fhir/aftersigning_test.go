@@ -408,7 +408,7 @@ func TestAReportThatNamesWhoSignedAsItsReaderTellsThatTheOpinionIsNotIndependent
 		t.Fatal(task)
 	}
 	report("Dr Second Reader")
-	if task := string(c.task(id).Bytes()); !strings.Contains(task, "Who read this second opinion turns out to have read the study first; the report is no independent opinion.") {
+	if task := string(c.task(id).Bytes()); !strings.Contains(task, "Who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first; the report is no independent opinion.") {
 		t.Errorf("the clinician does not see it: %s", task)
 	}
 	told := c.wantCount(access.Placer, "Communication?status=in-progress", 1)[0]

@@ -161,23 +161,6 @@ var stillIndependent = Guard{"stillIndependent", "the reader has not turned out 
 		return nil
 	}}
 
-var readersIndependent = Guard{"readersIndependent", "nobody whose reading the report rests on has turned out to be the original reader",
-	func(ctx context.Context, t *turn) error {
-		for _, id := range []*uuid.UUID{t.c.lead(), t.c.OtherReaderID} {
-			if id == nil {
-				continue
-			}
-			why, err := t.readFirst(ctx, *id, t.c.Exam)
-			if err != nil {
-				return err
-			}
-			if why != "" {
-				return refuse("the original report, which came or changed late, may be of one of those who read again (the reader %s); release the case, or ask the coordinator to", why)
-			}
-		}
-		return nil
-	}}
-
 var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed today: a licence may have expired since the case was taken. Drafts are saved all the same",
 	func(ctx context.Context, t *turn) error {
 		r, err := t.ledger.reader(ctx, t.actor.ID)

@@ -263,7 +263,7 @@ func TestWhoTurnsOutAfterTheSignatureToHaveReadFirstChangesTheReportNoMore(t *te
 	if len(heard) != 1 || heard[0].Event != "first-reader-named" || len(heard[0].Matters) != 1 || len(heard[0].Told) != 1 || heard[0].Told[0].Tell != TellCoordinator {
 		t.Fatalf("heard %+v", heard)
 	}
-	if words := heard[0].Matters[0].Content.Words(); words != notIndependent {
+	if words := heard[0].Matters[0].Content.Words(); words != string(notIndependent) {
 		t.Error(words)
 	}
 	for event, in := range map[Event]Input{"amend": {Reason: "a word is missing"}, "verify": {Reason: "it holds"}} {
@@ -272,7 +272,7 @@ func TestWhoTurnsOutAfterTheSignatureToHaveReadFirstChangesTheReportNoMore(t *te
 		}
 	}
 	ch := h.fire(carl, c, "verify", Input{Reason: "Read anew."})
-	if !strings.Contains(ch.Report.Amendment.Text, "Who read this second opinion turns out to have read the study first. This was looked at, and the report stands as it is. Read anew.") {
+	if !strings.Contains(ch.Report.Amendment.Text, "Who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first. This was looked at, and the report stands as it is. Read anew.") {
 		t.Errorf("%+v", ch.Report.Amendment)
 	}
 	h.stands(c, Final)
@@ -299,4 +299,90 @@ func TestACaseThatIsTakenBackFromItsSupervisorGoesToAnotherThirdReader(t *testin
 		t.Errorf("%+v", now)
 	}
 	h.replays(c)
+}
+
+// The director looks at it and finds that it is somebody else of that name: who signed
+// goes on. A coordinator does not judge that.
+func TestADirectorMayFindThatTheReportIsIndependent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	c := h.ready()
+	h.signed(c)
+	h.facts[c.PlacerValue].First = FirstReaders{Names: []string{"Dr. Anna Karenina"}}
+	h.recheckSigned(c)
+	h.refused(fault.Forbidden, h.anna, c, "amend", Input{Reason: "a word is missing"})
+	h.refused(fault.Forbidden, h.coordinator, c, "dismiss-verification", Input{Reason: "no time"})
+	h.fire(h.director, c, "dismiss-verification", Input{Reason: "another Anna"})
+	h.fire(h.anna, c, "amend", Input{Reason: "a word is missing"})
+	h.replays(c)
+}
+
+// Whoever had a part in the report is looked at, who countersigned too.
+func TestASupervisorWhoTurnsOutToHaveReadFirstIsNoticed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.ready()
+	h.comparing(h.trainee, c)
+	h.fire(h.trainee, c, "grade", Input{Grade: &agreement})
+	h.fire(h.trainee, c, "sign", Input{})
+	h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &Opinion{Findings: "x", Impression: "All rewritten."}, Grade: &minorMiss})
+	h.facts[c.PlacerValue].First = FirstReaders{Names: []string{"Carl"}}
+	told := len(h.heard)
+	h.recheckSigned(c)
+	if heard := h.heard[told:]; len(heard) != 1 || len(heard[0].Matters) != 1 || len(heard[0].Told) != 1 {
+		t.Errorf("%+v", heard)
+	}
+}
+
+// A third reader does not decide for whom the original turns out to be of, and what the
+// other has read is not lost.
+func TestNobodyDecidesForTheOneWhoMadeTheOriginal(t *testing.T) {
+	t.Parallel()
+	named := func(h *house, c Case, name string) {
+		h.facts[c.PlacerValue].First = FirstReaders{Names: []string{name}}
+		h.recheck(c)
+	}
+	t.Run("between two", func(t *testing.T) {
+		t.Parallel()
+		for name, wrong := range map[string]string{"Anna": "first", "Ben": "second"} {
+			h := newHouse(t, `{"reading": "arbitration", "assignment": "pool"}`)
+			carl := as(h.carl, access.Adjudicator)
+			c := h.ready()
+			h.conferring(c, &opinion, &alarming)
+			h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+			h.fire(carl, c, "claim", Input{Independent: true})
+			named(h, c, name)
+			h.refused(fault.BusinessRule, carl, c, "arbitrate", Input{Decision: wrong})
+			h.fire(carl, c, "arbitrate", Input{Decision: map[string]string{"first": "second", "second": "first"}[wrong]})
+			h.fire(carl, c, "reveal", Input{})
+			h.fire(carl, c, "grade", Input{Grade: &agreement})
+			h.fire(carl, c, "sign", Input{})
+			h.stands(c, Final)
+		}
+	})
+	t.Run("between the reader and the original", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"assignment": "pool"}`)
+		carl := as(h.carl, access.Adjudicator)
+		c := h.ready()
+		h.comparing(h.anna, c)
+		h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+		named(h, c, "Anna")
+		h.fire(carl, c, "claim", Input{Independent: true})
+		h.refused(fault.BusinessRule, carl, c, "adjudicate", Input{Decision: "first", Grade: &minorMiss})
+		h.fire(carl, c, "adjudicate", Input{Decision: "own", Opinion: &opinion, Grade: &minorMiss})
+		h.fire(carl, c, "sign", Input{})
+		h.stands(c, Final)
+	})
+	t.Run("two who confer", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, `{"reading": "consensus", "assignment": "pool"}`)
+		c := h.ready()
+		h.conferring(c, &opinion, &alarming)
+		named(h, c, "Anna")
+		h.fire(h.coordinator, c, "release", Input{Reason: "Anna read it first"})
+		if now := h.stands(c, Ready); now.ReaderID != nil || now.OtherReaderID == nil || *now.OtherReaderID != h.ben.ID {
+			t.Errorf("whose reading is kept: %v", now.OtherReaderID)
+		}
+	})
 }

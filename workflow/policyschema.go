@@ -121,8 +121,8 @@ var settings = map[string]setting{
 
 	"HospitalViewer.url":          {doc: "Its address for one study.", must: true},
 	"HospitalViewer.whileBlinded": {doc: "Who reads blind is led there too: it shows images and nothing of the first reading. Without it they are not, before the first report is shown."},
-	"PatientSummary.nameReaders": {doc: "It names who has read and who has signed."},
-	"PatientSummary.contact":     {doc: "Whom the patient asks, in words, such as a department with its telephone; the doctor who asked for the second opinion where it is left out."},
+	"PatientSummary.nameReaders":  {doc: "It names who has read and who has signed."},
+	"PatientSummary.contact":      {doc: "Whom the patient asks, in words, such as a department with its telephone; the doctor who asked for the second opinion where it is left out."},
 
 	"Sampling.within": {doc: "The second read begins at a moment that nobody can foresee within this time after the signature; 3d where it is left out."},
 	"Sampling.rates":  {doc: "The rates, tried in this order: the first that holds for a final decides.", least: 1, must: true},

@@ -7,30 +7,140 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // Who read a study first may come to light after the second opinion is signed: its
-// report arrives late, or names its readers otherwise. Was it one of those on whose
-// reading the signed report rests, the patient has no independent opinion: whoever
+// report arrives late, or names its readers otherwise. Was it one of those who had a
+// part in the signed report, the patient has no independent opinion: whoever
 // ordered it is told, and the coordinator at once; an independent reader says whether
 // the report holds, or amends it. Who read first changes it no more.
 
 // notIndependent is what everybody is told. It names nobody.
-var notIndependent = Phrase("who read this second opinion turns out to have read the study first")
+var notIndependent = Phrase("who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first")
 
-// restsOn are those on whose reading the report rests.
-func (c *Case) restsOn() (people []uuid.UUID) {
-	for _, id := range []*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID} {
-		if id != nil && !slices.Contains(people, *id) {
+// hadPart are those who had a part in the signed report: its readers, whoever decided
+// or countersigned, and who signed.
+func (r Report) hadPart() []uuid.UUID {
+	people := []uuid.UUID{r.ReaderID, r.SignedBy}
+	for _, id := range []*uuid.UUID{r.OtherReaderID, r.AdjudicatorID, r.SupervisorID} {
+		if id != nil {
 			people = append(people, *id)
 		}
 	}
 	return people
 }
 
-// readFirst says why somebody is, or may be, who read the study first; "" when not,
-// or when they are no reader here any more: other guards say what follows from that.
-func (t *turn) readFirst(ctx context.Context, who uuid.UUID, exam Exam) (string, error) {
+// authors are those whose text is in force: one, or both where two came to it together.
+func (t *turn) authors(ctx context.Context) ([]uuid.UUID, error) {
+	text, err := t.lockedOpinion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	people := []uuid.UUID{text.ReaderID}
+	if t.c.both() {
+		people = append(people, *t.c.ReaderID, *t.c.OtherReaderID)
+	}
+	return people, nil
+}
+
+var readersIndependent = Guard{"readersIndependent", "neither the actor nor anybody whose text is in force has turned out to be the original reader",
+	func(ctx context.Context, t *turn) error {
+		authors, err := t.authors(ctx)
+		if err != nil {
+			return err
+		}
+		for _, who := range append(authors, t.actor.ID) {
+			why, err := t.readFirst(ctx, who)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				return refuse("the original report, which came or changed late, may be of one of those who read again (the reader %s): release the case, or ask the coordinator to; a third reader decides by an opinion of their own, or for the other one", why)
+			}
+		}
+		return nil
+	}}
+
+// A third reader does not decide for the one who made the original.
+var decidesForIndependent = Guard{"decidesForIndependent", "whose opinion stands has not turned out to be the original reader",
+	func(ctx context.Context, t *turn) error {
+		if t.in.Opinion != nil || t.in.Decision == "own" {
+			return nil
+		}
+		chosen, err := t.chosenAuthor(ctx)
+		if err != nil || chosen == nil {
+			return err
+		}
+		why, err := t.readFirst(ctx, *chosen)
+		if err == nil && why != "" {
+			err = refuse("the original report, which came or changed late, may be of the one for whom you decide (the reader %s): decide for the other, or give an opinion of your own (decision own)", why)
+		}
+		return err
+	}}
+
+func (t *turn) chosenAuthor(ctx context.Context) (*uuid.UUID, error) {
+	if t.c.State != Arbitration {
+		return t.c.lead(), nil
+	}
+	first, second, err := t.twoOpinions(ctx)
+	if t.in.Decision == "second" {
+		return &second.ReaderID, err
+	}
+	return &first.ReaderID, err
+}
+
+// What is dropped when a case of two goes back is the reading that came last, but where
+// the first of them has turned out to be the original reader.
+var keepIndependent = Effect{"keepIndependent", "where the first of two has turned out to be the original reader, it is their reading that is dropped, and the other's is kept",
+	func(ctx context.Context, t *turn) error {
+		c := t.c
+		if c.ReaderID == nil || c.OtherReaderID == nil {
+			return nil
+		}
+		why, err := t.readFirst(ctx, *c.OtherReaderID)
+		if err == nil && why != "" {
+			c.ReaderID, c.OtherReaderID = c.OtherReaderID, c.ReaderID
+		}
+		return err
+	}}
+
+// sameReader is what a director sets aside who finds, in spite of the names, that the
+// report is independent.
+const sameReader = "same-reader"
+
+var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image of the examination; that a report may not be independent is a director's to judge",
+	func(ctx context.Context, t *turn) error {
+		m, err := t.chosen(ctx, VerificationMatter)
+		if err == nil && m.Content.SameReader && t.actor.Role != access.Director {
+			err = forbid("whether the report is independent is for a physician to say: an independent supervisor or adjudicator verifies or amends it, or a director dismisses this")
+		}
+		return err
+	}}
+
+var setAsideSameReader = Effect{"setAsideSameReader", "a director has found that the report is independent: who signed may change it again",
+	func(ctx context.Context, t *turn) error {
+		m, err := t.chosen(ctx, VerificationMatter)
+		if err == nil && m.Content.SameReader && !t.c.SetAside(sameReader) {
+			t.c.Waived = append(t.c.Waived, sameReader)
+			t.detail["waived"] = t.c.Waived
+		}
+		return err
+	}}
+
+// readFirst says why somebody is, or may be, who read the study first as the case knows
+// it; "" when not, or when a director has found otherwise.
+func (t *turn) readFirst(ctx context.Context, who uuid.UUID) (string, error) {
+	if t.c.SetAside(sameReader) {
+		return "", nil
+	}
+	return t.readFirstOf(ctx, who, t.c.Exam)
+}
+
+// readFirstOf says it of an exam; "" also of somebody who is no reader here any more:
+// other guards say what follows from that.
+func (t *turn) readFirstOf(ctx context.Context, who uuid.UUID, exam Exam) (string, error) {
 	r, err := t.ledger.reader(ctx, who)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
@@ -41,16 +151,20 @@ func (t *turn) readFirst(ctx context.Context, who uuid.UUID, exam Exam) (string,
 	return exam.readFirst(r, t.c.Policy.unnamed()), nil
 }
 
-var restsOnFirstReader = &Choice{"restsOnFirstReader", "the report rests on the reading of somebody who is, or may be, the original reader, which was not known before",
+var restsOnFirstReader = &Choice{"restsOnFirstReader", "somebody who had a part in the report is, or may be, the original reader, which was not known before",
 	func(ctx context.Context, t *turn) (bool, error) {
 		now, first := t.c.Exam, t.in.Facts.First
 		now.OriginalReaders, now.OriginalGroups, now.OriginalNames = first.Readers, first.Groups, first.Names
-		for _, who := range t.c.restsOn() {
-			before, err := t.readFirst(ctx, who, t.c.Exam)
+		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		if err != nil {
+			return false, err
+		}
+		for _, who := range report.hadPart() {
+			before, err := t.readFirstOf(ctx, who, t.c.Exam)
 			if err != nil {
 				return false, err
 			}
-			after, err := t.readFirst(ctx, who, now)
+			after, err := t.readFirstOf(ctx, who, now)
 			if err != nil || before == "" && after != "" {
 				return err == nil, err
 			}
@@ -63,6 +177,7 @@ var noteFirstNamed = Effect{"noteFirstNamed", "who read first is noted again",
 
 var doubtIndependence = Effect{"doubtIndependence", "the report is not independent: an eligible supervisor or adjudicator must say whether it holds, or amend it; the clock runs, and the coordinator is told at once",
 	func(ctx context.Context, t *turn) error {
+		t.c.Waived = slices.DeleteFunc(t.c.Waived, func(code string) bool { return code == sameReader }) // which was said of others
 		read := t.c.Exam.imagesRead()
 		if err := t.openVerification(ctx, StudyChange{Images: read, Then: read, Same: true}); err != nil {
 			return err

@@ -35,7 +35,7 @@ var isSignatory = Guard{"isSignatory", "the actor signed the report in force, an
 			return err
 		}
 		if report.SignedBy == t.actor.ID {
-			why, err := t.readFirst(ctx, t.actor.ID, t.c.Exam)
+			why, err := t.readFirst(ctx, t.actor.ID)
 			if err == nil && why != "" {
 				err = forbid("the original report, which came or changed late, may be your own (the reader %s): a supervisor or adjudicator who is independent stands in for you", why)
 			}
@@ -76,7 +76,7 @@ func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
 	}
 	today := DateOf(r.local(t.now))
 	_, absent := r.absence(today)
-	return absent || len(unlicensed(t.c.Exam, r, today)) > 0 || t.c.Exam.readFirst(r, t.c.Policy.unnamed()) != "", nil
+	return absent || len(unlicensed(t.c.Exam, r, today)) > 0 || !t.c.SetAside(sameReader) && t.c.Exam.readFirst(r, t.c.Policy.unnamed()) != "", nil
 }
 
 var standInEligible = Guard{"standInEligible", "the one to whom the amendment is given may supervise the case, or adjudicate it",

@@ -84,7 +84,7 @@ var Transitions = []Transition{
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), When: morePressingStands, Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion, takeMorePressing)},
 	{From: in(Accepted, Reading), Event: "lock", To: Locked, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealOpinion)},
 	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
-	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignReader, startAssignment)},
+	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, keepIndependent, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
 	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteOriginal)},
 	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "question-changes", To: Same, By: by(role.System), Effects: do(noteQuestion)},
@@ -97,15 +97,15 @@ var Transitions = []Transition{
 	{From: in(Conferring), Event: "propose", To: Same, By: by(role.Reader), Guards: check(isOneOfTwo, stillIndependent, mayPractise, consensusIsSought, proposalComplete), Effects: do(sealProposal)},
 	{From: in(Conferring), Event: "concur", To: Locked, By: by(role.Reader), Guards: check(isOneOfTwo, stillIndependent, mayPractise, knowsTheText), Effects: do(agree)},
 	{From: in(Conferring), Event: "refer", To: Arbitration, By: by(role.Reader, role.Coordinator, role.System), Guards: check(isOneOfTwoOrOffice, mayRefer, reasonGiven), Effects: do(startArbitration, lookForThird)},
-	{From: in(Conferring), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
+	{From: in(Conferring), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(keepIndependent, unassignReader, startAssignment)},
 
 	// The third reader: between two readers, or between the reader and the original.
 	{From: third, Event: "claim", To: Same, By: by(role.Adjudicator), Guards: check(independenceAttested, isThirdReader), Effects: do(assignAdjudicator)},
 	{From: third, Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: in(OnHold), Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, heldWhileWritten, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
-	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, decisionGiven), Effects: do(sealPartialRead, takeDecision)},
-	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven), Effects: do(sealPartialRead, recordAdjudication)},
+	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, decisionGiven, decidesForIndependent), Effects: do(sealPartialRead, takeDecision)},
+	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven, decidesForIndependent), Effects: do(sealPartialRead, recordAdjudication)},
 	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator, lookForThird)},
 
 	// No third reader: told at once, then broader, in the end without.
@@ -118,10 +118,10 @@ var Transitions = []Transition{
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise, readersIndependent)},
 	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, stillIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, readersIndependent, editComplete, editGraded), Effects: do(noteSupervisor, sealEdit, recordEditGrade, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Arbitration, By: by(role.Coordinator), When: decidedByThird, Guards: check(reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
-	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(unassignReader, startAssignment)},
+	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(keepIndependent, unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven), Effects: do(noteReturn)},
 	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
 
@@ -171,7 +171,7 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
 	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
-	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter)), Effects: do(withdraw(VerificationMatter))},
+	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter), mayDismiss), Effects: do(setAsideSameReader, withdraw(VerificationMatter))},
 
 	// The placer's own decisions.
 	{From: unsigned, Event: "hold", To: OnHold, By: by(role.Placer), Effects: do(rememberState)},
