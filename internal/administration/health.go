@@ -253,7 +253,7 @@ func (h *Health) mail(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 		return err
 	}
 	for _, r := range h.Replicas {
-		v.Never = v.Never && !(r.Mails && !h.Gone(r))
+		v.Never = v.Never && (!r.Mails || h.Gone(r))
 	}
 	v.Oldest = age(oldest)
 	v.Verdict = Graded(v.Oldest, 10*time.Minute, time.Hour)
