@@ -96,9 +96,10 @@ bench-pages: ## every page of every role at a hospital with PAGES (100000) cases
 	@scripts/ensure postgresql
 	OVERREAD_PAGES=$(PAGES) go test ./cmd/overread -run '^$$' -bench BenchmarkPages -benchtime 10x -timeout 120m
 
-bench-measures: ## counts of FINALS (10000,100000,1000000) cases by two dimensions, in a private PostgreSQL
+bench-measures: ## counts of FINALS (10000,100000,1000000) cases by two dimensions, alone and over HTTP, in a private PostgreSQL
 	@scripts/ensure postgresql
 	OVERREAD_FINALS=$(FINALS) go test ./measure/facts -run '^$$' -bench Count -benchtime 5x -timeout 60m
+	OVERREAD_FINALS=$(FINALS) go test ./fhir -run '^$$' -bench MeasureHTTP -benchtime 5x -timeout 60m
 
 bench-search: ## searches over CASES (10000) cases, in a private PostgreSQL in $TMPDIR
 	@scripts/ensure postgresql

@@ -250,7 +250,7 @@ func (a *viewAsked) sorted(rows [][]any, err error) ([][]any, error) {
 		return nil, fmt.Errorf("view: %w", err)
 	}
 	if len(rows) > mostViewed {
-		return nil, fault.New(fault.TooLarge, "these are more than %d rows; ask for a shorter period", mostViewed)
+		return nil, fault.At(fault.TooLarge, paramAt("periodEnd"), "a view has at most %d rows, and this period has more: ask for its quarters or months one by one. A case is in the period of its first signature; keys of cases and persons are of one request alone", mostViewed)
 	}
 	slices.SortStableFunc(rows, func(x, y []any) int { return strings.Compare(x[0].(string), y[0].(string)) })
 	return rows, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,9 +39,9 @@ func (q Query) leaves(ctx context.Context, tx pgx.Tx, pairs [][2]string, words m
 	t := leafTables{total: make(disclosure.Counts, len(outcomes))}
 	names := Dimensions()
 	s := q.signed(names)
-	columns := leaf
+	columns := []string{leaf}
 	for _, name := range names {
-		columns += ", " + s.key(name)
+		columns = append(columns, s.key(name))
 	}
 	tables := make([]leafTable, 0, len(names)+len(pairs))
 	for i := range names {
@@ -52,7 +53,7 @@ func (q Query) leaves(ctx context.Context, tx pgx.Tx, pairs [][2]string, words m
 	if err := hasten(ctx, tx); err != nil {
 		return t, err
 	}
-	err := s.numbers(ctx, tx, s.union(columns, "excluded = 0", "signed_at IS NOT NULL"), func(row []int32) {
+	err := s.numbers(ctx, tx, s.union(strings.Join(columns, ", "), "excluded = 0", "signed_at IS NOT NULL"), func(row []int32) {
 		t.total[row[0]]++
 		for i := range tables {
 			tables[i].add(row[1:], row[0])

@@ -53,7 +53,7 @@ func (t *tally) add(one seen) {
 		t.strata = append(t.strata, group{key: one.key})
 	}
 	g := &t.strata[at]
-	g.Counts.add(one)
+	g.add(one)
 	t.whole.add(one)
 	switch {
 	case one.reason > 0 && one.reason == t.why:
