@@ -131,7 +131,7 @@ func TestAnAcknowledgementOfAnOlderVersionLeavesTheNewerOneToBeRead(t *testing.T
 func (c *clinic) wantAudited(query string) {
 	c.t.Helper()
 	c.settle()
-	got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?_count=200", "")
+	got := c.do(access.Director, "GET", "/fhir/AuditEvent?_count=200", "")
 	if !strings.Contains(got.body, base64.StdEncoding.EncodeToString([]byte(query))) {
 		c.t.Errorf("no AuditEvent says %s: %d", query, got.status)
 	}

@@ -29,13 +29,13 @@ func TestEveryKindOfEventAtTheDoorIsAValidAuditEventAndIsFoundByItsKind(t *testi
 		t.Errorf("%d events of %d kinds", got, len(doorKinds))
 	}
 	for kind, how := range doorKinds {
-		got := r.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|"+string(kind)+"&policy="+actor.Token+"&patient=1", "")
+		got := r.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|"+string(kind)+"&policy="+actor.Token+"&patient=1", "")
 		if len(got.ids()) != 1 || got.node.Text("entry", "resource", "type", "code") != how.typ.Text("code") || got.node.Text("entry", "resource", "action") != how.action ||
 			!strings.Contains(got.body, `"value":"req-1"`) || !strings.Contains(got.body, `"address":"192.0.2.1"`) {
 			t.Errorf("%s: %d found", kind, len(got.ids()))
 		}
 	}
-	glass := r.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype=110127", "").node
+	glass := r.do(access.Director, "GET", "/fhir/AuditEvent?subtype=110127", "").node
 	if got := glass.Text("entry", "resource", "purposeOfEvent", "coding", "code") + " " + glass.Text("entry", "resource", "purposeOfEvent", "text"); got != "BTG the patient was unconscious" {
 		t.Errorf("break-glass: %s", got)
 	}

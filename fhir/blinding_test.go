@@ -250,7 +250,7 @@ func TestAnOriginalThatComesDuringTheHoldIsWithheld(t *testing.T) {
 	}
 	c.mustAct(access.Reader, id, "$lock", "findings", "f", "impression", "i")
 	c.mustAct(access.Reader, id, "$reveal")
-	told := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype=unblinding&entity=Task/"+id+"&policy="+tokenOf(c.rest, access.Reader), "")
+	told := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype=unblinding&entity=Task/"+id+"&policy="+tokenOf(c.rest, access.Reader), "")
 	if len(told.ids()) != 1 || !strings.Contains(told.body, `"reference":"Patient/`) {
 		t.Errorf("unblinding is told %d times, of %q", len(told.ids()), c.events(c.tenant))
 	}

@@ -164,7 +164,7 @@ func (c *clinic) wantEmergencyAudited(patient, task string) {
 		"subtype=search-type&patient=" + patient:      `"BTG"`,
 		"subtype=history-instance&patient=" + patient: `"BTG"`,
 	} {
-		got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?"+query, "")
+		got := c.do(access.Director, "GET", "/fhir/AuditEvent?"+query, "")
 		if got.status != http.StatusOK || !strings.Contains(got.body, want) {
 			c.t.Errorf("%s: %d %s", query, got.status, got.body)
 		}
@@ -342,7 +342,7 @@ func TestNobodyOpensRecordsWithoutEndAndTheCoordinatorsSeeThemAll(t *testing.T) 
 	if err := c.server.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype=search-type&patient=Patient/"+patient, ""); len(got.ids()) < 4 || !strings.Contains(got.body, "Desk") {
+	if got := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype=search-type&patient=Patient/"+patient, ""); len(got.ids()) < 4 || !strings.Contains(got.body, "Desk") {
 		t.Errorf("what the desk has looked at: %d %s", got.status, got.body)
 	}
 }

@@ -194,7 +194,7 @@ func TestACorrectionIsLaidOutBesideWhatWasRead(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	c.settle()
-	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?entity="+other, ""); !strings.Contains(got.body, other) {
+	if got := c.do(access.Director, "GET", "/fhir/AuditEvent?entity="+other, ""); !strings.Contains(got.body, other) {
 		t.Errorf("who looked at the other patient is not told: %s", got.body)
 	}
 }

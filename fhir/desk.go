@@ -69,6 +69,9 @@ func (s *Server) Notices(ctx context.Context, actor access.Actor, asked Asked) (
 	})
 }
 
+// recordsOpened is how the audit trail tells of a look at the list of emergencies.
+const recordsOpened = "records opened in an emergency"
+
 // Emergencies are the records that were opened in an emergency at the tenant of a
 // coordinator's or director's place.
 func (s *Server) Emergencies(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, asked Asked) (workflow.EmergencyList, error) {
@@ -82,7 +85,7 @@ func (s *Server) Emergencies(ctx context.Context, actor access.Actor, w workflow
 		}
 		patients := column(list.Emergencies, func(e workflow.Emergency) string { return "Patient/" + e.PatientID })
 		slices.Sort(patients)
-		e := auditEntry{Interaction: "search-type", Query: "records opened in an emergency", Patients: slices.Compact(patients),
+		e := auditEntry{Interaction: "search-type", Query: recordsOpened, Patients: slices.Compact(patients),
 			RequestID: asked.RequestID, Client: asked.Client}
 		e.Patients = e.Patients[:min(len(e.Patients), mostPatients)]
 		return list, s.audit(ctx, tx, actor, e)

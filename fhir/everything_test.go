@@ -178,7 +178,7 @@ func TestEverythingOfACaseBlindedBeforeTheRevealAndWholeAfterIt(t *testing.T) {
 	addresses := []string{"/fhir/Task/" + id + "/$everything", "/fhir/" + patient + "/$everything"}
 	must := []string{"Task/" + id, patient, c.task(id).Text("focus", "reference")}
 	for _, address := range addresses {
-		for _, role := range []access.Role{access.Placer, access.Coordinator, access.Auditor, access.Director} {
+		for _, role := range []access.Role{access.Placer, access.Coordinator, access.Director} {
 			wantAll(t, address+" as "+string(role), c.do(role, "GET", address, ""), append(hidden, must...))
 		}
 		for _, role := range []access.Role{access.Reader, access.Adjudicator, access.Supervisor} {
@@ -201,7 +201,7 @@ func TestEverythingOfACaseBlindedBeforeTheRevealAndWholeAfterIt(t *testing.T) {
 	c.mustAct(access.Reader, id, "$grade", "discrepancy", missed("unimportant"), "difference", "A nodule is not mentioned.")
 	c.mustAct(access.Reader, id, "$sign")
 	report := c.report(id)
-	whole := c.do(access.Auditor, "GET", addresses[0], "")
+	whole := c.do(access.Director, "GET", addresses[0], "")
 	want := append(slices.Clone(hidden), "DiagnosticReport/"+report.Text("id"))
 	for _, ref := range report.Each("result", "reference") {
 		want = append(want, ref.Text())
@@ -255,8 +255,8 @@ func TestEverythingDoesNotTellWhoFirstReported(t *testing.T) {
 		if got := c.do(access.Reader, "GET", address, ""); strings.Contains(got.body, "Firstreader") || got.status != http.StatusOK {
 			t.Errorf("%s: %d, and names the first reader", address, got.status)
 		}
-		if got := c.do(access.Auditor, "GET", address, ""); !strings.Contains(got.body, "Firstreader") {
-			t.Errorf("%s: the auditor does not get the first reader", address)
+		if got := c.do(access.Director, "GET", address, ""); !strings.Contains(got.body, "Firstreader") {
+			t.Errorf("%s: the director does not get the first reader", address)
 		}
 	}
 }
@@ -294,7 +294,7 @@ func TestTheOriginalsAttachmentsAreWithheldWithIt(t *testing.T) {
 	if diff := cmp.Diff(all, c.reads(access.Placer, all...)); diff != "" {
 		t.Error(diff)
 	}
-	wantAll(t, "everything", c.do(access.Auditor, "GET", "/fhir/Task/"+id+"/$everything", ""), all)
+	wantAll(t, "everything", c.do(access.Director, "GET", "/fhir/Task/"+id+"/$everything", ""), all)
 	c.read(id)
 	if diff := cmp.Diff(all, c.reads(access.Reader, all...)); diff != "" {
 		t.Errorf("after the reveal: %s", diff)

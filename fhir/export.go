@@ -25,7 +25,7 @@ const bulkData = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 
 // exporters are the roles that see everything of the tenant. Who reads blindly
 // is none of them, in whatever role they come.
-var exporters = []access.Role{access.Placer, access.Coordinator, access.Auditor, access.Director}
+var exporters = []access.Role{access.Placer, access.Coordinator, access.Director}
 
 // exportServices are the rows of the table of services.
 func exportServices() []service {
@@ -46,7 +46,7 @@ const exportHow = "Send Prefer: respond-async; the answer is 202, and its Conten
 var exportTakes = []parameter{
 	{Name: "_outputFormat", Type: "string", Doc: "application/fhir+ndjson, which is the only one."},
 	{Name: "_since", Type: "instant", Doc: "Only what has changed since, and which resources were deleted."},
-	{Name: "_type", Type: "string", Many: true, Doc: "Only resources of these types, separated by commas or repeated. AuditEvent is exported only when it is named, to auditors and directors."},
+	{Name: "_type", Type: "string", Many: true, Doc: "Only resources of these types, separated by commas or repeated. AuditEvent is exported only when it is named, to directors."},
 	{Name: "_typeFilter", Type: "string", Many: true, Doc: "A search, Patient?active=true: of this type only what it finds, or what another one finds. Without chains and _has."},
 	{Name: "_elements", Type: "string", Many: true, Doc: "Not supported: refused, or ignored under Prefer: handling=lenient."},
 	{Name: "includeAssociatedData", Type: "string", Many: true, Doc: "Not supported: refused, or ignored under Prefer: handling=lenient."},
@@ -188,7 +188,7 @@ func (s *Server) readExport(c echo.Context, actor access.Actor, in *Node) (expor
 // of the table of resources, else all that may be exported.
 func (s *Server) exportTypes(actor access.Actor, scope string, asked []string) ([]string, error) {
 	may := s.exportable(scope)
-	if slices.Contains(asked, auditEventType) && scope == "system" && (actor.Role == access.Auditor || actor.Role == access.Director) {
+	if slices.Contains(asked, auditEventType) && scope == "system" && actor.Role == access.Director {
 		may = append(may, auditEventType)
 	}
 	for _, typ := range asked {

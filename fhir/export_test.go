@@ -392,13 +392,13 @@ func TestGradesAreNotExported(t *testing.T) {
 	}
 }
 
-func TestAuditEventsAreExportedToAuditorsWhoNameThem(t *testing.T) {
+func TestAuditEventsAreExportedToDirectorsWhoNameThem(t *testing.T) {
 	t.Parallel()
 	r, _ := filled(t)
-	if all := names(r.exported(access.Auditor, "/fhir/$export")); slices.ContainsFunc(all, func(name string) bool { return strings.HasPrefix(name, "AuditEvent/") }) {
+	if all := names(r.exported(access.Director, "/fhir/$export")); slices.ContainsFunc(all, func(name string) bool { return strings.HasPrefix(name, "AuditEvent/") }) {
 		t.Error("they are exported without being named")
 	}
-	events := r.exported(access.Auditor, "/fhir/$export?_type=AuditEvent")
+	events := r.exported(access.Director, "/fhir/$export?_type=AuditEvent")
 	if len(events) < 11 {
 		t.Errorf("%d AuditEvents", len(events))
 	}

@@ -253,7 +253,7 @@ func BenchmarkExport(b *testing.B) {
 			var peak uint64
 			var bytes int64
 			for b.Loop() {
-				status := r.startExport(access.Auditor, path)
+				status := r.startExport(access.Director, path)
 				for r.running() {
 					if _, err := r.server.ExportTick(context.Background()); err != nil {
 						b.Fatal(err)
@@ -262,14 +262,14 @@ func BenchmarkExport(b *testing.B) {
 					runtime.ReadMemStats(&m)
 					peak = max(peak, m.HeapInuse)
 				}
-				if got := r.do(access.Auditor, "GET", status, ""); got.status != http.StatusOK {
+				if got := r.do(access.Director, "GET", status, ""); got.status != http.StatusOK {
 					b.Fatal(got.body)
 				}
 				if err := r.db.Owner(b).QueryRow(context.Background(), `SELECT sum(bytes) FROM export_file`).Scan(&bytes); err != nil {
 					b.Fatal(err)
 				}
 				r.t = b
-				r.do(access.Auditor, "DELETE", status, "")
+				r.do(access.Director, "DELETE", status, "")
 				for worked := 1; worked > 0; {
 					var err error
 					if worked, err = r.server.ExpireExports(context.Background()); err != nil {

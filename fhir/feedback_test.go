@@ -76,7 +76,7 @@ func TestTheOriginalReaderIsToldWithoutScoreOrNameAndAnswers(t *testing.T) {
 	if err := c.server.Flush(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	opened := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|quality-opened&entity=Task/"+task, "")
+	opened := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|quality-opened&entity=Task/"+task, "")
 	if len(opened.ids()) != 3 { // told, answered, and the quality role
 		t.Errorf("%d openings are recorded", len(opened.ids()))
 	}

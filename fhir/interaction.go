@@ -91,10 +91,14 @@ func (r *resourceType) narrow(by []access.Role) []access.Role {
 }
 
 // isFor tells whether a type is open to a role at all. An admin has the directory,
-// and what the program publishes of itself.
+// and what the program publishes of itself; an auditor has that too, and of what is
+// kept only what names auditors: nothing of the clinical record (decision 18).
 func (r *resourceType) isFor(role access.Role) bool {
-	if role == access.Admin {
+	switch role {
+	case access.Admin:
 		return r.directory || !r.kept()
+	case access.Auditor:
+		return !r.kept() || slices.Contains(r.readers, role)
 	}
 	return r.readers == nil || slices.Contains(r.readers, role)
 }

@@ -148,7 +148,7 @@ func (r *rest) oneOf(t *testing.T, typ string, said map[string]bool) string {
 	if typ == auditEventType {
 		r.mustCreate("Patient", patientJSON("audited")) // tells of itself
 	}
-	ids := r.do(access.Auditor, "GET", "/fhir/"+typ, "").ids()
+	ids := r.do(access.Director, "GET", "/fhir/"+typ, "").ids()
 	if len(ids) == 0 {
 		return ""
 	}
@@ -159,7 +159,7 @@ func (r *rest) oneOf(t *testing.T, typ string, said map[string]bool) string {
 func (r *rest) allowed(a attempt) access.Role {
 	path, _, _ := strings.Cut(a.path, "?")
 	if strings.HasPrefix(path, "AuditEvent") {
-		return access.Auditor
+		return access.Director
 	}
 	return access.Placer
 }
@@ -183,7 +183,7 @@ func (r *rest) searchesAsSaid(t *testing.T, typ string, row *Node) {
 		for _, include := range rows {
 			as := r.allowed(attempt{path: typ})
 			if strings.HasPrefix(include.Text(), auditEventType) {
-				as = access.Auditor
+				as = access.Director
 			}
 			if got := r.do(as, "GET", "/fhir/"+typ+"?"+name+"="+url.QueryEscape(include.Text()), ""); got.status != http.StatusOK {
 				t.Errorf("%s?%s=%s: %d %s", typ, name, include.Text(), got.status, got.body)

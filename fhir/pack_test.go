@@ -88,7 +88,7 @@ func TestAMeetingPackNamesNobodyAndStaysAsItWasMade(t *testing.T) {
 	if err := c.server.Flush(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if opened := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|quality-opened&entity:identifier="+Canonical+"/sid/meeting-pack|"+first, ""); !strings.Contains(opened.body, first) {
+	if opened := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|quality-opened&entity:identifier="+Canonical+"/sid/meeting-pack|"+first, ""); !strings.Contains(opened.body, first) {
 		t.Errorf("its opening is not recorded: %s", opened.body)
 	}
 }

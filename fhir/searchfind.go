@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -42,8 +43,11 @@ func (b *sqlBuilder) query(q *query, actor access.Actor) {
 // visible leaves out of what the actor may do this with what blinding and its
 // fence hide. Where r is of one type only, that is given.
 func (b *sqlBuilder) visible(actor access.Actor, do access.Permission, typ string) {
-	if typ != auditEventType { // no case withholds one
+	switch {
+	case typ != auditEventType: // no case withholds one
 		b.unblinded(actor)
+	case !trailWhole(actor):
+		b.where = append(b.where, `r.keys @> `+b.arg([]uuid.UUID{auditorsKey(actor.Tenant)})+`::uuid[]`)
 	}
 	b.fence(fenceOf(actor, do), typ)
 }

@@ -237,7 +237,11 @@ func (s *Server) pointingAt(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 			"sources": column(tables[table], func(p paramOf) string { return p.typ }),
 			"params":  column(tables[table], func(p paramOf) string { return p.key }),
 		}}
-		b.visible(actor, access.Search, "")
+		typ := ""
+		if table == s.resources[auditEventType].table() {
+			typ = auditEventType // which has a table to itself
+		}
+		b.visible(actor, access.Search, typ)
 		found, err := collect(tx.Query(ctx, `
 			SELECT r.type, r.id, r.version, r.last_updated, r.deleted, r.body
 			FROM `+table+` r

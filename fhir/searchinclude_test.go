@@ -99,7 +99,7 @@ func TestTheIncludesOfTheCapabilityStatementAreServed(t *testing.T) {
 					question += "&" + parameter + "=" + value.Text()
 					listed++
 				}
-				got := r.do(access.Auditor, "GET", question, "")
+				got := r.do(access.Director, "GET", question, "")
 				if got.status != http.StatusOK {
 					t.Errorf("%s: %d %s", question, got.status, got.body)
 				}

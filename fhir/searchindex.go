@@ -83,8 +83,11 @@ func indexOf(tenant uuid.UUID, row *resourceType, n *Node) *index {
 	x.addVersioned(tenant, row, n)
 	x.addOthers(n)
 	x.addKeys(studyKeys(keySpace{tenant, row.name, namesStudy}, studyNames(n))...)
-	if row.name != auditEventType {
+	switch {
+	case row.name != auditEventType:
 		x.addKeys(identityKeys(tenant, identitiesNamed(n))...)
+	case toldToAuditors(n):
+		x.addKeys(auditorsKey(tenant))
 	}
 	return x
 }

@@ -145,14 +145,27 @@ func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
 // one moment.
 func (s *store) Visible(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string) (Stored, error) {
 	if typ == auditEventType {
-		r, err := s.Get(ctx, tx, typ, id)
-		if err == nil && !fenceOf(actor, access.Read).admitsBody(r.Body) {
-			return Stored{}, notFound()
-		}
-		return r, err
+		return s.visibleEvent(ctx, tx, actor, id)
 	}
 	sql, args := visibleQuery(actor, typ, id)
 	return one(tx.Query(ctx, sql, args))
+}
+
+// visibleEvent is Visible of an AuditEvent.
+func (s *store) visibleEvent(ctx context.Context, tx pgx.Tx, actor access.Actor, id string) (Stored, error) {
+	r, err := s.Get(ctx, tx, auditEventType, id)
+	if err != nil {
+		return Stored{}, err
+	}
+	if !trailWhole(actor) {
+		if n, err := Parse(r.Body, Limits{}); err != nil || !toldToAuditors(n) {
+			return Stored{}, notFound()
+		}
+	}
+	if !fenceOf(actor, access.Read).admitsBody(r.Body) {
+		return Stored{}, notFound()
+	}
+	return r, nil
 }
 
 // visibleQuery is the statement of Visible, of all types but AuditEvent.
@@ -167,6 +180,13 @@ func visibleQuery(actor access.Actor, typ, id string) (sql string, args pgx.Name
 
 // visibleVersion is Version for an actor, as Visible is Get.
 func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
+	if typ == auditEventType { // of which there is one version
+		r, err := s.Visible(ctx, tx, actor, typ, id)
+		if err == nil && r.Version != version {
+			return Stored{}, notFound()
+		}
+		return r, err
+	}
 	if f := fenceOf(actor, access.Read); f != nil {
 		if _, err := s.Visible(ctx, tx, actor, typ, id); err != nil {
 			return Stored{}, err
@@ -183,7 +203,7 @@ func (s *store) visibleVersion(ctx context.Context, tx pgx.Tx, actor access.Acto
 // unblindedVersion is Version, less what blinding hides.
 func (s *store) unblindedVersion(ctx context.Context, tx pgx.Tx, actor access.Actor, typ, id string, version int64) (Stored, error) {
 	b := &sqlBuilder{args: pgx.NamedArgs{"type": typ, "id": id, "version": version}}
-	if b.unblindedVersions(actor); b.where == nil || typ == auditEventType {
+	if b.unblindedVersions(actor); b.where == nil {
 		return s.Version(ctx, tx, typ, id, version)
 	}
 	return one(tx.Query(ctx, `

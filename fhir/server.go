@@ -145,8 +145,8 @@ type handler func(c echo.Context, actor access.Actor) error
 
 var (
 	open     []access.Role // no token asked for
-	clinical = []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Auditor, access.Director, access.Quality}
-	anybody  = append(slices.Clone(clinical), access.Admin) // who may read which type: resourceType.isFor
+	clinical = []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Director, access.Quality}
+	anybody  = append(slices.Clone(clinical), access.Auditor, access.Admin) // who may read which type: resourceType.isFor
 	writers  = []access.Role{access.Placer, access.Coordinator, access.Admin}
 )
 

@@ -20,7 +20,7 @@ func TestAnExportIsWholeUnderKill9(t *testing.T) {
 	const patients = 30_000
 	database := pgtest.New(t)
 	tenant := pgtest.AddTenant(t, database, "mercy")
-	token, _ := pgtest.AddToken(t, database, tenant, access.Auditor)
+	token, _ := pgtest.AddToken(t, database, tenant, access.Director)
 	owner := database.Owner(t)
 	_, err := owner.Exec(t.Context(), `
 		INSERT INTO resource (tenant_id, type, id, version, last_updated, body)

@@ -1,0 +1,187 @@
+package fhir
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/auditlog"
+)
+
+// What of the audit trail is for auditors. They are shown figures in which no case
+// can be counted (docs/disclosure.md), so the trail must not count them either: how
+// often a case was worked on, who was called in as a third reader, which patients a
+// search for disagreement found all tell how the two readings related. So an event
+// is for auditors as a whole, byte by byte as it stands in the log, or is not there
+// for them at all, in no interaction; what is there cannot depend on a grade. That
+// is a table of what is told, and all else is not (decision 18). Directors have all of it.
+
+// toldTypes are the types of which auditors are told each access. Of all others there
+// are as many resources as a case has differences, or steps.
+var toldTypes = []string{
+	"Patient", "ServiceRequest", "DiagnosticReport", "ImagingStudy", "Encounter", "Condition", "Consent", "DocumentReference", "Group", "Subscription",
+	"Practitioner", "PractitionerRole", "Organization", "Location", "Endpoint", auditEventType, "Measure",
+	"CapabilityStatement", "StructureDefinition", "CodeSystem", "ValueSet", "ConceptMap", "OperationDefinition", "SearchParameter",
+}
+
+// toldOperations are those of which auditors are told, on a resource of toldTypes or none.
+var toldOperations = []string{
+	"everything", "export", "export-file", "export-cancel", "patient-summary",
+	"validate", "validate-code", "lookup", "expand", "translate",
+}
+
+// toldParams are what a search may ask of toldTypes so that whom it finds depends on no
+// grade: no chain, no _has, no code of a result.
+var toldParams = []string{
+	"_id", "_lastUpdated", "_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_include", "_after", "_since", "_at", "_type",
+	"identifier", "patient", "subject", "name", "family", "given", "birthdate", "gender", "phone", "email", "address", "active",
+	"date", "issued", "started", "authored", "status", "intent", "priority", "category", "code", "modality", "encounter", "requester",
+	"based-on", "basedOn", "imaging-study", "organization", "practitioner", "role", "specialty", "location", "member",
+}
+
+// toldRoles are the roles whose accesses auditors are told of. Those who read, the role
+// quality and the server itself do what a grade makes them do.
+var toldRoles = []string{"", string(access.Placer), string(access.Coordinator), string(access.Director), string(access.Admin)}
+
+// forAuditors are the keys of what auditors may have. It is no search parameter: only
+// the view of auditors looks at it (sqlBuilder.visible).
+const forAuditors = "$auditors"
+
+func auditorsKey(tenant uuid.UUID) uuid.UUID {
+	return keySpace{tenant, auditEventType, forAuditors}.key(formPresent)
+}
+
+// trailWhole tells whether the actor has all of the audit trail, and not the part
+// that is for auditors.
+func trailWhole(actor access.Actor) bool { return actor.Role != access.Auditor }
+
+// toldToAuditors tells whether an AuditEvent is for auditors.
+func toldToAuditors(event *Node) bool {
+	if event.Text("type", "code") != "rest" {
+		return toldOfDoor(event)
+	}
+	role, emergency := whoseAccess(event)
+	switch {
+	case role == string(access.Auditor): // what they ask tells them nothing
+		return true
+	case hasCode(Object("coding", event.Each("subtype")), auditlog.EraseSystem, auditlog.EraseCode): // it names no patient
+		return true
+	case !emergency && !slices.Contains(toldRoles, role):
+		return false
+	}
+	target, query := "", ""
+	for _, entity := range event.Each("entity") {
+		switch entity.Text("role", "code") {
+		case "4":
+			target = entity.Text("what", "reference")
+		case "24":
+			text, err := base64.StdEncoding.DecodeString(entity.Text("query"))
+			if err != nil {
+				return false
+			}
+			query = string(text)
+		}
+	}
+	typ := parseReference(target).typ
+	switch {
+	case target != "" && !slices.Contains(toldTypes, typ):
+		return false
+	case query != "":
+		return toldQuery(query)
+	case typ == "DiagnosticReport": // ours is written as its case goes on
+		return event.Text("action") == "R" || role == string(access.Placer)
+	}
+	return target != ""
+}
+
+// toldOfDoor is toldToAuditors of what is no access (doorKinds): the end of blinding
+// is not told, of whom there is a third one where two disagree, nor what the role
+// quality has opened of single cases, which it chooses by their grades.
+func toldOfDoor(event *Node) bool {
+	kind := ""
+	patient := false
+	for _, c := range event.Each("subtype") {
+		if c.Text("system") == auditlog.EraseSystem {
+			kind = c.Text("code")
+		}
+	}
+	for _, entity := range event.Each("entity") {
+		patient = patient || entity.Text("role", "code") == "1"
+	}
+	switch access.EventKind(kind) {
+	case access.Unblinding, access.QualityOpened:
+		return false
+	case access.MeasureOpened:
+		return !patient
+	}
+	return kind != ""
+}
+
+// whoseAccess is the role in which it was done, and whether in an emergency.
+func whoseAccess(event *Node) (role string, emergency bool) {
+	for _, agent := range event.Each("agent") {
+		if agent.Text("requestor") == "true" {
+			role = agent.Text("role", "text")
+			emergency = hasCode(Object("coding", agent.Each("purposeOfUse", "coding")), actReason, "BTG")
+		}
+	}
+	return role, emergency
+}
+
+// toldQuery judges what an access has asked, as asText and callOf tell it. What is
+// told in other words (a desk, a worklist) finds cases by how they stand.
+func toldQuery(query string) bool {
+	if name, ok := strings.CutPrefix(query, "$"); ok {
+		name, _, _ = strings.Cut(name, "?")
+		name, _, _ = strings.Cut(name, " ")
+		return slices.Contains(toldOperations, name)
+	}
+	if query == recordsOpened {
+		return true
+	}
+	line, form, _ := strings.Cut(query, "\n")
+	method, address, ok := strings.Cut(line, " ")
+	path, params, _ := strings.Cut(address, "?")
+	_, below, found := strings.Cut(path, "/fhir/")
+	if !ok || !found || method != strings.ToUpper(method) {
+		return false
+	}
+	for _, text := range []string{params, form} {
+		asked, err := url.ParseQuery(text)
+		if err != nil {
+			return false
+		}
+		for name, values := range asked {
+			if base, _, _ := strings.Cut(name, ":"); strings.Contains(name, ".") || !slices.Contains(toldParams, base) {
+				return false
+			}
+			if name == "_type" && slices.ContainsFunc(strings.Split(strings.Join(values, ","), ","), func(typ string) bool { return !slices.Contains(toldTypes, typ) }) {
+				return false
+			}
+		}
+	}
+	return toldPath(strings.Split(strings.Trim(below, "/"), "/"))
+}
+
+// toldPath judges an address below /fhir: each type in it must be one of toldTypes, and
+// one that names none (of the whole system) is not told. Patient/1/* is.
+func toldPath(parts []string) bool {
+	named := false
+	for _, part := range parts {
+		switch {
+		case servedTypes()[part] != nil:
+			if named = true; !slices.Contains(toldTypes, part) {
+				return false
+			}
+		case strings.HasPrefix(part, "$"):
+			if !slices.Contains(toldOperations, part[1:]) {
+				return false
+			}
+		}
+	}
+	return named
+}
