@@ -38,6 +38,7 @@ var (
 	networkConfigured  = coding(dicom, "110128", "Network Configuration")
 	dicomExport        = coding(dicom, "110106", "Export")
 	dicomImport        = coding(dicom, "110107", "Import")
+	auditLogUsed       = coding(dicom, "110101", "Audit Log Used")
 	patientRecord      = coding(dicom, "110110", "Patient Record")
 	instancesAccessed  = coding(dicom, "110103", "DICOM Instances Accessed")
 )
@@ -95,6 +96,7 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.TemplateSet:     {securityAlert, securityConfigured, "U", "template-version"},
 	access.LogRestored:     {securityAlert, securityConfigured, "E", "checkpoint"},
 	access.CheckpointsLost: {securityAlert, securityConfigured, "E", "checkpoint"},
+	access.LogCompared:     {auditLogUsed, nil, "R", ""},
 }
 
 // RecordEvent is the access.Recorder of this server.

@@ -150,6 +150,9 @@ func toldQuery(query string) bool {
 	if !ok || !found || method != strings.ToUpper(method) {
 		return false
 	}
+	if parts := strings.Split(below, "/"); parts[0] == auditEventType { // finds nobody
+		return true
+	}
 	for _, text := range []string{params, form} {
 		asked, err := url.ParseQuery(text)
 		if err != nil {

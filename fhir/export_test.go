@@ -251,7 +251,7 @@ func TestAnExportIsOfWhoStartedItAndOfNobodyElse(t *testing.T) {
 	south := pgtest.AddTenant(t, r.db, "south")
 	own, others := r.tokens[access.Placer], map[string]string{}
 	others["another tenant"], _ = pgtest.AddToken(t, r.db, south, access.Placer)
-	others["another role"] = r.tokens[access.Auditor]
+	others["another role"] = r.tokens[access.Coordinator]
 	others["another of the same role"], _ = pgtest.AddToken(t, r.db, r.tenant, access.Placer)
 	r.work()
 	file := strings.TrimPrefix(r.manifest(access.Placer, status).Output[0].URL, r.url)

@@ -166,7 +166,7 @@ func TestWhoIsCountedIsToldToTheQualityRoleAloneAndThatIsRecorded(t *testing.T) 
 	if !strings.Contains(open.body, "Dr Second Reader") {
 		t.Errorf("opened readers: %s", open.body)
 	}
-	opened := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|discrepancy-important", "")
+	opened := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|discrepancy-important", "")
 	if n := len(opened.node.Each("entry")); n != 3 {
 		t.Errorf("%d openings are recorded: %s", n, opened.body)
 	}

@@ -89,7 +89,12 @@ func resourceTable() []resourceType {
 		{name: "Subscription", interactions: readWrite, onCreate: (*Server).subscriptionCreated, onUpdate: (*Server).subscriptionUpdated},
 
 		// Who did what, when: one an access (audit.go).
-		{name: "AuditEvent", interactions: recorded, readers: []access.Role{access.Auditor, access.Director}},
+		{name: "AuditEvent", interactions: recorded, readers: []access.Role{access.Auditor, access.Director},
+			search: []searchParam{
+				// In which role, and why: R4 finds events by neither.
+				ownParam("AuditEvent", "actor-role", "token", "AuditEvent.agent.role.text"),
+				ownParam("AuditEvent", "purpose", "token", "AuditEvent.purposeOfEvent | AuditEvent.agent.purposeOfUse"),
+			}},
 
 		// What this product publishes of itself (definition.go).
 		{name: "CapabilityStatement", interactions: readOnly, content: func() []*Node { return nil }}, // made by New

@@ -14,6 +14,7 @@ import (
 // boardWords are the tables, by what a template asks for: {{words "party" .WaitsFor}}.
 var boardWords = map[string]map[string]string{
 	"in phrases": wordsInPhrases,
+	"trail":      trailWords, "thing": thingWords, // trail.go
 	"party": {
 		"placer": "the ordering hospital", "coordinator": "a coordinator", "reader": "a reader", "adjudicator": "a third reader",
 		"supervisor": "a supervisor", "clinician": "the clinician", "system": "a system", "filler": "a coordinator",

@@ -165,6 +165,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"span":      c.span,
 		"date":      c.date,
 		"agreed":    func(agrees *bool) bool { return *agrees },
+		"less":      func(n, by int) int { return n - by },
 	}
 }
 
@@ -240,6 +241,7 @@ func textsOfTables() (all []string) {
 	all = append(all, textsOfQuality()...)
 	all = append(all, textsOfAdmin()...)
 	all = append(all, figureTexts()...)
+	all = append(all, trailTexts()...)
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}

@@ -19,7 +19,7 @@ const mostWork = 25
 
 // elsewhere says where the work of a role is that has no part in the life of a case.
 var elsewhere = map[access.Role]string{
-	access.Auditor: "As auditor you have figures and no worklist. What was done is read by the API (AuditEvent), and proven with overread audit verify.",
+	access.Auditor: "As auditor you have figures and the audit trail, and no worklist. The clinical record is not for auditors.",
 	access.Quality: "For quality there are figures and the peer-learning room, and no worklist. That you open how a case was graded is recorded.",
 	access.Admin:   "As administrator you have no worklist: your rooms are below. Practitioners, organizations and locations are kept by the API; what concerns the whole installation, at the command line of the server.",
 }

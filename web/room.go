@@ -36,7 +36,7 @@ func (s *Server) allRooms() []room {
 			{http.MethodPost, "/case/:task/do/:operation", "", nil, s.perform},
 			{http.MethodGet, "/emergencies", "Emergency access", []access.Role{access.Coordinator, access.Director}, s.emergencies},
 		},
-		s.readerRooms(), s.readingRooms(), s.imageRooms(), s.boardRooms(), s.figureRooms(), s.deskRooms(), s.adminRooms(), s.settingRooms(), s.qualityRooms(),
+		s.readerRooms(), s.readingRooms(), s.imageRooms(), s.boardRooms(), s.figureRooms(), s.deskRooms(), s.adminRooms(), s.settingRooms(), s.qualityRooms(), s.trailRooms(),
 	)
 }
 

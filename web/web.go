@@ -84,6 +84,7 @@ type Desk struct {
 	Settings SettingDesk
 	Quality  QualityDesk
 	Images   ImagesDesk
+	Trail    TrailDesk
 }
 
 // Server is the pages.
@@ -229,13 +230,14 @@ func sendFile(c echo.Context, f screen.File) error {
 }
 
 func roleName(r any) string {
-	switch r {
+	switch role := fmt.Sprint(r); access.Role(role) {
 	case access.Director:
 		return "medical director"
 	case access.Admin:
 		return "administrator"
+	default:
+		return role
 	}
-	return fmt.Sprint(r)
 }
 
 func stateName(state any) string { return workflow.State(fmt.Sprint(state)).Info().Display }

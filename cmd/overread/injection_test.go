@@ -404,7 +404,7 @@ func (h *harvest) values() map[string][]string {
 		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"]},
 		":version": {"1", "2"}, ":file": {"1", "csv"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, ":template": {"ct-chest", "x"}, "*": {"x"},
 		":provider": {"<img src=%2Fowned>", "x"}, ":tenant": {"mercy", "<img src=%2Fowned>"}, ":role": {"reader", "adjudicator", "supervisor", "coordinator", "director", "quality", "auditor", "admin"}, ":task": {h.ids["Task"]},
-		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":pack": {h.pack, "x"}, ":language": {"en", "x"},
+		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":pack": {h.pack, "x"}, ":language": {"en", "x"}, ":event": {h.ids["AuditEvent"]},
 		":client": {h.ids["client"], "x"}, ":person": {h.ids["person"], "x"},
 	}
 }

@@ -231,10 +231,10 @@ func TestAPageAcknowledgesTheVersionThatItHasShown(t *testing.T) {
 // acknowledged.
 func (c *clinic) checkAudit(t *testing.T, hospital string) {
 	t.Helper()
-	auditor := c.clients[hospital+"-auditor"]
+	director := c.clients[hospital+"-director"] // who is told of operations on a case
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		events, err := auditor.get(t.Context(), "AuditEvent?_count=200&_sort=-date")
+		events, err := director.get(t.Context(), "AuditEvent?_count=200&_sort=-date")
 		if err != nil {
 			t.Fatal(err)
 		}

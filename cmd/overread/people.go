@@ -119,6 +119,7 @@ func newPeople(db *pg.DB, base, root string, f peopleFlags, guard *outbound.Guar
 			Settings: settingDesk(db, surface),
 			Quality:  qualityDesk(surface, asked),
 			Images:   shown.desk(),
+			Trail:    trailDesk(surface, asked),
 		},
 	})
 	return p, err

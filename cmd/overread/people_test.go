@@ -338,11 +338,11 @@ func TestWhoHasNoWorklistIsToldWhereTheirWorkIs(t *testing.T) {
 	t.Parallel()
 	w := startPeople(t)
 	v := w.visitor()
-	if got := v.signIn("kim"); !strings.Contains(got.text, "Nothing waits for you") || strings.Contains(got.text, "AuditEvent") {
+	if got := v.signIn("kim"); !strings.Contains(got.text, "Nothing waits for you") || strings.Contains(got.text, "audit trail") {
 		t.Errorf("a coordinator: %s", got.text)
 	}
 	w.behind(`UPDATE session_actor SET role = 'auditor'`)
-	if got := v.get("/home"); strings.Contains(got.text, "Nothing waits for you") || !strings.Contains(got.text, "AuditEvent") {
+	if got := v.get("/home"); strings.Contains(got.text, "Nothing waits for you") || !strings.Contains(got.text, "audit trail") {
 		t.Errorf("an auditor: %s", got.text)
 	}
 }

@@ -68,6 +68,7 @@ const (
 	TemplateSet     EventKind = "template-set"           // how reports on an exam are laid out
 	LogRestored     EventKind = "audit-log-restored"     // the database was restored, and its audit log lacks what was signed
 	CheckpointsLost EventKind = "audit-checkpoints-lost" // the file outside the database that proved the log is gone
+	LogCompared     EventKind = "audit-log-compared"     // somebody had the log compared with what was signed; with Why, it is not the same
 )
 
 // Event is one such event. Nothing in it is a secret or was sent by whoever was
