@@ -98,27 +98,35 @@ func toldToAuditors(event *Node) bool {
 	return target != ""
 }
 
-// toldOfDoor is toldToAuditors of what is no access (doorKinds): the end of blinding
-// is not told, of whom there is a third one where two disagree, nor what the role
-// quality has opened of single cases, which it chooses by their grades.
+// toldDoors are the kinds of what is no access (doorKinds) that auditors are told of,
+// whoever it was. Not the end of blinding, since where two disagree there is a third one who is
+// shown the original; nor what the role quality has opened of single cases, which it chooses
+// by their grades.
+var toldDoors = []access.EventKind{
+	access.Login, access.LoginRefused, access.Logout, access.IdleLogoff, access.Launch,
+	access.TokenIssued, access.TokenRefused, access.TokenRevoked, access.TokenIntrospected, access.BreakGlass, access.ReportDelivered,
+	access.TenantAdded, access.TenantChanged, access.TenantSuspended, access.TenantResumed, access.TenantExported, access.TenantImported,
+	access.ClientAdded, access.ClientChanged, access.ClientRevoked, access.KeyAdded, access.KeysRevoked, access.ReaderSet, access.DestinationSet,
+	access.IssuerListed, access.IssuerRemoved, access.ProviderSet, access.ProviderRemoved, access.PersonSet, access.PersonEnded,
+	access.PACSSet, access.PACSRemoved, access.PolicySet, access.TemplateSet, access.LogRestored, access.CheckpointsLost, access.LogCompared,
+}
+
+// toldOfDoor is toldToAuditors of what is no access.
 func toldOfDoor(event *Node) bool {
-	kind := ""
-	patient := false
+	var kind access.EventKind
 	for _, c := range event.Each("subtype") {
 		if c.Text("system") == auditlog.EraseSystem {
-			kind = c.Text("code")
+			kind = access.EventKind(c.Text("code"))
 		}
 	}
-	for _, entity := range event.Each("entity") {
-		patient = patient || entity.Text("role", "code") == "1"
+	role, emergency := whoseAccess(event)
+	switch kind {
+	case access.MeasureOpened: // unless it is of one patient
+		return !slices.ContainsFunc(event.Each("entity"), func(x *Node) bool { return x.Text("role", "code") == "1" })
+	case access.ImagesOpened: // as an access is
+		return emergency || role == string(access.Auditor) || slices.Contains(toldRoles, role)
 	}
-	switch access.EventKind(kind) {
-	case access.Unblinding, access.QualityOpened:
-		return false
-	case access.MeasureOpened:
-		return !patient
-	}
-	return kind != ""
+	return slices.Contains(toldDoors, kind)
 }
 
 // whoseAccess is the role in which it was done, and whether in an emergency.
