@@ -204,7 +204,7 @@ var trailWords = map[string]string{
 	string(access.Login): "Signed in", string(access.LoginRefused): "Was not let in", string(access.Logout): "Signed out", string(access.IdleLogoff): "Was signed out after a time without a request",
 	string(access.Launch): "Came in from an EHR", string(access.TokenIssued): "Was given a token", string(access.TokenRefused): "Was refused a token", string(access.TokenRevoked): "Gave a token back", string(access.TokenIntrospected): "Asked about a token",
 	string(access.BreakGlass): "Opened a record in an emergency", string(access.Unblinding): "Was shown what blinding withheld", string(access.QualityOpened): "Opened the quality compartment", string(access.MeasureOpened): "Opened the cases or readers of a measure",
-	string(access.ReportDelivered): "A report left the house",
+	string(access.ReportDelivered): "A report left the house", string(access.ImagesOpened): "Opened images of a study",
 	string(access.TenantAdded):     "Hospital added", string(access.TenantChanged): "Hospital changed", string(access.TenantSuspended): "Hospital suspended", string(access.TenantResumed): "Hospital resumed", string(access.TenantExported): "Hospital exported", string(access.TenantImported): "Hospital imported",
 	string(access.ClientAdded): "System registered", string(access.ClientChanged): "System changed", string(access.ClientRevoked): "System revoked", string(access.KeyAdded): "Token added", string(access.KeysRevoked): "Tokens revoked",
 	string(access.ReaderSet): "Reader's credentials set", string(access.DestinationSet): "Destination of reports set", string(access.IssuerListed): "EHR allowed to launch", string(access.IssuerRemoved): "EHR no longer allowed to launch",
@@ -217,5 +217,5 @@ var trailWords = map[string]string{
 var thingWords = map[string]string{
 	"client": "System", "actor": "Owner of the token", "reader": "Reader", "destination": "Destination", "issuer": "EHR", "provider": "Identity provider", "person": "Person", "pacs": "PACS",
 	"policy-version": "Version of the policy", "template-version": "Version of the template", "checkpoint": "Checkpoint", "tenant": "Hospital", "measure": "Measure", "meeting-pack": "Meeting pack",
-	"scope": "Scopes", "report-no": "Version of the report", "urn:ietf:rfc:3986": "Token or session",
+	"study": "Study", "scope": "Scopes", "report-no": "Version of the report", "urn:ietf:rfc:3986": "Token or session",
 }
