@@ -125,7 +125,7 @@ func (s *Server) trailQuery(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	if slices.Contains(anybody, access.Role(ask.Role)) || ask.Role == string(access.Operator) || ask.Role == string(access.System) {
 		query.Set("actor-role", ask.Role)
 	}
-	if len(ask.Action) == 1 && strings.Contains("CRUDE", ask.Action) {
+	if slices.Contains([]string{"C", "R", "U", "D", "E"}, ask.Action) {
 		query.Set("action", ask.Action)
 	}
 	set("type", trailKinds[ask.Kind])
