@@ -101,13 +101,14 @@ func toldToAuditors(event *Node) bool {
 // toldDoors are the kinds of what is no access (doorKinds) that auditors are told of,
 // whoever it was. Not the end of blinding, since where two disagree there is a third one who is
 // shown the original; nor what the role quality has opened of single cases, which it chooses
-// by their grades.
+// by their grades, nor of a measure, where that tells that a count is small.
 var toldDoors = []access.EventKind{
 	access.Login, access.LoginRefused, access.Logout, access.IdleLogoff, access.Launch,
 	access.TokenIssued, access.TokenRefused, access.TokenRevoked, access.TokenIntrospected, access.BreakGlass, access.ReportDelivered,
 	access.TenantAdded, access.TenantChanged, access.TenantSuspended, access.TenantResumed, access.TenantExported, access.TenantImported,
 	access.ClientAdded, access.ClientChanged, access.ClientRevoked, access.KeyAdded, access.KeysRevoked, access.ReaderSet, access.DestinationSet,
 	access.IssuerListed, access.IssuerRemoved, access.ProviderSet, access.ProviderRemoved, access.PersonSet, access.PersonEnded,
+	access.RoleGranted, access.RoleRevoked, access.GroupSet, access.GroupRemoved, access.SessionsEnded, access.DestinationPaused, access.DestinationResumed, access.DestinationTried,
 	access.PACSSet, access.PACSRemoved, access.PolicySet, access.TemplateSet, access.LogRestored, access.CheckpointsLost, access.LogCompared,
 }
 
@@ -120,10 +121,7 @@ func toldOfDoor(event *Node) bool {
 		}
 	}
 	role, emergency := whoseAccess(event)
-	switch kind {
-	case access.MeasureOpened: // unless it is of one patient
-		return !slices.ContainsFunc(event.Each("entity"), func(x *Node) bool { return x.Text("role", "code") == "1" })
-	case access.ImagesOpened: // as an access is
+	if kind == access.ImagesOpened { // as an access is
 		return emergency || role == string(access.Auditor) || slices.Contains(toldRoles, role)
 	}
 	return slices.Contains(toldDoors, kind)

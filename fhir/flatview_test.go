@@ -133,7 +133,7 @@ func TestAFlatViewHasPseudonymsAndIsRecorded(t *testing.T) {
 			}
 		}
 	}
-	opened := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|view-cases", "")
+	opened := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|view-cases", "")
 	if n := len(opened.node.Each("entry")); n != 3 {
 		t.Errorf("%d openings are recorded: %s", n, opened.body)
 	}

@@ -209,6 +209,8 @@ var trailWords = map[string]string{
 	string(access.ClientAdded): "System registered", string(access.ClientChanged): "System changed", string(access.ClientRevoked): "System revoked", string(access.KeyAdded): "Token added", string(access.KeysRevoked): "Tokens revoked",
 	string(access.ReaderSet): "Reader's credentials set", string(access.DestinationSet): "Destination of reports set", string(access.IssuerListed): "EHR allowed to launch", string(access.IssuerRemoved): "EHR no longer allowed to launch",
 	string(access.ProviderSet): "Identity provider set", string(access.ProviderRemoved): "Identity provider removed", string(access.PersonSet): "Person set", string(access.PersonEnded): "Person ended",
+	string(access.RoleGranted): "Role granted", string(access.RoleRevoked): "Role taken away", string(access.GroupSet): "Meaning of a group set", string(access.GroupRemoved): "Meaning of a group removed", string(access.SessionsEnded): "Sessions of somebody ended",
+	string(access.DestinationPaused): "Deliveries to a destination paused", string(access.DestinationResumed): "Deliveries to a destination resumed", string(access.DestinationTried): "Destination tried",
 	string(access.PACSSet): "PACS set", string(access.PACSRemoved): "PACS removed", string(access.PolicySet): "Policy set", string(access.TemplateSet): "Report template set",
 	string(access.LogRestored): "Audit log went on after a restore that lost some of it", string(access.CheckpointsLost): "File of checkpoints was lost", string(access.LogCompared): "Had the audit log compared",
 }
