@@ -54,7 +54,7 @@ func (trailView) Kinds() []trailChoice {
 }
 
 func (trailView) Actions() []trailChoice {
-	return []trailChoice{{"R", "look at"}, {"E", "search or other act"}, {"C", "create"}, {"U", "change"}, {"D", "delete"}}
+	return []trailChoice{{"R", "look at"}, {"E", "search or other act"}, {"C", "create"}, {"U", "change"}, {"D", "erase or remove"}}
 }
 
 func (trailView) Outcomes() []trailChoice {
