@@ -190,7 +190,7 @@ func TestImagesComeThroughTheGatewayAsAPicturesMetadataAndFrames(t *testing.T) {
 		if err != nil || len(pixels) != 64*64 || len(part.Header) != 1 || !strings.HasPrefix(part.Header.Get("Content-Type"), "application/octet-stream") {
 			t.Errorf("a frame of %d bytes (%v), %v", len(pixels), err, part.Header)
 		}
-		if _, err := parts.NextPart(); err != io.EOF { //nolint:errorlint // as documented
+		if _, err := parts.NextPart(); err != io.EOF {
 			t.Errorf("after the frame: %v", err)
 		}
 	}

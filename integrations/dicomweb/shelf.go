@@ -111,10 +111,11 @@ var errPending = errors.New("the PACS has not answered yet")
 // study is what the PACS of a tenant have of a study. It waits as long as the
 // context; the question goes on, and whoever asks next may find the answer.
 func (sh *shelf) study(ctx context.Context, v workflow.Viewing, uid string) (*stored, error) {
-	key := v.Tenant.String() + " " + uid
+	parts := []string{v.Tenant.String(), uid}
 	for _, a := range v.Archives {
-		key += " " + a.BaseURL
+		parts = append(parts, a.BaseURL)
 	}
+	key := strings.Join(parts, " ")
 	sh.mu.Lock()
 	r := sh.kept[key]
 	if r == nil || r.over() && sh.now().Sub(r.at) > r.fresh() {

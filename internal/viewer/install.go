@@ -106,7 +106,7 @@ func install(file, dir, want string) error {
 		err = os.WriteFile(filepath.Join(fresh, made), text, 0o644) //nolint:gosec // nothing secret
 	}
 	if err == nil {
-		err = os.Chmod(fresh, 0o755)
+		err = os.Chmod(fresh, 0o755) //nolint:gosec // nothing secret
 	}
 	if err == nil {
 		err = os.RemoveAll(dir)
@@ -143,7 +143,7 @@ func unpack(r io.Reader, dir string) (files int, err error) {
 	left := int64(unpackedMax)
 	for {
 		h, err := in.Next()
-		if err == io.EOF { //nolint:errorlint // as the reader documents it
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
