@@ -199,6 +199,7 @@ var topics = map[string]string{
 	"answer":             "Answer to a question",
 	"study-changed":      "The study changed after the report",
 	"same-reader":        "Who read this second opinion read the study first",
+	"first-report":       "The first report came after the second opinion",
 	"newer-version":      "A newer version of the report must be read",
 }
 
@@ -250,6 +251,9 @@ func verificationTopic(m workflow.Matter) string {
 	if m.Content.SameReader {
 		return "same-reader"
 	}
+	if m.Content.FirstReport && !m.Content.Ordered {
+		return "first-report"
+	}
 	return "study-changed"
 }
 
@@ -289,6 +293,8 @@ func asItWas(m workflow.Matter) string {
 		return "the report is no independent opinion"
 	case m.Content.Ordered:
 		return "the report is of what was ordered before, and may be of the wrong side"
+	case m.Content.FirstReport:
+		return "the report does not say how the two differ"
 	}
 	return "the report is of the study as it was before"
 }

@@ -54,7 +54,7 @@ func agenda() []item {
 	return []item{
 		{Kind: intakeChecks, While: in(Received), do: (*Engine).runChecks,
 			Doc: "runs the intake checks and fires what they say; where the PACS has yet to say something, once it has"},
-		{Kind: lookAgain, While: join(waiting, beforeReveal), do: (*Engine).lookAgain,
+		{Kind: lookAgain, While: join(waiting, beforeReveal, in(Comparing, AwaitingCosign)), do: (*Engine).lookAgain,
 			Doc: "runs the checks without a word, after 1 to 60 minutes and once after a hold, and fires what follows when they say something new"},
 		{Kind: informationTimeout, While: in(Received, AwaitingInformation), do: (*Engine).timeOutInformation,
 			Doc: "the wait of the policy is over: the case proceeds without what it may go on without"},

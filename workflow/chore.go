@@ -160,6 +160,11 @@ func (e *Engine) reconsiderSigned(ctx context.Context, j job) error {
 			return err
 		}
 	}
+	if j.c.firstReportCame(facts) {
+		if err := e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts}); err != nil {
+			return err
+		}
+	}
 	return e.orderedElsewhere(ctx, j, facts)
 }
 
@@ -215,7 +220,7 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 			return e.fireSystem(ctx, j, "recheck", Input{})
 		}
 	}
-	if arrived && slices.Contains(beforeReveal, c.State) {
+	if arrived && slices.Contains(join(beforeReveal, in(Comparing, AwaitingCosign)), c.State) {
 		return e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts})
 	}
 	return nil

@@ -3,6 +3,7 @@ package workflow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -30,7 +31,7 @@ func changesWeight(before, after Opinion) bool {
 	return slices.ContainsFunc(ChangedSections(before, after), func(s string) bool { return slices.Contains(weighty, s) })
 }
 
-var editGraded = Guard{"editGraded", "where the supervisor changes findings, impression or how soon somebody must act, the grade is given with it, or it is said that the reader's stands; a grade that demands a third reader is the reader's to give",
+var editGraded = Guard{"editGraded", "where the supervisor changes findings, impression or how soon somebody must act, the grade is given with it, or it is said that the reader's stands; a first report that has come since is compared; a grade that demands a third reader is the reader's to give",
 	func(ctx context.Context, t *turn) error {
 		switch {
 		case t.in.Grade != nil && t.in.GradeStands:
@@ -43,7 +44,15 @@ var editGraded = Guard{"editGraded", "where the supervisor changes findings, imp
 				return cmp.Or(err, refuse("a discrepancy of this level goes to a third reader before it is signed: return the report to its reader ($return), who revises and grades it; what cannot wait, tell at once ($raise-finding)"))
 			}
 			return nil
-		case t.in.Opinion == nil || t.in.GradeStands || !t.c.comparable():
+		case !t.c.comparable():
+			return nil
+		}
+		if grade, err := t.ledger.lastGrade(ctx, t.c.CaseID); errors.Is(err, errNoGrade) || err == nil && t.c.olderThanOriginal(grade) {
+			return refuse("the first report of the study has come since the reader signed, and is not compared: return the report to its reader ($return), who compares and grades it, or give the grade with the signature")
+		} else if err != nil {
+			return err
+		}
+		if t.in.Opinion == nil || t.in.GradeStands {
 			return nil
 		}
 		before, err := t.lockedOpinion(ctx)

@@ -74,8 +74,9 @@ func GradesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]GivenGrade, e
 }
 
 var (
-	errNoGrade = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
-	errRegrade = fault.New(fault.BusinessRule, "findings, impression or actionable were revised after the grade was given: grade again before you sign ($grade), also where the grade is the same")
+	errNoGrade   = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
+	errGradeLate = fault.New(fault.BusinessRule, "the first report of the study has come since the grade was given: compare your opinion with it and grade before you sign ($grade)")
+	errRegrade   = fault.New(fault.BusinessRule, "findings, impression or actionable were revised after the grade was given: grade again before you sign ($grade), also where the grade is the same")
 )
 
 // lastGradeTx returns the grade in force, errNoGrade before the first.

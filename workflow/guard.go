@@ -236,6 +236,9 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, and again w
 		if err == nil && grade.GradedBy != *t.c.lead() {
 			err = errNoGrade // it is of the reader before
 		}
+		if err == nil && t.c.olderThanOriginal(grade) {
+			err = errGradeLate
+		}
 		if err != nil {
 			return err
 		}

@@ -45,18 +45,19 @@ type Matter struct {
 
 // MatterContent is what a matter is about.
 type MatterContent struct {
-	Text       string   `json:"text,omitempty"`       // the finding or the question, in words
-	FromReport bool     `json:"fromReport,omitempty"` // a finding that nobody raised: the signed report says that it is pressing
-	Person     string   `json:"person,omitempty"`     // who asks, as the EHR says it
-	Resource   string   `json:"resource,omitempty"`   // "Communication/1": the EHR's own resource that asks
-	Earlier    []string `json:"earlier,omitempty"`    // what the question said before it was corrected, the first one first
-	Follows    int      `json:"follows,omitempty"`    // the question of the same thread that was answered before
-	Images     int      `json:"images,omitempty"`     // how many the study has now
-	ImagesThen int      `json:"imagesThen,omitempty"` // and had for the report
-	Doubtful   bool     `json:"doubtful,omitempty"`   // a finding in images that may be of another patient: the order was corrected meanwhile
-	Replaced   bool     `json:"replaced,omitempty"`   // other images have come in the place of those that were read
-	Ordered    bool     `json:"ordered,omitempty"`    // the order names another part of the body now, or another side
-	SameReader bool     `json:"sameReader,omitempty"` // who read it turns out to have read it first
+	Text        string   `json:"text,omitempty"`        // the finding or the question, in words
+	FromReport  bool     `json:"fromReport,omitempty"`  // a finding that nobody raised: the signed report says that it is pressing
+	Person      string   `json:"person,omitempty"`      // who asks, as the EHR says it
+	Resource    string   `json:"resource,omitempty"`    // "Communication/1": the EHR's own resource that asks
+	Earlier     []string `json:"earlier,omitempty"`     // what the question said before it was corrected, the first one first
+	Follows     int      `json:"follows,omitempty"`     // the question of the same thread that was answered before
+	Images      int      `json:"images,omitempty"`      // how many the study has now
+	ImagesThen  int      `json:"imagesThen,omitempty"`  // and had for the report
+	Doubtful    bool     `json:"doubtful,omitempty"`    // a finding in images that may be of another patient: the order was corrected meanwhile
+	Replaced    bool     `json:"replaced,omitempty"`    // other images have come in the place of those that were read
+	Ordered     bool     `json:"ordered,omitempty"`     // the order names another part of the body now, or another side
+	SameReader  bool     `json:"sameReader,omitempty"`  // who read it turns out to have read it first
+	FirstReport bool     `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
 }
 
 // Closing is how a matter was settled, in words.

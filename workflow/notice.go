@@ -27,6 +27,7 @@ var noticed = map[Event]string{
 	"correct":          Phrase("Patient, study, exam, body part or side of the order were corrected, or the patient's consent was. Do not go on: the coordinator looks at it."),
 	"continue-reading": Phrase("The coordinator has looked at the correction of the order: the images are those that you read, and you may go on. Look at the patient again."),
 	"question-changes": Phrase("The question of the order, or what it tells of the patient, has changed. Look at it before you go on."),
+	"original-arrives": Phrase("The first report of the study has come. Compare your opinion with it, and grade, before you sign."),
 	"original-changes": Phrase("The original report has changed since it was revealed, or names its readers otherwise. Look at it again."),
 	"restart-reading":  Phrase("The order was corrected, and the coordinator has the reading begin anew. What was written is sealed and kept."),
 	"follow-patient":   Phrase("The record of the patient was merged with another one, or parted from it. Look at the patient again."),
@@ -70,7 +71,7 @@ func (t *turn) tellHands(ctx context.Context, hands []uuid.UUID) error {
 	if noticed[t.event] == "" || slices.Contains(join(signed, in(Amending)), t.c.State) {
 		return nil
 	}
-	if t.event == "original-changes" && t.c.Concealed() { // who reads blind does not hear of it
+	if (t.event == "original-changes" || t.event == "original-arrives") && t.c.Concealed() { // who reads blind does not hear of it
 		return nil
 	}
 	hands = slices.DeleteFunc(hands, func(id uuid.UUID) bool { return id == t.actor.ID })

@@ -86,6 +86,8 @@ var Transitions = []Transition{
 	{From: in(Locked, Comparing), Event: "release", To: Arbitration, By: by(role.Adjudicator, role.Coordinator), When: decidedByThird, Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
 	{From: in(Accepted, Reading, Locked, Comparing), Event: "release", To: Ready, By: by(role.Reader, role.Coordinator), Guards: check(isReaderOrCoordinator, reasonGiven), Effects: do(sealPartialRead, keepIndependent, unassignReader, startAssignment)},
 	{From: beforeReveal, Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteFacts)},
+	{From: in(Comparing, AwaitingCosign), Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteLateOriginal)},
+	{From: join(signed, in(Amending)), Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteLateOriginal, compareLate)},
 	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteOriginal)},
 	{From: join(in(Ready, Unassignable, Offered, OnHold), atWork), Event: "question-changes", To: Same, By: by(role.System), Effects: do(noteQuestion)},
 	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise), Effects: do(revealOriginal)},
@@ -132,7 +134,7 @@ var Transitions = []Transition{
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn, startAmendmentClock)},
 	{From: in(Amending), Event: "amend", To: Same, By: by(role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
 	{From: in(Amending), Event: "reassign", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, standInEligible), Effects: do(nameStandIn)},
-	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, verifiesWhatIsOpen), Effects: do(noteStandIn, signAmendment, settleVerified, startAcknowledgement)},
+	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, verifiesWhatIsOpen, comparesFirstReport), Effects: do(noteStandIn, signAmendment, settleVerified, startAcknowledgement)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), When: acknowledgedBefore, Guards: check(reasonGiven, mayDropAmendment, findingsReported), Effects: do(dropStandIn, reviewUntold)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(reasonGiven, mayDropAmendment, findingsReported), Effects: do(dropStandIn, reviewUntold, keepAcknowledgement)},
 
@@ -170,7 +172,7 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
-	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter)), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
+	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter), nothingToCompare), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter), mayDismiss), Effects: do(setAsideSameReader, withdraw(VerificationMatter))},
 
 	// The placer's own decisions.

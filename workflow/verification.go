@@ -18,6 +18,7 @@ type StudyChange struct {
 	Replaced bool // other images have come in the place of those that were read
 	Ordered  bool // the order names another part of the body, or another side, than when the report was signed
 	Same     bool // who read it turns out to have read it first (samereader.go)
+	Original bool // its first report has come, which nobody has compared (lateoriginal.go)
 }
 
 // key tells changes apart, so that each is looked at once.
@@ -29,6 +30,9 @@ func (s StudyChange) key() string {
 	if s.Same {
 		key += " same reader"
 	}
+	if s.Original {
+		key += " first report"
+	}
 	return key
 }
 
@@ -38,18 +42,24 @@ var orderedWords = Phrase("the order was corrected, and names another exam, or a
 func (s StudyChange) words() string {
 	grown := s.Replaced || s.Images > s.Then
 	switch {
-	case s.Same && (grown || s.Ordered):
+	case s.Same && (grown || s.Ordered || s.Original):
 		rest := s
 		rest.Same = false
 		return notIndependent + "; " + rest.words()
 	case s.Same:
 		return notIndependent
-	case s.Ordered && grown:
+	case s.Ordered && (grown || s.Original):
 		rest := s
 		rest.Ordered = false
 		return orderedWords + "; " + rest.words()
 	case s.Ordered:
 		return orderedWords
+	case s.Original && grown:
+		rest := s
+		rest.Original = false
+		return originalCame + "; " + rest.words()
+	case s.Original:
+		return originalCame
 	case s.Replaced:
 		return Phrase("images of the study were replaced")
 	case s.Then > 0:
@@ -69,7 +79,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
@@ -77,7 +87,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 	for _, m := range all {
 		if m.isVerification() && m.Open() {
 			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
-			content.SameReader = m.Content.SameReader || s.Same
+			content.SameReader, content.FirstReport = m.Content.SameReader || s.Same, m.Content.FirstReport || s.Original
 			m.Content = content
 			t.touch(m)
 			return t.ledger.updateMatter(ctx, t.c.CaseID, m)
@@ -134,7 +144,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 	}}
 
 func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader}
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport}
 }
 
 // Words say what has become of the study.

@@ -1,0 +1,59 @@
+package workflow
+
+import "context"
+
+// The first report of a study may come when its second opinion is being signed, or
+// is. It is compared all the same: before the signature by a grade, which the
+// signature waits for; after it by an amendment with a grade, for which a verification
+// is open. Nobody says that a report stands as it is without having compared the two.
+
+// originalCame is what everybody is told.
+var originalCame = Phrase("the first report of the study has come, and this second opinion was not compared with it")
+
+// firstReportCame: there is a report to compare a signed one with, and there was none.
+// One that is not signed yet, or is of another patient, is none.
+func (c *Case) firstReportCame(f Facts) bool {
+	return c.Comparable != nil && !*c.Comparable && f.Original != nil && f.Original.Final && !strandedPatient(f)
+}
+
+var noteLateOriginal = Effect{"noteLateOriginal", "there is an original report now, and which version of it is compared is kept with the case; who read first is noted again",
+	func(ctx context.Context, t *turn) error {
+		f, c, there := t.in.Facts, t.c, true
+		c.Comparable = &there
+		c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
+		c.Exam.OriginalNow, c.Exam.OriginalCame = f.Original.Version, &t.now
+		t.detail["comparable"] = true
+		return t.noteFirstReaders(ctx, f.First)
+	}}
+
+var compareLate = Effect{"compareLate", "who signed must compare the report with the original: a verification is open, and its clock runs",
+	func(ctx context.Context, t *turn) error {
+		read := t.c.Exam.imagesRead()
+		return t.openVerification(ctx, StudyChange{Images: read, Then: read, Original: true})
+	}}
+
+// olderThanOriginal: the grade was given when there was no original to compare with.
+func (c *Case) olderThanOriginal(g GivenGrade) bool {
+	return c.Exam.OriginalCame != nil && g.GradedAt.Before(*c.Exam.OriginalCame)
+}
+
+// toCompare refuses who would settle a verification for which the first report is to
+// be compared, without a grade.
+func (t *turn) toCompare(ctx context.Context) error {
+	m, err := t.chosen(ctx, VerificationMatter)
+	if err == nil && m.Content.FirstReport && t.in.Grade == nil {
+		err = refuse("the first report of the study is to be compared with this one: open an amendment ($amend), and sign it ($sign) with verifies and the grade, also where both agree")
+	}
+	return err
+}
+
+var nothingToCompare = Guard{"nothingToCompare", "no first report has come that the report is to be compared with",
+	func(ctx context.Context, t *turn) error { return t.toCompare(ctx) }}
+
+var comparesFirstReport = Guard{"comparesFirstReport", "an amendment that takes a first report into account which has come has the grade",
+	func(ctx context.Context, t *turn) error {
+		if !t.in.Amendment.Verifies {
+			return nil
+		}
+		return t.toCompare(ctx)
+	}}
