@@ -457,3 +457,41 @@ func TestWhoWasToldOfAFindingIsToldThatItMayBeAnotherPatients(t *testing.T) {
 		t.Errorf("the EHR was told %d times: %s", len(told), told)
 	}
 }
+
+// The hospital sends its report of the study when the second opinion is signed.
+func TestAFirstReportThatComesAfterTheSignatureIsComparedAndTheClinicianIsTold(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	entries := slices.DeleteFunc(chestXray(t, "68"), func(e *Node) bool { return e.Get("resource").Type() == "DiagnosticReport" })
+	for _, e := range entries {
+		if n := e.Get("resource"); n.Type() == "ServiceRequest" {
+			n.Set("supportingInfo", n.Each("supportingInfo")[:1])
+		}
+	}
+	id := c.order(entries...)
+	c.tick()
+	c.read(id)
+	c.mustAct(access.Reader, id, "$sign")
+	study := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3.68").ids()[0]
+	c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"),
+		"subject", c.task(id).Get("for"), "imagingStudy", []*Node{Object("reference", "ImagingStudy/"+study)},
+		"conclusion", "Clear.", "performer", []*Node{Object("display", "Dr Elsewhere")}).jsonText())
+	if task := string(c.task(id).Bytes()); !strings.Contains(task, "The first report of the study has come, and this second opinion was not compared with it; the report does not say how the two differ.") {
+		t.Errorf("the clinician does not see it: %s", task)
+	}
+	told := c.wantCount(access.Placer, "Communication?status=in-progress", 1)[0]
+	if !hasCode(told.Get("topic"), csTopic, "first-report") || !strings.Contains(told.jsonText(), "who signed it has been asked to look at it again") {
+		t.Errorf("%s", told.Bytes())
+	}
+	c.act(access.Reader, id, "$verify", "note", "it holds").want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.mustAct(access.Reader, id, "$amend", "reason", "the first report came")
+	amendment := []any{"kind", "amendment", "reason", "the first report came", "text", "The first report does not mention the nodule.", "verifies", true}
+	c.act(access.Reader, id, "$sign", amendment...).want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.mustAct(access.Reader, id, "$sign", append(amendment, "discrepancy", missed("important"), "difference", "The nodule is not mentioned.")...)
+	if task := string(c.task(id).Bytes()); strings.Contains(task, "first-report") {
+		t.Errorf("it was compared: %s", task)
+	}
+	if got := c.report(id).jsonText(); !strings.Contains(got, "The nodule is not mentioned.") {
+		t.Errorf("the report does not say how the two differ: %s", got)
+	}
+}
