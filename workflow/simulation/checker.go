@@ -343,6 +343,8 @@ func (k *checker) limit(c *workflow.Case, clock workflow.ClockName) workflow.Spa
 		return limits.Offer
 	case workflow.ClockQuestion:
 		return limits.Question
+	case workflow.ClockReverify:
+		return limits.Reverify
 	case clockConfer:
 		switch {
 		case c.Reading == workflow.ByConsensus: // they have as long as they need

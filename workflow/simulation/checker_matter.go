@@ -8,10 +8,10 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
-// watchedMatter is a finding or a question that is open, with its clock: it never
+// watchedMatter is a finding, a question or a verification that is open, with its clock: it never
 // stands still, on hold neither, and goes on when the case is over.
 type watchedMatter struct {
-	family string // finding-urgent, question
+	family string // finding-urgent, question, reverify
 	run    watchedClock
 	limit  workflow.Span
 	told   bool // somebody was
@@ -33,7 +33,10 @@ func (k *checker) listed(ch *workflow.Change, w *watched) {
 		case known == nil && m.SettledAt == nil:
 			at := ch.At
 			watched := &watchedMatter{family: "question", run: watchedClock{since: &at}, limit: k.limit(&ch.Case, workflow.ClockQuestion)}
-			if m.Kind == workflow.FindingMatter {
+			switch m.Kind {
+			case workflow.VerificationMatter:
+				watched.family, watched.limit = "reverify", k.limit(&ch.Case, workflow.ClockReverify)
+			case workflow.FindingMatter:
 				w.findings++
 				limits := k.policy.Findings
 				watched.family = "finding-" + m.Category

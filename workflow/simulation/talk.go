@@ -23,6 +23,8 @@ func (s *service) talk(o *order, ch workflow.Change) {
 			s.tell(o, m)
 		case m.Kind == workflow.QuestionMatter && !o.c.happens(neverReply):
 			s.after(o.c.lognormal(2*time.Hour, 1.2), func() { s.reply(o, m.No, 5) })
+		case m.Kind == workflow.VerificationMatter && !o.c.happens(neverReply):
+			s.after(o.c.lognormal(6*time.Hour, 1.2), func() { s.compareLate(o, m.No, 5) })
 		}
 	}
 }
@@ -79,6 +81,8 @@ func (s *service) seeTo(o *order, clock workflow.ClockName) {
 		case m.No != no:
 		case m.Kind == workflow.FindingMatter:
 			s.telephone(o, s.offices[access.Coordinator], no)
+		case m.Kind == workflow.VerificationMatter:
+			s.compareLate(o, no, 2)
 		default:
 			s.reply(o, no, 2)
 		}
@@ -104,6 +108,26 @@ func (s *service) reply(o *order, no, times int) {
 		s.fire(s.offices[access.Placer], o.id, "withdraw-question", workflow.Input{Matter: no, Reason: "asked by telephone"})
 	case !s.fire(o.signedBy, o.id, "answer", workflow.Input{Matter: no, Answer: "It is not."}):
 		s.after(4*time.Hour, func() { s.reply(o, no, times-1) })
+	}
+}
+
+// compareLate: who signed compares a first report that came after the signature, by an
+// amendment; after so many times the coordinator does without.
+func (s *service) compareLate(o *order, no, times int) {
+	if !s.isOpen(o, no) || o.signedBy.ID == uuid.Nil {
+		return
+	}
+	desk := s.offices[access.Coordinator]
+	if times == 0 {
+		s.fire(desk, o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "who signed is no longer here"})
+		s.fire(desk, o.id, "withdraw-amendment", workflow.Input{Reason: "nothing is to be changed"})
+		return
+	}
+	grade := gradeOf(o.level)
+	s.fire(o.signedBy, o.id, "amend", workflow.Input{Reason: "the first report came"})
+	if !s.fire(o.signedBy, o.id, "sign", workflow.Input{Matter: no, Grade: &grade,
+		Amendment: &workflow.Amendment{Kind: "amendment", Reason: "the first report came", Text: "The two were compared.", Verifies: true}}) {
+		s.after(4*time.Hour, func() { s.compareLate(o, no, times-1) })
 	}
 }
 
