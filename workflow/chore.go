@@ -194,17 +194,8 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	if err := e.doubtWhose(ctx, j, facts); err != nil || ended {
 		return err
 	}
-	if c.beingRead() || slices.Contains(in(Ready, Unassignable, Offered), c.State) {
-		if c.otherQuestion(facts) {
-			if err := e.fireSystem(ctx, j, "question-changes", Input{Facts: &facts}); err != nil {
-				return err
-			}
-		}
-		if c.originalDiffers(facts) {
-			if err := e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts}); err != nil {
-				return err
-			}
-		}
+	if err := e.noteChanges(ctx, j, facts); err != nil {
+		return err
 	}
 	if c.State == Received || c.State == OnHold { // the checks are about to run anyway, or after the hold
 		return nil
@@ -222,6 +213,22 @@ func (e *Engine) reconsider(ctx context.Context, j job) error {
 	}
 	if arrived && slices.Contains(join(beforeReveal, in(Comparing, AwaitingCosign)), c.State) {
 		return e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts})
+	}
+	return nil
+}
+
+// noteChanges fires what stops nobody: another question, and an original that changed.
+func (e *Engine) noteChanges(ctx context.Context, j job, facts Facts) error {
+	if !j.c.beingRead() && !slices.Contains(in(Ready, Unassignable, Offered), j.c.State) {
+		return nil
+	}
+	if j.c.otherQuestion(facts) {
+		if err := e.fireSystem(ctx, j, "question-changes", Input{Facts: &facts}); err != nil {
+			return err
+		}
+	}
+	if j.c.originalDiffers(facts) {
+		return e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts})
 	}
 	return nil
 }
