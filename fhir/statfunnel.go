@@ -88,10 +88,8 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 		return nil, err
 	}
 	st := &statistic{report: report, heads: map[string]any{"target": 100 * target, "units": len(told), "notTold": notTold(groups)}}
-	wide := false
 	if spread != nil {
-		wide = spread.Overdispersed
-		st.heads["phi"], st.heads["tau2"], st.heads["overdispersed"] = spread.Phi, spread.Tau2, wide
+		st.heads["phi"], st.heads["tau2"], st.heads["overdispersed"] = spread.Phi, spread.Tau2, spread.Overdispersed
 	}
 	outside := 0
 	for _, u := range groups {
@@ -100,40 +98,9 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 		if !u.told || u.Trials == 0 {
 			continue
 		}
-		may := judged(by, u.Trials)
-		standing := func(l *measure.FunnelLimits) string {
-			if !may {
-				return notJudged
-			}
-			return string(l.Standing(float64(u.Events) / float64(u.Trials)))
-		}
-		exact, err := measure.Funnel(target, u.Trials)
+		counts, err := putStanding(row, u, target, spread, judged(by, u.Trials))
 		if err != nil {
 			return nil, err
-		}
-		if exact == nil {
-			continue
-		}
-		putInterval(row, "low95", "high95", &exact.Warning)
-		putInterval(row, "low998", "high998", &exact.Alarm)
-		counts := standing(exact)
-		row["standing"] = counts
-		if spread != nil && may {
-			z, err := spread.Z(u.Unit)
-			if err != nil {
-				return nil, err
-			}
-			row["z"] = *z
-		}
-		if wide {
-			l, err := spread.Limits(u.Trials)
-			if err != nil {
-				return nil, err
-			}
-			putInterval(row, "wideLow95", "wideHigh95", &l.Warning)
-			putInterval(row, "wideLow998", "wideHigh998", &l.Alarm)
-			counts = standing(l)
-			row["wideStanding"] = counts
 		}
 		if counts == string(measure.HighAlarm) || counts == string(measure.LowAlarm) {
 			outside++
@@ -141,4 +108,45 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 	}
 	st.heads["outside"] = outside
 	return st, nil
+}
+
+// putStanding puts the limits of a group into its row, and where it stands: in the wide ones
+// where there is over-dispersion.
+func putStanding(row map[string]any, u statUnit, target float64, spread *measure.Dispersion, may bool) (standing string, err error) {
+	of := func(l *measure.FunnelLimits) string {
+		if !may {
+			return notJudged
+		}
+		return string(l.Standing(float64(u.Events) / float64(u.Trials)))
+	}
+	exact, err := measure.Funnel(target, u.Trials)
+	if err != nil || exact == nil {
+		return "", err
+	}
+	putInterval(row, "low95", "high95", &exact.Warning)
+	putInterval(row, "low998", "high998", &exact.Alarm)
+	standing = of(exact)
+	row["standing"] = standing
+	if spread == nil {
+		return standing, nil
+	}
+	z, err := spread.Z(u.Unit)
+	if err != nil {
+		return "", err
+	}
+	if may && z != nil {
+		row["z"] = *z
+	}
+	if !spread.Overdispersed {
+		return standing, nil
+	}
+	wide, err := spread.Limits(u.Trials)
+	if err != nil || wide == nil {
+		return standing, err
+	}
+	putInterval(row, "wideLow95", "wideHigh95", &wide.Warning)
+	putInterval(row, "wideLow998", "wideHigh998", &wide.Alarm)
+	standing = of(wide)
+	row["wideStanding"] = standing
+	return standing, nil
 }

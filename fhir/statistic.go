@@ -51,8 +51,8 @@ type statistic struct {
 }
 
 func decimals(names ...string) (all []flat.Column) {
-	for i := 0; i < len(names); i += 2 {
-		all = append(all, flat.Column{Name: names[i], Kind: flat.Decimal, Doc: names[i+1]})
+	for pair := range slices.Chunk(names, 2) {
+		all = append(all, flat.Column{Name: pair[0], Kind: flat.Decimal, Doc: pair[1]})
 	}
 	return all
 }

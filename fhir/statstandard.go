@@ -171,7 +171,7 @@ func standardOf(c *standardCells, dimension string) (*statistic, error) {
 	outside := 0
 	names := maps.Clone(c.hidden)
 	for name := range c.cells {
-		names[name] = names[name]
+		names[name] = c.hidden[name]
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		row := map[string]any{"value": name, "masked": c.hidden[name]}

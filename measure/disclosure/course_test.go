@@ -39,9 +39,6 @@ func kinds() (all []kind) {
 	return all
 }
 
-func (k kind) counts() bool      { return k.third != "" }
-func (k kind) discrepancy() bool { return k.right != "" }
-
 // quarter is the cases of a quarter, by site and kind.
 type quarter struct {
 	kinds []kind

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,13 +49,13 @@ func RatingsTx(ctx context.Context, tx pgx.Tx, q Query) (all []Rated, err error)
 		return nil, err
 	}
 	for _, by := range ratedBy {
-		counted := ""
-		for i := range by.categories {
-			counted += fmt.Sprintf(", count(*) FILTER (WHERE word = (@categories::text[])[%d]) AS n%d", i+1, i+1)
+		counted := make([]string, len(by.categories))
+		for i := range counted {
+			counted[i] = fmt.Sprintf("count(*) FILTER (WHERE word = (@categories::text[])[%d])", i+1)
 		}
 		s.args["categories"] = by.categories
 		rows, err := tx.Query(ctx, `
-			SELECT `+counted[1:]+`
+			SELECT `+strings.Join(counted, ", ")+`
 			FROM (`+by.rows+`) r
 			JOIN (SELECT case_id FROM (`+s.union("case_id, excluded")+`) f WHERE `+q.Measure.counted()+`) c USING (case_id)
 			GROUP BY case_id`, s.args)
