@@ -31,7 +31,7 @@ func TestTheSchemaDecides(t *testing.T) {
 			return rapid.SampledFrom(s.Enum.Values).Draw(rt, name)
 		case s.Pattern != nil && s.Not == nil:
 			var fit []any
-			for _, word := range []string{"2026-12-25", "2024-02-29", "12-25 moved", "easter+1", "last monday of may observed", "02-30", "neuro", "head", "desk@north.example"} {
+			for _, word := range []string{"2026-12-25", "2024-02-29", "12-25 moved", "easter+1", "last monday of may observed", "02-30", "neuro", "head", "desk@north.example", "https://viewer.north.example/?study={StudyInstanceUID}"} {
 				if s.Pattern.MatchString(word) {
 					fit = append(fit, word)
 				}

@@ -21,6 +21,8 @@ func (s *service) talk(o *order, ch workflow.Change) {
 		case !m.Open() || !m.OpenedAt.Equal(ch.At):
 		case m.Kind == workflow.FindingMatter:
 			s.tell(o, m)
+		case m.Kind == workflow.VerificationMatter && m.Content.SameReader:
+			s.after(o.c.lognormal(2*time.Hour, 1), func() { s.verify(o, m.No) })
 		case m.Kind == workflow.QuestionMatter && !o.c.happens(neverReply):
 			s.after(o.c.lognormal(2*time.Hour, 1.2), func() { s.reply(o, m.No, 5) })
 		case m.Kind == workflow.VerificationMatter && !o.c.happens(neverReply):
@@ -81,6 +83,8 @@ func (s *service) seeTo(o *order, clock workflow.ClockName) {
 		case m.No != no:
 		case m.Kind == workflow.FindingMatter:
 			s.telephone(o, s.offices[access.Coordinator], no)
+		case m.Kind == workflow.VerificationMatter && m.Content.SameReader:
+			s.verify(o, no)
 		case m.Kind == workflow.VerificationMatter:
 			s.compareLate(o, no, 2)
 		default:
@@ -129,6 +133,22 @@ func (s *service) compareLate(o *order, no, times int) {
 		Amendment: &workflow.Amendment{Kind: "amendment", Reason: "the first report came", Text: "The two were compared.", Verifies: true}}) {
 		s.after(4*time.Hour, func() { s.compareLate(o, no, times-1) })
 	}
+}
+
+// verify: a supervisor who is independent looks at a report that turns out not to be;
+// where there is none the director decides.
+func (s *service) verify(o *order, no int) {
+	if !s.isOpen(o, no) {
+		return
+	}
+	for _, a := range s.agents {
+		by := s.actor(access.Supervisor, a.id)
+		if a.senior && s.fire(by, o.id, "verify", workflow.Input{Matter: no, Reason: "Read anew."}) {
+			o.signedBy = by
+			return
+		}
+	}
+	s.fire(s.offices[access.Director], o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "a supervisor has looked at it"})
 }
 
 // acknowledge: the clinician takes note of the report, and first of what cannot wait.
