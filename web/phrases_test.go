@@ -71,11 +71,11 @@ func TestPhrasesOfRecordsAreSaidInTheLanguageOfThePage(t *testing.T) {
 		"is the original reader":                                                       "ist der Erstbefunder",
 		"say who asks: requester; say what is asked: reasonCode.text, or note":         "bitte sagen, wer anfordert: requester; bitte sagen, was gefragt ist: reasonCode.text oder note",
 		"the study is not in the PACS; send its images there; say who asks: requester": "die Studie ist nicht im PACS; bitte ihre Bilder dorthin senden; bitte sagen, wer anfordert: requester",
-		"as the third reader, none of 3 readers is eligible: absent until 2026-07-14 (1); not on shift (2)":                              "als dritter Befunder: keiner von 3 Befundern kommt infrage: abwesend bis 14.07.2026 (1); nicht im Dienst (2)",
-		"Who read this second opinion turns out to have read the study first.":                                                           "Wer diese Zweitmeinung befundet hat, hat die Studie, wie sich zeigt, auch zuerst befundet.",
-		"who read this second opinion turns out to have read the study first; the study has 9 images now, and had 7":                     "wer diese Zweitmeinung befundet hat, hat die Studie, wie sich zeigt, auch zuerst befundet; die Studie hat jetzt 9 Bilder und hatte 7",
-		"the patient and the side of the order was corrected while it was read; the reading service looks whether the reading can go on": "während der Befundung wurde am Auftrag berichtigt: Patient und Seite; der Befundungsdienst prüft, ob die Befundung weitergehen kann",
-		"The ward has <b>called</b>; nobody answers":                                                                                     "The ward has <b>called</b>; nobody answers",
+		"as the third reader, none of 3 readers is eligible: absent until 2026-07-14 (1); not on shift (2)":                                               "als dritter Befunder: keiner von 3 Befundern kommt infrage: abwesend bis 14.07.2026 (1); nicht im Dienst (2)",
+		"Who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first.":                                       "Wer diese Zweitmeinung befundet oder gegengezeichnet hat, hat die Studie, wie sich zeigt, auch zuerst befundet, oder es kann so sein.",
+		"who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first; the study has 9 images now, and had 7": "wer diese Zweitmeinung befundet oder gegengezeichnet hat, hat die Studie, wie sich zeigt, auch zuerst befundet, oder es kann so sein; die Studie hat jetzt 9 Bilder und hatte 7",
+		"the patient and the side of the order was corrected while it was read; the reading service looks whether the reading can go on":                  "während der Befundung wurde am Auftrag berichtigt: Patient und Seite; der Befundungsdienst prüft, ob die Befundung weitergehen kann",
+		"The ward has <b>called</b>; nobody answers": "The ward has <b>called</b>; nobody answers",
 		"": "",
 	} {
 		if got := de.said(text); got != want {
