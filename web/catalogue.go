@@ -162,6 +162,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"state":     func(s any) string { return c.say(stateName(s)) },
 		"words":     c.words,
 		"said":      c.said,
+		"add":       func(a, b int) int { return a + b },
 		"span":      c.span,
 		"date":      c.date,
 		"agreed":    func(agrees *bool) bool { return *agrees },

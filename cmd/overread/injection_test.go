@@ -401,7 +401,7 @@ func (h *harvest) visitors() map[string]func(*http.Request) {
 // is not here cannot be looked at: the test says so.
 func (h *harvest) values() map[string][]string {
 	return map[string][]string{
-		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"]},
+		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"], h.ids["Practitioner"]},
 		":version": {"1", "2"}, ":file": {"1", "csv"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, ":template": {"ct-chest", "x"}, "*": {"x"},
 		":provider": {"<img src=%2Fowned>", "x"}, ":tenant": {"mercy", "<img src=%2Fowned>"}, ":role": {"reader", "adjudicator", "supervisor", "coordinator", "director", "quality", "auditor", "admin"}, ":task": {h.ids["Task"]},
 		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":pack": {h.pack, "x"}, ":language": {"en", "x"}, ":event": {h.ids["AuditEvent"]},
