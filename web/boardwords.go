@@ -13,14 +13,10 @@ import (
 
 // boardWords are the tables, by what a template asks for: {{words "party" .WaitsFor}}.
 var boardWords = map[string]map[string]string{
-<<<<<<< HEAD
 	"in phrases": wordsInPhrases,
 	"trail":      trailWords, "thing": thingWords, // trail.go
-=======
-	"in phrases":  wordsInPhrases,
 	"reader part": {"reader": "reader", "trainee": "trainee (a supervisor signs)", "locum": "locum (a supervisor signs)", "adjudicator": "adjudicator", "supervisor": "supervisor"},
 	"weekday":     {"monday": "Monday", "tuesday": "Tuesday", "wednesday": "Wednesday", "thursday": "Thursday", "friday": "Friday", "saturday": "Saturday", "sunday": "Sunday"},
->>>>>>> 4e2dddf (fhir, web: administrators keep readers' credentials at pages, by the changes of the API)
 	"party": {
 		"placer": "the ordering hospital", "coordinator": "a coordinator", "reader": "a reader", "adjudicator": "a third reader",
 		"supervisor": "a supervisor", "clinician": "the clinician", "system": "a system", "filler": "a coordinator",

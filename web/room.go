@@ -36,11 +36,7 @@ func (s *Server) allRooms() []room {
 			{http.MethodPost, "/case/:task/do/:operation", "", nil, s.perform},
 			{http.MethodGet, "/emergencies", "Emergency access", []access.Role{access.Coordinator, access.Director}, s.emergencies},
 		},
-<<<<<<< HEAD
-		s.readerRooms(), s.readingRooms(), s.imageRooms(), s.boardRooms(), s.figureRooms(), s.deskRooms(), s.adminRooms(), s.settingRooms(), s.qualityRooms(), s.trailRooms(),
-=======
-		s.readerRooms(), s.readingRooms(), s.imageRooms(), s.boardRooms(), s.figureRooms(), s.deskRooms(), s.adminRooms(), s.credentialRooms(), s.settingRooms(), s.qualityRooms(),
->>>>>>> 4e2dddf (fhir, web: administrators keep readers' credentials at pages, by the changes of the API)
+		s.readerRooms(), s.readingRooms(), s.imageRooms(), s.boardRooms(), s.figureRooms(), s.deskRooms(), s.adminRooms(), s.credentialRooms(), s.settingRooms(), s.qualityRooms(), s.trailRooms(),
 	)
 }
 

@@ -78,23 +78,14 @@ type Desk struct {
 	Figures     func(ctx context.Context, actor access.Actor, query url.Values, from Caller) (screen.Figures, error)
 	FiguresFile func(ctx context.Context, actor access.Actor, query url.Values, format string, from Caller) (screen.File, error)
 	// Perform does an operation of a case (fhir/deskform.go).
-<<<<<<< HEAD
-	Perform  func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
-	Readers  ReadersDesk
-	Admin    AdminDesk
-	Settings SettingDesk
-	Quality  QualityDesk
-	Images   ImagesDesk
-	Trail    TrailDesk
-=======
 	Perform     func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)
 	Readers     ReadersDesk
 	Admin       AdminDesk
 	Settings    SettingDesk
-	Credentials CredentialDesk
 	Quality     QualityDesk
 	Images      ImagesDesk
->>>>>>> 4e2dddf (fhir, web: administrators keep readers' credentials at pages, by the changes of the API)
+	Trail       TrailDesk
+	Credentials CredentialDesk
 }
 
 // Server is the pages.

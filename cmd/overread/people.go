@@ -114,21 +114,13 @@ func newPeople(db *pg.DB, base, root string, f peopleFlags, guard *outbound.Guar
 			Perform: func(ctx context.Context, actor access.Actor, e screen.Errand, from web.Caller) (screen.Done, error) {
 				return surface().Perform(ctx, actor, e, asked(from))
 			},
-<<<<<<< HEAD
-			Readers:  readersDesk(surface, asked),
-			Admin:    adminDesk(db, base, guard, surface),
-			Settings: settingDesk(db, surface),
-			Quality:  qualityDesk(surface, asked),
-			Images:   shown.desk(),
-			Trail:    trailDesk(surface, asked),
-=======
 			Readers:     readersDesk(surface, asked),
 			Admin:       adminDesk(db, base, guard, surface),
 			Settings:    settingDesk(db, surface),
-			Credentials: credentialDesk(surface, asked),
 			Quality:     qualityDesk(surface, asked),
 			Images:      shown.desk(),
->>>>>>> 4e2dddf (fhir, web: administrators keep readers' credentials at pages, by the changes of the API)
+			Trail:       trailDesk(surface, asked),
+			Credentials: credentialDesk(surface, asked),
 		},
 	})
 	return p, err
