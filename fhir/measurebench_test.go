@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func postgresTime(b testing.TB, postmaster int) (sum time.Duration) {
 		if err != nil {
 			continue // it has ended
 		}
-		fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
 		last := 13 // utime, stime
 		switch {
 		case pid == postmaster:
@@ -122,7 +123,7 @@ func postmasterOf(b testing.TB, c *clinic) int {
 	}
 	var state string
 	var parent int
-	if _, err := fmt.Sscan(string(raw[strings.LastIndexByte(string(raw), ')')+1:]), &state, &parent); err != nil {
+	if _, err := fmt.Sscan(string(raw[bytes.LastIndexByte(raw, ')')+1:]), &state, &parent); err != nil {
 		b.Fatal(err)
 	}
 	return parent

@@ -57,7 +57,7 @@ func numberParts(number string) (day time.Time, tail string) {
 	}
 	var bits uint64
 	for _, digit := range parts[2] + parts[3] {
-		bits = bits<<5 | uint64(strings.IndexRune(crockford, digit))
+		bits = bits<<5 | uint64(strings.IndexRune(crockford, digit)) //nolint:gosec // numberForm lets pass its digits only
 	}
 	tail = strconv.FormatUint(bits, 16)
 	return day, strings.Repeat("0", 10-len(tail)) + tail

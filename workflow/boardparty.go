@@ -17,7 +17,7 @@ func (q *boardQuery) source() string {
 	}
 	var each []string
 	for _, arm := range q.arms {
-		each = append(each, `(SELECT c.* FROM `+arm+` AND `+strings.Join(q.where, " AND ")+` ORDER BY `+q.order+` LIMIT @most)`)
+		each = append(each, `(SELECT c.* FROM `+arm+` AND `+strings.Join(q.where, " AND ")+` ORDER BY `+q.order+` LIMIT @most)`) //nolint:unqueryvet // whoever reads from it names the columns
 	}
 	return "(" + strings.Join(each, " UNION ALL ") + ") c"
 }

@@ -121,6 +121,7 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 		args["rank"], args["at"], args["id"], args["name"] = rank, micros, id, parts[3]
 		after = `WHERE (rank, micros, case_id, clock) > (@rank, @at::bigint, @id::uuid, @name)`
 	}
+	//nolint:unqueryvet // of lines, which names its columns here
 	rows, err := tx.Query(ctx, `
 		WITH wanted AS (
 			SELECT e.case_id, e.clock

@@ -263,7 +263,7 @@ func TestWhoTurnsOutAfterTheSignatureToHaveReadFirstChangesTheReportNoMore(t *te
 	if len(heard) != 1 || heard[0].Event != "first-reader-named" || len(heard[0].Matters) != 1 || len(heard[0].Told) != 1 || heard[0].Told[0].Tell != TellCoordinator {
 		t.Fatalf("heard %+v", heard)
 	}
-	if words := heard[0].Matters[0].Content.Words(); words != string(notIndependent) {
+	if words := heard[0].Matters[0].Content.Words(); words != notIndependent {
 		t.Error(words)
 	}
 	for event, in := range map[Event]Input{"amend": {Reason: "a word is missing"}, "verify": {Reason: "it holds"}} {

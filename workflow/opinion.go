@@ -139,7 +139,7 @@ func pastReadersTx(ctx context.Context, tx pgx.Tx, cases []*Case, duty Duty) (ma
 	}
 	rows, err := tx.Query(ctx, `
 		WITH wanted AS (
-			SELECT *
+			SELECT of, study, blind, veils
 			FROM unnest(@ids::uuid[], @studies::text[], @blind::boolean[], @veils::boolean[]) AS w (of, study, blind, veils)
 		), same AS (
 			SELECT w.of, w.blind, w.veils, c.case_id, c.adjudicator_id, c.supervisor_id

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// knownFields are the subspecialties of the CodeSystem reading-subspecialty, and two
+// KnownFields are the subspecialties of the CodeSystem reading-subspecialty, and two
 // that many departments have besides.
 // KnownFields are the subspecialties that every tenant has; it may have others.
 func KnownFields() []string { return slices.Clone(knownFields) }

@@ -205,7 +205,7 @@ func (c *crowd) come(who string, role access.Role) *http.Client {
 		}
 		err := tx.QueryRow(ctx, query, arg).Scan(&a.Tenant, &a.ID, &a.Display)
 		if err != nil && role == access.Admin {
-			a.Tenant, a.ID, a.Display, err = c.seeder.tenants["mercy"], uuid.New(), "An administrator", nil
+			a.Tenant, a.ID, a.Display, err = c.tenants["mercy"], uuid.New(), "An administrator", nil
 		}
 		if err != nil {
 			return err
@@ -310,7 +310,7 @@ func (c *crowd) launchedPages(patient, report string) []pageOf {
 		if err != nil {
 			return err
 		}
-		tenant := c.seeder.tenants["mercy"]
+		tenant := c.tenants["mercy"]
 		actor := access.Actor{Tenant: tenant, ID: person, Role: access.Placer, Display: "Dr. Clinician", Patient: "Patient/" + patient}
 		opened, value, err := c.store.OpenLaunched(ctx, tx, person, "Dr. Clinician", actor, time.Hour)
 		if err != nil {

@@ -119,14 +119,14 @@ func TestImagesOfACaseOnThePagesOfWhoReadsIt(t *testing.T) {
 	other.patient = people[""][1]
 	w.becomes(t, w.sends(t, other, other.images()...), workflow.Ready, "", "")
 	for address, status := range map[string]int{
-		root + "/studies/" + other.studyUID() + "/series":                  http.StatusNotFound,
-		root + "/studies/..%2f..%2fsystem":                                 http.StatusBadRequest,
-		root + "/studies/1.2..3/series":                                    http.StatusBadRequest,
-		root + "/../../../../system":                                       http.StatusNotFound,
-		shown[0][:strings.Index(shown[0], "?")] + "?url=http://127.0.0.1/": http.StatusBadRequest,
-		strings.Replace(shown[0], "/mercy/", "/lakeside/", 1):              http.StatusNotFound,
-		strings.Replace(shown[0], r.task, "nobody", 1):                     http.StatusNotFound,
-		strings.Replace(shown[0], "/reader/", "/supervisor/", 1):           http.StatusNotFound,
+		root + "/studies/" + other.studyUID() + "/series":                               http.StatusNotFound,
+		root + "/studies/..%2f..%2fsystem":                                              http.StatusBadRequest,
+		root + "/studies/1.2..3/series":                                                 http.StatusBadRequest,
+		root + "/../../../../system":                                                    http.StatusNotFound,
+		regexp.MustCompile(`\?.*`).ReplaceAllString(shown[0], "?url=http://127.0.0.1/"): http.StatusBadRequest,
+		strings.Replace(shown[0], "/mercy/", "/lakeside/", 1):                           http.StatusNotFound,
+		strings.Replace(shown[0], r.task, "nobody", 1):                                  http.StatusNotFound,
+		strings.Replace(shown[0], "/reader/", "/supervisor/", 1):                        http.StatusNotFound,
 	} {
 		if got := get(address); got.status != status {
 			t.Errorf("%s: %d %.200s", address, got.status, got.text)
@@ -137,7 +137,7 @@ func TestImagesOfACaseOnThePagesOfWhoReadsIt(t *testing.T) {
 			t.Errorf("%s: %d", method, got.status)
 		}
 	}
-	if got := tanaka.do(tanaka.request(http.MethodHead, strings.Replace(shown[0], "&amp;", "&", -1), nil)); got.status != http.StatusOK || got.text != "" || got.header.Get("Content-Type") != "image/jpeg" {
+	if got := tanaka.do(tanaka.request(http.MethodHead, strings.ReplaceAll(shown[0], "&amp;", "&"), nil)); got.status != http.StatusOK || got.text != "" || got.header.Get("Content-Type") != "image/jpeg" {
 		t.Errorf("HEAD: %d %v", got.status, got.header)
 	}
 	stranger := (&peopleWorld{t: t, root: strings.TrimSuffix(w.base, "/fhir")}).visitor()
