@@ -181,58 +181,69 @@ func (s *Server) SetRole(ctx context.Context, actor access.Actor, practitioner s
 		}
 		n.Set("specialty", concepts(nil, csSubspecialty, fields))
 		setPeriod(n, role.From, role.To)
-		var ext []*Node
-		for _, e := range n.Each("extension") {
-			if !slices.Contains([]string{extModality, extAges, extCapacity, extZone}, e.Text("url")) {
-				ext = append(ext, e)
-			}
-		}
-		for _, m := range role.Modalities {
-			ext = append(ext, Object("url", extModality, "valueCoding", coding("http://dicom.nema.org/resources/ontology/DCM", strings.ToUpper(m), "")))
-		}
-		if role.AgeFrom > 0 || role.AgeTo > 0 {
-			ages := Object()
-			for _, end := range []struct {
-				name  string
-				years int
-			}{{"low", role.AgeFrom}, {"high", role.AgeTo}} {
-				if end.years > 0 {
-					ages.Set(end.name, Object("value", end.years, "unit", "a", "system", "http://unitsofmeasure.org", "code", "a"))
-				}
-			}
-			ext = append(ext, Object("url", extAges, "valueRange", ages))
-		}
-		if role.Capacity > 0 {
-			ext = append(ext, Object("url", extCapacity, "valuePositiveInt", role.Capacity))
-		}
-		if role.Zone != "" {
-			ext = append(ext, Object("url", extZone, "valueCode", role.Zone))
-		}
-		n.Remove("extension")
-		if ext != nil {
-			n.Set("extension", ext)
-		}
-		before := n.Each("notAvailable")
-		n.Remove("notAvailable")
-		var away []*Node
-		for _, a := range role.Absences {
-			one := Object("description", "absent")
-			for _, was := range before { // what it was called stays
-				if from, to, _ := days(was.Get("during"), ""); from == a.From && to == a.To {
-					one = Object("description", was.Text("description"))
-				}
-			}
-			setPeriod(one, a.From, a.To)
-			if period := one.Get("period"); period != nil {
-				one.Set("during", period)
-				one.Remove("period")
-			}
-			away = append(away, one)
-		}
-		if away != nil {
-			n.Set("notAvailable", away)
-		}
+		setLimits(n, role)
+		setAbsences(n, role.Absences)
 	})
+}
+
+// setLimits writes in extensions what a role of a reader is limited to: modalities, ages
+// of patients, open cases; and their time zone.
+func setLimits(n *Node, role screen.ReaderRole) {
+	var ext []*Node
+	for _, e := range n.Each("extension") {
+		if !slices.Contains([]string{extModality, extAges, extCapacity, extZone}, e.Text("url")) {
+			ext = append(ext, e)
+		}
+	}
+	for _, m := range role.Modalities {
+		ext = append(ext, Object("url", extModality, "valueCoding", coding("http://dicom.nema.org/resources/ontology/DCM", strings.ToUpper(m), "")))
+	}
+	if role.AgeFrom > 0 || role.AgeTo > 0 {
+		ages := Object()
+		for _, end := range []struct {
+			name  string
+			years int
+		}{{"low", role.AgeFrom}, {"high", role.AgeTo}} {
+			if end.years > 0 {
+				ages.Set(end.name, Object("value", end.years, "unit", "a", "system", "http://unitsofmeasure.org", "code", "a"))
+			}
+		}
+		ext = append(ext, Object("url", extAges, "valueRange", ages))
+	}
+	if role.Capacity > 0 {
+		ext = append(ext, Object("url", extCapacity, "valuePositiveInt", role.Capacity))
+	}
+	if role.Zone != "" {
+		ext = append(ext, Object("url", extZone, "valueCode", role.Zone))
+	}
+	n.Remove("extension")
+	if ext != nil {
+		n.Set("extension", ext)
+	}
+}
+
+// setAbsences writes when a reader is away; what an absence was called stays.
+func setAbsences(n *Node, absences []workflow.Absence) {
+	before := n.Each("notAvailable")
+	n.Remove("notAvailable")
+	var away []*Node
+	for _, a := range absences {
+		one := Object("description", "absent")
+		for _, was := range before { // what it was called stays
+			if from, to, _ := days(was.Get("during"), ""); from == a.From && to == a.To {
+				one = Object("description", was.Text("description"))
+			}
+		}
+		setPeriod(one, a.From, a.To)
+		if period := one.Get("period"); period != nil {
+			one.Set("during", period)
+			one.Remove("period")
+		}
+		away = append(away, one)
+	}
+	if away != nil {
+		n.Set("notAvailable", away)
+	}
 }
 
 // concepts are those of other systems, and one with each code of a system.
