@@ -73,15 +73,15 @@ test-timing: ## does the time of an answer tell that something is hidden? ROUNDS
 	OVERREAD_TIMING=$(ROUNDS) go test ./fhir -count 1 -timeout 60m -v -run TheTimeOfATotal
 
 test-web: build ## a real browser works at a running server as each kind of person; axe-core judges every page in both themes and languages
-	@scripts/ensure postgresql node curl chromium
+	@scripts/ensure postgresql node curl chromium orthanc
 	@scripts/test-browser bin/overread
 
 test-web-short: build # what make test runs of it
-	@scripts/ensure postgresql node curl chromium
+	@scripts/ensure postgresql node curl chromium orthanc
 	@SHORT=1 scripts/test-browser bin/overread
 
 screens: build ## pictures of every page, into docs/screens
-	@scripts/ensure postgresql node curl chromium
+	@scripts/ensure postgresql node curl chromium orthanc
 	@mkdir -p docs/screens
 	OVERREAD_SHOTS=$(CURDIR)/docs/screens scripts/test-browser bin/overread
 

@@ -211,7 +211,7 @@ func TestWhatAMeasureIsAskedWronglyIsNamed(t *testing.T) {
 // openings is how many openings of a measure are recorded.
 func (c *clinic) openings(measure string) int {
 	c.t.Helper()
-	got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|"+measure, "")
+	got := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|measure-opened&entity:identifier="+Canonical+"/sid/measure|"+measure, "")
 	return len(got.node.Each("entry"))
 }
 
