@@ -124,6 +124,9 @@ func toldOfDoor(event *Node) bool {
 	if kind == access.ImagesOpened { // as an access is
 		return emergency || role == string(access.Auditor) || slices.Contains(toldRoles, role)
 	}
+	if kind == access.ReportDelivered { // a message besides the report tells that something is pressing
+		return slices.ContainsFunc(event.Each("entity", "what"), func(what *Node) bool { return strings.HasPrefix(what.Text("reference"), "DiagnosticReport/") })
+	}
 	return slices.Contains(toldDoors, kind)
 }
 

@@ -210,7 +210,7 @@ func (a askedMeasure) shownPopulations(p *facts.Publication, f disclosure.Figure
 	ofCode, _, countedCode := populationCodes(a.Measure)
 	var rows []*Node
 	if told {
-		rows = append(rows, population("initial-population", of, nil), population(ofCode, of, nil))
+		rows = append(rows, population(ofCode, of, nil))
 	}
 	if countedTold {
 		rows = append(rows, population(countedCode, counted, nil))

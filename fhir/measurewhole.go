@@ -97,18 +97,24 @@ func (a askedMeasure) unreadGroup(c *disclosure.Course, least int) (*Node, error
 	return n, nil
 }
 
-// roundShare is a share in whole per cent with its interval; without one where it is not
-// known of how many it is.
+// roundShare is a share in whole per cent with its interval, which is of all shares that
+// are rounded so; without one where it is not known of how many it is.
 func (a askedMeasure) roundShare(percent, least int) (*Node, error) {
 	score := figure(float64(percent), "%")
 	if least == 0 {
 		return score, nil
 	}
-	interval, err := a.method.Interval((percent*least+50)/100, least, confidence)
+	fewest := max(0, (2*percent-1)*least/200) // the least and the largest count that is rounded so
+	most := min(least, ((2*percent+1)*least+199)/200)
+	low, err := a.method.Interval(fewest, least, confidence)
 	if err != nil {
 		return nil, err
 	}
-	score.Set("extension", []*Node{ownValue("measure-interval", "valueRange", Object("low", figure(100*min(interval.Low, float64(percent)/100), "%"), "high", figure(100*max(interval.High, float64(percent)/100), "%")))})
+	high, err := a.method.Interval(most, least, confidence)
+	if err != nil {
+		return nil, err
+	}
+	score.Set("extension", []*Node{ownValue("measure-interval", "valueRange", Object("low", figure(100*low.Low, "%"), "high", figure(100*high.High, "%")))})
 	return score, nil
 }
 

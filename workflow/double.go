@@ -135,7 +135,12 @@ var sealProposal = Effect{"sealProposal", "the text is put on the table and kept
 		if err != nil {
 			return err
 		}
-		return t.raiseFromOpinion(ctx, text, ofAnybody)
+		first, second, err := t.twoOpinions(ctx)
+		if err != nil {
+			return err
+		}
+		same := sameSentence(text.Content.Impression, first.Content.Impression) || sameSentence(text.Content.Impression, second.Content.Impression)
+		return t.raiseFromOpinion(ctx, text, func(m Matter) bool { return same || sameSentence(m.Content.Text, text.Content.Impression) })
 	}}
 
 var agree = Effect{"agree", "the other reader's text is both of theirs; its author leads the case on",

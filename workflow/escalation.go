@@ -398,7 +398,8 @@ func openEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID) (
 
 // heedEscalations notes that a person has taken note of every chain, or only of
 // those in which they were told as the reader. Of a pressing finding the reader's note
-// ends nothing: the next one is told, until the clinician has acknowledged it.
+// ends nothing: the next one is told, until the clinician has acknowledged it. Nor does
+// that of a coordinator or director who was told of something else.
 func heedEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE escalation e
@@ -409,7 +410,11 @@ func heedEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID, o
 			SELECT FROM escalation mine
 			WHERE mine.tenant_id = e.tenant_id AND mine.case_id = e.case_id AND mine.clock = e.clock
 			  AND mine.clock_started_at = e.clock_started_at AND mine.stage = e.stage AND mine.rule = e.rule
-			  AND mine.tell = 'reader' AND mine.person_id = @actor))`,
+			  AND mine.tell = 'reader' AND mine.person_id = @actor))
+		  AND (@own OR split_part(clock, '/', 1) <> ALL (@pressing) OR EXISTS (
+			SELECT FROM escalation office
+			WHERE office.tenant_id = e.tenant_id AND office.case_id = e.case_id AND office.clock = e.clock
+			  AND office.clock_started_at = e.clock_started_at AND office.tell <> 'reader'))`,
 		pgx.NamedArgs{"case": caseID, "now": now, "actor": person, "own": onlyOwn, "pressing": []ClockName{ClockEmergent, ClockUrgent}})
 	if err != nil {
 		return fmt.Errorf("heed escalations: %w", err)

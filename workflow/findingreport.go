@@ -159,6 +159,3 @@ func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter
 
 // ofActor: of two who read, each tells of what they have seen themselves.
 func (t *turn) ofActor(m Matter) bool { return m.OpenedBy != nil && *m.OpenedBy == t.actor.ID }
-
-// ofAnybody: who knows what the others have found has nothing new to tell.
-func ofAnybody(Matter) bool { return true }

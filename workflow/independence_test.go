@@ -243,8 +243,6 @@ func TestWhoTurnsOutAfterTheSignatureToHaveReadFirstChangesTheReportNoMore(t *te
 	h.in(func(ctx context.Context, tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT 'Practitioner/' || practitioner_id FROM reader WHERE reader_id = $1`, h.anna.ID).Scan(&anna)
 	})
-	h.facts[c.PlacerValue].Original, h.facts[c.PlacerValue].Reported = wholeFacts().Original, true
-
 	// Somebody else's report changes nothing for who signed.
 	h.facts[c.PlacerValue].First = FirstReaders{Readers: []string{"Practitioner/elsewhere"}}
 	h.recheckSigned(c)

@@ -142,7 +142,7 @@ func (e *Engine) RaiseLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	err = tx.QueryRow(ctx, `
 		SELECT EXISTS (
 			SELECT FROM case_event
-			WHERE case_id = @case AND event = 'correct'
+			WHERE case_id = @case AND event IN ('correct', 'recheck', 'restart-reading', 'doubt-findings')
 			  AND seq > coalesce((SELECT max(seq) FROM case_event WHERE case_id = @case AND actor_id = @author AND event = 'claim'), 0))`,
 		pgx.NamedArgs{"case": caseID, "author": actor.ID}).Scan(&f.Doubtful)
 	if err != nil {

@@ -391,6 +391,11 @@ func (l memory) heedEscalations(_ context.Context, id, person uuid.UUID, onlyOwn
 				o.Tell == TellReader && o.PersonID != nil && *o.PersonID == person
 		})
 	}
+	office := func(t toldRow) bool {
+		return slices.ContainsFunc(f.told, func(o toldRow) bool {
+			return o.Clock == t.Clock && o.Started.Equal(t.Started) && o.Tell != TellReader
+		})
+	}
 	for i := range f.told {
 		t := &f.told[i]
 		switch {
@@ -398,7 +403,7 @@ func (l memory) heedEscalations(_ context.Context, id, person uuid.UUID, onlyOwn
 			if t.heeded = true; !t.Clock.pressing() {
 				t.NextAt = nil
 			}
-		case !onlyOwn && (t.open() || t.NextAt != nil):
+		case !onlyOwn && (t.open() || t.NextAt != nil) && (!t.Clock.pressing() || office(*t)):
 			t.heeded, t.NextAt = true, nil
 		}
 	}

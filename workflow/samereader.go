@@ -39,7 +39,7 @@ func (t *turn) authors(ctx context.Context) ([]uuid.UUID, error) {
 		return nil, err
 	}
 	people := []uuid.UUID{text.ReaderID}
-	if t.c.both() {
+	if t.c.both() && t.c.IsOneOfTwo(text.ReaderID) { // and no third reader's
 		people = append(people, *t.c.ReaderID, *t.c.OtherReaderID)
 	}
 	return people, nil
@@ -93,17 +93,26 @@ func (t *turn) chosenAuthor(ctx context.Context) (*uuid.UUID, error) {
 
 // What is dropped when a case of two goes back is the reading that came last, but where
 // the first of them has turned out to be the original reader.
-var keepIndependent = Effect{"keepIndependent", "where the first of two has turned out to be the original reader, it is their reading that is dropped, and the other's is kept",
+var keepIndependent = Effect{"keepIndependent", "where the first of two has turned out to be the original reader, it is their reading that is dropped, and the other's is kept, if it is sealed",
 	func(ctx context.Context, t *turn) error {
 		c := t.c
 		if c.ReaderID == nil || c.OtherReaderID == nil {
 			return nil
 		}
 		why, err := t.readFirst(ctx, *c.OtherReaderID)
-		if err == nil && why != "" {
-			c.ReaderID, c.OtherReaderID = c.OtherReaderID, c.ReaderID
+		if err != nil || why == "" {
+			return err
 		}
-		return err
+		all, err := t.ledger.sealed(ctx, c.CaseID)
+		if err != nil {
+			return err
+		}
+		if _, sealed := lastLocked(all, *c.ReaderID, PartFirst, PartSecond); sealed {
+			c.ReaderID, c.OtherReaderID = c.OtherReaderID, c.ReaderID
+			return nil
+		}
+		c.Declined, c.OtherReaderID = append(c.Declined, *c.OtherReaderID), nil // neither is kept: two read it anew
+		return nil
 	}}
 
 // sameReader is what a director sets aside who finds, in spite of the names, that the
