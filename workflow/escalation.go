@@ -205,9 +205,11 @@ func (t *turn) tell(ctx context.Context, told Told) error {
 // leastReminder: nobody is told of the same more often.
 const leastReminder = 15 * time.Minute
 
-// pressing: it is the clock of a finding of which somebody is told until it is
+// pressingClocks are those of findings of which somebody is told until they are
 // acknowledged.
-func (c ClockName) pressing() bool { return c.family() == ClockEmergent || c.family() == ClockUrgent }
+var pressingClocks = []ClockName{ClockEmergent, ClockUrgent}
+
+func (c ClockName) pressing() bool { return slices.Contains(pressingClocks, c.family()) }
 
 // insertTold notes that a link is told; first is false when it was before.
 func insertTold(ctx context.Context, tx pgx.Tx, c *Case, told Told) (first bool, err error) {
@@ -415,7 +417,7 @@ func heedEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID, o
 			SELECT FROM escalation office
 			WHERE office.tenant_id = e.tenant_id AND office.case_id = e.case_id AND office.clock = e.clock
 			  AND office.clock_started_at = e.clock_started_at AND office.tell <> 'reader'))`,
-		pgx.NamedArgs{"case": caseID, "now": now, "actor": person, "own": onlyOwn, "pressing": []ClockName{ClockEmergent, ClockUrgent}})
+		pgx.NamedArgs{"case": caseID, "now": now, "actor": person, "own": onlyOwn, "pressing": pressingClocks})
 	if err != nil {
 		return fmt.Errorf("heed escalations: %w", err)
 	}

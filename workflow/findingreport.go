@@ -120,11 +120,10 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 		text = r.Difference
 	}
 	key := keyOf(category, text)
-	if slices.ContainsFunc(all, func(m Matter) bool { return m.isFinding() && m.isOf(key) }) {
+	if slices.ContainsFunc(all, func(m Matter) bool {
+		return m.Kind == FindingMatter && m.isOf(key) && (r.No > 1 || !m.Withdrawn()) // or taken back since it was signed
+	}) {
 		return nil
-	}
-	if r.No > 1 && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.isOf(key) }) {
-		return nil // taken back since it was signed
 	}
 	return t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key)
 }

@@ -191,10 +191,9 @@ var doubtIndependence = Effect{"doubtIndependence", "the report is not independe
 		if err := t.openVerification(ctx, StudyChange{Images: read, Then: read, Same: true}); err != nil {
 			return err
 		}
-		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		m, err := t.chosen(ctx, VerificationMatter) // the open one
 		if err != nil {
 			return err
 		}
-		open := slices.IndexFunc(all, func(m Matter) bool { return m.isVerification() && m.Open() })
-		return t.tellCoordinator(ctx, all[open].clock())
+		return t.tellCoordinator(ctx, m.clock())
 	}}

@@ -96,16 +96,12 @@ type clientListCmd struct {
 // Run lists clients in the order in which they were added, with those that were
 // revoked.
 func (c clientListCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	tenant, err := findTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	found, err := office(db).Clients(ctx, tenant)
+	defer k.DB.Close()
+	found, err := k.Clients(ctx, by.Actor.Tenant)
 	if err != nil {
 		return err
 	}
@@ -137,16 +133,12 @@ func (c clientRevokeCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return fmt.Errorf("CLIENT: %q is no UUID", c.Client)
 	}
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	err = office(db).RevokeClient(ctx, by, id)
+	defer k.DB.Close()
+	err = k.RevokeClient(ctx, by, id)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return fmt.Errorf("CLIENT: %s is no client of tenant %s that is in force", id, c.Tenant)
@@ -175,16 +167,12 @@ func (c clientRotateCmd) Run(ctx context.Context, t terminal) error {
 	if err := (clientAddCmd{JWKS: c.JWKS, JWKSURL: c.JWKSURL}).keys(&row); err != nil {
 		return err
 	}
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	if err := byFlag(office(db).RotateClient(ctx, by, id, row.JWKS, row.JWKSURL), clientFlags); err != nil {
+	defer k.DB.Close()
+	if err := byFlag(k.RotateClient(ctx, by, id, row.JWKS, row.JWKSURL), clientFlags); err != nil {
 		return err
 	}
 	t.printf("its keys are others now: %s\n", id)

@@ -97,16 +97,12 @@ type destinationListCmd struct {
 }
 
 func (c destinationListCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	all, err := office(db).Endpoints(ctx, by.Actor.Tenant)
+	defer k.DB.Close()
+	all, err := k.Endpoints(ctx, by.Actor.Tenant)
 	if err != nil {
 		return err
 	}
@@ -124,14 +120,13 @@ type destinationPauseCmd struct {
 }
 
 func (c destinationPauseCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
+	defer k.DB.Close()
 	if err == nil {
-		err = byFlag(office(db).Pause(ctx, by, c.Name, c.Reason), map[string]string{"reason": "--reason"})
+		err = byFlag(k.Pause(ctx, by, c.Name, c.Reason), map[string]string{"reason": "--reason"})
 	}
 	if err == nil {
 		t.printf("%s of %s is paused\n", c.Name, c.Tenant)
@@ -146,14 +141,13 @@ type destinationResumeCmd struct {
 }
 
 func (c destinationResumeCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
+	defer k.DB.Close()
 	if err == nil {
-		err = byFlag(office(db).Resume(ctx, by, c.Name), nil)
+		err = byFlag(k.Resume(ctx, by, c.Name), nil)
 	}
 	if err == nil {
 		t.printf("%s of %s is resumed\n", c.Name, c.Tenant)
@@ -169,17 +163,12 @@ type destinationTryCmd struct {
 }
 
 func (c destinationTryCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	k := office(db)
+	defer k.DB.Close()
 	if k.Guard, err = c.Outbound.guard(); err != nil {
-		return err
-	}
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
 		return err
 	}
 	got, err := k.Try(ctx, by, c.Name)

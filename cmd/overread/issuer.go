@@ -119,16 +119,12 @@ type issuerListCmd struct {
 
 // Run prints them.
 func (c issuerListCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	tenant, err := findTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	found, err := office(db).Launches(ctx, tenant)
+	defer k.DB.Close()
+	found, err := k.Launches(ctx, by.Actor.Tenant)
 	if err != nil {
 		return err
 	}
@@ -152,16 +148,12 @@ type issuerRemoveCmd struct {
 
 // Run removes it at once: what it launched ends too.
 func (c issuerRemoveCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	ended, err := office(db).RemoveLaunch(ctx, by, c.Issuer)
+	defer k.DB.Close()
+	ended, err := k.RemoveLaunch(ctx, by, c.Issuer)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return fmt.Errorf("ISSUER: %s is not listed for tenant %s", c.Issuer, c.Tenant)

@@ -44,6 +44,20 @@ func operatorAt(ctx context.Context, db *pg.DB, tenant string) (administration.B
 	return administration.By{Actor: access.OperatorActor(id, operatorName())}, err
 }
 
+// officeAt opens the database for what the operator does at the tenant of a name; whoever
+// calls closes the DB of the Keeper.
+func officeAt(ctx context.Context, d databaseFlags, tenant string) (k administration.Keeper, by administration.By, err error) {
+	db, err := d.open(ctx)
+	if err != nil {
+		return k, by, err
+	}
+	if by, err = operatorAt(ctx, db, tenant); err != nil {
+		db.Close()
+		return k, by, err
+	}
+	return office(db), by, nil
+}
+
 // byFlag is an error that names the flag or argument instead of the field of a form.
 func byFlag(err error, flags map[string]string) error {
 	refused, ok := errors.AsType[*fault.Error](err)

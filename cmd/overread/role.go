@@ -26,16 +26,12 @@ type roleListCmd struct {
 
 // Run prints them by name.
 func (c roleListCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	tenant, err := findTenant(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	all, err := office(db).Members(ctx, tenant)
+	defer k.DB.Close()
+	all, err := k.Members(ctx, by.Actor.Tenant)
 	if err != nil {
 		return err
 	}
@@ -82,16 +78,12 @@ func (c roleGrantCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
 	}
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	if err := office(db).Grant(ctx, by, id, access.Role(c.Role), c.Reason); err != nil {
+	defer k.DB.Close()
+	if err := k.Grant(ctx, by, id, access.Role(c.Role), c.Reason); err != nil {
 		return roleRefused(err, id)
 	}
 	t.printf("%s is %s at %s from their next sign-in\n", id, c.Role, c.Tenant)
@@ -107,16 +99,12 @@ func (c roleRevokeCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
 	}
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	ended, err := office(db).Revoke(ctx, by, id, access.Role(c.Role), c.Reason)
+	defer k.DB.Close()
+	ended, err := k.Revoke(ctx, by, id, access.Role(c.Role), c.Reason)
 	if err != nil {
 		return roleRefused(err, id)
 	}

@@ -33,16 +33,12 @@ func (c tokenRevokeCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return fmt.Errorf("ACTOR: %q is no UUID", c.Actor)
 	}
-	db, err := c.Database.open(ctx)
+	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	by, err := operatorAt(ctx, db, c.Tenant)
-	if err != nil {
-		return err
-	}
-	revoked, err := office(db).RevokeKeys(ctx, by, actor)
+	defer k.DB.Close()
+	revoked, err := k.RevokeKeys(ctx, by, actor)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return fmt.Errorf("ACTOR: %s has no token at tenant %s that is in force", actor, c.Tenant)
