@@ -125,13 +125,11 @@ func (c destinationPauseCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer k.DB.Close()
-	if err == nil {
-		err = byFlag(k.Pause(ctx, by, c.Name, c.Reason), map[string]string{"reason": "--reason"})
+	if err := byFlag(k.Pause(ctx, by, c.Name, c.Reason), map[string]string{"reason": "--reason"}); err != nil {
+		return err
 	}
-	if err == nil {
-		t.printf("%s of %s is paused\n", c.Name, c.Tenant)
-	}
-	return err
+	t.printf("%s of %s is paused\n", c.Name, c.Tenant)
+	return nil
 }
 
 type destinationResumeCmd struct {
@@ -146,13 +144,11 @@ func (c destinationResumeCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer k.DB.Close()
-	if err == nil {
-		err = byFlag(k.Resume(ctx, by, c.Name), nil)
+	if err := byFlag(k.Resume(ctx, by, c.Name), nil); err != nil {
+		return err
 	}
-	if err == nil {
-		t.printf("%s of %s is resumed\n", c.Name, c.Tenant)
-	}
-	return err
+	t.printf("%s of %s is resumed\n", c.Name, c.Tenant)
+	return nil
 }
 
 type destinationTryCmd struct {
