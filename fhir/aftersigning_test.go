@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/pgtest"
 )
 
 // messages are what was queued in the lane of messages, and preliminary reports.
@@ -426,6 +428,58 @@ func TestAReportThatNamesWhoSignedAsItsReaderTellsThatTheOpinionIsNotIndependent
 	}
 }
 
+// The first report comes late, by somebody of the same name. A director finds that it is
+// somebody else; that the two reports are still to be compared is not lost by it, nor by
+// a call that is repeated because its answer was.
+func TestADirectorWhoFindsThatItIsSomebodyElseLeavesTheComparisonOpen(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.addDirector()
+	id := c.signedUncompared("69")
+	c.reportComes(id, "69", "Dr Second Reader")
+	told := c.wantCount(access.Placer, "Communication?status=in-progress", 1)[0]
+	if !hasCode(told.Get("topic"), csTopic, "same-reader") {
+		t.Errorf("%s", told.Bytes())
+	}
+	if deeds := c.deedsOf(access.Coordinator, id); slices.Contains(deeds, "dismiss-verification") {
+		t.Error("the desk is offered what is a director's")
+	}
+	if deeds := c.deedsOf(access.Director, id); !slices.Contains(deeds, "dismiss-verification") {
+		t.Errorf("a director is offered %v", deeds)
+	}
+	c.act(access.Coordinator, id, "$dismiss-verification", "reason", "no time").want(t, http.StatusForbidden, "forbidden")
+	signer := c.hat(c.readers[access.Reader], access.Director)
+	c.act(signer, id, "$dismiss-verification", "reason", "it holds").want(t, http.StatusForbidden, "forbidden")
+	for range 2 {
+		c.mustAct(access.Director, id, "$dismiss-verification", "reason", "Another doctor of that name.")
+	}
+	told = c.wantCount(access.Placer, "Communication?status=in-progress", 1)[0]
+	if !hasCode(told.Get("topic"), csTopic, "first-report") || !strings.Contains(told.jsonText(), "Who read it did not read the study first, as the reading service finds: Another doctor of that name. The report does not say how the two differ; who signed it has been asked to look at it again.") {
+		t.Errorf("%s", told.Bytes())
+	}
+	if task := string(c.task(id).Bytes()); strings.Contains(task, "independent opinion") || !strings.Contains(task, "does not say how the two differ") {
+		t.Errorf("the Task: %s", task)
+	}
+	c.mustAct(access.Reader, id, "$amend", "reason", "the first report came")
+	c.mustAct(access.Reader, id, "$sign", "kind", "amendment", "reason", "the first report came", "text", "The first report does not mention the nodule.", "verifies", true,
+		"discrepancy", missed("unimportant"), "difference", "The nodule is not mentioned.")
+	c.wantCount(access.Placer, "Communication?status=in-progress", 0)
+}
+
+// deedsOf are the operations that the file of a case offers to a role.
+func (c *clinic) deedsOf(as access.Role, id string) (names []string) {
+	c.t.Helper()
+	_, actor := pgtest.AddToken(c.t, c.db, c.tenant, as)
+	file, err := c.server.CaseFile(context.Background(), actor, id, Asked{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, d := range file.Deeds {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
 // What was found was told of one patient; the order turns out to be another's.
 func TestWhoWasToldOfAFindingIsToldThatItMayBeAnotherPatients(t *testing.T) {
 	t.Parallel()
@@ -458,24 +512,37 @@ func TestWhoWasToldOfAFindingIsToldThatItMayBeAnotherPatients(t *testing.T) {
 	}
 }
 
-// The hospital sends its report of the study when the second opinion is signed.
-func TestAFirstReportThatComesAfterTheSignatureIsComparedAndTheClinicianIsTold(t *testing.T) {
-	t.Parallel()
-	c := startClinic(t)
-	entries := slices.DeleteFunc(chestXray(t, "68"), func(e *Node) bool { return e.Get("resource").Type() == "DiagnosticReport" })
+// signedUncompared is a signed case whose hospital has sent no report of the study.
+func (c *clinic) signedUncompared(placer string) (task string) {
+	c.t.Helper()
+	entries := slices.DeleteFunc(chestXray(c.t, placer), func(e *Node) bool { return e.Get("resource").Type() == "DiagnosticReport" })
 	for _, e := range entries {
 		if n := e.Get("resource"); n.Type() == "ServiceRequest" {
 			n.Set("supportingInfo", n.Each("supportingInfo")[:1])
 		}
 	}
-	id := c.order(entries...)
+	task = c.order(entries...)
 	c.tick()
-	c.read(id)
-	c.mustAct(access.Reader, id, "$sign")
-	study := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3.68").ids()[0]
+	c.read(task)
+	c.mustAct(access.Reader, task, "$sign")
+	return task
+}
+
+// reportComes: the hospital sends its report of the study after all.
+func (c *clinic) reportComes(task, placer, performer string) {
+	c.t.Helper()
+	study := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3." + placer).ids()[0]
 	c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"),
-		"subject", c.task(id).Get("for"), "imagingStudy", []*Node{Object("reference", "ImagingStudy/"+study)},
-		"conclusion", "Clear.", "performer", []*Node{Object("display", "Dr Elsewhere")}).jsonText())
+		"subject", c.task(task).Get("for"), "imagingStudy", []*Node{Object("reference", "ImagingStudy/"+study)},
+		"conclusion", "Clear.", "performer", []*Node{Object("display", performer)}).jsonText())
+}
+
+// The hospital sends its report of the study when the second opinion is signed.
+func TestAFirstReportThatComesAfterTheSignatureIsComparedAndTheClinicianIsTold(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signedUncompared("68")
+	c.reportComes(id, "68", "Dr Elsewhere")
 	if task := string(c.task(id).Bytes()); !strings.Contains(task, "The first report of the study has come, and this second opinion was not compared with it; the report does not say how the two differ.") {
 		t.Errorf("the clinician does not see it: %s", task)
 	}

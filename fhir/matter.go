@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -282,6 +283,9 @@ func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
 	}
 	n.Set("recipient", []*Node{src.asker("", "")})
 	n.Set("sender", resourceReference(src.Service))
+	if f := m.Content.Independent; f != nil {
+		since = "Who read it did not read the study first, as the reading service finds: " + strings.TrimRight(f.Reason, ". ") + ". " + since
+	}
 	n.Set("payload", says(capitalised(m.Content.Words())+". "+since))
 	return n
 }

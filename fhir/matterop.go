@@ -130,12 +130,24 @@ func (s *Server) verify(ctx context.Context, tx pgx.Tx, actor access.Actor, c wo
 	return s.fireUnlessSaid(ctx, tx, actor, c, "verify", workflow.VerificationMatter, r.Input)
 }
 
+func (s *Server) dismissVerification(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
+	return s.fireUnless(ctx, tx, actor, c, "dismiss-verification", r.Input, func(m workflow.Matter) bool {
+		return m.RepeatsDismissal(actor.ID, r.Input, s.now())
+	})
+}
+
 func (s *Server) fireUnlessSaid(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, in workflow.Input) error {
+	return s.fireUnless(ctx, tx, actor, c, event, in, func(m workflow.Matter) bool {
+		return m.Kind == kind && m.Repeats(actor.ID, in, s.now())
+	})
+}
+
+func (s *Server) fireUnless(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, in workflow.Input, said func(workflow.Matter) bool) error {
 	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(all, func(m workflow.Matter) bool { return m.Kind == kind && m.Repeats(actor.ID, in, s.now()) }) {
+	if slices.ContainsFunc(all, said) {
 		return workflow.MayFire(actor, c.State, event)
 	}
 	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, event, in)

@@ -92,7 +92,7 @@ var operations = []operation{
 	{Name: "withdraw-finding", Does: "Takes a finding back, also one that was told and acknowledged: whoever was told is told of it.", Takes: list(numbered("finding"), reason(1))},
 	{Name: "answer", Does: "Answers a question about the report: the answer is signed as an addendum and sent.", Takes: answered, run: (*Server).answerQuestion},
 	{Name: "verify", Does: "The study has changed since the signature, and the report holds: signed as an addendum.", Takes: list(parameter{Name: "note", Type: "string", Doc: "What else is to be said of it.", Set: func(r *request, v *Node) { r.Reason = v.Text() }}), run: (*Server).verify},
-	{Name: "dismiss-verification", Does: "The change of the study is none for which the report must be looked at again.", Takes: list(reason(1))},
+	{Name: "dismiss-verification", Does: "The report need not be looked at again, for what the verification is open for. A coordinator says so of more images; whether the report is independent, of the right side, or to be compared with a first report that came later, a director says who had no part in it. That it is independent is dismissed by itself: what else is open stays open. The same again within two minutes is the same.", Takes: list(reason(1)), run: (*Server).dismissVerification},
 
 	// The placer.
 	{Name: "acknowledge", Does: "The clinician has read a version of the report, and the findings that it tells of but for emergent ones. Of an older version than the one in force that is kept, and the one in force waits to be read as before: the Task (output unread-version) and a Communication say so.", Takes: slices.Concat(list(versionRead), readBy), run: (*Server).acknowledge},

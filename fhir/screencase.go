@@ -57,6 +57,8 @@ type deskCase struct {
 	c     workflow.Case
 	names map[uuid.UUID]workflow.ReaderName
 	file  screen.CaseFile
+
+	dismissable bool // a verification is open that the actor may dismiss
 }
 
 func (d *deskCase) head(ctx context.Context) error {
@@ -220,7 +222,8 @@ func (d *deskCase) matters(ctx context.Context) error {
 		one := screen.CaseMatter{No: m.No, Kind: string(m.Kind), Category: m.Category, Text: m.Content.Text, Person: m.Content.Person,
 			Opened: m.OpenedAt, Due: m.DueAt, Settled: m.SettledAt, Closing: m.Closing.Text}
 		if m.Kind == workflow.VerificationMatter {
-			one.Text = m.Content.Words()
+			one.Text, one.ForDirector = m.Content.Words(), m.ForDirector()
+			d.dismissable = d.dismissable || m.Open() && (d.actor.Role == access.Director || !m.ForDirector())
 		}
 		if m.Settlement != nil {
 			one.How = *m.Settlement
@@ -328,7 +331,7 @@ func (d *deskCase) needless(name string) bool {
 	case "withdraw-question":
 		return !open("question")
 	case "dismiss-verification":
-		return !open("verification")
+		return !d.dismissable
 	case "continue-reading", "restart-reading":
 		return d.c.Correction == nil
 	case "heed":

@@ -58,6 +58,14 @@ type MatterContent struct {
 	Ordered     bool     `json:"ordered,omitempty"`     // the order names another part of the body now, or another side
 	SameReader  bool     `json:"sameReader,omitempty"`  // who read it turns out to have read it first
 	FirstReport bool     `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
+	Independent *Found   `json:"independent,omitempty"` // a director has found it independent; what else it is open for stays open
+}
+
+// Found is what somebody has found of a part of a matter that goes on.
+type Found struct {
+	Reason string    `json:"reason"`
+	By     uuid.UUID `json:"by"`
+	At     time.Time `json:"at"`
 }
 
 // Closing is how a matter was settled, in words.

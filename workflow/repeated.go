@@ -34,6 +34,13 @@ func (m Matter) Repeats(who uuid.UUID, in Input, now time.Time) bool {
 	return *m.Settlement == "valid" && m.Closing.Text == in.Reason
 }
 
+// RepeatsDismissal tells whether somebody has just found by these words that the report
+// is independent: said again, they do not dismiss what the matter is open for besides.
+func (m Matter) RepeatsDismissal(who uuid.UUID, in Input, now time.Time) bool {
+	f := m.Content.Independent
+	return f != nil && m.Open() && (in.Matter == 0 || in.Matter == m.No) && f.By == who && f.Reason == in.Reason && now.Sub(f.At) <= repeatedWithin
+}
+
 func (c Call) repeats(again Call, who uuid.UUID, now time.Time) bool {
 	same := c.RecordedBy == who && c.Reached == again.Reached && c.Content == again.Content
 	if !again.MadeAt.IsZero() {

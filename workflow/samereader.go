@@ -7,8 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/overread/overread/internal/access"
 )
 
 // Who read a study first may come to light after the second opinion is signed: its
@@ -119,25 +117,6 @@ var keepIndependent = Effect{"keepIndependent", "where the first of two has turn
 // report is independent.
 const sameReader = "same-reader"
 
-var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image of the examination; that a report may not be independent is a director's to judge",
-	func(ctx context.Context, t *turn) error {
-		m, err := t.chosen(ctx, VerificationMatter)
-		if err == nil && m.Content.SameReader && t.actor.Role != access.Director {
-			err = forbid("whether the report is independent is for a physician to say: an independent supervisor or adjudicator verifies or amends it, or a director dismisses this")
-		}
-		return err
-	}}
-
-var setAsideSameReader = Effect{"setAsideSameReader", "a director has found that the report is independent: who signed may change it again",
-	func(ctx context.Context, t *turn) error {
-		m, err := t.chosen(ctx, VerificationMatter)
-		if err == nil && m.Content.SameReader && !t.c.SetAside(sameReader) {
-			t.c.Waived = append(t.c.Waived, sameReader)
-			t.detail["waived"] = t.c.Waived
-		}
-		return err
-	}}
-
 // readFirst says why somebody is, or may be, who read the study first as the case knows
 // it; "" when not, or when a director has found otherwise.
 func (t *turn) readFirst(ctx context.Context, who uuid.UUID) (string, error) {
@@ -169,17 +148,28 @@ var restsOnFirstReader = &Choice{"restsOnFirstReader", "somebody who had a part 
 			return false, err
 		}
 		for _, who := range report.hadPart() {
-			before, err := t.readFirstOf(ctx, who, t.c.Exam)
-			if err != nil {
-				return false, err
-			}
-			after, err := t.readFirstOf(ctx, who, now)
-			if err != nil || before == "" && after != "" {
-				return err == nil, err
+			if doubted, err := t.doubtedAnew(ctx, who, now, first); err != nil || doubted {
+				return doubted, err
 			}
 		}
 		return false, nil
 	}}
+
+// doubtedAnew: somebody may be one of the first readers as they are named now, which was
+// not known before. Whom a director has found to be somebody else is so only by those
+// who were not named then.
+func (t *turn) doubtedAnew(ctx context.Context, who uuid.UUID, now Exam, first FirstReaders) (bool, error) {
+	after, err := t.readFirstOf(ctx, who, now)
+	if err != nil || after == "" {
+		return false, err
+	}
+	before, err := t.readFirstOf(ctx, who, t.c.Exam)
+	if err != nil || before == "" || !t.c.SetAside(sameReader) {
+		return err == nil && before == "", err
+	}
+	anew, err := t.readFirstOf(ctx, who, t.c.Exam.namedAnew(first))
+	return anew != "", err
+}
 
 var noteFirstNamed = Effect{"noteFirstNamed", "who read first is noted again",
 	func(ctx context.Context, t *turn) error { return t.noteFirstReaders(ctx, t.in.Facts.First) }}

@@ -173,7 +173,7 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
 	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter), nothingToCompare), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
-	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter), mayDismiss), Effects: do(setAsideSameReader, withdraw(VerificationMatter))},
+	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter), mayDismiss), Effects: do(dismissVerification)},
 
 	// The placer's own decisions.
 	{From: unsigned, Event: "hold", To: OnHold, By: by(role.Placer), Effects: do(rememberState)},

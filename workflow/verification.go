@@ -88,6 +88,9 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		if m.isVerification() && m.Open() {
 			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
 			content.SameReader, content.FirstReport = m.Content.SameReader || s.Same, m.Content.FirstReport || s.Original
+			if !s.Same {
+				content.Independent = m.Content.Independent
+			}
 			m.Content = content
 			t.touch(m)
 			return t.ledger.updateMatter(ctx, t.c.CaseID, m)

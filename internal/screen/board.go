@@ -92,6 +92,8 @@ type CaseMatter struct {
 	How      string
 	Closing  string
 	Calls    []Told
+
+	ForDirector bool // of those who may dismiss it a director alone
 }
 
 // Deliveries are a page of the desk of deliveries.

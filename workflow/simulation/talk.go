@@ -116,15 +116,14 @@ func (s *service) reply(o *order, no, times int) {
 }
 
 // compareLate: who signed compares a first report that came after the signature, by an
-// amendment; after so many times the coordinator does without.
+// amendment; after so many times a director does without.
 func (s *service) compareLate(o *order, no, times int) {
 	if !s.isOpen(o, no) || o.signedBy.ID == uuid.Nil {
 		return
 	}
-	desk := s.offices[access.Coordinator]
 	if times == 0 {
-		s.fire(desk, o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "who signed is no longer here"})
-		s.fire(desk, o.id, "withdraw-amendment", workflow.Input{Reason: "nothing is to be changed"})
+		s.fire(s.offices[access.Director], o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "who signed is no longer here"})
+		s.fire(s.offices[access.Coordinator], o.id, "withdraw-amendment", workflow.Input{Reason: "nothing is to be changed"})
 		return
 	}
 	grade := gradeOf(o.level)
@@ -136,7 +135,8 @@ func (s *service) compareLate(o *order, no, times int) {
 }
 
 // verify: a supervisor who is independent looks at a report that turns out not to be;
-// where there is none the director decides.
+// where there is none the director finds whether it is. What else is open of it is
+// compared.
 func (s *service) verify(o *order, no int) {
 	if !s.isOpen(o, no) {
 		return
@@ -149,6 +149,7 @@ func (s *service) verify(o *order, no int) {
 		}
 	}
 	s.fire(s.offices[access.Director], o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "a supervisor has looked at it"})
+	s.compareLate(o, no, 5)
 }
 
 // acknowledge: the clinician takes note of the report, and first of what cannot wait.
