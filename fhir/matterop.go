@@ -110,11 +110,17 @@ var amendmentVerifies = parameter{Name: "verifies", Type: "boolean",
 // raiseFinding and ask do nothing the second time: whoever lost the answer asks
 // again.
 func (s *Server) raiseFinding(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
-	return s.fireOnce(ctx, tx, actor, c, "raise-finding", workflow.FindingMatter, r.Finding.RequestKey(), r.Input)
+	return unlessKnown(ctx, tx, actor, c, "raise-finding", workflow.FindingMatter, r.Finding.RequestKey(), func() error {
+		_, err := s.engine.RaiseTx(ctx, tx, actor, c.CaseID, *r.Finding)
+		return err
+	})
 }
 
 func (s *Server) askQuestion(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
-	return s.fireOnce(ctx, tx, actor, c, "ask", workflow.QuestionMatter, r.Question.RequestKey(), r.Input)
+	return unlessKnown(ctx, tx, actor, c, "ask", workflow.QuestionMatter, r.Question.RequestKey(), func() error {
+		_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "ask", r.Input)
+		return err
+	})
 }
 
 // communicate, answer and verify too, for a while (workflow.Matter.Repeats).
@@ -154,7 +160,7 @@ func (s *Server) fireUnless(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	return err
 }
 
-func (s *Server) fireOnce(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, key string, in workflow.Input) error {
+func unlessKnown(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, key string, fire func() error) error {
 	known, err := workflow.KnownMatterTx(ctx, tx, c.CaseID, kind, key)
 	if err != nil {
 		return err
@@ -162,8 +168,7 @@ func (s *Server) fireOnce(ctx context.Context, tx pgx.Tx, actor access.Actor, c 
 	if known {
 		return workflow.MayFire(actor, c.State, event)
 	}
-	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, event, in)
-	return err
+	return fire()
 }
 
 // matterServices are the rows of the table of services that list what is open on

@@ -101,48 +101,11 @@ var noteCorrection = Effect{"noteCorrection", "what the placer has corrected wai
 		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
 			Text: Phrase("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
 		t.detail["corrected"] = of
-		if !slices.Contains(of, "patient") && !slices.Contains(of, "study") { // a consent says nothing of whose images they are
+		if !ofOthers(of) {
 			return nil
 		}
 		return t.doubtFindings(ctx, true)
 	}}
-
-// doubtFindings notes with the findings of the case that the images may be of
-// another patient, or that they are not, and tells it whom they were told.
-func (t *turn) doubtFindings(ctx context.Context, doubtful bool) error {
-	all, err := t.ledger.matters(ctx, t.c.CaseID)
-	if err != nil {
-		return err
-	}
-	for _, m := range all {
-		if m.Kind != FindingMatter || !m.Open() || m.Content.Doubtful == doubtful {
-			continue
-		}
-		m.Content.Doubtful = doubtful
-		if err := t.ledger.updateMatter(ctx, t.c.CaseID, m); err != nil {
-			return err
-		}
-		t.touch(m)
-	}
-	return nil
-}
-
-// doubtWhose: where nobody reads, and the order means another patient or study than was
-// looked at when something was found, whoever is told of that is told so at once.
-func (e *Engine) doubtWhose(ctx context.Context, j job, f Facts) error {
-	of := j.c.corrections(f)
-	if !slices.Contains(of, "patient") && !slices.Contains(of, "study") {
-		return nil
-	}
-	sure, err := hasOpen(ctx, j.ledger, j.c.CaseID, func(m Matter) bool { return m.isFinding() && !m.Content.Doubtful })
-	if err != nil || !sure {
-		return err
-	}
-	return e.fireSystem(ctx, j, "doubt-findings", Input{Facts: &f})
-}
-
-var doubtOpenFindings = Effect{"doubtOpenFindings", "the open findings say that the images may be of another patient, and go on saying so",
-	func(ctx context.Context, t *turn) error { return t.doubtFindings(ctx, true) }}
 
 var correctedElement = map[string]string{"patient": "ServiceRequest.subject", "study": "ServiceRequest.supportingInfo", bodySite: "ServiceRequest.bodySite", orderedExam: "ServiceRequest.code", "consent": "ServiceRequest.supportingInfo"}
 

@@ -122,7 +122,7 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 			part = PartCosign
 		}
 		after := t.in.Opinion.over(before.Content)
-		t.changed = ChangedSections(before.Content, after)
+		t.changed, t.reworded = ChangedSections(before.Content, after), !sameSentence(before.Content.Impression, after.Impression)
 		t.detail["changed"] = t.changed
 		if len(t.changed) == 0 {
 			return nil
@@ -131,6 +131,5 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 		if err != nil || part == PartCosign { // which is signed in this moment
 			return err
 		}
-		same := sameSentence(before.Content.Impression, after.Impression)
-		return t.raiseFromOpinion(ctx, opinion, func(Matter) bool { return same })
+		return t.raiseFromOpinion(ctx, opinion, func(Matter) bool { return !t.reworded })
 	}}

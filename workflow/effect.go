@@ -25,6 +25,9 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		if f == nil {
 			return nil
 		}
+		if c.movedFrom(*f) {
+			t.detail["moved"] = true
+		}
 		before := c.Exam
 		c.Exam = f.Exam
 		triage := DecideTriage(c.Policy.Triage, c.Exam, c.Priority)

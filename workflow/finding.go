@@ -85,12 +85,19 @@ var findingComplete = Guard{"findingComplete", "the finding has its text and a c
 		return nil
 	}}
 
-var raiseFinding = Effect{"raiseFinding", "the finding is on record; its clock runs until somebody who cares for the patient has acknowledged it",
+var raiseFinding = Effect{"raiseFinding", "the finding is on record; its clock runs until somebody who cares for the patient has acknowledged it; where the images may be of another patient it says so, and the coordinator is told at once",
 	func(ctx context.Context, t *turn) error {
 		f := t.in.Finding
-		m := Matter{Kind: FindingMatter, Category: f.Category, Content: MatterContent{Text: f.Text, Doubtful: f.Doubtful || t.c.Correction != nil}}
+		doubtful := f.Doubtful || t.c.Correction != nil && ofOthers(t.c.Correction.Of)
+		m := Matter{Kind: FindingMatter, Category: f.Category, Content: MatterContent{Text: f.Text, Doubtful: doubtful}}
 		if err := t.openMatter(ctx, m, f.RequestKey()); err != nil {
 			return err
+		}
+		if doubtful {
+			m.No = t.matters[len(t.matters)-1]
+			if err := t.tellCoordinator(ctx, m.clock()); err != nil {
+				return err
+			}
 		}
 		t.preliminary(f.Category)
 		t.addendum = &Amendment{Kind: "addition", Reason: "actionable finding", Text: capital(f.Category) + " finding: " + f.Text}

@@ -422,6 +422,23 @@ func TestAnotherEmergencyIsToldThoughOneWasToldBefore(t *testing.T) {
 		h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &dissection, Grade: &agreement})
 		h.wantFindings(c, "Pulmonary embolism.", "Acute aortic dissection type A.")
 	})
+	t.Run("the supervisor's full stop is none", func(t *testing.T) {
+		t.Parallel()
+		for name, edit := range map[string]Input{
+			"alone":                   {Opinion: &Opinion{Impression: "pulmonary embolism"}, GradeStands: true},
+			"with what differs":       {Opinion: &Opinion{Impression: "pulmonary embolism"}, Grade: &majorMiss},
+			"and something else said": {Opinion: &Opinion{Impression: "Pulmonary embolism and dissection."}, GradeStands: true},
+		} {
+			h := newHouse(t, `{"assignment": "pool", "adjudicateOn": "never"}`)
+			c := reported(h, h.trainee)
+			h.fire(as(h.carl, access.Supervisor), c, "sign", edit)
+			if name == "and something else said" {
+				h.wantFindings(c, "Pulmonary embolism.", "Pulmonary embolism and dissection.")
+				continue
+			}
+			h.wantFindings(c, "Pulmonary embolism.")
+		}
+	})
 	t.Run("the third reader", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`)

@@ -69,7 +69,7 @@ var findingsReported = Guard{"findingsReported", "the report in force tells of e
 // another emergency.
 func (t *turn) changedSince(ctx context.Context, r Report) (since time.Time, changed bool, err error) {
 	if r.No == 1 {
-		return time.Time{}, slices.Contains(t.changed, "impression"), nil
+		return time.Time{}, t.reworded, nil
 	}
 	before, err := t.ledger.lastReport(ctx, t.c.CaseID)
 	if err != nil {
@@ -82,6 +82,11 @@ func (t *turn) changedSince(ctx context.Context, r Report) (since time.Time, cha
 func sameSentence(a, b string) bool {
 	plain := func(s string) string { return strings.TrimRight(strings.Join(strings.Fields(s), " "), ". ") }
 	return strings.EqualFold(plain(a), plain(b))
+}
+
+// tellsOf: it is a finding in the same words, and as pressing at least.
+func (m Matter) tellsOf(category, text string) bool {
+	return m.Kind == FindingMatter && sameSentence(m.Content.Text, text) && mostPressing(m.Category, category) == m.Category
 }
 
 // raiseFromReport: a signed report that calls for action within minutes or hours,
@@ -119,13 +124,12 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	if r.Level == LevelMajor && r.Difference != "" {
 		text = r.Difference
 	}
-	key := keyOf(category, text)
 	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.Kind == FindingMatter && m.isOf(key) && (r.No > 1 || !m.Withdrawn()) // or taken back since it was signed
+		return m.tellsOf(category, text) && (r.No > 1 || !m.Withdrawn()) // or taken back since it was signed
 	}) {
 		return nil
 	}
-	return t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key)
+	return t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, keyOf(category, text))
 }
 
 // raiseFromOpinion: an opinion that was just sealed and calls for action within minutes
@@ -143,13 +147,12 @@ func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter
 		return err
 	}
 	category, text := o.Content.Actionable, o.Content.Impression
-	key := keyOf(category, text)
 	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.isFinding() && (m.isOf(key) || mostPressing(m.Category, category) == m.Category && known(m))
+		return m.isFinding() && (m.tellsOf(category, text) || mostPressing(m.Category, category) == m.Category && known(m))
 	}) {
 		return nil
 	}
-	if err := t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, key); err != nil {
+	if err := t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, keyOf(category, text)); err != nil {
 		return err
 	}
 	t.preliminary(category)

@@ -32,6 +32,7 @@ type turn struct {
 	afterSigning []func(context.Context) error  // what needs the number of the version that is signed
 	draft        *Draft                         // when one is saved
 	changed      []string                       // sections that a supervisor or a returned reader has changed
+	reworded     bool                           // the impression among them, and not by case, spaces or a full stop alone
 	item         func(kind string) (item, bool) // of the agenda
 	was          Description                    // of the case, before the event
 	wasComplete  *time.Time

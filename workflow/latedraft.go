@@ -129,25 +129,18 @@ func endedDraftTx(ctx context.Context, tx pgx.Tx, caseID, author uuid.UUID) (d D
 
 // RaiseLateTx raises the finding of an opinion that its author seals when the case is no
 // longer theirs: had it been sealed in time, somebody would have been told. It tells
-// whether the finding is on record. The images may be of another patient where the
-// order was corrected since the author took the case.
+// whether the finding is on record.
 func (e *Engine) RaiseLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor, caseID uuid.UUID, o Opinion) (raised bool, err error) {
 	if !slices.Contains(pressing, o.Actionable) || strings.TrimSpace(o.Impression) == "" {
 		return false, nil
 	}
-	f := RaisedFinding{Category: o.Actionable, Text: o.Impression}
-	if known, err := KnownMatterTx(ctx, tx, caseID, FindingMatter, f.RequestKey()); err != nil || known {
-		return known, err
-	}
-	err = tx.QueryRow(ctx, `
-		SELECT EXISTS (
-			SELECT FROM case_event
-			WHERE case_id = @case AND event IN ('correct', 'recheck', 'restart-reading', 'doubt-findings')
-			  AND seq > coalesce((SELECT max(seq) FROM case_event WHERE case_id = @case AND actor_id = @author AND event = 'claim'), 0))`,
-		pgx.NamedArgs{"case": caseID, "author": actor.ID}).Scan(&f.Doubtful)
+	known, err := MattersTx(ctx, tx, caseID)
 	if err != nil {
-		return false, fmt.Errorf("was the order corrected: %w", err)
+		return false, err
 	}
-	_, err = e.FireTx(ctx, tx, actor, caseID, "raise-finding", Input{Finding: &f})
+	if slices.ContainsFunc(known, func(m Matter) bool { return !m.Withdrawn() && m.tellsOf(o.Actionable, o.Impression) }) {
+		return true, nil
+	}
+	_, err = e.RaiseTx(ctx, tx, actor, caseID, RaisedFinding{Category: o.Actionable, Text: o.Impression})
 	return err == nil, err
 }

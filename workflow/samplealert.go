@@ -64,7 +64,7 @@ func (m Matter) isToldBy(k Matter) bool {
 }
 
 func (m Matter) sameAs(k Matter) bool {
-	return k.Kind == FindingMatter && m.Content.Text == k.Content.Text && mostPressing(k.Category, m.Category) == k.Category
+	return k.tellsOf(m.Category, m.Content.Text)
 }
 
 // settleTold acknowledges a finding of a second read for quality that a clinician has
