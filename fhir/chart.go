@@ -118,8 +118,9 @@ func (s *Server) tellReport(ctx context.Context, tx pgx.Tx, c workflow.Case, src
 	last := len(reports) - 1
 	src.Report, src.History = reports[last], reports[:last]
 	o.Signed, o.Report, o.Steps = true, *c.ReportID, nil
-	o.CanTell, o.CanAsk = c.State == workflow.Final, slices.Contains([]workflow.State{workflow.Final, workflow.Closed, workflow.Amending}, c.State)
-	if c.State == workflow.Closed {
+	o.Amending = c.State == workflow.Amending // of that version nobody has read anything yet
+	o.CanTell, o.CanAsk = c.State == workflow.Final || o.Amending && c.ClosedAt == nil, o.Amending || slices.Contains([]workflow.State{workflow.Final, workflow.Closed}, c.State)
+	if c.State == workflow.Closed || o.Amending {
 		o.SeenAt = c.ClosedAt
 	}
 	written := letterOf(src)

@@ -227,6 +227,32 @@ func TestAPageAcknowledgesTheVersionThatItHasShown(t *testing.T) {
 	read(again).wants(t, http.StatusOK, "Acknowledged on")
 }
 
+// TestAPageAcknowledgesTheVersionInForceWhileItIsAmended, and not the one to come.
+func TestAPageAcknowledgesTheVersionInForceWhileItIsAmended(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t)
+	o := c.order(t, "mercy", "L-1", ada)
+	c.sign(t, o)
+	task, err := taskOf(t.Context(), c.clients["mercy-placer"], o.number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(name, value string) *fhir.Node { return param(name, "valueString", value) }
+	c.live(t, o, task, chapter{"tanaka", "amend", []*fhir.Node{text("reason", "wrong side")}, workflow.Amending})
+	b := newBrowser(t)
+	seen := c.launch(b, "mercy", o)
+	seen.wants(t, http.StatusOK, "I have read this report", "being changed")
+	form := url.Values{"task": {task}, "version": {versionInPage.FindStringSubmatch(seen.text)[1]}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}}
+	read := b.do(http.MethodPost, c.root+seen.url.Path+"/acknowledge", form)
+	read.wants(t, http.StatusOK, "Acknowledged on", "being changed")
+	read.lacks(t, "I have read this report")
+	c.live(t, o, task, chapter{"tanaka", "sign", []*fhir.Node{
+		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left.")}, workflow.Final})
+	next := b.get(c.root + seen.url.Path)
+	next.wants(t, http.StatusOK, "I have read this report", "It is the left one.")
+	next.lacks(t, "Acknowledged on", "being changed")
+}
+
 // checkAudit looks for who came, about whom, and that it was they who
 // acknowledged.
 func (c *clinic) checkAudit(t *testing.T, hospital string) {

@@ -37,15 +37,16 @@ type Opinion struct {
 	Due       *time.Time // while it is not signed
 	Urgent    bool       // ordered as urgent, asap or stat
 
-	State   string // in English words
-	Next    string // who is to do what now, or why it ended; "" when nothing is left
-	Steps   []Step // of its way, while it is on it
-	Ended   bool   // without a report
-	Signed  bool
-	CanTell bool // the clinician may acknowledge it now
-	CanAsk  bool // about the signed report
-	SeenAt  *time.Time
-	Changed bool // the study has changed since the signature, and nobody has looked at it again
+	State    string // in English words
+	Next     string // who is to do what now, or why it ended; "" when nothing is left
+	Steps    []Step // of its way, while it is on it
+	Ended    bool   // without a report
+	Signed   bool
+	CanTell  bool // the clinician may acknowledge it now
+	CanAsk   bool // about the signed report
+	SeenAt   *time.Time
+	Amending bool // another version is being written, and this one holds meanwhile
+	Changed  bool // the study has changed since the signature, and nobody has looked at it again
 
 	Findings  []Finding // actionable ones that were not taken back, those that wait first
 	Questions []Question
