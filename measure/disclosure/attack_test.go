@@ -6,8 +6,7 @@ import (
 	"math"
 	"testing"
 
-	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/optimize/convex/lp"
+	"github.com/overread/overread/internal/linear"
 )
 
 // attacker has every figure that was ever published of a family, knows how the
@@ -19,17 +18,9 @@ type attacker struct {
 	codes  map[string][]string // values by dimension
 	names  []string            // dimensions
 	size   int                 // unknowns
-	rows   []equation
+	rows   []linear.Row
 
 	about map[string][]string // what all that is heard is about besides
-}
-
-// equation: the sum of the unknowns, each times its factor, is (or is at most)
-// so much.
-type equation struct {
-	factors map[int]float64
-	is      float64
-	atMost  bool
 }
 
 // where is the set of cases that a figure is about: by dimension, the values;
@@ -99,7 +90,7 @@ func (a *attacker) hearFigures(f Figures, values map[string][]string) {
 		maps.Copy(values, a.about)
 	}
 	for _, b := range f.Blocks {
-		a.rows = append(a.rows, equation{factors: a.factors(where{values, b.Leaves}, 1), is: float64(b.Count)})
+		a.rows = append(a.rows, linear.Row{Factors: a.factors(where{values, b.Leaves}, 1), Is: float64(b.Count)})
 	}
 }
 
@@ -111,7 +102,7 @@ func (a *attacker) hearRate(values map[string][]string, numerator, denominator L
 		for i, n := range a.factors(where{values, numerator}, side) {
 			f[i] += n
 		}
-		a.rows = append(a.rows, equation{f, 0, true})
+		a.rows = append(a.rows, linear.Row{Factors: f, AtMost: true})
 	}
 }
 
@@ -147,130 +138,10 @@ func (a *attacker) within(unknown int, w where) bool {
 	return true
 }
 
-// bounds is what a count can be at the least and at the most.
-func (a *attacker) bounds(w where) (least, most float64, err error) {
-	solver := a.solver()
-	target := a.factors(w, 1)
-	if least, err = solver.minimum(target, 1); err != nil {
-		return 0, 0, err
-	}
-	most, err = solver.minimum(target, -1)
-	return least, -most, err
-}
-
-// solver is the equations without those that follow from others, and without
-// the unknowns that can only be 0: what linear programming asks for.
-type solver struct {
-	column map[int]int // unknown to column
-	a      *mat.Dense
-	b      []float64
-	fixed  bool // nothing is free
-}
-
-func (a *attacker) solver() *solver {
-	zero := map[int]bool{}
-	for _, r := range a.rows {
-		for i, f := range r.factors {
-			if r.is == 0 && !r.atMost && f > 0 {
-				zero[i] = true
-			}
-		}
-	}
-	s := &solver{column: map[int]int{}}
-	for i := range a.size {
-		if !zero[i] {
-			s.column[i] = len(s.column)
-		}
-	}
-	width := len(s.column)
-	for _, r := range a.rows {
-		if r.atMost {
-			width++
-		}
-	}
-	slack := len(s.column)
-	var kept, echelon [][]float64
-	for _, r := range a.rows {
-		row := make([]float64, width+1)
-		for i, f := range r.factors {
-			if c, free := s.column[i]; free {
-				row[c] = f
-			}
-		}
-		if r.atMost {
-			row[slack] = 1
-			slack++
-		}
-		row[width] = r.is
-		if rest := reduce(append([]float64{}, row...), echelon); rest != nil {
-			echelon = append(echelon, rest)
-			kept = append(kept, row)
-		}
-	}
-	if s.fixed = len(kept) == 0; s.fixed {
-		return s
-	}
-	s.a = mat.NewDense(len(kept), width, nil)
-	for i, row := range kept {
-		s.a.SetRow(i, row[:width])
-		s.b = append(s.b, row[width])
-	}
-	return s
-}
-
-// reduce is what a row says beside those of an echelon, nil if nothing.
-func reduce(row []float64, echelon [][]float64) []float64 {
-	for _, e := range echelon {
-		lead := leading(e)
-		if f := row[lead] / e[lead]; math.Abs(f) > 1e-9 {
-			for i := range row {
-				row[i] -= f * e[i]
-			}
-		}
-	}
-	if leading(row) < 0 {
-		return nil
-	}
-	return row
-}
-
-func leading(row []float64) int {
-	for i, f := range row[:len(row)-1] {
-		if math.Abs(f) > 1e-7 {
-			return i
-		}
-	}
-	return -1
-}
-
-func (s *solver) minimum(target map[int]float64, sign float64) (float64, error) {
-	if s.fixed {
-		return 0, nil
-	}
-	_, width := s.a.Dims()
-	c := make([]float64, width)
-	for i, f := range target {
-		if at, free := s.column[i]; free {
-			c[at] = sign * f
-		}
-	}
-	// What stands in no equation may be as large as it likes; Simplex takes no such column.
-	var kept []int
-	for at := range width {
-		if mat.Norm(s.a.ColView(at), 1) > 0 {
-			kept = append(kept, at)
-		} else if c[at] < 0 {
-			return math.Inf(-1), nil
-		}
-	}
-	rows, _ := s.a.Dims()
-	narrow, costs := mat.NewDense(rows, len(kept), nil), make([]float64, len(kept))
-	for i, at := range kept {
-		narrow.SetCol(i, mat.Col(nil, at, s.a))
-		costs[i] = c[at]
-	}
-	best, _, err := lp.Simplex(costs, narrow, s.b, 1e-9, nil)
-	return best, err
+// never adds that there is no case like this: what whoever knows how dimensions are made
+// knows besides.
+func (a *attacker) never(w where) {
+	a.rows = append(a.rows, linear.Row{Factors: a.factors(w, 1)})
 }
 
 // question is a count that is hidden because it is small.
@@ -308,14 +179,15 @@ func small(rule Rule, f Family) (qs []question) {
 // found says what the attacker finds, "" if nothing: a count of 1 to the limit
 // that has fewer possible values than the rule promises.
 func (a *attacker) found(t testing.TB, rule Rule, qs []question) string {
+	solver := linear.New(a.size, a.rows)
 	for _, q := range qs {
-		least, most, err := a.bounds(q.where)
+		least, most, err := solver.Bounds(a.factors(q.where, 1))
 		switch {
 		case err != nil:
 			t.Fatalf("%s: the solver gave up: %v", q.name, err)
-		case least > float64(q.truth)+1e-6 || most < float64(q.truth)-1e-6:
+		case least > float64(q.truth)+1e-5 || most < float64(q.truth)-1e-5:
 			t.Fatalf("%s: the truth, %d, is not within %g to %g: the attack is wrong", q.name, q.truth, least, most)
-		case most-least < float64(rule.Width)-1e-6:
+		case most-least < float64(rule.Width)-1e-5:
 			return fmt.Sprintf("%s is %g to %g (it is %d)", q.name, least, most, q.truth)
 		}
 	}

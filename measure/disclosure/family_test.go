@@ -139,7 +139,7 @@ func TestWhatDoesNotFitTogetherIsRefused(t *testing.T) {
 
 func TestATableWithoutCasesIsNotRefused(t *testing.T) {
 	t.Parallel()
-	p := protect(t, Standard, Family{Scheme: two(t), Total: Counts{0}, Dimensions: []Dimension{{Name: "a"}, {Name: "b", Values: []Value{{"b0", Counts{0}}}}}})
+	p := protect(t, Standard, Family{Scheme: two(t), Total: Counts{0}, Dimensions: []Dimension{{Name: "a"}, {Name: "b", Values: []Value{{Code: "b0", Counts: Counts{0}}}}}})
 	if p.Dimensions[0].Refused != "" || p.Dimensions[1].Refused != "" || p.Dimensions[1].Values[0].Figures.Level == 0 {
 		t.Errorf("%v", p)
 	}

@@ -9,7 +9,9 @@ import (
 // hidden. A hidden cell is hidden in every sink, so each sink is a table of its
 // own, with known sums of rows and columns (the tables of one dimension). How
 // far a hidden count can move is told by squares of hidden cells: one case from
-// two opposite corners to the other two changes no sum.
+// two opposite corners to the other two changes no sum. All four have cases: that a
+// cell is empty may be known, since there is nothing like that (no mammography of
+// the knee), and then nothing can move into it.
 type grid struct {
 	rule          Rule
 	rows, columns []string
@@ -233,12 +235,12 @@ func (g *grid) width(row, column, sink int) int {
 		inRow[j] = g.sinks[row][j][sink]
 	}
 	for i := range g.rows {
-		if i == row || !g.hidden[i][column] {
+		if i == row || !g.moves(i, column) {
 			continue
 		}
 		inColumn := g.sinks[i][column][sink]
 		for j := range g.columns {
-			if j == column || !g.hidden[row][j] || !g.hidden[i][j] {
+			if j == column || !g.moves(row, j) || !g.moves(i, j) {
 				continue
 			}
 			gain := min(inRow[j], inColumn)
@@ -254,6 +256,11 @@ func (g *grid) width(row, column, sink int) int {
 	return up + down
 }
 
+// moves says that cases can leave a cell, and come.
+func (g *grid) moves(row, column int) bool {
+	return g.hidden[row][column] && g.cases[row][column] > 0
+}
+
 // addSquare hides what is not yet hidden of the first square, in the order of
 // the key, that gives a cell enough room, else of the first that gives it
 // any; false if none does.
@@ -262,6 +269,9 @@ func (g *grid) addSquare(row, column, sink int) bool {
 		for i := range g.rows {
 			for j := range g.columns {
 				if i == row || j == column || g.hidden[i][j] && g.hidden[i][column] && g.hidden[row][j] {
+					continue
+				}
+				if g.cases[i][j] == 0 || g.cases[i][column] == 0 || g.cases[row][j] == 0 {
 					continue
 				}
 				room := min(g.sinks[row][j][sink], g.sinks[i][column][sink])

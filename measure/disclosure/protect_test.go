@@ -35,7 +35,7 @@ func family(s *Scheme, names []string, sizes []int, pairs [][2]string, counts fu
 	for d, name := range names {
 		f.Dimensions = append(f.Dimensions, Dimension{Name: name})
 		for v := range sizes[d] {
-			f.Dimensions[d].Values = append(f.Dimensions[d].Values, Value{code(d, v), make(Counts, len(s.names))})
+			f.Dimensions[d].Values = append(f.Dimensions[d].Values, Value{Code: code(d, v), Counts: make(Counts, len(s.names))})
 		}
 	}
 	cells := make([]map[[2]string]Counts, len(pairs))
