@@ -154,7 +154,7 @@ func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
 	rows, refused, published := p.By(a.By)
 	switch {
 	case a.Measure.ID == facts.NoComparison || !published:
-		return nil, fault.At(fault.Forbidden, paramAt("stratifier"), "no table by these is published: tables of two dimensions are those of the tenant's policy (publication.pairs), and no-comparison is published of the whole alone")
+		return nil, fault.At(fault.Forbidden, paramAt("stratifier"), "no table by these is published: dimensions are those of the tenant's policy (publication.dimensions), and of two that are tied, as reason and oncologic, one alone; tables of two dimensions are those of publication.pairs; no-comparison is published of the whole alone (docs/disclosure.md)")
 	case refused != "":
 		return nil, a.notShown(p, refused)
 	}

@@ -114,10 +114,11 @@ var settings = map[string]setting{
 	"Contacts.coordinator": {doc: "Of the coordinators."},
 	"Contacts.director":    {doc: "Of the medical directors."},
 
-	"Publication.afterDays": {doc: "So many days after its end a quarter is published, as it is known then; 30 where this is left out. What changes later is seen by the role quality alone.", most: 366},
-	"Publication.every":     {doc: "Of what figures are published at once: quarter (a year is then its quarters added up), or year, where the cases of a quarter are so few that most of it is hidden. It holds from the next year on of which nothing is published yet; quarter where it is left out.", oneOf: []string{EveryQuarter, EveryYear}},
-	"Publication.detail":    {doc: "The finest detail of outcomes that is published: discrepancy (whether there is one), significance, or management (besides, whether it changes it). By two dimensions a cell is shown in the detail of the whole or not at all: a service with few cases shows more cells of less detail. management where it is left out.", oneOf: PublicationDetails},
-	"Publication.pairs":     {doc: "By which two dimensions at once figures are published, as modality+site. They may not close a circle: from all tables of a circle together hidden counts can be computed. Where they are left out, modality with most others.", least: 1},
+	"Publication.afterDays":  {doc: "So many days after its end a quarter is published, as it is known then; 30 where this is left out. What changes later is seen by the role quality alone.", most: 366},
+	"Publication.every":      {doc: "Of what figures are published at once: quarter (a year is then its quarters added up), or year, where the cases of a quarter are so few that most of it is hidden. It holds from the next year on of which nothing is published yet; quarter where it is left out.", oneOf: []string{EveryQuarter, EveryYear}},
+	"Publication.detail":     {doc: "The finest detail of outcomes that is published: discrepancy (whether there is one), significance, or management (besides, whether it changes it). By two dimensions a cell is shown in the detail of the whole or not at all: a service with few cases shows more cells of less detail. management where it is left out.", oneOf: PublicationDetails},
+	"Publication.dimensions": {doc: "By which dimensions figures are published. Of two that are tied, as reason and oncologic, one may be: from tables by both hidden counts can be computed. Where they are left out, all but oncologic, protocol and subspecialty; and blinding, where rules of triage say how a case is read.", least: 1},
+	"Publication.pairs":      {doc: "By which two dimensions at once figures are published, as modality+site. They may not close a circle: from all tables of a circle together hidden counts can be computed. Where they are left out, modality with most others.", least: 1},
 
 	"HospitalViewer.url":          {doc: "Its address for one study.", must: true},
 	"HospitalViewer.whileBlinded": {doc: "Who reads blind is led there too: it shows images and nothing of the first reading. Without it they are not, before the first report is shown."},

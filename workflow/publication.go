@@ -17,6 +17,8 @@ type Publication struct {
 	Pairs     []string `json:"pairs,omitempty"`    // "modality+site"; none: publishedPairs
 	Every     string   `json:"every,omitzero"`     // EveryQuarter where it is left out
 	Detail    string   `json:"detail,omitzero"`    // one of PublicationDetails; the last where it is left out
+
+	Dimensions []string `json:"dimensions,omitempty"` // by which figures are published, none tied with another; none: those of Untied
 }
 
 // PublicationDetails are in how much detail outcomes are published, the coarsest first.
@@ -34,10 +36,19 @@ const (
 const DimensionMonth = "month"
 
 // publishedPairs are the pairs of dimensions that are published where the policy names
-// none. They close no circle.
+// none, as far as both are published. They close no circle.
 var publishedPairs = []string{
-	"modality+month", "modality+body-region", "modality+subspecialty", "modality+site", "modality+second-reader", "modality+reason", "modality+priority",
+	"modality+month", "modality+body-region", "modality+site", "modality+second-reader", "modality+reason", "modality+priority",
 	"modality+oncologic", "modality+blinding", "modality+priors", "modality+asymmetry", "modality+setting", "modality+protocol", "site+original-reader",
+}
+
+// factNames are the dimensions, that of the month first.
+func factNames() []string {
+	names := []string{DimensionMonth}
+	for _, d := range FactDimensions {
+		names = append(names, d.Name)
+	}
+	return names
 }
 
 // PublicationTx is what the policy in force says of it, with what is left out filled
@@ -57,22 +68,53 @@ func PublicationTx(ctx context.Context, tx pgx.Tx) (p Publication, pairs [][2]st
 		}
 		p.Detail = said.Detail
 		p.Every = cmp.Or(said.Every, EveryQuarter)
+		p.Dimensions = said.Dimensions
 	}
+	// A case keeps the policy that it began with: any rule that there ever was counts.
+	byRules := false
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM tenant_policy p, jsonb_array_elements(p.document -> 'triage') r
+			WHERE p.tenant_id = overread_tenant() AND jsonb_typeof(p.document -> 'triage') = 'array' AND r -> 'then' ?| ARRAY['protocol', 'reading'])`).Scan(&byRules)
+	if err != nil {
+		return p, nil, fmt.Errorf("rules of triage of all policies: %w", err)
+	}
+	if p.Dimensions == nil {
+		p.Dimensions = factNames()
+	}
+	p.Dimensions = Untied(p.Dimensions, byRules || saysHow(now.policy.Triage))
 	for _, text := range p.Pairs {
 		one, other, _ := strings.Cut(text, "+")
-		pairs = append(pairs, [2]string{one, other})
+		if slices.Contains(p.Dimensions, one) && slices.Contains(p.Dimensions, other) {
+			pairs = append(pairs, [2]string{one, other})
+		}
 	}
 	return p, pairs, nil
 }
 
-// publicationFaults holds the pairs to dimensions that there are, and to a forest.
+// publicationFaults holds dimensions to those that there are and are not tied, and the
+// pairs to them, and to a forest.
 func (p Policy) publicationFaults() (wrong PolicyErrors) {
 	if p.Publication == nil {
 		return nil
 	}
-	known := []string{DimensionMonth}
-	for _, d := range FactDimensions {
-		known = append(known, d.Name)
+	known, byRules := factNames(), saysHow(p.Triage)
+	published := p.Publication.Dimensions
+	for i, name := range published {
+		path := element("publication.dimensions", i)
+		if !slices.Contains(known, name) {
+			wrong = append(wrong, PolicyFault{Path: path, Text: "is one of: " + strings.Join(known, ", ")})
+		}
+		for _, before := range published[:i] {
+			if tie, tied := tieOf(before, name, byRules); tied {
+				wrong = append(wrong, PolicyFault{Path: path, Text: fmt.Sprintf("is tied with %s (%s): from tables by both hidden counts can be computed, so one of them is published (docs/disclosure.md)", before, tie.Why)})
+			} else if before == name {
+				wrong = append(wrong, PolicyFault{Path: path, Text: "is there twice"})
+			}
+		}
+	}
+	if published == nil {
+		published = Untied(known, byRules)
 	}
 	group := map[string]string{}
 	find := func(name string) string {
@@ -86,6 +128,10 @@ func (p Policy) publicationFaults() (wrong PolicyErrors) {
 		one, other, _ := strings.Cut(text, "+")
 		if !slices.Contains(known, one) || !slices.Contains(known, other) {
 			wrong = append(wrong, PolicyFault{Path: path, Text: "is two dimensions, such as modality+site, of: " + strings.Join(known, ", ")})
+			continue
+		}
+		if !slices.Contains(published, one) || !slices.Contains(published, other) {
+			wrong = append(wrong, PolicyFault{Path: path, Text: "is of a dimension that is not published: of dimensions that are tied, such as reason and oncologic, one is; publication.dimensions says which (docs/disclosure.md)"})
 			continue
 		}
 		a, b := find(one), find(other)

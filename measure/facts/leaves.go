@@ -21,8 +21,8 @@ func (q Query) signed(by []string) *statement {
 	return q.statement()
 }
 
-// leafTables are the cases that count by their outcome: all, by each of Dimensions, and by
-// pairs of them.
+// leafTables are the cases that count by their outcome: all, by each of some dimensions, and
+// by pairs of them.
 type leafTables struct {
 	total      disclosure.Counts
 	dimensions [][]outcomeRow
@@ -35,9 +35,8 @@ type outcomeRow struct {
 }
 
 // leaves counts all tables in one pass.
-func (q Query) leaves(ctx context.Context, tx pgx.Tx, pairs [][2]string, words map[int]string) (leafTables, error) {
+func (q Query) leaves(ctx context.Context, tx pgx.Tx, names []string, pairs [][2]string, words map[int]string) (leafTables, error) {
 	t := leafTables{total: make(disclosure.Counts, len(outcomes))}
-	names := Dimensions()
 	s := q.signed(names)
 	columns := []string{leaf}
 	for _, name := range names {

@@ -125,7 +125,7 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 	if last != nil && last.After(from) {
 		from = *last
 	}
-	if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, policy.Detail, pairs); err != nil {
+	if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, policy, pairs); err != nil {
 		return 0, err
 	}
 	return 1, nil
@@ -137,9 +137,9 @@ func quarterOf(at time.Time, zone *time.Location) time.Time {
 }
 
 // publishTx counts a quarter or year, hides what is to be hidden, and keeps the rest.
-func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now time.Time, zone *time.Location, detail string, pairs [][2]string) error {
+func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now time.Time, zone *time.Location, policy workflow.Publication, pairs [][2]string) error {
 	q := Query{From: from, To: to, AsOf: asOf, Zone: zone}
-	p, err := protect(ctx, tx, q, detail, pairs)
+	p, err := protect(ctx, tx, q, policy, pairs)
 	if err != nil {
 		return err
 	}
@@ -160,19 +160,19 @@ func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now tim
 
 // protect counts and protects one family of cases. The key of what is hidden besides is
 // kept nowhere: a quarter is published once.
-func protect(ctx context.Context, tx pgx.Tx, q Query, detail string, pairs [][2]string) (*Publication, error) {
+func protect(ctx context.Context, tx pgx.Tx, q Query, policy workflow.Publication, pairs [][2]string) (*Publication, error) {
 	words, err := wordsTx(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	f := disclosure.Family{Scheme: Outcomes(detail), Key: make([]byte, 32)}
+	f := disclosure.Family{Scheme: Outcomes(policy.Detail), Key: make([]byte, 32)}
 	_, _ = rand.Read(f.Key) // never fails, Go 1.24
-	counted, err := q.leaves(ctx, tx, pairs, words)
+	counted, err := q.leaves(ctx, tx, policy.Dimensions, pairs, words)
 	if err != nil {
 		return nil, err
 	}
 	f.Total = counted.total
-	for i, name := range Dimensions() {
+	for i, name := range policy.Dimensions {
 		d := disclosure.Dimension{Name: name}
 		if IsReader(name) {
 			d.Least, d.LeastOf = disclosure.ReaderShown, Every()
@@ -246,6 +246,7 @@ func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Pu
 		if err := json.Unmarshal(content, &p); err != nil {
 			return err
 		}
+		untie(p.Tables)
 		parts, wholes = append(parts, p.Tables), append(wholes, p.Whole)
 		if p.NoComparison == nil {
 			year.NoComparison = nil
@@ -262,6 +263,19 @@ func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Pu
 	}
 	year.Tables, year.Whole = disclosure.Sum(parts...), sumWhole(wholes)
 	return year, nil
+}
+
+// untie leaves out what was published before dimensions were known to be tied
+// (workflow.FactTies): one of each two is shown from then on.
+func untie(p *disclosure.Published) {
+	names := make([]string, len(p.Dimensions))
+	for i, d := range p.Dimensions {
+		names[i] = d.Name
+	}
+	kept := workflow.Untied(names, false)
+	gone := func(name string) bool { return !slices.Contains(kept, name) }
+	p.Dimensions = slices.DeleteFunc(p.Dimensions, func(d disclosure.PublishedDimension) bool { return gone(d.Name) })
+	p.Pairs = slices.DeleteFunc(p.Pairs, func(t disclosure.PublishedPair) bool { return gone(t.Row) || gone(t.Column) })
 }
 
 // Shown is one row of a published table.

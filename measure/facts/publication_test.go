@@ -152,7 +152,7 @@ func TestTablesOfOutcomesAreWhatCountingOneByOneGives(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		tables, err := q.leaves(ctx, tx, pairs, words)
+		tables, err := q.leaves(ctx, tx, Dimensions(), pairs, words)
 		tell := func(key string, counts disclosure.Counts) {
 			for outcome, cases := range counts {
 				if cases > 0 {
