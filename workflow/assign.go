@@ -1,7 +1,7 @@
 package workflow
 
 import (
-	"cmp"
+	"bytes"
 	"math"
 	"slices"
 	"time"
@@ -82,33 +82,37 @@ func (p AssignPlan) Points() (sum int64) {
 // on. A slot says when its case would be read, so that a pair of case and slot
 // has a cost, and the plan is an assignment problem (docs/decisions/0012).
 func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignPlan {
-	pool, desks = slices.Clone(pool), slices.Clone(desks)
-	slices.SortFunc(pool, func(a, b Waiting) int { return cmp.Compare(a.CaseID.String(), b.CaseID.String()) })
-	slices.SortFunc(desks, func(a, b Desk) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
-	for i, d := range desks {
-		desks[i].reads = d.fields(DateOf(d.local(at)))
+	readers := make([]*Reader, len(desks))
+	for i := range desks {
+		readers[i] = &desks[i].Reader
 	}
-	slots := slotsOf(desks, at, w)
+	return assign(pool, desks, newShortlists(readers), at, w)
+}
+
+// assign is Assign with shortlists on which are all who have a desk, as their credentials are.
+func assign(waiting []Waiting, atDesks []Desk, lists *shortlists, at time.Time, w AssignWeights) AssignPlan {
+	pool, desks := inOrder(waiting, func(c *Waiting) *uuid.UUID { return &c.CaseID }), inOrder(atDesks, func(d *Desk) *uuid.UUID { return &d.ID })
+	columns, places := slotsOf(desks, w)
+	deskOf := make(map[uuid.UUID]int, len(desks))
+	idle := make([]bool, len(desks)) // who can be offered nothing now, whatever it is
+	for k, d := range desks {
+		deskOf[d.ID] = k
+		idle[k] = len(places[k]) == 0 || d.away(at) != ""
+	}
 
 	plan := AssignPlan{}
 	arcs := make([][]arc, len(pool))
 	most := int64(1)
-	idle := make([]bool, len(desks)) // who can be offered nothing now, whatever it is
-	for i, d := range desks {
-		idle[i] = len(slots[d.ID]) == 0 || d.away(at) != ""
-	}
 	for i, c := range pool {
 		may := 0
-		for k, d := range desks {
-			if c.Need.Offered && idle[k] {
-				continue
-			}
-			if len(d.why(c, at)) > 0 {
+		for _, r := range lists.of(c.Need).readers {
+			k, here := deskOf[r.ID]
+			if !here || c.Need.Offered && idle[k] || len(desks[k].why(c, at)) > 0 {
 				continue
 			}
 			may++
-			for _, s := range slots[d.ID] {
-				points := w.points(c, d, s, at)
+			for _, s := range places[k] {
+				points := w.points(c, desks[k], s, at)
 				arcs[i] = append(arcs[i], arc{s.column, points})
 				most = max(most, points)
 			}
@@ -117,14 +121,13 @@ func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignP
 			plan.Nobody = append(plan.Nobody, c.CaseID)
 		}
 	}
-	columns := slotsIn(slots)
 	chosen := solve(arcs, len(columns), w.leftOut(pool, at, most))
 	for i, c := range pool {
 		switch j := chosen[i]; {
 		case j >= 0:
 			s := columns[j]
 			d := desks[s.desk]
-			plan.Assigned = append(plan.Assigned, Pair{c.CaseID, d.ID, s.done, w.points(c, d, s, at)})
+			plan.Assigned = append(plan.Assigned, Pair{c.CaseID, d.ID, s.readBy(d, at, w), w.points(c, d, s, at)})
 		case !slices.Contains(plan.Nobody, c.CaseID):
 			plan.NoRoom = append(plan.NoRoom, c.CaseID)
 		}
@@ -132,54 +135,61 @@ func Assign(pool []Waiting, desks []Desk, at time.Time, w AssignWeights) AssignP
 	return plan
 }
 
+// inOrder are the members of a list by their ids.
+func inOrder[T any](list []T, id func(*T) *uuid.UUID) []*T {
+	sorted := make([]*T, len(list))
+	for i := range list {
+		sorted[i] = &list[i]
+	}
+	slices.SortFunc(sorted, func(a, b *T) int { return bytes.Compare(id(a)[:], id(b)[:]) })
+	return sorted
+}
+
 // slot is a place in a reader's queue.
 type slot struct {
 	column int
 	desk   int
 	place  int       // of those that are free, from 0
-	done   time.Time // when what stands there has been read
+	done   time.Time // of readBy, once somebody has asked
 }
 
-// slotsOf are the free places of each reader.
-func slotsOf(desks []Desk, at time.Time, w AssignWeights) map[uuid.UUID][]slot {
-	slots, n := map[uuid.UUID][]slot{}, 0
+// slotsOf are the free places of all, by their columns, and those of each reader.
+func slotsOf(desks []*Desk, w AssignWeights) (columns []*slot, places [][]*slot) {
+	places = make([][]*slot, len(desks))
 	for i, d := range desks {
 		free := w.MostOffers
 		if d.Capacity > 0 {
 			free = min(free, d.Capacity-d.OpenCases-d.Offers)
 		}
 		for place := range max(free, 0) {
-			before := d.OpenCases + d.Offers + place
-			done := d.worked(at, time.Duration(before+1)*w.Pace)
-			slots[d.ID] = append(slots[d.ID], slot{n, i, place, done})
-			n++
+			columns = append(columns, &slot{column: len(columns), desk: i, place: place})
 		}
+		places[i] = columns[len(columns)-max(free, 0):]
 	}
-	return slots
+	return columns, places
 }
 
-// slotsIn are the slots by their column.
-func slotsIn(slots map[uuid.UUID][]slot) []slot {
-	var all []slot
-	for _, list := range slots {
-		all = append(all, list...)
+// readBy is when what stands in the slot has been read.
+func (s *slot) readBy(d *Desk, at time.Time, w AssignWeights) time.Time {
+	if s.done.IsZero() {
+		before := d.OpenCases + d.Offers + s.place
+		s.done = d.worked(at, time.Duration(before+1)*w.Pace)
 	}
-	slices.SortFunc(all, func(a, b slot) int { return cmp.Compare(a.column, b.column) })
-	return all
+	return s.done
 }
 
 // points is what it costs to give a case to a slot.
-func (w AssignWeights) points(c Waiting, d Desk, s slot, at time.Time) int64 {
+func (w AssignWeights) points(c *Waiting, d *Desk, s *slot, at time.Time) int64 {
 	before := int64(d.OpenCases + d.Offers + s.place)
 	if d.reads == nil {
 		d.reads = d.fields(DateOf(d.local(at)))
 	}
 	fit := int64(c.Need.Exam.places(d.reads))
-	return w.times(c, s.done, at) + w.Fit*fit + w.Load*before + w.Fair*int64(d.Given+s.place)
+	return w.times(c, s.readBy(d, at, w), at) + w.Fit*fit + w.Load*before + w.Fair*int64(d.Given+s.place)
 }
 
 // times is what it costs that a case is read at that time.
-func (w AssignWeights) times(c Waiting, done, at time.Time) int64 {
+func (w AssignWeights) times(c *Waiting, done, at time.Time) int64 {
 	points := w.Wait[c.Priority] * int64(done.Sub(at)/time.Minute) / 60
 	if late := done.Sub(c.Due); !c.Due.IsZero() && late > 0 {
 		points += w.Late[c.Priority] * int64(math.Ceil(late.Minutes()))
@@ -192,7 +202,7 @@ func (w AssignWeights) times(c Waiting, done, at time.Time) int64 {
 // case is. Costs that hang on the cases alone never leave out two to take one:
 // the sets of cases that can be taken together are a matroid (Edmonds and
 // Fulkerson 1965), and of a matroid each best set is a largest one.
-func (w AssignWeights) leftOut(pool []Waiting, at time.Time, most int64) []int64 {
+func (w AssignWeights) leftOut(pool []*Waiting, at time.Time, most int64) []int64 {
 	costs := make([]int64, len(pool))
 	for i, c := range pool {
 		costs[i] = w.times(c, at.Add(day), at)
@@ -209,16 +219,17 @@ func (w AssignWeights) leftOut(pool []Waiting, at time.Time, most int64) []int64
 }
 
 // why the reader may not have the case.
-func (d Desk) why(c Waiting, at time.Time) []string {
-	d.OpenCases += d.Offers
-	return Eligible(c.Need, d.Reader, at)
+func (d *Desk) why(c *Waiting, at time.Time) []string {
+	r := d.Reader
+	r.OpenCases += d.Offers
+	return Eligible(c.Need, r, at)
 }
 
 // WhyNobody says of each reader why they may not have the case.
 func WhyNobody(c Waiting, desks []Desk, at time.Time) map[uuid.UUID][]string {
 	reasons := map[uuid.UUID][]string{}
 	for _, d := range desks {
-		reasons[d.ID] = d.why(c, at)
+		reasons[d.ID] = d.why(&c, at)
 	}
 	return reasons
 }

@@ -52,7 +52,7 @@ func worth(pool []Waiting, left map[uuid.UUID]bool, points int64, w AssignWeight
 		if left[c.CaseID] {
 			score[0]++
 			score[1] += int64(len(Priorities) - slices.Index(Priorities, c.Priority))
-			points += w.times(c, tuesday.Add(day), tuesday)
+			points += w.times(&c, tuesday.Add(day), tuesday)
 		}
 	}
 	score[2] = points
@@ -61,7 +61,7 @@ func worth(pool []Waiting, left map[uuid.UUID]bool, points int64, w AssignWeight
 
 // bestByTrying is the least cost of all plans that there are.
 func bestByTrying(pool []Waiting, desks []Desk, w AssignWeights) []int64 {
-	slots := slotsIn(slotsOf(desks, tuesday, w))
+	slots, _ := slotsOf(inOrder(desks, func(d *Desk) *uuid.UUID { return &d.ID }), w)
 	taken, left := map[int]bool{}, map[uuid.UUID]bool{}
 	var best []int64
 	var try func(i int, points int64)
@@ -76,12 +76,12 @@ func bestByTrying(pool []Waiting, desks []Desk, w AssignWeights) []int64 {
 		try(i+1, points)
 		delete(left, pool[i].CaseID)
 		for _, s := range slots {
-			d := desks[s.desk]
-			if taken[s.column] || len(d.why(pool[i], tuesday)) > 0 {
+			d := &desks[s.desk]
+			if taken[s.column] || len(d.why(&pool[i], tuesday)) > 0 {
 				continue
 			}
 			taken[s.column] = true
-			try(i+1, points+w.points(pool[i], d, s, tuesday))
+			try(i+1, points+w.points(&pool[i], d, s, tuesday))
 			delete(taken, s.column)
 		}
 	}
@@ -123,12 +123,13 @@ func greedily(pool []Waiting, desks []Desk, w AssignWeights) []int64 {
 		}
 		return a.Due.Compare(b.Due)
 	})
-	slots, taken, left, sum := slotsIn(slotsOf(desks, tuesday, w)), map[int]bool{}, map[uuid.UUID]bool{}, int64(0)
+	slots, _ := slotsOf(inOrder(desks, func(d *Desk) *uuid.UUID { return &d.ID }), w)
+	taken, left, sum := map[int]bool{}, map[uuid.UUID]bool{}, int64(0)
 	for _, c := range pool {
 		best, cost := -1, int64(0)
 		for _, s := range slots {
-			d := desks[s.desk]
-			if points := w.points(c, d, s, tuesday); !taken[s.column] && len(d.why(c, tuesday)) == 0 && (best < 0 || points < cost) {
+			d := &desks[s.desk]
+			if points := w.points(&c, d, s, tuesday); !taken[s.column] && len(d.why(&c, tuesday)) == 0 && (best < 0 || points < cost) {
 				best, cost = s.column, points
 			}
 		}

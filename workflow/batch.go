@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -117,15 +118,16 @@ func (e *Engine) assignPage(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, ma
 	if err != nil {
 		return 0, 0, err
 	}
-	pool, err := poolTx(ctx, tx, readers, from, e.mostPooled, now)
+	desks, all := make([]Desk, len(readers)), make([]*Reader, len(readers))
+	for i, r := range readers {
+		desks[i], all[i] = Desk{Reader: r, Given: r.given()}, &readers[i]
+	}
+	lists := newShortlists(all)
+	pool, err := poolTx(ctx, tx, lists, from, e.mostPooled, now)
 	if err != nil {
 		return 0, 0, err
 	}
-	desks := make([]Desk, len(readers))
-	for i, r := range readers {
-		desks[i] = Desk{Reader: r, Given: r.given()}
-	}
-	for _, pair := range Assign(pool, desks, now, matching.Weights.assign()).Assigned {
+	for _, pair := range assign(pool, desks, lists, now, matching.Weights.assign()).Assigned {
 		done, err := e.offerOf(ctx, tx, tenant, pair, now)
 		if err != nil {
 			return 0, 0, err
@@ -169,7 +171,7 @@ func claimBatch(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (bool, error) 
 }
 
 // poolTx is what waits for a batch from a place on, as Assign wants it.
-func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, from, most int, now time.Time) (pool []Waiting, err error) {
+func poolTx(ctx context.Context, tx pgx.Tx, lists *shortlists, from, most int, now time.Time) (pool []Waiting, err error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+caseColumns+`
 		FROM case_file
@@ -192,15 +194,18 @@ func poolTx(ctx context.Context, tx pgx.Tx, readers []Reader, from, most int, no
 		if need.Due, err = DueTx(ctx, tx, c.CaseID); err != nil {
 			return nil, err
 		}
-		pool = append(pool, c.waiting(need, readers, now))
+		pool = append(pool, c.waiting(need, lists, now))
 	}
 	return pool, nil
 }
 
 // waiting is the case as a batch wants it.
-func (c *Case) waiting(need Need, readers []Reader, now time.Time) Waiting {
+func (c *Case) waiting(need Need, lists *shortlists, now time.Time) Waiting {
 	need.Offered, need.Declined, need.Lapsed = true, c.Declined, c.Lapsed
-	w := Waiting{CaseID: c.CaseID, Priority: c.Priority, Need: c.inRound(need, readers, now)}
+	somebody := func(need Need) bool {
+		return slices.ContainsFunc(lists.of(need).readers, func(r *Reader) bool { return len(Eligible(need, *r, now)) == 0 })
+	}
+	w := Waiting{CaseID: c.CaseID, Priority: c.Priority, Need: c.inRound(need, somebody)}
 	if need.Due != nil {
 		w.Due = *need.Due
 	}

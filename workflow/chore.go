@@ -289,7 +289,7 @@ func (e *Engine) matchAgain(ctx context.Context, j job) (time.Time, error) {
 	if err != nil {
 		return done, err
 	}
-	if anyEligible(j.c.inRound(need, readers, j.now), readers, j.now) {
+	if somebody := amongThem(readers, j.now); somebody(j.c.inRound(need, somebody)) {
 		return done, e.fireSystem(ctx, j, "rematch", Input{})
 	}
 	return j.now.Add(matchPause), nil
@@ -306,15 +306,15 @@ func needOf(ctx context.Context, j job) (Need, error) {
 
 // inRound is the need in the round that the offers of the case are in: where all who
 // may have it have had their turn, another begins, if the policy has one more.
-func (c *Case) inRound(need Need, readers []Reader, now time.Time) Need {
-	if len(need.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds && !anyEligible(need, readers, now) {
+func (c *Case) inRound(need Need, somebody func(Need) bool) Need {
+	if len(need.Lapsed) > 0 && c.OfferRound < c.Policy.OfferRounds && !somebody(need) {
 		need.Lapsed = nil
 	}
 	return need
 }
 
 // candidate is the best reader for the case. Where the readers choose
-// themselves, it is enough that one of them may. Where nobody is eligible, there
+// themselves, or a batch does, it is enough that one of them may. Where nobody is eligible, there
 // are the reasons.
 func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, error) {
 	need, err := needOf(ctx, j)
@@ -328,16 +328,18 @@ func candidate(ctx context.Context, j job) (*Reader, map[uuid.UUID][]string, err
 	if need.Due, err = due(ctx, j.ledger, j.c.CaseID); err != nil {
 		return nil, nil, err
 	}
-	if j.c.Policy.Assignment == FromPool {
+	by := j.c.Policy.Assignment
+	if by != FromPool {
+		need = j.c.inRound(need, amongThem(readers, j.now))
+	}
+	if by == FromPool || by == ByBatch {
 		for i := range readers {
 			if len(Eligible(need, readers[i], j.now)) == 0 {
 				return &readers[i], nil, nil
 			}
 		}
-		_, reasons := Choose(need, readers, j.now)
-		return nil, reasons, nil
 	}
-	best, reasons := Choose(j.c.inRound(need, readers, j.now), readers, j.now)
+	best, reasons := Choose(need, readers, j.now)
 	return best, reasons, nil
 }
 

@@ -82,6 +82,11 @@ func Eligible(need Need, r Reader, at time.Time) []string {
 	return reasons
 }
 
+// amongThem tells of a need whether one of the readers may have the case.
+func amongThem(readers []Reader, at time.Time) func(Need) bool {
+	return func(need Need) bool { return anyEligible(need, readers, at) }
+}
+
 // anyEligible tells whether one of the readers may have the case.
 func anyEligible(need Need, readers []Reader, at time.Time) bool {
 	return slices.ContainsFunc(readers, func(r Reader) bool { return len(Eligible(need, r, at)) == 0 })

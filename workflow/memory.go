@@ -163,7 +163,7 @@ func (l memory) readers(context.Context) ([]Reader, error) {
 }
 
 func (l memory) staff(_ context.Context, need Need) ([]Reader, error) {
-	if list := l.m.shortlist(need).plain; len(list) > 0 {
+	if list := l.m.lists.of(need).plain; len(list) > 0 {
 		return list, nil
 	}
 	return l.m.few, nil

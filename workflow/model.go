@@ -33,14 +33,12 @@ type Model struct {
 	arrived int
 	due     reminders
 
-	all        []*Reader // by id
-	byID       map[uuid.UUID]*Reader
-	shortlists map[shortlistKey]shortlist
-	work       map[uuid.UUID]*workDone
-	undated    []Reader // as all, but what they may do has no dates
-	few        []Reader // some of all, without their work
-	chosen     []Reader // room for those of whom one is chosen
-	ageLimits  []int
+	all    []*Reader // by id
+	byID   map[uuid.UUID]*Reader
+	lists  *shortlists // of all
+	work   map[uuid.UUID]*workDone
+	few    []Reader // some of all, without their work
+	chosen []Reader // room for those of whom one is chosen
 
 	before file // the case as it was before what is going on, to put it back
 	c      Case // that case while it goes on
@@ -58,20 +56,17 @@ func NewModel(policy Policy, readers []Reader, start time.Time, h ModelHooks) *M
 	m := &Model{
 		tenant: h.NewID(), policy: policy, now: start, newID: h.NewID,
 		files: map[uuid.UUID]*file{}, ready: map[uuid.UUID]bool{}, studies: map[string][]*file{}, byID: map[uuid.UUID]*Reader{},
-		shortlists: map[shortlistKey]shortlist{}, work: map[uuid.UUID]*workDone{},
+		work: map[uuid.UUID]*workDone{},
 	}
 	for _, r := range readers {
 		m.all = append(m.all, &r)
 		m.byID[r.ID] = &r
 		m.work[r.ID] = &workDone{}
 	}
-	m.ageLimits = ageLimits(readers)
 	slices.SortFunc(m.all, func(a, b *Reader) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	for _, r := range m.all {
-		m.undated = append(m.undated, r.undated())
-		if len(m.few) < fewest {
-			m.few = append(m.few, *r)
-		}
+	m.lists = newShortlists(m.all)
+	for _, r := range m.all[:min(len(m.all), fewest)] {
+		m.few = append(m.few, *r)
 	}
 	m.engine = NewEngine(nil, func() time.Time { return m.now }, slog.New(slog.DiscardHandler))
 	m.engine.Use(Hooks{
@@ -157,17 +152,15 @@ func (m *Model) AssignBatch() error {
 	if len(m.ready) == 0 {
 		return nil
 	}
-	var readers []Reader
 	var desks []Desk
 	today := DateOf(m.now)
 	for _, r := range m.all {
 		if m.present(r) && (r.Capacity == 0 || r.OpenCases < r.Capacity) {
 			m.count(r, m.policy.Matching.FairDays, today)
-			readers = append(readers, *r)
 			desks = append(desks, Desk{Reader: *r, Given: r.given()})
 		}
 	}
-	if readers == nil {
+	if desks == nil {
 		return nil
 	}
 	var pool []Waiting
@@ -178,9 +171,9 @@ func (m *Model) AssignBatch() error {
 			return err
 		}
 		need.Due = m.DueOf(id)
-		pool = append(pool, c.waiting(need, readers, m.now))
+		pool = append(pool, c.waiting(need, m.lists, m.now))
 	}
-	for _, p := range Assign(pool, desks, m.now, m.policy.Matching.Weights.assign()).Assigned {
+	for _, p := range assign(pool, desks, m.lists, m.now, m.policy.Matching.Weights.assign()).Assigned {
 		if _, err := m.Fire(access.SystemActor(m.tenant), p.CaseID, "offer", Input{ReaderID: &p.ReaderID}); err != nil {
 			return err
 		}

@@ -3,148 +3,76 @@ package workflow
 import (
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/google/uuid"
 )
 
-// workDone is what a reader has signed, for fairness: the relative value by day.
-type workDone struct {
-	days  []float64 // the last is of the day
-	day   Date
-	hours float64 // at work in the days that fairness looks back
-	of    Date    // when hours were counted
+// Who may have a case hangs on the day, on the case and on what readers have to do; but
+// most readers may never have it: they have no licence there, or do not read such exams.
+// Whoever looks for the readers of many cases keeps shortlists, and asks Eligible only of
+// those on them. A shortlist leaves out nobody whom Eligible would ever let have the
+// case, so that the answer is the same as among all.
 
-	day0, day1 time.Time // the day of the times at work
-	today      [][2]time.Time
+// shortlists are those of some readers, as their credentials are: of other credentials
+// there must be others.
+type shortlists struct {
+	readers []*Reader
+	undated []Reader
+	limits  []int // ageLimits
+	known   map[caseKind]shortlist
 }
 
-// load counts a case in, or out, of the work of whoever has it, and of the pool.
-func (m *Model) load(c *Case, by int) {
-	value := float64(by) * c.Exam.RelativeValue()
-	switch {
-	case c.State != Ready:
-	case by > 0:
-		m.ready[c.CaseID] = true
-	default:
-		delete(m.ready, c.CaseID)
-	}
-	if c.ReaderID != nil && slices.Contains(atWork, c.State) {
-		m.byID[*c.ReaderID].add(by, value)
-	}
-	if c.OfferedTo != nil && c.State == Offered {
-		m.byID[*c.OfferedTo].add(by, value)
-	}
+// shortlist are the readers who may have cases of a kind some day.
+type shortlist struct {
+	readers []*Reader
+	plain   []Reader // as they were when it was made: without their work
 }
 
-func (r *Reader) add(cases int, value float64) {
-	r.OpenCases += cases
-	r.Queue += value
+// caseKind is all that the rules for credentials look at in a case.
+type caseKind struct {
+	duty                                        Duty
+	subspecialty, needs, modality, jurisdiction string
+	age                                         int // its class
+	broadened                                   string
 }
 
-func (m *Model) noteDone(reader uuid.UUID, value float64) {
-	w := m.work[reader]
-	if w == nil {
-		return
+func newShortlists(readers []*Reader) *shortlists {
+	s := &shortlists{readers: readers, known: map[caseKind]shortlist{}}
+	for _, r := range readers {
+		s.undated = append(s.undated, r.undated())
 	}
-	w.roll(DateOf(m.now))
-	w.days[len(w.days)-1] += value
+	s.limits = ageLimits(s.undated)
+	return s
 }
 
-// roll begins the days since the last.
-func (w *workDone) roll(today Date) {
-	if w.day == today {
-		return
-	}
-	missed := 1
-	if last, err := time.Parse(time.DateOnly, string(w.day)); err == nil {
-		now, _ := time.Parse(time.DateOnly, string(today))
-		missed = int(now.Sub(last).Hours() / 24)
-	}
-	w.days = append(w.days, make([]float64, min(missed, 400))...)
-	if extra := len(w.days) - 400; extra > 0 {
-		w.days = slices.Delete(w.days, 0, extra)
-	}
-	w.day = today
-}
-
-// count fills in what ReadersTx counts: what a reader has done in the days that
-// fairness looks back over, and the hours at work in them, by whole days.
-func (m *Model) count(r *Reader, fairDays int, today Date) {
-	w := m.work[r.ID]
-	w.roll(today)
-	r.Done = 0
-	for _, value := range w.days[max(0, len(w.days)-fairDays-1):] {
-		r.Done += value
-	}
-	if w.of != today {
-		w.hours, w.of = r.hoursAtWork(m.now.AddDate(0, 0, -fairDays), m.now), today
-	}
-	r.Hours = w.hours
-}
-
-// readersFor are the readers whom nothing but the day or this one case can make
-// ineligible. Whoever is left out is ineligible, so the choice is the same as among
-// all. Where there is nobody, a few who come nearest are given, for their reasons. The
-// list is good until the next one is asked for.
-func (m *Model) readersFor(need Need, fairDays int, why bool) []Reader {
-	list := m.shortlist(need).readers
-	out, today := m.chosen[:0], DateOf(m.now)
-	defer func() { m.chosen = out }()
-	for _, r := range list {
-		if need.Offered && (r.Capacity > 0 && r.OpenCases >= r.Capacity || !m.present(r)) {
-			continue
-		}
-		m.count(r, fairDays, today)
-		out = append(out, *r)
-	}
-	if len(out) > 0 || !why {
-		return out
-	}
-	if len(list) == 0 {
-		list = m.all
-	}
-	for _, r := range list[:min(len(list), fewest)] {
-		out = append(out, *r)
-	}
-	return out
-}
-
-// shortlist are the readers whom nothing of their own can make ineligible on every day.
-func (m *Model) shortlist(need Need) shortlist {
+// of are the readers who may have the case some day, in the order of all.
+func (s *shortlists) of(need Need) shortlist {
 	e := need.Exam
-	key := shortlistKey{need.Duty, e.Subspecialty, strings.Join(e.Needs, "|"), e.Modality, e.Jurisdiction, m.ageClass(e.PatientAge), ""}
-	if e.Broadened != nil {
-		key.broadened = string(e.Broadened.To) + strings.Join(e.Broadened.Related, "|")
+	exam := Exam{Subspecialty: e.Subspecialty, Needs: e.Needs, Modality: e.Modality, Jurisdiction: e.Jurisdiction, PatientAge: e.PatientAge}
+	of := caseKind{need.Duty, e.Subspecialty, strings.Join(e.Needs, "\x00"), e.Modality, e.Jurisdiction, s.ageClass(e.PatientAge), ""}
+	if b := e.Broadened; b != nil {
+		exam.Broadened = &Broadening{To: b.To, Related: b.Related}
+		of.broadened = string(b.To) + "\x00" + strings.Join(b.Related, "\x00")
 	}
-	list, known := m.shortlists[key]
+	list, known := s.known[of]
 	if !known {
-		lasting := Need{Duty: need.Duty, Exam: e}
-		lasting.Exam.OriginalReaders, lasting.Exam.OriginalGroups = nil, nil
-		for i, r := range m.all {
-			if len(Eligible(lasting, m.undated[i], m.now)) == 0 {
+		for i, r := range s.readers {
+			if s.undated[i].everMay(need.Duty, exam) {
 				list.readers = append(list.readers, r)
 				list.plain = append(list.plain, *r)
 			}
 		}
-		m.shortlists[key] = list
+		s.known[of] = list
 	}
 	return list
 }
 
-// shortlist are readers, and what does not change of them.
-type shortlist struct {
-	readers []*Reader
-	plain   []Reader // without their work
-}
-
-// shortlistKey is all of a need by which Eligible judges, save what is of the day, of
-// readers' work, or of one case.
-type shortlistKey struct {
-	duty                                        Duty
-	subspecialty, needs, modality, jurisdiction string
-	age                                         int // of Model.ageClass
-	broadened                                   string
+// everMay tells whether a reader who is undated has what Eligible wants for the exam. That
+// a supervisor must sign may end, and is not looked at.
+func (r Reader) everMay(duty Duty, exam Exam) bool {
+	const anyDay Date = "2000-01-01"
+	return len(unlicensed(exam, r, anyDay)) == 0 &&
+		(duty != ToAdjudicate || r.is(IsAdjudicator, anyDay)) &&
+		(duty != ToSupervise || r.is(IsSupervisor, anyDay)) &&
+		len(r.unprivileged(exam, anyDay)) == 0
 }
 
 // ageLimits are the ages at which some reader's range of years begins or has ended,
@@ -162,34 +90,15 @@ func ageLimits(readers []Reader) (limits []int) {
 }
 
 // ageClass is the same for two ages between which no reader makes a difference.
-func (m *Model) ageClass(age int) int {
+func (s *shortlists) ageClass(age int) int {
 	if age < 0 {
 		return -1
 	}
-	i, found := slices.BinarySearch(m.ageLimits, age)
+	i, found := slices.BinarySearch(s.limits, age)
 	if found {
 		i++
 	}
 	return i
-}
-
-// fewest is how many readers are looked at for the reasons where nobody is eligible.
-const fewest = 3
-
-// present tells whether a reader is at work, as away does, from the times of the day
-// that were counted once.
-func (m *Model) present(r *Reader) bool {
-	w := m.work[r.ID]
-	if m.now.Before(w.day0) || !m.now.Before(w.day1) {
-		midnight := r.midnight(m.now)
-		w.day0, w.day1, w.today = midnight, midnight.AddDate(0, 0, 1), r.workOn(midnight)
-	}
-	for _, span := range w.today {
-		if !m.now.Before(span[0]) && m.now.Before(span[1]) {
-			return true
-		}
-	}
-	return false
 }
 
 // undated is the reader as if all that they may do had neither begin nor end.
