@@ -17,57 +17,72 @@ var (
 	somePlaces     = []string{"", "US-NY", "us-ny", "US-NJ"}
 )
 
-// someDates are the first and the last day of something, in the days about tuesday:
-// either may be open.
-func someDates(rt *rapid.T) (from, to Date) {
-	day := func(label string) Date {
-		n := rapid.IntRange(-6, 9).Draw(rt, label)
-		if n > 6 {
-			return ""
-		}
-		return DateOf(tuesday.AddDate(0, 0, n))
-	}
-	return day("from"), day("to")
-}
+// seldom is true once in four: readers are mostly free of each thing that forbids, or
+// else hardly anybody may have anything.
+func seldom(rt *rapid.T, label string) bool { return rapid.IntRange(0, 3).Draw(rt, label) == 3 }
 
-func someAges(rt *rapid.T) *Ages {
-	return rapid.SampledFrom([]*Ages{nil, nil, {From: 16}, {From: 0, To: 17}, {From: 18, To: 60}}).Draw(rt, "ages")
+// someDates are the first and the last day of something, in the days about tuesday: each
+// is mostly open.
+func someDates(rt *rapid.T) (from, to Date) {
+	if seldom(rt, "begins") {
+		from = DateOf(tuesday.AddDate(0, 0, rapid.IntRange(-6, 2).Draw(rt, "from")))
+	}
+	if seldom(rt, "ends") {
+		to = DateOf(tuesday.AddDate(0, 0, rapid.IntRange(-4, 6).Draw(rt, "to")))
+	}
+	return from, to
 }
 
 // datedReader is somebody whose every permission may begin or end.
 func datedReader(rt *rapid.T, i int) Reader {
-	few := func(from []string, label string) []string {
-		return rapid.SliceOfNDistinct(rapid.SampledFrom(from), 0, 2, rapid.ID[string]).Draw(rt, label)
+	fields := func() []string {
+		return slices.Clone(rapid.SampledFrom([][]string{{"neuro"}, {"chest", "neuro"}, {"breast", "chest", "neuro"}, {"breast"}}).Draw(rt, "fields"))
+	}
+	limits := func() (modalities []string, ages *Ages) {
+		if seldom(rt, "one modality") {
+			modalities = []string{rapid.SampledFrom(someModalities[1:]).Draw(rt, "modality")}
+		}
+		if seldom(rt, "some ages") {
+			ages = rapid.SampledFrom([]*Ages{{From: 16}, {To: 17}, {From: 18, To: 60}}).Draw(rt, "ages")
+		}
+		return modalities, ages
 	}
 	r := Reader{ID: numbered('r', i), PractitionerID: fmt.Sprint("p", i), Display: rapid.SampledFrom([]string{"Jane Roe", "John Doe"}).Draw(rt, "name"),
-		Zone: rapid.SampledFrom([]string{"", "America/New_York", "Pacific/Kiritimati"}).Draw(rt, "zone"), ReadsFrom: rapid.SampledFrom(somePlaces).Draw(rt, "sits")}
-	if rapid.Bool().Draw(rt, "plain") {
-		r.Subspecialties, r.Modalities, r.Ages = few(someFields, "fields"), few(someModalities[1:], "modalities"), someAges(rt)
+		Zone: rapid.SampledFrom([]string{"", "America/New_York", "Pacific/Kiritimati"}).Draw(rt, "zone")}
+	if seldom(rt, "sits elsewhere") {
+		r.ReadsFrom = rapid.SampledFrom(somePlaces).Draw(rt, "sits")
+	}
+	if !seldom(rt, "privileges only") {
+		r.Subspecialties = fields()
+		r.Modalities, r.Ages = limits()
 	}
 	for range rapid.IntRange(0, 2).Draw(rt, "privileges") {
-		s := Scope{Subspecialties: few(someFields, "fields"), Modalities: few(someModalities[1:], "modalities"), Ages: someAges(rt)}
-		s.Parts = rapid.SliceOfNDistinct(rapid.SampledFrom([]Part{IsTrainee, IsLocum, IsAdjudicator, IsSupervisor}), 0, 2, rapid.ID[Part]).Draw(rt, "parts")
+		s := Scope{Subspecialties: fields()}
+		s.Modalities, s.Ages = limits()
+		if seldom(rt, "parts") {
+			s.Parts = []Part{rapid.SampledFrom([]Part{IsTrainee, IsLocum, IsAdjudicator, IsSupervisor}).Draw(rt, "part")}
+		}
 		s.ValidFrom, s.ValidTo = someDates(rt)
 		r.Privileges = append(r.Privileges, s)
 	}
-	for range rapid.IntRange(0, 3).Draw(rt, "licences") {
-		l := Licence{Jurisdiction: rapid.SampledFrom(somePlaces[1:]).Draw(rt, "licence")}
-		l.ValidFrom, l.ValidTo = someDates(rt)
-		r.Licences = append(r.Licences, l)
+	for _, where := range somePlaces[2:] {
+		if !seldom(rt, "no licence") {
+			l := Licence{Jurisdiction: where}
+			l.ValidFrom, l.ValidTo = someDates(rt)
+			r.Licences = append(r.Licences, l)
+		}
 	}
-	if rapid.Bool().Draw(rt, "credentialed for a time") {
-		r.ValidFrom, r.ValidTo = someDates(rt)
-	}
+	r.ValidFrom, r.ValidTo = someDates(rt)
 	r.MayAdjudicate, r.MaySupervise = rapid.Bool().Draw(rt, "adjudicates"), rapid.Bool().Draw(rt, "supervises")
-	if rapid.Bool().Draw(rt, "shifts") {
+	if seldom(rt, "shifts") {
 		r.Shifts = []Shift{{Days: weekdays, From: "08:00", To: "20:00"}}
 		r.Shifts[0].ValidFrom, r.Shifts[0].ValidTo = someDates(rt)
 	}
-	if rapid.Bool().Draw(rt, "absent") {
+	if seldom(rt, "absent") {
 		first := tuesday.AddDate(0, 0, rapid.IntRange(-3, 3).Draw(rt, "absent from"))
 		r.Absences = []Absence{{From: DateOf(first), To: DateOf(first.AddDate(0, 0, 1))}}
 	}
-	r.Capacity, r.OpenCases = rapid.IntRange(0, 3).Draw(rt, "capacity"), rapid.IntRange(0, 3).Draw(rt, "open")
+	r.Capacity, r.OpenCases = rapid.IntRange(0, 4).Draw(rt, "capacity"), rapid.IntRange(0, 2).Draw(rt, "open")
 	return r
 }
 
@@ -75,17 +90,17 @@ func datedReader(rt *rapid.T, i int) Reader {
 // differ in whose they may not be.
 func someNeed(rt *rapid.T, readers int) Need {
 	who := func(label string) (ids []uuid.UUID) {
-		if n := rapid.IntRange(0, 3*readers).Draw(rt, label); n < readers {
+		if n := rapid.IntRange(0, 5*readers).Draw(rt, label); n < readers {
 			ids = append(ids, numbered('r', n))
 		}
 		return ids
 	}
 	exam := Exam{Subspecialty: rapid.SampledFrom(append(someFields, General)).Draw(rt, "field"), Modality: rapid.SampledFrom(someModalities).Draw(rt, "modality"),
 		Jurisdiction: rapid.SampledFrom(somePlaces).Draw(rt, "made in"), PatientAge: rapid.SampledFrom([]int{-1, 0, 15, 16, 17, 18, 40, 60, 61, 90}).Draw(rt, "age")}
-	if rapid.IntRange(0, 4).Draw(rt, "needs") == 0 {
+	if seldom(rt, "needs") {
 		exam.Needs = []string{rapid.SampledFrom(someFields).Draw(rt, "besides")}
 	}
-	switch rapid.IntRange(0, 8).Draw(rt, "broadened") {
+	switch rapid.IntRange(0, 5).Draw(rt, "broadened") {
 	case 0:
 		exam.Broadened = &Broadening{To: ToRelated, Related: []string{rapid.SampledFrom(someFields).Draw(rt, "related")}}
 	case 1:
@@ -94,7 +109,7 @@ func someNeed(rt *rapid.T, readers int) Need {
 	for _, id := range who("original") {
 		exam.OriginalReaders = []string{fmt.Sprint("Practitioner/p", id[15])}
 	}
-	if rapid.IntRange(0, 4).Draw(rt, "named") == 0 {
+	if seldom(rt, "named") {
 		exam.OriginalNames = []string{"Roe"}
 	}
 	return Need{Duty: rapid.SampledFrom([]Duty{ToRead, ToRead, ToAdjudicate, ToSupervise}).Draw(rt, "duty"), Exam: exam, Offered: rapid.Bool().Draw(rt, "offered"),
@@ -115,8 +130,8 @@ func TestWhoIsFoundByShortlistsThatWereKeptIsWhoIsFoundAmongAll(t *testing.T) {
 		}
 		lists := newShortlists(readers)
 		now := tuesday.AddDate(0, 0, -6)
-		for range rapid.IntRange(1, 20).Draw(rt, "questions") {
-			now = now.Add(time.Duration(rapid.IntRange(0, 30*60).Draw(rt, "minutes")) * time.Minute)
+		for range rapid.IntRange(10, 40).Draw(rt, "questions") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 12*60).Draw(rt, "minutes")) * time.Minute)
 			readers[0].OpenCases = rapid.IntRange(0, 3).Draw(rt, "open")
 			need := someNeed(rt, len(readers))
 			var among, by []uuid.UUID
