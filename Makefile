@@ -40,7 +40,7 @@ test: lint test-web-short ## vet, lint, all tests with the race detector
 	@scripts/ensure postgresql gcc curl pgbouncer orthanc
 	scripts/gotest $(TEST_FLAGS) ./...
 
-property: ## 100,000 random cases, judged by the checker of the simulation: nobody reads their own, unlicensed or unveiled; no deadline is early, late or twice
+property: ## 100,000 random cases of each strategy, judged by the checker of the simulation: nobody reads their own, unlicensed or unveiled; no deadline is early, late or twice
 	OVERREAD_PROPERTY_CASES=100000 go test ./workflow/simulation -count 1 -timeout 60m -v -run 'NoReaderReads|TheCheckerFinds'
 
 test-validator: ## the official HL7 validator judges what we publish and emit, offline
