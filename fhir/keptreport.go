@@ -13,6 +13,7 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/measure/facts"
 	"github.com/overread/overread/workflow"
 )
 
@@ -29,8 +30,11 @@ const (
 // ReportTick evaluates the scheduled queries for each period that has ended since the one
 // before they were saved, and of which no report was kept: also while the server was
 // away, or when a quarter was published later than the next one ended. Each is made in a
-// transaction of its own, once whatever the number of replicas.
+// transaction of its own, once whatever the number of replicas. What is kept stays, so
+// it is as of a moment at which nobody is still writing, and a period is reported when its
+// end is so long ago.
 func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
+	settled := s.now().Add(-facts.SettledAfter)
 	type due struct {
 		tenant  uuid.UUID
 		query   savedQuery
@@ -51,7 +55,7 @@ func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
 			if q.Every == nil {
 				continue
 			}
-			missed, err := q.missedTx(ctx, tx, s.now())
+			missed, err := q.missedTx(ctx, tx, settled)
 			if err != nil {
 				return 0, err
 			}
@@ -69,7 +73,7 @@ func (s *Server) ReportTick(ctx context.Context) (worked int, err error) {
 				break // the next tick goes on
 			}
 			err := s.db.Tenant(ctx, d.tenant, func(tx pgx.Tx) error {
-				n, err := s.keepReport(ctx, tx, d.tenant, d.query, p)
+				n, err := s.keepReport(ctx, tx, d.tenant, d.query, p, settled)
 				made += n
 				return err
 			})
@@ -108,13 +112,17 @@ func (q savedQuery) missedTx(ctx context.Context, tx pgx.Tx, now time.Time) (mis
 	return slices.DeleteFunc(missed, func(p period) bool { return slices.Contains(kept, p.first()) }), nil
 }
 
-// keepReport evaluates a query for a period, keeps what it gives, and has its owner told.
-// What two replicas do at once stands once.
-func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, q savedQuery, p period) (int, error) {
+// keepReport evaluates a query for a period as of a moment, keeps what it gives, and has its
+// owner told. What two replicas do at once stands once. What was published for auditors has a
+// moment of its own.
+func (s *Server) keepReport(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, q savedQuery, p period, asOf time.Time) (int, error) {
 	role := access.Role(q.Role)
 	in, err := q.parameters(role, p)
 	if err != nil {
 		return 0, err
+	}
+	if role == access.Quality {
+		in.Append("parameter", Object("name", "asOf", "valueDateTime", instant(asOf)))
 	}
 	report, err := s.scheduled(ctx, tx, access.Actor{Tenant: tenant, Role: role}, in)
 	if _, refused := errors.AsType[*fault.Error](err); refused {

@@ -54,7 +54,7 @@ func (s *Server) evaluatePublished(ctx context.Context, tx pgx.Tx, actor access.
 	if err != nil {
 		return nil, err
 	}
-	return s.reportHead(ctx, tx, actor, ask, groups, nil)
+	return s.reportHead(ctx, tx, actor, ask, groups, nil, facts.NotesOf(ask.Query, facts.Table{})...)
 }
 
 // askPublished reads the parameters, and finds what was published of the period.
@@ -175,22 +175,13 @@ func (a askedMeasure) publishedGroup(p *facts.Publication) (*Node, error) {
 		}
 		strata = append(strata, stratum)
 	}
-	// By what is shown: readers would otherwise stand in the order of who they are.
-	slices.SortFunc(strata, func(a, b *Node) int { return strings.Compare(stratumText(a), stratumText(b)) })
+	sortStrata(strata)
 	var codes []*Node
 	for _, name := range a.By {
 		codes = append(codes, dimensionCode(name))
 	}
 	group.Set("stratifier", []*Node{Object("code", codes, "stratum", strata)})
 	return group, nil
-}
-
-func stratumText(n *Node) string {
-	texts := []string{n.Text("value", "text")}
-	for _, part := range n.Each("component") {
-		texts = append(texts, part.Text("value", "text"))
-	}
-	return strings.Join(texts, "\x00")
 }
 
 // shownPopulations are the populations and the score as far as figures tell them, else

@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,10 +14,6 @@ import (
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/facts"
 )
-
-// settledAfter is how long a transaction may still write what it began to write
-// before: longer than any statement and its pauses may take (internal/pg).
-const settledAfter = 2 * time.Minute
 
 // confidence is the level of all intervals.
 const confidence = 0.95
@@ -37,12 +32,13 @@ func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Acto
 	if err != nil {
 		return nil, nil, err
 	}
-	report, err = s.reportHead(ctx, tx, actor, a, groups, contained)
+	report, err = s.reportHead(ctx, tx, actor, a, groups, contained, facts.NotesOf(a.Query, table)...)
 	return report, table.Durations, err
 }
 
-// reportHead is the report of these groups: what was asked, of when, by what was known.
-func (s *Server) reportHead(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure, groups, contained []*Node) (*Node, error) {
+// reportHead is the report of these groups: what was asked, of when, by what was known, and what has to be known to
+// read it.
+func (s *Server) reportHead(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure, groups, contained []*Node, notes ...string) (*Node, error) {
 	service, err := s.service(ctx, tx, actor.Tenant)
 	if err != nil {
 		return nil, err
@@ -55,10 +51,15 @@ func (s *Server) reportHead(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	n.Set("contained", contained)
 	n.Set("extension", []*Node{
 		ownValue("measure-as-of", "valueInstant", instant(a.AsOf)),
-		ownValue("measure-settled", "valueBoolean", !a.AsOf.After(s.now().Add(-settledAfter))),
+		ownValue("measure-settled", "valueBoolean", !a.AsOf.After(s.now().Add(-facts.SettledAfter))),
 		ownValue("measure-query", "valueString", a.query()),
-		ownValue("measure-interval-method", "valueCode", string(a.method)),
 	})
+	if method := a.intervalMethod(actor); method != "" {
+		n.Append("extension", ownValue("measure-interval-method", "valueCode", method))
+	}
+	for _, note := range notes {
+		n.Append("extension", ownValue("measure-note", "valueString", note))
+	}
 	n.Set("status", "complete")
 	n.Set("type", a.kind)
 	n.Set("measure", measureURL(a.Measure)+"|"+a.Measure.Version)
@@ -71,6 +72,18 @@ func (s *Server) reportHead(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	n.Set("improvementNotation", improvementOf(better))
 	n.Set("group", groups)
 	return n, nil
+}
+
+// intervalMethod is how the intervals of the report were found; "" where it has none: the times
+// that auditors are shown are within hours of a table.
+func (a askedMeasure) intervalMethod(actor access.Actor) string {
+	switch {
+	case !a.Measure.Timed():
+		return string(a.method)
+	case actor.Role == access.Quality:
+		return "brookmeyer-crowley"
+	}
+	return ""
 }
 
 // ownValue is an extension of ours.
@@ -102,7 +115,7 @@ func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor
 		}
 		group.Set("measureScore", score)
 	}
-	if t.Pairs != nil {
+	if t.Pairs != nil && t.BothGraded() {
 		kappas, err := kappasOf(t.Pairs)
 		if err != nil {
 			return nil, nil, err
@@ -117,6 +130,7 @@ func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor
 		}
 		list[i] = made.one(one.Key, populations(a.Measure, one.Counts, nil), score)
 	}
+	sortStrata(list)
 	group.Set("stratifier", a.stratifiers(list, t))
 	return []*Node{group}, contained, nil
 }

@@ -2,6 +2,8 @@ package fhir
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,6 +44,24 @@ func (s *strata) one(key []string, populations []*Node, score *Node) *Node {
 	n.Set("population", populations)
 	n.Set("measureScore", score)
 	return n
+}
+
+// sortStrata puts strata in the order of what is shown: in that of their ids readers would
+// stand in every export in the same order, whatever their pseudonyms.
+func sortStrata(list []*Node) {
+	texts := make(map[*Node]string, len(list))
+	for _, n := range list {
+		texts[n] = stratumText(n)
+	}
+	slices.SortFunc(list, func(a, b *Node) int { return strings.Compare(texts[a], texts[b]) })
+}
+
+func stratumText(n *Node) string {
+	texts := []string{n.Text("value", "text")}
+	for _, part := range n.Each("component") {
+		texts = append(texts, part.Text("value", "text"))
+	}
+	return strings.Join(texts, "\x00")
 }
 
 // value is a word of a dimension, as value or component.
@@ -91,8 +111,16 @@ func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (f
 		if err != nil {
 			return nil, err
 		}
+		twice := map[string]int{}
+		for _, who := range people {
+			twice[who.Text("display")]++
+		}
 		for id, who := range people {
-			known[id.String()] = who.Text("display")
+			name := who.Text("display")
+			if twice[name] > 1 { // two of one name are two
+				name += " (" + id.String() + ")"
+			}
+			known[id.String()] = name
 		}
 	}
 	pseudonyms := disclosure.NewPseudonyms()

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,11 +37,22 @@ var tableColumns = []flat.Column{
 	{Name: "score", Kind: flat.Decimal, Doc: "Per cent, or hours."},
 	{Name: "low", Kind: flat.Decimal, Doc: "Of the 95 % confidence interval."},
 	{Name: "high", Kind: flat.Decimal, Doc: "Of the 95 % confidence interval."},
+	{Name: "interval_method", Kind: flat.Text, Doc: "How low and high were found: wilson, wilson-cc, clopper-pearson; of a time brookmeyer-crowley."},
 	{Name: "unit", Kind: flat.Text, Doc: "UCUM: % or h."},
 	{Name: "comparator", Kind: flat.Text, Doc: "<=: so many hours at the most, as a table of hours tells it."},
 	{Name: "at_least", Kind: flat.Integer, Doc: "Of a share without counts: of so many cases at the least."},
 	{Name: "masked", Kind: flat.Boolean, Doc: "Something is not shown because it is of few cases."},
 	{Name: "standing", Kind: flat.Text, Doc: "Of a reader's figures: shown, or judged."},
+	{Name: "kappa", Kind: flat.Decimal, Doc: "Of two grades of each case: Cohen's kappa, unweighted."},
+	{Name: "kappa_low", Kind: flat.Decimal, Doc: "Its 95 % interval: 1.96 standard errors (Fleiss, Cohen, Everitt 1969)."},
+	{Name: "kappa_high", Kind: flat.Decimal, Doc: "Its 95 % interval."},
+	{Name: "kappa_linear", Kind: flat.Decimal, Doc: "With linear weights."},
+	{Name: "kappa_linear_low", Kind: flat.Decimal, Doc: "Its 95 % interval."},
+	{Name: "kappa_linear_high", Kind: flat.Decimal, Doc: "Its 95 % interval."},
+	{Name: "kappa_quadratic", Kind: flat.Decimal, Doc: "With quadratic weights."},
+	{Name: "kappa_quadratic_low", Kind: flat.Decimal, Doc: "Its 95 % interval."},
+	{Name: "kappa_quadratic_high", Kind: flat.Decimal, Doc: "Its 95 % interval."},
+	{Name: "note", Kind: flat.Text, Doc: "What has to be known to read the figures right."},
 	{Name: "query", Kind: flat.Text, Doc: "The query in one form, and its digest."},
 }
 
@@ -119,6 +131,10 @@ func reportTable(report *Node) (flat.Table, error) {
 		return t, err
 	}
 	head := map[string]any{"measure": report.Text("measure"), "period_start": report.Text("period", "start"), "period_end": report.Text("period", "end"), "as_of": asOf, "query": query}
+	method, notes := reportRead(report)
+	if notes != nil {
+		head["note"] = strings.Join(notes, " ")
+	}
 	eachPart(report, func(percentile string, dimensions, values []string, part *Node) {
 		row := map[string]any{"masked": false}
 		maps.Copy(row, head)
@@ -129,6 +145,9 @@ func reportTable(report *Node) (flat.Table, error) {
 			row["dimension_"+strconv.Itoa(i+1)], row["value_"+strconv.Itoa(i+1)] = dimensions[i], values[i]
 		}
 		partRow(part, row)
+		if row["low"] != nil || row["high"] != nil {
+			row["interval_method"] = method
+		}
 		line := make([]any, len(tableColumns))
 		for i, col := range tableColumns {
 			line[i] = row[col.Name]
@@ -151,6 +170,19 @@ func reportAsked(report *Node) (asOf time.Time, query string, err error) {
 		}
 	}
 	return asOf, query, nil
+}
+
+// reportRead is how the intervals of a report were found, and what has to be known to read it.
+func reportRead(report *Node) (method string, notes []string) {
+	for _, e := range report.Each("extension") {
+		switch e.Text("url") {
+		case Canonical + "/StructureDefinition/measure-interval-method":
+			method = e.Text("valueCode")
+		case Canonical + "/StructureDefinition/measure-note":
+			notes = append(notes, e.Text("valueString"))
+		}
+	}
+	return method, notes
 }
 
 // eachPart goes through the groups of a report, and after each one (without dimensions)
@@ -233,6 +265,22 @@ func partRow(part *Node, row map[string]any) {
 			}
 		case Canonical + "/StructureDefinition/measure-standing":
 			row["standing"] = e.Text("valueCode")
+		default:
+			kappaRow(e, row)
+		}
+	}
+}
+
+// kappaRow is what an extension tells of a kappa.
+func kappaRow(e *Node, row map[string]any) {
+	id, ours := strings.CutPrefix(e.Text("url"), Canonical+"/StructureDefinition/measure-kappa")
+	if !ours {
+		return
+	}
+	column := "kappa" + strings.ReplaceAll(id, "-", "_")
+	for name, path := range map[string][]string{column: {"value"}, column + "_low": {"extension", "valueRange", "low", "value"}, column + "_high": {"extension", "valueRange", "high", "value"}} {
+		if x, err := strconv.ParseFloat(e.Text(append([]string{"valueQuantity"}, path...)...), 64); err == nil {
+			row[name] = x
 		}
 	}
 }

@@ -40,6 +40,7 @@ func (a askedMeasure) timedGroups(t facts.Table, lists map[string]*Node, names f
 			}
 			list[i] = made.one(one.Key, counts[i], score)
 		}
+		sortStrata(list)
 		group.Set("stratifier", a.stratifiers(list, t))
 		groups = append(groups, group)
 	}

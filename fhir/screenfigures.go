@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/url"
@@ -127,6 +128,7 @@ func figuresOf(f *screen.Figures, report *Node) (err error) {
 	if f.AsOf, f.Query, err = reportAsked(report); err != nil {
 		return err
 	}
+	f.Interval, f.Notes = reportRead(report)
 	eachPart(report, func(percentile string, dimensions, values []string, part *Node) {
 		row := figureOfPart(part)
 		row.Values = values
@@ -167,6 +169,11 @@ func figureOfPart(part *Node) (row screen.FigureRow) {
 	row.Unit, _ = cells["unit"].(string)
 	row.Comparator, _ = cells["comparator"].(string)
 	row.AtLeast = number("at_least")
+	for _, weights := range []string{"", "_linear", "_quadratic"} {
+		if value := decimal("kappa" + weights); value != nil {
+			row.Kappas = append(row.Kappas, screen.FigureKappa{Weights: cmp.Or(strings.TrimPrefix(weights, "_"), "unweighted"), Value: value, Low: decimal("kappa" + weights + "_low"), High: decimal("kappa" + weights + "_high")})
+		}
+	}
 	row.Masked, _ = cells["masked"].(bool)
 	return row
 }

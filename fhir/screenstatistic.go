@@ -42,10 +42,13 @@ func (s *Server) pageStatistics(ctx context.Context, tx pgx.Tx, q statQuery, rep
 		st, err := s.agreementOfReaders(ctx, tx, q)
 		err = add(agreementKind(), st, err)
 		return all, nil, err
-	case len(by) != 1 || q.d.Timed():
+	case len(by) != 1 || q.d.Timed() || refuseAsymmetry(statQuery{d: q.d, plain: q.in}) != nil:
 		return nil, nil, nil
 	}
 	for _, u := range found {
+		if facts.IsReader(by[0]) {
+			break // the page of the next choice would have other pseudonyms
+		}
 		if u.told && u.Trials > 0 && judged(by, u.Trials) {
 			groups = append(groups, u.name())
 		}
@@ -54,7 +57,7 @@ func (s *Server) pageStatistics(ctx context.Context, tx pgx.Tx, q statQuery, rep
 	if err := add(funnelKind(), st, err); err != nil {
 		return nil, nil, err
 	}
-	if len(groups) > 1 {
+	if judgedUnits(by, found) > 1 {
 		if compared[0] == "" || compared[1] == "" || compared[0] == compared[1] || !slices.Contains(groups, compared[0]) || !slices.Contains(groups, compared[1]) {
 			compared = nil
 		}
@@ -70,6 +73,16 @@ func (s *Server) pageStatistics(ctx context.Context, tx pgx.Tx, q statQuery, rep
 		}
 	}
 	return all, groups, nil
+}
+
+// judgedUnits is how many groups may be compared.
+func judgedUnits(by []string, found []statUnit) (n int) {
+	for _, u := range found {
+		if u.told && u.Trials > 0 && judged(by, u.Trials) {
+			n++
+		}
+	}
+	return n
 }
 
 // pageStandard is $standardise as its operation makes it.

@@ -16,13 +16,14 @@ import (
 func agreementKind() statKind {
 	return statKind{
 		name: "agreement-of-readers", title: "Agreement of readers", row: "rating",
-		does: "Tells how far readers of the same cases agree beyond chance, where there are two opinions or more (two independent ones, and a third reader's): Fleiss' kappa and Gwet's AC1, of how soon somebody must act by the sealed opinions, and of the significance by the grades. Of the cases that count in the measure agreement. For the role quality; recorded as an opening of the quality compartment. Of readers' agreement nothing is published but adjudication-overturn.",
+		does:  "Tells how far readers of the same cases agree beyond chance: Fleiss' kappa and Gwet's AC1, of how soon somebody must act by the sealed opinions of the two who read a case without knowing of each other, and of the significance by the grades where every case has two. A third reading is of cases that were chosen because opinions differ, so it is in neither. Of the cases that count in the measure agreement. For the role quality; recorded as an opening of the quality compartment. Of readers' agreement nothing is published but adjudication-overturn.",
+		heads: []flat.Column{{Name: "limitsMethod", Kind: flat.Text, Doc: "How the intervals were found: gwet-t (t of the standard error over cases, Gwet 2014)."}, {Name: "note", Kind: flat.Text, Doc: "Why something is not told."}},
 		rows: append([]flat.Column{
-			{Name: "of", Kind: flat.Text, Doc: "actionable: of the sealed opinions; significance: of the grades."},
+			{Name: "of", Kind: flat.Text, Doc: "actionable: of the sealed opinions of first and second readers; significance: of the grades."},
 			{Name: "categories", Kind: flat.Text, Doc: "What a reader may say."},
-			{Name: "cases", Kind: flat.Integer, Doc: "With a rating."},
+			{Name: "cases", Kind: flat.Integer, Doc: "With a rating; of actionable, read by two."},
 			{Name: "compared", Kind: flat.Integer, Doc: "With two or more."},
-		}, decimals("observed", "The mean share of pairs that agree: per cent.", "fleiss", "Fleiss' kappa.", "fleissLow", "Its 95 % interval, over cases.", "fleissHigh", "Its 95 % interval.",
+		}, decimals("observed", "The mean share of pairs that agree: per cent.", "fleiss", "Fleiss' kappa.", "fleissLow", "Its 95 % interval, over cases (Gwet 2014: t of the standard error).", "fleissHigh", "Its 95 % interval.",
 			"fleissChance", "What chance agrees with: per cent.", "ac1", "Gwet's AC1, which does not fall where one category is rare.", "ac1Low", "Its 95 % interval.", "ac1High", "Its 95 % interval.", "ac1Chance", "What chance agrees with: per cent.")...),
 		make: (*Server).agreementOfReaders,
 	}
@@ -51,7 +52,7 @@ func (s *Server) agreementOfReaders(ctx context.Context, tx pgx.Tx, q statQuery)
 }
 
 func agreementOf(report *Node, rated []facts.Rated) (*statistic, error) {
-	st := &statistic{report: report, heads: map[string]any{}}
+	st := &statistic{report: report, heads: map[string]any{"limitsMethod": "gwet-t"}}
 	for _, one := range rated {
 		row := map[string]any{"of": one.Of, "categories": strings.Join(one.Categories, " ")}
 		st.rows = append(st.rows, row)
@@ -64,6 +65,10 @@ func agreementOf(report *Node, rated []facts.Rated) (*statistic, error) {
 			return nil, err
 		}
 		row["cases"], row["compared"] = fleiss.Cases, fleiss.Compared
+		if one.Selected {
+			st.heads["note"] = facts.NoteRatings
+			continue
+		}
 		if fleiss.Observed != nil {
 			row["observed"] = 100 * *fleiss.Observed
 		}

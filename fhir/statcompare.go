@@ -7,10 +7,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/flat"
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/disclosure"
+	"github.com/overread/overread/measure/facts"
 )
 
 func compareKind() statKind {
@@ -18,10 +20,11 @@ func compareKind() statKind {
 		name: "compare-strata", title: "Comparison", row: "group",
 		does: "Compares the rates of two groups: their difference with the interval of Newcombe from the two of Wilson, the pooled z test, chi-square with and without Yates' correction, Fisher's exact test; and tests by chi-square whether all groups have one rate. Nothing corrects for many comparisons. Readers are compared from 200 cases on.",
 		takes: []parameter{
-			{Name: "first", Type: "string", Doc: "The value of the stratifier of the one group. Where both are left out and there are two groups, these are compared; where there are more, all together."},
+			{Name: "first", Type: "string", Doc: "The value of the stratifier of the one group; of a reader, with readers=open, the name. Where both are left out and there are two groups, these are compared; where there are more, all together."},
 			{Name: "second", Type: "string", Doc: "That of the other."},
 		},
 		heads: slices.Concat([]flat.Column{
+			{Name: "limitsMethod", Kind: flat.Text, Doc: "How the intervals of rates were found: wilson, wilson-cc or clopper-pearson. That of the difference is Newcombe's, of two of Wilson."},
 			{Name: "first", Kind: flat.Text, Doc: "The one group."}, {Name: "second", Kind: flat.Text, Doc: "The other."}},
 			decimals("difference", "The first rate less the second, in percentage points.", "low", "Its 95 % interval (Newcombe 1998, method 10).", "high", "Its 95 % interval.",
 				"z", "Of the two-proportion test, pooled.", "p", "Two-sided.", "chiSquare", "Of the two by two, without correction.", "chiSquareP", "Two-sided.",
@@ -35,11 +38,14 @@ func compareKind() statKind {
 
 // compare is $compare-strata.
 func (s *Server) compare(ctx context.Context, tx pgx.Tx, q statQuery) (*statistic, error) {
+	first, second := given(q.in, "first"), given(q.in, "second")
+	if err := refusePseudonyms(q, first); err != nil {
+		return nil, err
+	}
 	report, err := s.shareReport(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}
-	first, second := given(q.in, "first"), given(q.in, "second")
 	if (first == nil) != (second == nil) {
 		return nil, fault.At(fault.Value, paramAt("second"), "two groups are compared: give both, or neither")
 	}
@@ -53,10 +59,23 @@ func (s *Server) compare(ctx context.Context, tx pgx.Tx, q statQuery) (*statisti
 	return compareOf(report, method, []string{first.Text(), second.Text()})
 }
 
+// refusePseudonyms says that a reader cannot be asked for by a pseudonym: it is drawn for one
+// answer, and no key of it is kept, so the next answer knows none of its names.
+func refusePseudonyms(q statQuery, first *Node) error {
+	by := given(q.plain, "stratifier").Text()
+	if first == nil || !facts.IsReader(by) || given(q.plain, "readers").Text() == "open" && q.actor.Role == access.Quality {
+		return nil
+	}
+	if q.actor.Role != access.Quality {
+		return fault.At(fault.Forbidden, paramAt("first"), "two readers cannot be chosen: their pseudonyms are of one answer alone, and auditors are told no names. Without first and second all readers who may be judged are tested together; $funnel shows each beside the others")
+	}
+	return fault.At(fault.Value, paramAt("first"), "two readers cannot be chosen by pseudonyms, which are of one answer alone: ask with readers=open and give their names as such an answer has them (it is recorded who they are was opened). Without first and second all readers who may be judged are tested together; $funnel shows each beside the others")
+}
+
 // compareOf compares two groups of a report by their names; nil: where there are two.
 func compareOf(report *Node, method measure.Method, names []string) (*statistic, error) {
 	_, by, groups := units(report)
-	st := &statistic{report: report, heads: map[string]any{}}
+	st := &statistic{report: report, heads: map[string]any{"limitsMethod": string(method)}}
 	var table [][]int
 	var told []statUnit
 	for _, u := range groups {
@@ -90,7 +109,7 @@ func compareOf(report *Node, method measure.Method, names []string) (*statistic,
 	for _, name := range names {
 		i := slices.IndexFunc(told, func(u statUnit) bool { return u.name() == name })
 		if i < 0 {
-			return nil, fault.At(fault.Value, paramAt("first"), "there is no group %q with cases of which the counts are told (readers: from %d cases on, by their pseudonym of one answer or with readers=open)", name, disclosure.ReaderJudged)
+			return nil, fault.At(fault.Value, paramAt("first"), "there is no group %q with cases of which the counts are told (readers: from %d cases on)", name, disclosure.ReaderJudged)
 		}
 		pair = append(pair, told[i])
 	}

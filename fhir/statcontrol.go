@@ -21,11 +21,11 @@ func controlKind() statKind {
 		takes: []parameter{
 			{Name: "baseline", Type: "integer", Doc: "The first so many months are what the others are compared with; all where it is left out. Fix it before looking."},
 			{Name: "odds", Type: "decimal", Doc: "For which change of the odds CUSUM watches: 2 where it is left out, for twice the odds; below 1 for fewer."},
-			{Name: "threshold", Type: "decimal", Doc: "Of CUSUM; 4.5 where it is left out. runLengthIn and runLengthOut say what that means."},
+			{Name: "threshold", Type: "decimal", Doc: "Of CUSUM; 4.5 where it is left out. runLengthIn and runLengthOut say what that means, in months."},
 		},
-		heads: slices.Concat([]flat.Column{{Name: "baseline", Kind: flat.Integer, Doc: "Months that are the baseline."}},
+		heads: slices.Concat([]flat.Column{{Name: "limitsMethod", Kind: flat.Text, Doc: "How the limits of charts were found: three-sigma (p-chart: of a proportion; XmR: 2.66 times the mean moving range)."}, {Name: "baseline", Kind: flat.Integer, Doc: "Months that are the baseline."}},
 			decimals("centre", "Of the p-chart: the rate of the baseline, per cent.", "mean", "Of the XmR chart: the mean of the baseline, per cent or hours.", "meanRange", "The mean moving range.", "rangeLimit", "A step above it is no chance.",
-				"odds", "For which change CUSUM watches.", "threshold", "At which it signals.", "runLengthIn", "The mean number of cases until it signals without a cause; left out where hardly ever.", "runLengthOut", "And until it signals when the odds have changed as it watches for."),
+				"odds", "For which change CUSUM watches.", "threshold", "At which it signals.", "monthSize", "The mean number of cases of a charted month.", "runLengthIn", "The mean number of months, as large as those that are charted, until it signals without a cause (Brook, Evans 1972, of binomial counts: Gan 1993; the centre taken as known); left out where hardly ever.", "runLengthOut", "And until it signals when the odds have changed as it watches for."),
 			[]flat.Column{{Name: "notTold", Kind: flat.Integer, Doc: "Months whose figures are not told: in no chart."}, {Name: "signals", Kind: flat.Integer, Doc: "Months with a signal of any chart."}}),
 		rows: slices.Concat(groupColumns, decimals("low", "Limit of the p-chart.", "high", "Limit of the p-chart."), []flat.Column{{Name: "signal", Kind: flat.Text, Doc: "Of the p-chart: beyond-limits, run."}},
 			decimals("x", "What the XmR chart charts: the rate in per cent, or the median hours.", "xLow", "Its limit.", "xHigh", "Its limit.", "range", "From the month before."), []flat.Column{{Name: "xSignal", Kind: flat.Text, Doc: "Of the XmR chart: beyond-limits, run, wide-step."}},
@@ -67,7 +67,7 @@ func (s *Server) control(ctx context.Context, tx pgx.Tx, q statQuery) (*statisti
 func controlOf(report *Node, baseline int, odds, threshold float64) (*statistic, error) {
 	_, _, groups := units(report)
 	slices.SortFunc(groups, func(a, b statUnit) int { return strings.Compare(a.name(), b.name()) })
-	st := &statistic{report: report, heads: map[string]any{"odds": odds, "threshold": threshold}}
+	st := &statistic{report: report, heads: map[string]any{"limitsMethod": "three-sigma", "odds": odds, "threshold": threshold}}
 	var shares, values []int // rows that are charted
 	var rates []measure.Unit
 	var singles []float64
@@ -160,8 +160,10 @@ func (st *statistic) rates(at []int, units []measure.Unit, baseline int, odds, t
 	if centre == 0 || centre == 1 {
 		return nil
 	}
-	steps := make([]measure.Step, len(units))
+	steps, sizes, cases := make([]measure.Step, len(units)), make([]int, len(units)), 0
 	for i, u := range units {
+		sizes[i] = u.Trials
+		cases += u.Trials
 		steps[i] = measure.Step{Events: u.Events, Trials: u.Trials, Expected: centre}
 	}
 	sum, err := measure.NewCUSUM(steps, odds, threshold)
@@ -171,9 +173,10 @@ func (st *statistic) rates(at []int, units []measure.Unit, baseline int, odds, t
 	for i, x := range sum.Points {
 		st.rows[at[i]]["cusum"], st.rows[at[i]]["cusumSignal"] = x, slices.Contains(sum.Signals, i)
 	}
+	st.heads["monthSize"] = float64(cases) / float64(len(units))
 	changed := odds * centre / (1 - centre + odds*centre)
 	for name, actual := range map[string]float64{"runLengthIn": centre, "runLengthOut": changed} {
-		length, err := measure.RunLength(centre, actual, odds, threshold)
+		length, err := measure.SteppedRunLength(sizes, centre, actual, odds, threshold)
 		if err != nil {
 			return err
 		}

@@ -26,10 +26,12 @@ func funnelKind() statKind {
 		does:  "Puts groups beside each other in a funnel: exact binomial limits of 95 and 99.8 % around a target (Spiegelhalter 2005), whether they differ more than chance makes them (phi, tau squared of additive random effects), the limits with that in them, and who is outside. A reader under 200 cases is not judged.",
 		takes: []parameter{{Name: "target", Type: "decimal", Doc: "The rate, in per cent, that groups are compared with; that of the whole where it is left out."}},
 		heads: append(decimals("target", "The rate in per cent that groups are compared with.", "phi", "The mean of the squared z, winsorised at 10 %: about 1 where there is chance only.", "tau2", "The variance between groups, on the arcsine scale."),
+			flat.Column{Name: "limitsMethod", Kind: flat.Text, Doc: "How the limits were found: binomial-exact (interpolated, Spiegelhalter 2005), the wide ones with additive-random-effects."},
 			flat.Column{Name: "overdispersed", Kind: flat.Boolean, Doc: "Whether groups differ more than chance makes them: then the wide limits are those to look at."},
 			flat.Column{Name: "units", Kind: flat.Integer, Doc: "Groups that are told and have cases."},
 			flat.Column{Name: "notTold", Kind: flat.Integer, Doc: "Groups whose counts are not told: in no figure here."},
-			flat.Column{Name: "outside", Kind: flat.Integer, Doc: "Groups outside of the limits of 99.8 % that count: the wide ones where there is over-dispersion, else the exact ones."}),
+			flat.Column{Name: "outside", Kind: flat.Integer, Doc: "Groups outside of the limits of 99.8 % that count: the wide ones (adjusted for over-dispersion) where there is over-dispersion, else the exact ones (unadjusted)."},
+			flat.Column{Name: "outsideUnadjusted", Kind: flat.Integer, Doc: "Groups outside of the exact limits of 99.8 %, not adjusted for over-dispersion."}),
 		rows: slices.Concat(groupColumns,
 			decimals("low95", "Exact limit.", "high95", "Exact limit.", "low998", "Exact limit of 99.8 %.", "high998", "Exact limit of 99.8 %.",
 				"wideLow95", "With the variance between groups in it.", "wideHigh95", "With the variance between groups in it.", "wideLow998", "The same of 99.8 %.", "wideHigh998", "The same of 99.8 %.", "z", "Standard deviations from the target, of chance and of the variance between groups."),
@@ -91,7 +93,11 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 	if spread != nil {
 		st.heads["phi"], st.heads["tau2"], st.heads["overdispersed"] = spread.Phi, spread.Tau2, spread.Overdispersed
 	}
-	outside := 0
+	st.heads["limitsMethod"] = "binomial-exact"
+	if spread != nil && spread.Overdispersed {
+		st.heads["limitsMethod"] = "binomial-exact additive-random-effects"
+	}
+	outside, unadjusted := 0, 0
 	for _, u := range groups {
 		row := u.row()
 		st.rows = append(st.rows, row)
@@ -102,12 +108,20 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 		if err != nil {
 			return nil, err
 		}
-		if counts == string(measure.HighAlarm) || counts == string(measure.LowAlarm) {
+		if alarming(counts) {
 			outside++
 		}
+		if exact, _ := row["standing"].(string); alarming(exact) {
+			unadjusted++
+		}
 	}
-	st.heads["outside"] = outside
+	st.heads["outside"], st.heads["outsideUnadjusted"] = outside, unadjusted
 	return st, nil
+}
+
+// alarming tells a standing outside of 99.8 %.
+func alarming(standing string) bool {
+	return standing == string(measure.HighAlarm) || standing == string(measure.LowAlarm)
 }
 
 // putStanding puts the limits of a group into its row, and where it stands: in the wide ones

@@ -235,6 +235,17 @@ func TestReadersOfOneCaseAreCompared(t *testing.T) {
 			t.Errorf("%s: %q in %s", part, values, got.body)
 		}
 	}
+	// A second case, with which nobody disagrees: who has two grades is now chosen by their outcome.
+	other := c.order(chestXray(t, "alone")...)
+	c.tick()
+	c.by(first)
+	c.read(other)
+	c.mustAct(access.Reader, other, "$grade")
+	c.mustAct(access.Reader, other, "$sign")
+	got = ask(c.server.now().Format("2006"))
+	if fleiss := valuesOfPart(got.node, "rating", "fleiss"); len(fleiss) != 0 || headOf(got.node, "note") != facts.NoteRatings || strings.Join(valuesOfPart(got.node, "rating", "cases"), " ") != "0 2" {
+		t.Errorf("%s", got.body)
+	}
 	if values := valuesOfPart(ask("2001").node, "rating", "cases"); strings.Join(values, " ") != "0 0" {
 		t.Errorf("of another year: %v", values)
 	}

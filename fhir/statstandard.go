@@ -24,6 +24,7 @@ func standardKind() statKind {
 		takes: []parameter{{Name: "standardBy", Type: "code", Many: true, Codes: facts.Dimensions(), Doc: "By what risks differ: one or two dimensions. Where it is left out, modality and body-region for the role quality; for auditors modality."}},
 		heads: []flat.Column{
 			{Name: "standardBy", Kind: flat.Text, Doc: "By what risks differ."},
+			{Name: "limitsMethod", Kind: flat.Text, Doc: "How the limits of ratios were found: garwood (exact Poisson limits of the observed count)."},
 			{Name: "rate", Kind: flat.Decimal, Doc: "Of all groups together, which are the reference: per cent."},
 			{Name: "outside", Kind: flat.Integer, Doc: "Groups that may be judged whose interval is without 1."},
 		},
@@ -57,6 +58,9 @@ func (s *Server) standard(ctx context.Context, tx pgx.Tx, q statQuery) (*statist
 	}
 	if len(by) == 0 || len(by) > 2 || slices.Contains(by, group[0].Text()) || len(by) == 2 && by[0] == by[1] || slices.ContainsFunc(by, func(name string) bool { return !slices.Contains(facts.Dimensions(), name) }) {
 		return nil, fault.At(fault.Value, paramAt("standardBy"), "standardBy is one or two dimensions other than the stratifier: %s", strings.Join(facts.Dimensions(), ", "))
+	}
+	if err := refuseAsymmetry(q, by...); err != nil {
+		return nil, err
 	}
 	cells, err := s.standardCells(ctx, tx, q, by)
 	if err != nil {
@@ -167,7 +171,7 @@ func standardOf(c *standardCells, dimension string) (*statistic, error) {
 			reference[stratum] = measure.Unit{Events: sum.Events + u.Events, Trials: sum.Trials + u.Trials}
 		}
 	}
-	st := &statistic{report: c.report, heads: map[string]any{}}
+	st := &statistic{report: c.report, heads: map[string]any{"limitsMethod": "garwood"}}
 	outside := 0
 	names := maps.Clone(c.hidden)
 	for name := range c.cells {

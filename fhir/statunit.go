@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,6 +73,26 @@ func judged(by []string, cases int) bool {
 	return true
 }
 
+// refuseAsymmetry is of statistics that put rates beside each other by what is known of
+// discrepancies alone (facts.NoteAsymmetry): the one group would have a discrepancy in each case
+// by definition, and the other those of which nobody said it.
+func refuseAsymmetry(q statQuery, standardBy ...string) error {
+	if q.d.Discrepancies {
+		return nil
+	}
+	for _, name := range []string{"stratifier", "filter"} {
+		for _, v := range allGiven(q.plain, name) {
+			if dimension, _, _ := strings.Cut(v.Text(), "|"); dimension == facts.Asymmetry {
+				return fault.At(fault.BusinessRule, paramAt(name), "$%s does not compare by asymmetry: %s Ask second-opinion-correct, which is of discrepancies alone, or another %s", q.kind, facts.NoteAsymmetry, name)
+			}
+		}
+	}
+	if slices.Contains(standardBy, facts.Asymmetry) {
+		return fault.At(fault.BusinessRule, paramAt("standardBy"), "$%s is by no asymmetry: %s Standardise by other dimensions", q.kind, facts.NoteAsymmetry)
+	}
+	return nil
+}
+
 // shareReport is the report of a share by one dimension that is, or is not, the month.
 func (s *Server) shareReport(ctx context.Context, tx pgx.Tx, q statQuery) (*Node, error) {
 	if q.d.Timed() {
@@ -80,6 +101,9 @@ func (s *Server) shareReport(ctx context.Context, tx pgx.Tx, q statQuery) (*Node
 	by := allGiven(q.plain, "stratifier")
 	if len(by) != 1 || by[0].Text() == facts.Month {
 		return nil, fault.At(fault.Value, paramAt("stratifier"), "$%s is asked by one stratifier, which is not the month", q.kind)
+	}
+	if err := refuseAsymmetry(q); err != nil {
+		return nil, err
 	}
 	report, _, err := s.evaluation(ctx, tx, q.actor, q.asked, q.d, q.plain)
 	return report, err

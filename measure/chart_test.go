@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gonum.org/v1/gonum/stat/distuv"
 	"pgregory.net/rapid"
 
 	"github.com/overread/overread/measure"
@@ -214,5 +215,53 @@ func TestTheRunLengthIsThatOfASimulation(t *testing.T) {
 	never, err := measure.RunLength(0.1, 0, 2, 3)
 	if never != nil || err != nil {
 		t.Errorf("without an event: %v, %v", never, err)
+	}
+}
+
+// What is told of a chart of months is how that chart behaves: simulated with the chart itself,
+// on months of unequal size. Of single cases it would be another number.
+func TestTheRunLengthOfMonthsIsThatOfTheChartOfMonths(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1993, 445))
+	for _, c := range []struct {
+		sizes                             []int
+		expected, actual, odds, threshold float64
+	}{
+		{[]int{40, 60}, 0.1, 0.1, 2, 3}, {[]int{40, 60}, 0.1, 0.2 / 1.1, 2, 3}, {[]int{1}, 0.1, 0.1, 2, 2.5}, {[]int{30, 0, 12, 90}, 0.05, 0.05, 2, 2.5},
+		{[]int{200}, 0.3, 0.3, 0.5, 2}, {[]int{500, 700, 300}, 0.05, 0.05, 1.3, 3}, {[]int{500, 700, 300}, 0.05, 0.065, 1.3, 3},
+	} {
+		got, err := measure.SteppedRunLength(c.sizes, c.expected, c.actual, c.odds, c.threshold)
+		if err != nil || got == nil {
+			t.Fatal(got, err)
+		}
+		const months = 200_000
+		steps := make([]measure.Step, months)
+		for i := range steps {
+			n := c.sizes[random.IntN(len(c.sizes))]
+			events := distuv.Binomial{N: float64(n), P: c.actual, Src: random}.Rand()
+			steps[i] = measure.Step{Trials: n, Events: int(events), Expected: c.expected}
+		}
+		chart, err := measure.NewCUSUM(steps, c.odds, c.threshold)
+		if err != nil || len(chart.Signals) < 100 {
+			t.Fatal(len(chart.Signals), err)
+		}
+		// It starts again at 0 after each signal, so that the mean run is the mean gap.
+		mean := float64(chart.Signals[len(chart.Signals)-1]+1) / float64(len(chart.Signals))
+		if math.Abs(*got/mean-1) > 0.01+4/math.Sqrt(float64(len(chart.Signals))) {
+			t.Errorf("%+v: %.2f months, simulated %.2f", c, *got, mean)
+		}
+	}
+	one, _ := measure.SteppedRunLength([]int{1}, 0.1, 0.1, 2, 2.5)
+	if single, _ := measure.RunLength(0.1, 0.1, 2, 2.5); math.Abs(*one / *single - 1) > 1e-9 {
+		t.Errorf("months of one case: %v, cases: %v", *one, *single)
+	}
+	if never, err := measure.SteppedRunLength([]int{83000}, 0.08, 0.08, 2, 4.5); never != nil || err != nil {
+		t.Errorf("of a national service twice the odds are never there by chance: %v %v", never, err)
+	}
+	if soon, err := measure.SteppedRunLength([]int{83000}, 0.08, 0.16/1.08, 2, 4.5); err != nil || soon == nil || math.Abs(*soon-1) > 1e-9 {
+		t.Errorf("of a national service twice the odds are seen in the first month: %v %v", soon, err)
+	}
+	if _, err := measure.SteppedRunLength([]int{-1}, 0.1, 0.1, 2, 3); err == nil {
+		t.Error("a month of fewer than no case")
 	}
 }

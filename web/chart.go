@@ -3,11 +3,11 @@ package web
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/measure"
-	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
 )
 
@@ -18,6 +18,8 @@ type chart struct {
 	Ticks      []tick // along the left
 	Marks      []tick // along the bottom
 	Flagged    int    // points that are outside of what chance explains
+	Adjusted   bool   // of a funnel: the limits are adjusted for over-dispersion, and the exact ones drawn beside them
+	Unadjusted int    // of a funnel: points outside of the exact limits
 	Unit       string // of the left
 	Horizontal string // what the bottom is
 }
@@ -97,14 +99,21 @@ func (p *figuresPage) charts() {
 		p.Control = controlChart(rows)
 		return
 	}
-	if whole := p.Whole[0]; whole.Counted != nil && whole.Numerator != nil && *whole.Counted > 0 {
-		p.Funnel = funnelChart(rows, float64(*whole.Numerator)/float64(*whole.Counted), p.By[0])
+	if i := slices.IndexFunc(p.Statistics, func(s screen.Statistic) bool { return s.Name == "funnel" }); i >= 0 {
+		p.Funnel = funnelChart(rows, p.Statistics[i])
 	}
 }
 
-// funnelChart shows units by their number of cases within the limits around the whole.
-func funnelChart(rows []screen.FigureRow, target float64, by string) *chart {
-	c := &chart{Unit: "%", Horizontal: "cases"}
+// funnelChart shows units by their number of cases within the limits of the table below it,
+// and flags those that the table says are outside: of the limits that are adjusted for
+// over-dispersion where there is some, which are drawn beside the exact ones then.
+func funnelChart(rows []screen.FigureRow, table screen.Statistic) *chart {
+	whole := func(name string) screen.StatisticFigure { return figureNamed(table.Whole, name) }
+	if whole("target").Number == nil {
+		return nil
+	}
+	target := *whole("target").Number / 100
+	c := &chart{Unit: "%", Horizontal: "cases", Adjusted: whole("overdispersed").Text == "yes"}
 	cases, most := 0, target
 	for _, r := range rows {
 		cases = max(cases, *r.Counted)
@@ -112,36 +121,77 @@ func funnelChart(rows []screen.FigureRow, target float64, by string) *chart {
 	}
 	most = min(1, most*1.15)
 	x := func(n float64) float64 { return scale(n, 0, float64(cases)*1.05, left, right) }
-	limits := map[string]*strings.Builder{"warning high": {}, "warning low": {}, "alarm high": {}, "alarm low": {}}
-	for i := 1; i <= 80; i++ {
-		n := max(1, int(math.Round(float64(cases)*1.05*float64(i*i)/6400)))
-		l, err := measure.Funnel(target, n)
-		if err != nil || l == nil {
-			return nil
-		}
-		for name, v := range map[string]float64{"warning high": l.Warning.High, "warning low": l.Warning.Low, "alarm high": l.Alarm.High, "alarm low": l.Alarm.Low} {
-			lineTo(limits[name], x(float64(n)), c.y(min(v, most), most))
-		}
+	exact := func(n int) (*measure.FunnelLimits, error) { return measure.Funnel(target, n) }
+	drawn := c.limits(exact, "", x, cases, most)
+	if c.Adjusted && whole("tau2").Number != nil {
+		c.Lines = nil
+		c.limits(exact, " unadjusted", x, cases, most)
+		drawn = c.limits(measure.Dispersion{Target: target, Tau2: *whole("tau2").Number}.Limits, "", x, cases, most)
 	}
-	for _, name := range []string{"warning high", "warning low", "alarm high", "alarm low"} {
-		c.Lines = append(c.Lines, line{limits[name].String(), strings.Fields(name)[0]})
+	if !drawn {
+		return nil
 	}
 	c.Lines = append(c.Lines, line{fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(target, most), right, c.y(target, most)), "centre"})
-	reader := facts.IsReader(by)
 	for _, r := range rows {
 		rate := float64(*r.Numerator) / float64(*r.Counted)
-		m := mark{X: x(float64(*r.Counted)), Y: c.y(rate, most), Name: fmt.Sprintf("%s: %d of %d, %s", strings.Join(r.Values, ", "), *r.Numerator, *r.Counted, percentText(rate)), Class: "unit"}
-		if l, err := measure.Funnel(target, *r.Counted); err == nil && l != nil && (!reader || disclosure.StandingOf(*r.Counted) == disclosure.Judged) {
-			if at := l.Standing(rate); at == measure.HighAlarm || at == measure.LowAlarm {
-				m.Class = "unit outside"
-				c.Flagged++
-			}
+		name := strings.Join(r.Values, ", ")
+		m := mark{X: x(float64(*r.Counted)), Y: c.y(rate, most), Name: fmt.Sprintf("%s: %d of %d, %s", name, *r.Numerator, *r.Counted, percentText(rate)), Class: "unit"}
+		standing := standingIn(table, name, "standing")
+		if beyond(standing) {
+			c.Unadjusted++
+		}
+		if c.Adjusted {
+			standing = standingIn(table, name, "wideStanding")
+		}
+		if beyond(standing) {
+			m.Class = "unit outside"
+			c.Flagged++
 		}
 		c.Points = append(c.Points, m)
 	}
 	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, percentText)
 	c.Marks = ticks(float64(cases), x, plainText)
 	return c
+}
+
+// limits draws those of a funnel over the number of cases.
+func (c *chart) limits(of func(trials int) (*measure.FunnelLimits, error), class string, x func(float64) float64, cases int, most float64) bool {
+	var paths [4]strings.Builder
+	for i := 1; i <= 80; i++ {
+		n := max(1, int(math.Round(float64(cases)*1.05*float64(i*i)/6400)))
+		l, err := of(n)
+		if err != nil || l == nil {
+			return false
+		}
+		for at, v := range []float64{l.Warning.High, l.Warning.Low, l.Alarm.High, l.Alarm.Low} {
+			lineTo(&paths[at], x(float64(n)), c.y(min(v, most), most))
+		}
+	}
+	for at, name := range []string{"warning", "warning", "alarm", "alarm"} {
+		c.Lines = append(c.Lines, line{paths[at].String(), name + class})
+	}
+	return true
+}
+
+func beyond(standing string) bool {
+	return standing == string(measure.HighAlarm) || standing == string(measure.LowAlarm)
+}
+
+// standingIn is where the table says that a group stands.
+func standingIn(table screen.Statistic, group, column string) string {
+	for _, row := range table.Rows {
+		if figureNamed(row, "value").Text == group {
+			return figureNamed(row, column).Text
+		}
+	}
+	return ""
+}
+
+func figureNamed(row []screen.StatisticFigure, name string) screen.StatisticFigure {
+	if i := slices.IndexFunc(row, func(f screen.StatisticFigure) bool { return f.Name == name }); i >= 0 {
+		return row[i]
+	}
+	return screen.StatisticFigure{}
 }
 
 // controlChart is a p-chart of the months in their order.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/overread/overread/internal/screen"
+	"github.com/overread/overread/measure"
 )
 
 // row is a group of so many cases, of which so many are counted.
@@ -23,23 +24,58 @@ func figuresBy(dimension string, whole screen.FigureRow, rows ...screen.FigureRo
 	return p
 }
 
-func TestAFunnelFlagsWhoIsOutsideAndNoReaderWithFewCases(t *testing.T) {
+// funnelOf is the page of rows with the table that says where each stands.
+func funnelOf(target, tau2 float64, standing map[string][2]string, rows ...screen.FigureRow) *figuresPage {
+	percent := 100 * target
+	table := screen.Statistic{Name: "funnel", Whole: []screen.StatisticFigure{{Name: "target", Number: &percent}, {Name: "tau2", Number: &tau2}, {Name: "overdispersed", Text: map[bool]string{true: "yes", false: "no"}[tau2 > 0]}}}
+	for _, r := range rows {
+		table.Rows = append(table.Rows, []screen.StatisticFigure{{Name: "value", Text: r.Values[0]}, {Name: "standing", Text: standing[r.Values[0]][0]}, {Name: "wideStanding", Text: standing[r.Values[0]][1]}})
+	}
+	p := &figuresPage{Figures: screen.Figures{By: []string{"site"}, Whole: []screen.FigureRow{row("", 1, 10)}, Rows: rows, Statistics: []screen.Statistic{table}}}
+	p.charts()
+	return p
+}
+
+// The picture flags whom the table below it names, by the limits that count, and draws these.
+func TestAFunnelFlagsWhoTheTableSaysIsOutsideInTheLimitsThatItHas(t *testing.T) {
 	t.Parallel()
-	whole := row("", 200, 2000)
-	for by, want := range map[string][]string{"modality": {"a", "b"}, "second-reader": {"b"}} {
-		p := figuresBy(by, whole, row("a", 40, 100), row("b", 90, 300), row("c", 70, 1600), row("nobody", 0, 0))
-		if p.Funnel == nil || p.Control != nil {
-			t.Fatalf("by %s: %+v", by, p)
+	rows := []screen.FigureRow{row("a", 40, 100), row("b", 90, 300), row("c", 70, 1600), row("few", 9, 20), row("nobody", 0, 0)}
+	standing := map[string][2]string{"a": {"high-alarm", "inside"}, "b": {"high-alarm", "high-alarm"}, "c": {"low-alarm", "low-warning"}, "few": {"not-judged", "not-judged"}}
+	for _, tt := range []struct {
+		tau2                    float64
+		flagged                 string
+		unadjusted, lines, pale int
+	}{{0, "a b c", 3, 5, 0}, {0.02, "b", 3, 9, 4}} {
+		p := funnelOf(0.1, tt.tau2, standing, rows...)
+		if p.Funnel == nil || p.Control != nil || len(p.Funnel.Points) != 4 {
+			t.Fatalf("%v: %+v", tt.tau2, p.Funnel)
 		}
 		var flagged []string
 		for _, m := range p.Funnel.Points {
-			if strings.Contains(m.Class, "outside") && !strings.HasPrefix(m.Name, "c:") {
+			if strings.Contains(m.Class, "outside") {
 				flagged = append(flagged, m.Name[:1])
 			}
 		}
-		if diff := cmp.Diff(want, flagged); diff != "" || len(p.Funnel.Points) != 3 {
-			t.Errorf("by %s: %s", by, diff)
+		pale := 0
+		for _, l := range p.Funnel.Lines {
+			if strings.Contains(l.Class, "unadjusted") {
+				pale++
+			}
 		}
+		if got := strings.Join(flagged, " "); got != tt.flagged || p.Funnel.Flagged != len(flagged) || p.Funnel.Unadjusted != tt.unadjusted || len(p.Funnel.Lines) != tt.lines || pale != tt.pale {
+			t.Errorf("τ² %v: flagged %q, %+v", tt.tau2, got, p.Funnel)
+		}
+	}
+	// What is drawn are the limits of the table: at 100 cases the adjusted upper one of 99.8 %.
+	p := funnelOf(0.1, 0.02, standing, rows...)
+	l, err := measure.Dispersion{Target: 0.1, Tau2: 0.02}.Limits(1680) // the right end: 1.05 times 1600
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := 0.45 * 1.15
+	end := fmt.Sprintf("L708.0 %.1f", p.Funnel.y(l.Alarm.High, most))
+	if path := p.Funnel.Lines[6].Path; p.Funnel.Lines[6].Class != "alarm" || !strings.HasSuffix(path, end) {
+		t.Errorf("%s does not end in %s: %s", p.Funnel.Lines[6].Class, end, path)
 	}
 }
 

@@ -1,16 +1,21 @@
 package web
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/overread/overread/measure/facts"
+)
 
 // statisticWords are the names of figures of statistics as a page says them.
 var statisticWords = map[string]string{
-	"target": "Target (%)", "phi": "φ (1: chance only)", "tau2": "τ², between groups", "overdispersed": "More than chance", "units": "Groups", "notTold": "Groups not told", "outside": "Outside of the limits",
-	"value": "Group", "cases": "Cases", "events": "Counted", "rate": "Rate (%)", "low95": "95 % from", "high95": "95 % to", "low998": "99.8 % from", "high998": "99.8 % to",
-	"wideLow95": "wide 95 % from", "wideHigh95": "wide 95 % to", "wideLow998": "wide 99.8 % from", "wideHigh998": "wide 99.8 % to", "z": "z", "standing": "Where it stands", "wideStanding": "In the wide limits",
+	"target": "Target (%)", "phi": "φ (1: chance only)", "tau2": "τ², between groups", "overdispersed": "More than chance", "units": "Groups", "notTold": "Groups not told", "outside": "Outside of the limits that count",
+	"value": "Group", "cases": "Cases", "events": "Counted", "rate": "Rate (%)", "low95": "unadjusted 95 % from", "high95": "unadjusted 95 % to", "low998": "unadjusted 99.8 % from", "high998": "unadjusted 99.8 % to",
+	"wideLow95": "adjusted 95 % from", "wideHigh95": "adjusted 95 % to", "wideLow998": "adjusted 99.8 % from", "wideHigh998": "adjusted 99.8 % to", "z": "z", "standing": "In the unadjusted limits", "wideStanding": "In the adjusted limits",
+	"limitsMethod": "Limits and intervals", "outsideUnadjusted": "Outside of the unadjusted limits", "note": "Note",
 	"first": "First", "second": "Second", "difference": "Difference (points)", "low": "from", "high": "to", "p": "P (two-proportion)", "chiSquare": "χ²", "chiSquareP": "P (χ²)", "yates": "χ² with Yates", "yatesP": "P (Yates)",
 	"fisherP": "P (Fisher)", "allChiSquare": "χ² of all groups", "allP": "P of all groups", "allFreedom": "Degrees of freedom",
-	"baseline": "Months of the baseline", "centre": "Centre of the p-chart (%)", "mean": "Mean (XmR)", "meanRange": "Mean moving range", "rangeLimit": "Limit of a step", "odds": "CUSUM: factor of the odds", "threshold": "CUSUM: threshold",
-	"runLengthIn": "Cases until a false signal", "runLengthOut": "Cases until a true signal", "signals": "Months with a signal", "signal": "Signal", "x": "X", "xLow": "X from", "xHigh": "X to", "range": "Step", "xSignal": "Signal (XmR)", "cusum": "CUSUM", "cusumSignal": "Signal (CUSUM)",
+	"baseline": "Months of the baseline", "centre": "Centre of the p-chart (%)", "mean": "Mean (XmR)", "meanRange": "Mean moving range", "rangeLimit": "Limit of a step", "odds": "CUSUM: factor of the odds", "threshold": "CUSUM: threshold", "monthSize": "CUSUM: cases of a month",
+	"runLengthIn": "CUSUM: months until a false signal, on average", "runLengthOut": "CUSUM: months until a true signal, on average", "signals": "Months with a signal", "signal": "Signal", "x": "X", "xLow": "X from", "xHigh": "X to", "range": "Step", "xSignal": "Signal (XmR)", "cusum": "CUSUM", "cusumSignal": "Signal (CUSUM)",
 	"standardBy": "Standardised by", "expected": "Expected", "ratio": "Observed / expected", "standardRate": "Standardised rate (%)",
 	"of": "Of", "categories": "Categories", "compared": "Read by two or more", "observed": "Agreement (%)", "fleiss": "Fleiss’ κ", "fleissLow": "κ from", "fleissHigh": "κ to", "fleissChance": "By chance (%)", "ac1": "Gwet’s AC1", "ac1Low": "AC1 from", "ac1High": "AC1 to", "ac1Chance": "AC1: by chance (%)",
 }
@@ -20,15 +25,18 @@ var standingWords = map[string]string{
 	"inside": "inside", "high-warning": "above 95 %", "high-alarm": "above 99.8 %", "low-warning": "below 95 %", "low-alarm": "below 99.8 %", "not-judged": "not judged: under 200 cases",
 	"high": "more than expected", "low": "fewer than expected", "yes": "yes", "no": "no", "beyond-limits": "beyond the limits", "run": "eighth on one side", "wide-step": "a wide step", "beyond-limits run": "beyond the limits, eighth on one side",
 	"beyond-limits wide-step": "beyond the limits, a wide step", "actionable": "how soon somebody must act", "significance": "significance",
+	"binomial-exact": "exact binomial, unadjusted", "binomial-exact additive-random-effects": "exact binomial, unadjusted; adjusted for over-dispersion by additive random effects", "garwood": "exact Poisson limits (Garwood)", "gwet-t": "t of the standard error (Gwet)",
+	"three-sigma": "three sigma; XmR: 2.66 mean moving ranges", "wilson": "Wilson", "wilson-cc": "Wilson with continuity correction", "clopper-pearson": "Clopper-Pearson", "brookmeyer-crowley": "Brookmeyer-Crowley",
+	"unweighted": "unweighted", "linear": "linear weights", "quadratic": "quadratic weights",
 }
 
 // statisticNotes say in a sentence what a statistic is for.
 var statisticNotes = map[string]string{
-	"funnel":               "Limits are exact binomial ones around the rate of the whole. Where groups differ more than chance makes them, the wide limits have that in them: then look at these.",
+	"funnel":               "Limits are exact binomial ones around the rate of the whole. Where groups differ more than chance makes them (over-dispersion), there are limits adjusted for that beside these unadjusted ones: then look at the adjusted ones, which the picture flags by.",
 	"compare-strata":       "Many comparisons find something by chance. The interval of the difference is Newcombe’s, of the two of Wilson.",
-	"control-chart":        "A p-chart of the rates, an XmR chart of single values, and a CUSUM that watches for twice the odds.",
-	"standardise":          "What there would be if each group’s cases had the rates of all. Compare a ratio with 1, never one with another.",
-	"agreement-of-readers": "Of cases that two readers or more have read or graded. AC1 does not fall where one category is rare.",
+	"control-chart":        "A p-chart of the rates, an XmR chart of single values, and a CUSUM that adds up whole months and watches for twice the odds. Months until a signal are means of charts whose months are as large as these, the centre taken as known.",
+	"standardise":          "What there would be if each group’s cases had the rates of all. Compare a ratio with 1, never one with another. Limits are exact ones of the observed count (Garwood).",
+	"agreement-of-readers": "Of cases that two have read without knowing of each other, and of grades where every case has two. AC1 does not fall where one category is rare.",
 }
 
 // word is how a page says a name; itself where there is no other.
@@ -46,6 +54,7 @@ func statisticTexts() (all []string) {
 			all = append(all, text)
 		}
 	}
+	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry)
 	all = append(all, "Limits of the funnel", "Comparison", "Control charts", "Observed over expected", "Agreement of readers")
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -6,11 +6,13 @@ import "time"
 type Figures struct {
 	Choices FigureChoices
 
-	Title string // of the measure
-	Does  string
-	Of    string // the denominator in words
-	AsOf  time.Time
-	Query string // in one form, with its digest
+	Title    string // of the measure
+	Does     string
+	Of       string // the denominator in words
+	AsOf     time.Time
+	Query    string   // in one form, with its digest
+	Notes    []string // what has to be known to read the figures right
+	Interval string   // how intervals were found: measure-interval-method
 
 	Whole []FigureRow // one, or one for each percentile
 	Rows  []FigureRow // the strata
@@ -40,9 +42,16 @@ type FigureRow struct {
 	Score, Low, High                      *float64
 	Unit                                  string // % or h
 	Comparator                            string // <=: so many hours at the most
-	AtLeast                               *int   // of a share without counts: of so many cases at the least
-	Masked                                bool   // something is not shown because it is of few cases
+	Kappas                                []FigureKappa
+	AtLeast                               *int // of a share without counts: of so many cases at the least
+	Masked                                bool // something is not shown because it is of few cases
 	Reasons                               []FigureReason
+}
+
+// FigureKappa is Cohen's kappa of two grades, by its weights: unweighted, linear, quadratic.
+type FigureKappa struct {
+	Weights          string
+	Value, Low, High *float64
 }
 
 // FigureReason is why cases are not counted.

@@ -15,7 +15,9 @@ type Definition struct {
 	Counts  string // the numerator, or what the time is from and to
 	Of      string // the denominator
 	Higher  bool   // a higher figure is the better one
-	Pairs   bool   // two grades of one case are compared: there is a kappa
+	Pairs   bool   // two grades of one case are compared: there is a kappa where all cases have both
+
+	Discrepancies bool // the denominator is of discrepancies alone
 
 	basis     string      // the column by which a case belongs to a period
 	exclude   []exclusion // the first that holds is why a case is not in the denominator
@@ -48,6 +50,9 @@ var (
 	sample       = exclusion{workflow.ExcludedSample, "excluded = 6"}
 )
 
+// notAdjudicated is why a case is not among those that a third reader has graded, too.
+const notAdjudicated = "not-adjudicated"
+
 var compared = []exclusion{notSigned, cancelled, inError, sample, noComparison, sameStudy}
 
 const ofComparable = "signed cases with a comparison: of each study the judgement that counts"
@@ -73,11 +78,11 @@ var Definitions = []Definition{
 	share(Definition{ID: "no-comparison", Title: "No comparison", Does: "How often a signed second opinion could not be compared with an original report.",
 		Of:     "signed cases, but those of a study of which another judgement counts",
 		Counts: "no comparison was possible", numerator: "excluded = 4", exclude: []exclusion{notSigned, cancelled, inError, sample, sameStudy}}),
-	share(Definition{ID: "adjudication-overturn", Title: "Adjudication overturn", Does: "How often a third reader's grade is of another significance than the reader's. With the kappa of the two grades.", Pairs: true,
+	share(Definition{ID: "adjudication-overturn", Title: "Adjudication overturn", Does: "How often a third reader's grade is of another significance than the reader's. With the kappa of the two grades where every comparable case has both.", Pairs: true,
 		Of:     ofComparable + ", which a reader and then a third reader have graded",
 		Counts: "the two grades differ", numerator: "reader_level <> adjudicator_level",
-		exclude: append(slices.Clip(compared), exclusion{"not-adjudicated", "reader_level IS NULL OR adjudicator_level IS NULL"})}),
-	share(Definition{ID: "second-opinion-correct", Title: "Second opinion correct", Does: "Of the discrepancies of which pathology, surgery or follow-up showed who was right: how often it was the second opinion.", Higher: true,
+		exclude: append(slices.Clip(compared), exclusion{notAdjudicated, "reader_level IS NULL OR adjudicator_level IS NULL"})}),
+	share(Definition{ID: "second-opinion-correct", Title: "Second opinion correct", Does: "Of the discrepancies of which pathology, surgery or follow-up showed who was right: how often it was the second opinion.", Higher: true, Discrepancies: true,
 		Of:     ofComparable + ", with a discrepancy, of which it is known who was right",
 		Counts: "the second opinion was right, and the original was not", numerator: "verified = 2",
 		exclude: append(slices.Clip(compared), exclusion{"no-discrepancy", "significance = 0"}, exclusion{"not-verified", "verified IS NULL"}, exclusion{"undetermined", "verified = 0"})}),

@@ -118,7 +118,7 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 		end = begin.AddDate(1, 0, 0)
 	}
 	asOf := end.AddDate(0, 0, policy.AfterDays)
-	if asOf.After(now) {
+	if asOf.After(now.Add(-SettledAfter)) {
 		return 0, nil
 	}
 	from := begin

@@ -50,6 +50,11 @@ func columnOf(name string) (string, bool) {
 	return workflow.FactDimensions[i].Column, true
 }
 
+// SettledAfter is how long a transaction may still write what it began to write
+// before: longer than any statement and its pauses may take (internal/pg). What is kept is
+// counted as of a moment that is so long ago.
+const SettledAfter = 2 * time.Minute
+
 // LongestPeriod is how many years a period has at most.
 const LongestPeriod = 50
 

@@ -17,23 +17,28 @@ type Rated struct {
 	Of         string // actionable, or significance
 	Categories []string
 	Ratings    []measure.Ratings
+	Selected   bool // whether a case has two ratings hangs on what they say: no agreement can be told
 }
 
-// ratedBy are what readers of one case may be compared by: how soon somebody must act,
-// of the sealed opinions of the readers of a case and of a third one; and the significance of what
-// differs from the original, of the last grade of each who graded it. Of each reader's
-// part the last before the as-of time counts; who said nothing of it is no reader of it.
+// ratedBy are what readers of one case may be compared by: how soon somebody must act, of
+// the two who have read it without knowing of each other (a third reading is of cases
+// on which they differ, and would choose cases by their outcome); and the significance of
+// what differs from the original, of the last grade of each who graded it. Of each reader
+// what they sealed last as first or second of two before the as-of time counts; who said
+// nothing of it is no reader of it.
 var ratedBy = []struct {
 	of         string
 	categories []string
+	chosen     bool // who is rated twice is chosen by what was found: all have to be
 	rows       string
 }{
-	{"actionable", []string{"none", "non-critical", "urgent", "emergent"}, `
+	{"actionable", []string{"none", "non-critical", "urgent", "emergent"}, false, `
 		SELECT DISTINCT ON (case_id, reader_id) case_id, content->>'actionable' AS word
-		FROM opinion
-		WHERE status = 'locked' AND sealed_at <= @as_of AND part IN ('first', 'second', 'arbitration', 'adjudication')
+		FROM opinion o
+		WHERE status = 'locked' AND sealed_at <= @as_of AND part IN ('first', 'second')
+		      AND EXISTS (SELECT FROM opinion two WHERE two.case_id = o.case_id AND two.status = 'locked' AND two.sealed_at <= @as_of AND two.part = 'second')
 		ORDER BY case_id, reader_id, opinion_no DESC`},
-	{"significance", []string{string(workflow.LevelNone), string(workflow.LevelMinor), string(workflow.LevelMajor)}, `
+	{"significance", []string{string(workflow.LevelNone), string(workflow.LevelMinor), string(workflow.LevelMajor)}, true, `
 		SELECT DISTINCT ON (case_id, graded_by) case_id, level AS word
 		FROM grade
 		WHERE graded_at <= @as_of AND level <> 'no-comparison'
@@ -81,7 +86,15 @@ func RatingsTx(ctx context.Context, tx pgx.Tx, q Query) (all []Rated, err error)
 			}
 			rated.Ratings = append(rated.Ratings, measure.Ratings{Counts: counts, Times: 1})
 		}
+		rated.Selected = by.chosen && slices.ContainsFunc(rated.Ratings, func(r measure.Ratings) bool { return sum(r.Counts) < 2 })
 		all = append(all, rated)
 	}
 	return all, nil
+}
+
+func sum(counts []int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }

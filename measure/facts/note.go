@@ -1,0 +1,36 @@
+package facts
+
+import "slices"
+
+// Notes are what has to be known to read figures right. They go wherever the figures go.
+const (
+	// NoteSelected: agreement beyond chance needs cases that were not chosen by their outcome.
+	NoteSelected = "No kappa of the two grades: a third reader has graded some of the comparable cases only, most of them because the second opinion differs from the original report. Agreement beyond chance among cases that were chosen by their outcome says nothing of all. There is a kappa where every comparable case of the question has both grades."
+	// NoteRatings is the same of Fleiss' kappa and Gwet's AC1 of grades.
+	NoteRatings = "No agreement of grades: a third reader has graded some of these cases only, most of them because the second opinion differs from the original report. Agreement beyond chance among cases that were chosen by their outcome says nothing of all. It is told where every case has two grades."
+	// NoteAsymmetry: no grade says what the first reader lacked where nothing differs.
+	NoteAsymmetry = "Information asymmetry is recorded of discrepancies alone: a case that agrees is never among its yes. It divides discrepancies, and says nothing of how often the two opinions differ with and without it."
+)
+
+// NotesOf are those of the counts of a query.
+func NotesOf(q Query, t Table) (notes []string) {
+	if q.Measure.Pairs && !t.BothGraded() && t.Denominator > 0 {
+		notes = append(notes, NoteSelected)
+	}
+	_, filtered := q.Where[Asymmetry]
+	if !q.Measure.Discrepancies && (filtered || slices.Contains(q.By, Asymmetry)) {
+		notes = append(notes, NoteAsymmetry)
+	}
+	return notes
+}
+
+// BothGraded tells that no comparable case lacks the grade of a reader or of a third
+// reader. Otherwise those that have both were chosen, and mostly by what is counted: a
+// kappa among them is that of the choice (verification bias: Begg, Greenes 1983,
+// Biometrics 39:207).
+func (t Table) BothGraded() bool {
+	return !slices.ContainsFunc(t.Reasons, func(r Reason) bool { return r.Code == notAdjudicated && r.Cases > 0 })
+}
+
+// Asymmetry is the dimension that is known of discrepancies alone.
+const Asymmetry = "asymmetry"

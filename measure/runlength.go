@@ -1,0 +1,168 @@
+package measure
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// RunLength is the mean number of cases until a CUSUM signals that watches for odds
+// changed by a factor, cases being expected to have an event with probability expected
+// while they have it with probability actual. With actual = expected it is how often
+// nothing causes a signal; with the changed odds, how long a change goes unnoticed.
+//
+// It solves L(x) = 1 + actual·L(x + event) + (1 - actual)·L(x + none), where below 0 is 0, L being 0
+// from the threshold on, on a grid with linear interpolation; within 2 % of a simulation
+// where the threshold is above three steps of an event. Nil where it never signals, or
+// so rarely that the number means nothing (above 1e12).
+// Source: Brook, Evans 1972, Biometrika 59:539, for the idea.
+func RunLength(expected, actual, odds, threshold float64) (*float64, error) {
+	if err := checkRunLength(expected, actual, odds, threshold); err != nil {
+		return nil, err
+	}
+	event, none := evidence(expected, odds)
+	return runLengthOf([]jump{{event, actual}, {none, 1 - actual}}, threshold), nil
+}
+
+// SteppedRunLength is the mean number of steps until a CUSUM signals that adds up so many
+// trials at once, as a chart of months does: it looks at its sum when a step ends, so what
+// RunLength says of single cases does not hold for it. Each step is one of the sizes, by
+// chance: a chart whose months go on to be as large as these. Otherwise as RunLength, whose
+// equation has a term for each number of events k of a size n, which adds k·event + (n - k)·none:
+//
+//	L(x) = 1 + mean over n of Σ_k P(k events of n) L(max(x + k·event + (n - k)·none, 0))
+//
+// The expected probability counts as known. Where it was estimated, single charts differ much
+// from this mean, the more the shorter the baseline is (Jones, Champ, Rigdon 2004, Journal of
+// Quality Technology 36:95).
+// Source: Brook, Evans 1972, Biometrika 59:539; of binomial counts: Gan 1993, Journal of Applied
+// Statistics 20:445.
+func SteppedRunLength(sizes []int, expected, actual, odds, threshold float64) (*float64, error) {
+	if err := checkRunLength(expected, actual, odds, threshold); err != nil {
+		return nil, err
+	}
+	event, none := evidence(expected, odds)
+	var jumps []jump
+	for _, n := range sizes {
+		if err := checkCount("trials", n); err != nil {
+			return nil, err
+		}
+		jumps = append(jumps, jumpsOf(n, actual, event, none, 1/float64(len(sizes)), threshold)...)
+	}
+	if len(jumps) == 0 {
+		return nil, nil
+	}
+	return runLengthOf(jumps, threshold), nil
+}
+
+// jump is what a step adds to a CUSUM, with the probability that it does.
+type jump struct{ by, probability float64 }
+
+// jumpsOf are those of a step of n trials. What ends the sum at 0, or beyond the threshold,
+// from wherever it is, is one jump each; numbers of events twelve standard deviations from
+// their mean are left out.
+func jumpsOf(n int, actual, event, none, weight, threshold float64) (all []jump) {
+	down, up := jump{by: -threshold}, jump{by: threshold}
+	mean, far := float64(n)*actual, 12*math.Sqrt(float64(n)*actual*(1-actual))+20
+	stays := 0.0
+	for k := max(0, int(mean-far)); k <= min(n, int(mean+far)); k++ {
+		p := distuv.Binomial{N: float64(n), P: actual}.Prob(float64(k))
+		by := float64(k)*event + float64(n-k)*none
+		switch {
+		case by >= threshold:
+			up.probability += p * weight
+			continue
+		case by <= -threshold:
+			down.probability += p
+		default:
+			all = append(all, jump{by, p})
+		}
+		stays += p
+	}
+	all = append(all, down)
+	if stays == 0 {
+		return []jump{up}
+	}
+	for i := range all { // so that rounding takes nothing away, which would be a signal
+		all[i].probability *= (weight - up.probability) / stays
+	}
+	return append(all, up)
+}
+
+// runLengthOf is the mean number of jumps from 0 to the threshold; nil where it is never
+// reached, or hardly ever.
+func runLengthOf(jumps []jump, threshold float64) *float64 {
+	rows := make([][]float64, gridPoints)
+	for i := range rows {
+		x := threshold * float64(i) / gridPoints
+		row := make([]float64, gridPoints+1)
+		row[i], row[gridPoints] = 1, 1
+		for _, j := range jumps {
+			spread(row, (x+j.by)/threshold, -j.probability)
+		}
+		rows[i] = row
+	}
+	length, ok := solve(rows)
+	if !ok || !(length >= 1 && length < 1e12) {
+		return nil
+	}
+	return &length
+}
+
+const gridPoints = 400
+
+// spread adds a share to the two grid points beside a place, which is in thresholds.
+// Beyond the threshold nothing remains, below 0 it is 0.
+func spread(row []float64, place, share float64) {
+	if place >= 1-1e-12 {
+		return
+	}
+	at := max(place, 0) * gridPoints
+	i := int(at)
+	row[i] += share * (1 - (at - float64(i)))
+	if i+1 < gridPoints {
+		row[i+1] += share * (at - float64(i))
+	}
+}
+
+// solve is the first unknown of linear equations, the last column being the right
+// side, by elimination with row pivots.
+func solve(rows [][]float64) (float64, bool) {
+	n := len(rows)
+	for c := n - 1; c >= 0; c-- {
+		best := c
+		for r := range c {
+			if math.Abs(rows[r][c]) > math.Abs(rows[best][c]) {
+				best = r
+			}
+		}
+		rows[c], rows[best] = rows[best], rows[c]
+		if math.Abs(rows[c][c]) < 1e-13 {
+			return 0, false
+		}
+		for r := range c {
+			factor := rows[r][c] / rows[c][c]
+			if factor == 0 {
+				continue
+			}
+			for k := range c {
+				rows[r][k] -= factor * rows[c][k]
+			}
+			rows[r][n] -= factor * rows[c][n]
+		}
+	}
+	return rows[0][n] / rows[0][0], true
+}
+
+func checkRunLength(expected, actual, odds, threshold float64) error {
+	if err := checkCUSUM(odds, threshold); err != nil {
+		return err
+	}
+	if err := checkExpected(expected); err != nil {
+		return err
+	}
+	if !(actual >= 0 && actual <= 1) {
+		return wrong("%v: the actual probability of an event is from 0 to 1", actual)
+	}
+	return nil
+}
