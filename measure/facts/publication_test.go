@@ -62,10 +62,11 @@ func TestAQuarterIsPublishedOnceSomeDaysAfterItsEnd(t *testing.T) {
 		}
 		return at
 	}
+	// At the beginning of 1 May, of which it is, somebody may still be writing.
 	for _, step := range []struct {
 		now  string
 		want int
-	}{{"2025-04-30", 0}, {"2025-05-01", 1}, {"2025-06-01", 0}, {"2026-02-01", 3}, {"2026-02-02", 0}} {
+	}{{"2025-04-30", 0}, {"2025-05-01", 0}, {"2025-05-02", 1}, {"2025-06-01", 0}, {"2026-02-01", 3}, {"2026-02-02", 0}} {
 		if got := n.publish(day(step.now)); got != step.want {
 			t.Errorf("on %s %d quarters were published, not %d", step.now, got, step.want)
 		}
