@@ -56,7 +56,7 @@ func notification(c workflow.Case, told workflow.Told, sender, recipient *Node) 
 		"sent", instant(told.At),
 		"recipient", []*Node{recipient},
 		"sender", sender,
-		"payload", []*Node{Object("contentString", workflow.Spoken(c.Number(), told.Clock, told.Stage)+" Told: the "+string(told.Tell)+".")},
+		"payload", []*Node{Object("contentString", workflow.Spoken(c.Number(), told.Clock, told.Stage, told.Reminder)+" Told: the "+string(told.Tell)+".")},
 	)
 }
 

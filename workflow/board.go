@@ -24,8 +24,8 @@ type BoardCase struct {
 	Order     string // the placer's number
 	Exam      string
 	Modality  string
-	WaitsFor  string     // one of BoardParties; "" once it has ended
-	Reason    string     // why it waits: the code of an intake finding, "nobody-eligible", "held" ...; "" where the state says it all
+	WaitsFor  string     // one of BoardParties; "" once it has ended, and nothing is open on it
+	Reason    string     // why it waits: the code of an intake finding, "nobody-eligible", "held" ..., of what has ended the clock of what is open; "" where the state says it all
 	Since     time.Time  // it waits so
 	Due       *time.Time // the nearest of its deadlines that runs, or has passed
 	Reader    *string    // who has it or is offered it now, or signed it
@@ -67,7 +67,7 @@ var BoardSorts = []BoardSort{ByPressing, ByDue, ByNewest}
 
 // BoardFilter says which cases of a board are wanted.
 type BoardFilter struct {
-	States   []State // none: all that have not ended
+	States   []State // none: all that have not ended, and those on which something is open
 	Ended    bool    // without States: those that have ended too
 	Priority string  // "": every one
 	Party    string  // of BoardParties; "": every one
@@ -96,6 +96,21 @@ const rankOf = `(CASE c.priority WHEN 'stat' THEN 0 WHEN 'asap' THEN 1 WHEN 'urg
 
 // notEnded is word for word the condition of the index case_board.
 const notEnded = `c.state NOT IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error')`
+
+// openAtTheEnd: the case has ended, and something is open on it all the same: somebody
+// bleeds though the order was cancelled, or a closed report is of fewer images than there
+// are. Such cases are few, and found by what is open (index matter_open).
+const openAtTheEnd = `NOT (` + notEnded + `) AND c.case_id IN (SELECT m.case_id FROM matter m WHERE m.tenant_id = overread_tenant() AND m.settled_at IS NULL)`
+
+// openMatter is the most pressing matter that is open on case c: for whom it waits, and
+// by which kind of clock.
+const openMatter = `
+	SELECT CASE WHEN m.kind = 'finding' THEN 'clinician' WHEN m.content->>'sameReader' = 'true' THEN 'supervisor' ELSE 'reader' END AS party,
+	       CASE m.kind WHEN 'finding' THEN 'finding-' || m.category WHEN 'verification' THEN 'reverify' ELSE m.kind END AS reason, m.opened_at
+	FROM matter m
+	WHERE m.tenant_id = c.tenant_id AND m.case_id = c.case_id AND m.settled_at IS NULL
+	ORDER BY CASE WHEN m.category = 'emergent' THEN 0 WHEN m.category = 'urgent' THEN 1 WHEN m.kind = 'verification' THEN 2 WHEN m.kind = 'question' THEN 3 ELSE 4 END, m.matter_no
+	LIMIT 1`
 
 // BoardTx is a page of the cases of the transaction's tenant. It refuses (Value) a
 // place that is none.
@@ -127,8 +142,8 @@ func BoardTx(ctx context.Context, tx pgx.Tx, f BoardFilter) (Board, error) {
 		)
 		SELECT c.case_id, c.task_id, c.opened_at, c.state, c.priority, c.placer_value AS "order", c.place,
 		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality, c.sample_of IS NOT NULL AS sample,
-		       coalesce(w.party, '') AS waits_for, coalesce(w.reason, '') AS reason,
-		       coalesce(w.began_at, c.closed_at, came.at, c.opened_at) AS since,
+		       coalesce(w.party, o.party, '') AS waits_for, coalesce(w.reason, o.reason, '') AS reason,
+		       coalesce(w.began_at, o.opened_at, c.closed_at, came.at, c.opened_at) AS since,
 		       (SELECT min(a.deadline_at) FROM agenda a
 		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.remaining_s IS NULL) AS due,
 		       r.display AS reader,
@@ -136,6 +151,7 @@ func BoardTx(ctx context.Context, tx pgx.Tx, f BoardFilter) (Board, error) {
 		               WHERE e.tenant_id = c.tenant_id AND e.case_id = c.case_id AND e.heeded_at IS NULL AND e.ended_at IS NULL) AS escalated
 		FROM page c
 		LEFT JOIN case_wait w ON w.tenant_id = c.tenant_id AND w.case_id = c.case_id AND w.ended_at IS NULL
+		LEFT JOIN LATERAL (`+openMatter+`) o ON NOT (`+notEnded+`)
 		LEFT JOIN reader r ON r.tenant_id = c.tenant_id AND r.reader_id = c.has_it
 		LEFT JOIN LATERAL (
 			SELECT e.occurred_at AS at
@@ -164,7 +180,7 @@ func scanBoardCase(row pgx.CollectableRow) (b BoardCase, err error) {
 		&b.WaitsFor, &b.Reason, &b.Since, &b.Due, &b.Reader, &b.Escalated)
 	if words, waits := partyWords[Party(b.WaitsFor)]; waits {
 		b.WaitsFor = words
-	} else {
+	} else if b.WaitsFor == "" {
 		b.WaitsFor = boardParty[b.State]
 	}
 	return b, err
@@ -190,8 +206,11 @@ func (q *boardQuery) build(f BoardFilter) error {
 		q.and("c.state = ANY (@states)", "states", f.States)
 	case len(f.States) > 0:
 		q.arms = q.byState(f.States)
-	case !f.Ended:
-		q.where = append(q.where, notEnded)
+	case f.Ended || f.Party != "": // what waits for somebody has not ended, or something is open on it
+	case f.Sort == ByDue || f.Sort == ByNewest:
+		q.where = append(q.where, "("+notEnded+" OR "+openAtTheEnd+")")
+	default: // each of the two by its index
+		q.arms = []string{"case_file c WHERE " + notEnded, "case_file c WHERE " + openAtTheEnd}
 	}
 	if f.Priority != "" {
 		q.and(rankOf+" = @rank", "rank", slices.Index([]string{"stat", "asap", "urgent", "routine"}, f.Priority))
@@ -328,8 +347,13 @@ func DeskCountsTx(ctx context.Context, tx pgx.Tx) (n DeskCounts, err error) {
 		       (SELECT count(*) FROM (SELECT FROM case_file WHERE tenant_id = overread_tenant() AND state = 'unassignable' LIMIT @most) x),
 		       (SELECT count(*) FROM (SELECT FROM case_file WHERE tenant_id = overread_tenant() AND state = 'on-hold' LIMIT @most) x),
 		       (SELECT count(*) FROM (SELECT FROM delivery WHERE tenant_id = overread_tenant() AND state = 'parked' LIMIT @most) x),
-		       (SELECT count(*) FROM (SELECT FROM escalation WHERE tenant_id = overread_tenant() AND heeded_at IS NULL AND ended_at IS NULL LIMIT @most) x)`,
-		pgx.NamedArgs{"most": mostCounted}).Scan(&n.Missing, &n.Unassignable, &n.Held, &n.Undelivered, &n.Escalated)
+		       (SELECT count(*) FROM (
+			SELECT DISTINCT e.case_id, e.clock
+			FROM escalation e
+			JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
+			WHERE e.tenant_id = overread_tenant() AND e.heeded_at IS NULL AND e.ended_at IS NULL AND `+onDesk("e")+`
+			LIMIT @most) x)`,
+		pgx.NamedArgs{"most": mostCounted, "matters": matterClocks}).Scan(&n.Missing, &n.Unassignable, &n.Held, &n.Undelivered, &n.Escalated)
 	if err != nil {
 		return n, fmt.Errorf("what waits at the desk: %w", err)
 	}

@@ -165,3 +165,66 @@ func BenchmarkBoard(b *testing.B) {
 		}
 	}
 }
+
+// What is open on a case outlives its end: it is on the board with what it waits for
+// until that is settled, and so is what was told of it on the desk.
+func TestWhatIsOpenOnACaseThatHasEndedIsOnTheBoard(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "{}")
+	cancelled := h.bleeds()
+	h.fire(h.placer, cancelled, "cancel", Input{})
+	closed := h.ready()
+	h.signed(closed)
+	h.fire(h.placer, closed, "acknowledge", Input{})
+	h.ready() // an open one besides
+	if got := h.pagesOf(BoardFilter{Most: 5}); len(got) != 2 {
+		t.Fatalf("what ended with nothing open is on the board: %+v", got)
+	}
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		return h.engine.StudyChangedTx(ctx, tx, h.tenant, "", *h.find(closed).StudyUID, 900, false)
+	})
+	h.stands(closed, Closed)
+	want := map[string][]BoardFilter{
+		cancelled.TaskID: {{}, {Party: "clinician"}, {Party: "clinician", Sort: ByNewest}, {Party: "clinician", Sort: ByDue}, {Sort: ByDue}, {Sort: ByNewest}, {States: in(Cancelled)}, {States: in(Cancelled), Party: "clinician"}},
+		closed.TaskID:    {{}, {Party: "reader"}, {Party: "reader", Sort: ByNewest}, {Sort: ByDue}, {Sort: ByNewest}, {States: in(Closed)}},
+	}
+	says := map[string]string{cancelled.TaskID: "clinician finding-emergent", closed.TaskID: "reader reverify"}
+	for task, filters := range want {
+		for _, f := range filters {
+			f.Most = 1 // page by page
+			found := 0
+			for _, b := range h.pagesOf(f) {
+				if b.TaskID != task {
+					continue
+				}
+				found++
+				if got := b.WaitsFor + " " + b.Reason; got != says[task] || b.Due == nil {
+					t.Errorf("%+v: waits for %q, due %v", f, got, b.Due)
+				}
+			}
+			if found != 1 {
+				t.Errorf("%+v: %s is %d times on the board", f, says[task], found)
+			}
+		}
+	}
+	lines := h.late(EscalationFilter{Which: NobodyHeeded, Most: 5})
+	if len(lines) != 1 || lines[0].TaskID != cancelled.TaskID || lines[0].NextAt() == nil || lines[0].Told[len(lines[0].Told)-1].NextTell != TellDirector {
+		t.Errorf("the desk of escalations: %+v", lines)
+	}
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		n, err := DeskCountsTx(ctx, tx)
+		if n.Escalated != 1 {
+			t.Errorf("one clock of one case is escalated, and the board counts %d", n.Escalated)
+		}
+		return err
+	})
+
+	h.fire(h.placer, cancelled, "acknowledge-finding", Input{Acknowledged: Acknowledged{Person: "Dr W"}})
+	h.fire(h.coordinator, closed, "dismiss-verification", Input{Reason: "a screenshot"})
+	if got := h.pagesOf(BoardFilter{Most: 5}); len(got) != 1 {
+		t.Errorf("settled, and still on the board: %+v", got)
+	}
+	if got := h.late(EscalationFilter{Most: 5}); len(got) != 0 {
+		t.Errorf("settled, and still on the desk: %+v", got)
+	}
+}

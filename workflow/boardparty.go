@@ -78,6 +78,7 @@ func (q *boardQuery) armsOf(party string) {
 		}
 	}
 	q.arms = q.byState(idle)
+	q.arms = append(q.arms, "case_file c WHERE "+q.openFor(party))
 	counted := countedParty(party)
 	switch {
 	case counted == "":
@@ -93,6 +94,12 @@ func (q *boardQuery) armsOf(party string) {
 	q.args["party"], q.args["waits"] = counted, waitingStates()
 }
 
+// openFor: the case has ended, and what is open on it waits for a party.
+func (q *boardQuery) openFor(party string) string {
+	q.args["openFor"] = party
+	return openAtTheEnd + ` AND (SELECT o.party FROM (` + openMatter + `) o) = @openFor`
+}
+
 // statesFor are those in which a case may wait for a party: what the table of waits
 // gives to the placer may be the others' by the finding (notThePlacers, waitOf).
 func statesFor(party Party) (all []State) {
@@ -104,7 +111,7 @@ func statesFor(party Party) (all []State) {
 	return all
 }
 
-// waitsFor: by a time of waiting that has not ended, or by the state.
+// waitsFor: by a time of waiting that has not ended, by the state, or by what is open.
 func (q *boardQuery) waitsFor(party string) {
 	var states []State
 	for state, who := range boardParty {
@@ -113,7 +120,7 @@ func (q *boardQuery) waitsFor(party string) {
 		}
 	}
 	q.args["idle"] = states
-	either := []string{"c.state = ANY (@idle)"}
+	either := []string{"c.state = ANY (@idle)", q.openFor(party)}
 	for counted, words := range partyWords {
 		if words == party { // asked of each case in its turn, and not of all that wait at once
 			either = append(either, `c.state = ANY (@waits) AND (SELECT p.party FROM case_wait p WHERE p.tenant_id = c.tenant_id AND p.case_id = c.case_id AND p.ended_at IS NULL) = @party`)

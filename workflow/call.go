@@ -45,10 +45,10 @@ type ReportedCall struct {
 	CallContent
 }
 
-var mayCall = Guard{"mayCall", "the actor has a part in the case, raised the finding, or is a coordinator",
+var mayCall = Guard{"mayCall", "the actor has a part in the case, raised the finding, or is a coordinator or director, whom the chain tells of it",
 	func(ctx context.Context, t *turn) error {
 		m, err := t.called(ctx)
-		if err != nil || t.actor.Role == access.Coordinator || m.OpenedBy != nil && *m.OpenedBy == t.actor.ID {
+		if err != nil || t.actor.Role == access.Coordinator || t.actor.Role == access.Director || m.OpenedBy != nil && *m.OpenedBy == t.actor.ID {
 			return err
 		}
 		return mayRaise.Check(ctx, t)

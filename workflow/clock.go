@@ -90,19 +90,43 @@ var clockWords = map[ClockName]string{
 	ClockNonCritical: "the acknowledgement of a non-critical finding", ClockQuestion: "the answer to a question", ClockReverify: "the re-verification",
 }
 
-// Spoken says in a sentence what a clock says at a stage: nothing of the
-// patient.
-func Spoken(caseNumber string, clock ClockName, stage int) string {
-	if clock == ClockCredential {
+// toldAtOnce is what is said where somebody is told at once, at no stage of the clock.
+var toldAtOnce = map[ClockName]string{
+	ClockAdjudicate: "it needs a third reader, and nobody may be that now",
+	ClockReverify:   "its report needs another look: who has a part in it may have read the original",
+}
+
+// pressingWords are the findings of which somebody is told until they are acknowledged.
+var pressingWords = map[ClockName]string{ClockEmergent: "an emergent finding", ClockUrgent: "an urgent finding"}
+
+// Spoken says in a sentence what a clock says at a stage, or by a reminder (0 for none):
+// nothing of the patient.
+func Spoken(caseNumber string, clock ClockName, stage, reminder int) string {
+	family := clock.family()
+	said := func(format string, args ...any) string { return "Case " + caseNumber + ": " + fmt.Sprintf(format, args...) + "." }
+	finding, pressing := pressingWords[family]
+	switch {
+	case clock == ClockCredential:
 		when := "ends soon"
 		if stage >= endsToday {
 			when = "ends today, or has ended"
 		}
 		return "Case " + caseNumber + ": a licence, privilege or credentialing of who has it " + when + ". Give the case to somebody else in time: $reassign, or $release. " +
 			"Whose it is and which other cases they have: Practitioner/$expiring-credentials."
+	case pressing && reminder > 0:
+		return said("%s is still not acknowledged. This is reminder %d", finding, reminder)
+	case pressing && stage == 0:
+		return said("%s waits for its acknowledgement", finding)
+	case pressing && stage >= 100:
+		return said("%s is not acknowledged, and the time limit of that has passed", finding)
+	case pressing:
+		return said("%s is not acknowledged, and %d %% of the time for that have passed", finding, stage)
+	case stage == 0 && toldAtOnce[family] != "":
+		return said("%s", toldAtOnce[family])
+	case stage == 0:
+		return said("it waits for %s", clockWords[family])
+	case stage >= 100:
+		return said("the time limit of %s has passed", clockWords[family])
 	}
-	if stage >= 100 {
-		return "Case " + caseNumber + ": the time limit of " + clockWords[clock.family()] + " has passed."
-	}
-	return fmt.Sprintf("Case %s: %d %% of the time for %s have passed.", caseNumber, stage, clockWords[clock.family()])
+	return said("%d %% of the time for %s have passed", stage, clockWords[family])
 }

@@ -79,6 +79,7 @@ type Told struct {
 	Ways     []Way
 	At       time.Time
 	NextAt   *time.Time
+	Reminder int // which one it is of the last in the chain of a pressing finding; 0 for none
 }
 
 var mailForm = regexp.MustCompile(mailPattern)
@@ -163,34 +164,34 @@ func (t *turn) startEscalations(ctx context.Context, clock ClockName, stage int,
 
 // tell tells a link of a chain, or the first one after it for which there is
 // somebody. What was told before is not told again; but who is last in the chain of a
-// pressing finding is told anew, by links beyond the end, until it is acknowledged.
+// pressing finding is reminded, by links beyond the end, until it is acknowledged
+// (reminder.go).
 func (t *turn) tell(ctx context.Context, told Told) error {
-	chain := t.c.Policy.rules()[told.Rule].Chain
+	chain := t.c.Policy.chain(told.Rule, told.Clock)
 	last := len(chain) - 1
-	for ; told.Link <= last || told.Clock.pressing(); told.Link++ {
+	for ; last >= 0 && (told.Link <= last || told.Clock.Pressing()); told.Link++ {
 		link := chain[min(told.Link, last)]
-		told.Tell, told.Ways = link.Tell, link.By
+		told.Tell, told.Ways, told.PersonID = link.Tell, link.By, nil
 		if told.Tell == TellReader {
 			var err error
 			if told.PersonID, err = t.answers(ctx, told.Clock); err != nil {
 				return err
 			}
-			if told.PersonID == nil && told.Link >= last {
+			switch {
+			case told.PersonID == nil && told.Link < last:
+				continue
+			case told.PersonID == nil && told.Clock.Pressing(): // of an emergency somebody is told in any case
+				told.Tell = TellCoordinator
+			case told.PersonID == nil:
 				return nil
 			}
-			if told.PersonID == nil {
-				continue
-			}
 		}
-		told.ID, told.At, told.NextAt = newID(), t.now, nil
-		switch {
-		case link.Wait != nil && told.Link < last:
-			next := t.c.Policy.Calendar.Add(t.now, *link.Wait)
-			told.NextAt = &next
-		case told.Link >= last && told.Clock.pressing():
-			limit := t.c.Policy.Calendar.Add(t.now, t.c.limit(told.Clock)).Sub(t.now)
-			next := t.now.Add(max(limit, leastReminder))
-			told.NextAt = &next
+		told.ID, told.At, told.Reminder = newID(), t.now, reminderNo(told.Clock, told.Link, chain)
+		told.NextAt = t.c.nextLink(told.Clock, told.Link, chain, t.now)
+		if told.Reminder > 0 {
+			if err := t.ledger.endReminders(ctx, t.c.CaseID, told, last); err != nil {
+				return err
+			}
 		}
 		first, err := t.ledger.insertTold(ctx, t.c, told)
 		if err != nil || !first {
@@ -201,15 +202,6 @@ func (t *turn) tell(ctx context.Context, told Told) error {
 	}
 	return nil
 }
-
-// leastReminder: nobody is told of the same more often.
-const leastReminder = 15 * time.Minute
-
-// pressingClocks are those of findings of which somebody is told until they are
-// acknowledged.
-var pressingClocks = []ClockName{ClockEmergent, ClockUrgent}
-
-func (c ClockName) pressing() bool { return slices.Contains(pressingClocks, c.family()) }
 
 // insertTold notes that a link is told; first is false when it was before.
 func insertTold(ctx context.Context, tx pgx.Tx, c *Case, told Told) (first bool, err error) {

@@ -61,6 +61,7 @@ type ToldLink struct {
 	Stage      int
 	Rule       int // of Policy.rules, from 0
 	Link       int // of its chain, from 0
+	Reminder   int // which one it is, of the last in the chain of a pressing finding; 0 for none
 	Tell       Addressee
 	Person     *string // the reader, by name
 	Ways       []Way
@@ -105,7 +106,7 @@ type LateClocks struct {
 // somebody was told and that have not ended: the most pressing case first, then the
 // longest overdue. It refuses (Value) a place that is none.
 func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page LateClocks, err error) {
-	args := pgx.NamedArgs{"most": f.Most + 1, "priority": f.Priority, "clock": f.Clock, "open": f.Which == NobodyHeeded, "late": f.Which == OnlyLate}
+	args := pgx.NamedArgs{"most": f.Most + 1, "priority": f.Priority, "clock": f.Clock, "open": f.Which == NobodyHeeded, "late": f.Which == OnlyLate, "matters": matterClocks}
 	after := ""
 	if f.After != "" {
 		parts := strings.SplitN(f.After, "~", 4)
@@ -141,7 +142,7 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 			JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
 			LEFT JOIN agenda a ON a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.kind = 'clock-' || w.clock
 			WHERE (@priority = '' OR c.priority = @priority) AND (@clock = '' OR split_part(w.clock, '/', 1) = @clock)
-			  AND c.state NOT IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error')
+			  AND `+onDesk("w")+`
 		)
 		SELECT l.case_id, l.task_id, l.opened_at, l.state, l.priority, l.placer_value, coalesce(l.exam->>'display', ''), r.display, l.concealed,
 		       l.clock, l.deadline_at, l.paused, l.rank || '~' || l.micros || '~' || l.case_id || '~' || l.clock
@@ -164,6 +165,11 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 	return page, toldTx(ctx, tx, page.Lines)
 }
 
+// onDesk: the case has not ended, or the clock is of a matter, which outlives it.
+func onDesk(of string) string {
+	return `(` + notEnded + ` OR split_part(` + of + `.clock, '/', 1) = ANY (@matters))`
+}
+
 func noDeskPlace() error {
 	return fault.New(fault.Value, "There is no such page of the desk. Please begin at its first page.")
 }
@@ -179,7 +185,7 @@ func toldTx(ctx context.Context, tx pgx.Tx, lines []LateClock) error {
 			cases = append(cases, l.CaseID)
 		}
 	}
-	chains, err := chainsTx(ctx, tx, cases)
+	policies, err := policiesTx(ctx, tx, cases)
 	if err != nil {
 		return err
 	}
@@ -209,8 +215,12 @@ func toldTx(ctx context.Context, tx pgx.Tx, lines []LateClock) error {
 		&t.Mails.Sent, &t.Mails.Waiting, &t.Mails.Failed}, func() error {
 		if i, wanted := at[id.String()+string(clock)]; wanted {
 			one := t
-			if rules := chains[id]; one.NextAt != nil && one.Rule < len(rules) && one.Link+1 < len(rules[one.Rule].Chain) {
-				one.NextTell = rules[one.Rule].Chain[one.Link+1].Tell
+			if p := policies[id]; p != nil {
+				chain := p.chain(one.Rule, clock)
+				one.Reminder = reminderNo(clock, one.Link, chain)
+				if one.NextAt != nil && len(chain) > 0 { // beyond the end the last one is told again
+					one.NextTell = chain[min(one.Link+1, len(chain)-1)].Tell
+				}
 			}
 			lines[i].Told = append(lines[i].Told, one)
 		}
@@ -222,8 +232,8 @@ func toldTx(ctx context.Context, tx pgx.Tx, lines []LateClock) error {
 	return nil
 }
 
-// chainsTx are the escalations by which cases go, of the policy that each keeps.
-func chainsTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID][]Escalation, error) {
+// policiesTx are the policies that cases keep.
+func policiesTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID]*Policy, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT case_id, policy
 		FROM case_file
@@ -231,12 +241,12 @@ func chainsTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID]
 	if err != nil {
 		return nil, fmt.Errorf("policies of cases: %w", err)
 	}
-	all := map[uuid.UUID][]Escalation{}
+	all := map[uuid.UUID]*Policy{}
 	var id uuid.UUID
 	var p Policy
 	_, err = pgx.ForEachRow(rows, []any{&id, &p}, func() error {
-		all[id] = p.rules()
-		p = Policy{}
+		kept := p
+		all[id], p = &kept, Policy{}
 		return nil
 	})
 	if err != nil {

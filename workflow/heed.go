@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Who was told of something takes note of it: then nobody further is told.
+// Who was told of something takes note of it: then nobody further is told, but of an
+// emergent or urgent finding. Of that the next one is told until it is acknowledged.
 
 var escalationToHeed = Guard{"escalationToHeed", "somebody was told and nobody has taken note yet: a reader only of what they were told themselves",
 	func(ctx context.Context, t *turn) error {
@@ -25,7 +26,7 @@ var escalationToHeed = Guard{"escalationToHeed", "somebody was told and nobody h
 		return nil
 	}}
 
-var heedEscalation = Effect{"heedEscalation", "note is taken of what was told: nobody further is told. A reader takes note of the chains in which they were told, and of a pressing finding the next one is told all the same; coordinators and directors take note of all",
+var heedEscalation = Effect{"heedEscalation", "note is taken of what was told: nobody further is told, but of an emergent or urgent finding, of which the next one is told until it is acknowledged. A reader takes note of the chains in which they were told; coordinators and directors take note of all",
 	func(ctx context.Context, t *turn) error {
 		return t.ledger.heedEscalations(ctx, t.c.CaseID, t.actor.ID, reads(t.actor.Role), t.now)
 	}}
@@ -44,14 +45,14 @@ func openEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID) (
 }
 
 // heedEscalations notes that a person has taken note of every chain, or only of
-// those in which they were told as the reader. Of a pressing finding the reader's note
-// ends nothing: the next one is told, until the clinician has acknowledged it. Nor does
-// that of a coordinator or director who was told of something else.
+// those in which they were told as the reader. Of a pressing finding a note ends nothing:
+// the next one is told, until the clinician has acknowledged it; and that of a coordinator
+// or director is none of it where only the reader was told.
 func heedEscalations(ctx context.Context, tx pgx.Tx, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE escalation e
 		SET heeded_at = coalesce(heeded_at, @now), heeded_by = coalesce(heeded_by, @actor),
-		    next_at = CASE WHEN @own AND split_part(clock, '/', 1) = ANY (@pressing) THEN next_at END
+		    next_at = CASE WHEN split_part(clock, '/', 1) = ANY (@pressing) THEN next_at END
 		WHERE e.case_id = @case AND e.ended_at IS NULL AND (e.heeded_at IS NULL OR e.next_at IS NOT NULL AND NOT @own)
 		  AND (NOT @own OR EXISTS (
 			SELECT FROM escalation mine

@@ -415,7 +415,7 @@ func (h *house) escalationsFit(rt *rapid.T, c Case) {
 			"a later link was told before an earlier one, or after somebody had taken note": `
 				SELECT a.clock FROM escalation a JOIN escalation b USING (tenant_id, case_id, clock, clock_started_at, stage, rule)
 				WHERE case_id = $1 AND a.link < b.link AND (a.told_at > b.told_at OR a.ended_at < b.told_at
-				  OR a.heeded_at < b.told_at AND NOT (a.tell = 'reader' AND a.clock ~ '^finding-(emergent|urgent)/'))`,
+				  OR a.heeded_at < b.told_at AND a.clock !~ '^finding-(emergent|urgent)/')`,
 			"it is open though its clock has ended": `
 				SELECT clock FROM escalation e WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL
 				AND NOT EXISTS (SELECT FROM agenda a WHERE a.case_id = e.case_id AND a.kind = 'clock-' || e.clock AND a.started_at = e.clock_started_at)`,

@@ -51,6 +51,7 @@ type ledger interface {
 	nextEscalation(ctx context.Context, caseID uuid.UUID) (*time.Time, error)
 	dueEscalations(ctx context.Context, caseID uuid.UUID) ([]Told, error)
 	endEscalations(ctx context.Context, caseID uuid.UUID, clock ClockName, now time.Time) error
+	endReminders(ctx context.Context, caseID uuid.UUID, told Told, last int) error // of the chain whose last link is told anew
 	putOffEscalations(ctx context.Context, caseID uuid.UUID, due time.Time) error
 	openEscalations(ctx context.Context, caseID, person uuid.UUID) (open, mine int, err error)
 	heedEscalations(ctx context.Context, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error
@@ -168,6 +169,9 @@ func (l sqlLedger) dueEscalations(ctx context.Context, caseID uuid.UUID) ([]Told
 }
 func (l sqlLedger) endEscalations(ctx context.Context, caseID uuid.UUID, clock ClockName, now time.Time) error {
 	return endEscalations(ctx, l.tx, caseID, clock, now)
+}
+func (l sqlLedger) endReminders(ctx context.Context, caseID uuid.UUID, told Told, last int) error {
+	return endReminders(ctx, l.tx, caseID, told, last)
 }
 func (l sqlLedger) putOffEscalations(ctx context.Context, caseID uuid.UUID, due time.Time) error {
 	return putOffEscalations(ctx, l.tx, caseID, due)

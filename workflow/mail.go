@@ -23,7 +23,9 @@ type Mail struct {
 	TaskID    string // the case's address, below the base of the server
 	Clock     ClockName
 	Stage     int
+	Reminder  int // Told.Reminder
 	Tell      Addressee
+	Tenant    string // by its name in addresses
 	Report    *KeptReport // of one; nil: of a clock
 	Attempt   int
 	epoch     int64
@@ -191,13 +193,15 @@ func (p *Postman) claim(ctx context.Context) (m Mail, ok bool, err error) {
 			return err
 		}
 		var c Case
+		var rule, link int
 		err = tx.QueryRow(ctx, `
-			SELECT m.recipient, c.case_id, c.opened_at, c.task_id, e.clock, e.stage, e.tell
+			SELECT m.recipient, c.case_id, c.opened_at, c.task_id, c.policy, e.clock, e.stage, e.rule, e.link, e.tell, t.name
 			FROM mail m
+			JOIN tenant t ON t.tenant_id = m.tenant_id
 			JOIN case_file c ON c.tenant_id = m.tenant_id AND c.case_id = m.case_id
 			JOIN escalation e ON e.tenant_id = m.tenant_id AND e.escalation_id = m.escalation_id
-			WHERE m.mail_id = $1`, m.MailID).Scan(&m.Recipient, &c.CaseID, &c.OpenedAt, &m.TaskID, &m.Clock, &m.Stage, &m.Tell)
-		m.Number = c.Number()
+			WHERE m.mail_id = $1`, m.MailID).Scan(&m.Recipient, &c.CaseID, &c.OpenedAt, &m.TaskID, &c.Policy, &m.Clock, &m.Stage, &rule, &link, &m.Tell, &m.Tenant)
+		m.Number, m.Reminder = c.Number(), reminderNo(m.Clock, link, c.Policy.chain(rule, m.Clock))
 		return err
 	})
 	if err != nil {

@@ -354,6 +354,16 @@ func (l memory) endEscalations(_ context.Context, id uuid.UUID, clock ClockName,
 	return nil
 }
 
+func (l memory) endReminders(_ context.Context, id uuid.UUID, told Told, last int) error {
+	f := l.file(id)
+	for i := range f.told {
+		if t := &f.told[i]; t.Clock == told.Clock && t.Started.Equal(told.Started) && t.Stage == told.Stage && t.Rule == told.Rule && t.Link >= last && t.Link < told.Link {
+			t.ended, t.NextAt = true, nil
+		}
+	}
+	return nil
+}
+
 func (l memory) putOffEscalations(ctx context.Context, id uuid.UUID, due time.Time) error {
 	first, err := l.nextEscalation(ctx, id)
 	if err != nil || first == nil {
@@ -399,12 +409,10 @@ func (l memory) heedEscalations(_ context.Context, id, person uuid.UUID, onlyOwn
 	for i := range f.told {
 		t := &f.told[i]
 		switch {
-		case onlyOwn && t.open() && own(*t):
-			if t.heeded = true; !t.Clock.pressing() {
+		case onlyOwn && t.open() && own(*t), !onlyOwn && (t.open() || t.NextAt != nil) && (!t.Clock.Pressing() || office(*t)):
+			if t.heeded = true; !t.Clock.Pressing() {
 				t.NextAt = nil
 			}
-		case !onlyOwn && (t.open() || t.NextAt != nil) && (!t.Clock.pressing() || office(*t)):
-			t.heeded, t.NextAt = true, nil
 		}
 	}
 	return nil

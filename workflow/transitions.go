@@ -156,7 +156,7 @@ var Transitions = []Transition{
 	{From: signed, Event: "raise-finding", To: Final, By: readers, When: bySignatory, Guards: check(findingComplete), Effects: do(noteStandIn, raiseFinding, signAddendum, startAcknowledgement)},
 	{From: signed, Event: "raise-finding", To: Final, By: readers, Guards: check(mayRaise, findingComplete), Effects: do(raiseFinding, keepAcknowledgement)},
 	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(noteStandIn, recordCall, signAddendum, startAcknowledgement)},
-	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
+	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator, role.Director), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
 	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer, role.System), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
 	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, notTakenBack, mayWithdraw), Effects: do(withdraw(FindingMatter))},
 

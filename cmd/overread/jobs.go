@@ -35,6 +35,7 @@ func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, pos
 		{name: "agenda", every: time.Second, kicked: true, run: engine.Tick},
 		{name: "batch", every: 5 * time.Second, run: engine.BatchTick},
 		{name: "credentials", every: 5 * time.Minute, run: engine.CredentialTick},
+		{name: "reminders", every: 5 * time.Minute, run: engine.ReminderTick},
 		{name: "mail", every: time.Second, kicked: true, run: postman.Tick},
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
 		{name: "pacs", every: time.Second, kicked: true, run: scout.Tick},

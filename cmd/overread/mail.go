@@ -18,8 +18,9 @@ type mailFlags struct {
 	From         string `name:"mail-from" env:"OVERREAD_MAIL_FROM" placeholder:"ADDRESS" help:"The address that mail comes from."`
 }
 
-// postman sends mail, or gives up what nobody can send.
-func (f mailFlags) postman(db *pg.DB, baseURL string, log *slog.Logger) (*workflow.Postman, error) {
+// postman sends mail, or gives up what nobody can send. pages is the root of those for
+// people, "" where there are none.
+func (f mailFlags) postman(db *pg.DB, baseURL, pages string, log *slog.Logger) (*workflow.Postman, error) {
 	if f.Server == "" {
 		return workflow.NewPostman(db, nil, log), nil
 	}
@@ -27,7 +28,7 @@ func (f mailFlags) postman(db *pg.DB, baseURL string, log *slog.Logger) (*workfl
 	if err != nil {
 		return nil, badSetting("smtp-url", "%w", err)
 	}
-	c := mail.Config{Server: server, From: f.From, BaseURL: baseURL, Now: time.Now}
+	c := mail.Config{Server: server, From: f.From, BaseURL: baseURL, Pages: pages, Now: time.Now}
 	if f.PasswordFile != "" {
 		text, err := os.ReadFile(f.PasswordFile)
 		if err != nil {

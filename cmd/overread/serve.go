@@ -167,7 +167,7 @@ func assemble(c *serveCmd, db *pg.DB, addr net.Addr, log *slog.Logger) (*overrea
 		return nil, err
 	}
 	o.courier = workflow.NewCourier(db, ehr.New(version, guard, time.Now).Send, time.Now, log)
-	postman, err := c.Mail.postman(db, o.baseURL, log)
+	postman, err := c.Mail.postman(db, o.baseURL, strings.TrimSuffix(o.people.home(root), "/home"), log)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Password string
 	From     string         // an address, or a name with one
 	BaseURL  string         // of the FHIR surface: below it are the cases
+	Pages    string         // the root of the pages for people, where they sign in; "" where there are none
 	Roots    *x509.CertPool // authorities of the server's certificate; nil: those of the machine
 	Now      func() time.Time
 }
@@ -135,9 +136,32 @@ func (s *Sender) words(m workflow.Mail) (subject, text string) {
 		return "a report is there", fmt.Sprintf("The report of a saved query was made, of the period that began on %s.\n\n%s/Measure/$saved-query?id=%s&startsOn=%s\n\nIt opens for the role that saved the query. All that are there: %s/Measure/$saved-queries\n",
 			r.StartsOn, s.config.BaseURL, r.QueryID, r.StartsOn, s.config.BaseURL)
 	}
-	spoken := workflow.Spoken(m.Number, m.Clock, m.Stage)
+	spoken := workflow.Spoken(m.Number, m.Clock, m.Stage, m.Reminder)
 	first, _, _ := strings.Cut(spoken, ". ")
-	return strings.TrimSuffix(first, "."), fmt.Sprintf("%s\n\n%s/Task/%s\n\nYou are told as the %s. Please take note of it there; then nobody else is told.\n", spoken, s.config.BaseURL, m.TaskID, m.Tell)
+	return strings.TrimSuffix(first, "."), fmt.Sprintf("%s\n\n%s\n\nYou are told as the %s. %s\n", spoken, s.address(m), m.Tell, toDo(m))
+}
+
+// address is where who is told sees the case: coordinators and directors its file,
+// readers their work, among which it is.
+func (s *Sender) address(m workflow.Mail) string {
+	switch {
+	case s.config.Pages == "":
+		return s.config.BaseURL + "/Task/" + m.TaskID
+	case m.Tell == workflow.TellReader:
+		return s.config.Pages + "/home"
+	}
+	return fmt.Sprintf("%s/at/%s/%s/board/%s", s.config.Pages, m.Tenant, m.Tell, m.TaskID)
+}
+
+// toDo is what is to be done. Of an emergency a note ends nothing (workflow/reminder.go).
+func toDo(m workflow.Mail) string {
+	switch {
+	case m.Clock.Pressing() && m.Tell == workflow.TellReader:
+		return "Call whoever cares for the patient, have them read back what you say, and record the call at the case ($communicate). Until the finding is acknowledged, somebody is told again and again, whoever takes note of it."
+	case m.Clock.Pressing():
+		return "Read at this address what was found, call whoever cares for the patient, have them read back what you say, and record the call there. Until the finding is acknowledged, somebody is told again and again, whoever takes note of it."
+	}
+	return "Please take note of it there; then nobody else is told."
 }
 
 // verdict is what follows from what the server, or the way to it, said.

@@ -103,7 +103,7 @@ func newSender(t *testing.T, server string) *Sender {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(Config{Server: u, From: "Overread <overread@clinic.example>", BaseURL: "https://overread.example/fhir", Now: time.Now})
+	s, err := New(Config{Server: u, From: "Overread <overread@clinic.example>", BaseURL: "https://overread.example/fhir", Pages: "https://overread.example", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func newSender(t *testing.T, server string) *Sender {
 
 var example = workflow.Mail{
 	MailID: uuid.MustParse("019abc00-0000-7000-8000-000000000001"), Recipient: "desk@clinic.example",
-	Number: "OR261125-ABCD-EFGH", TaskID: "task-1", Clock: workflow.ClockFinal, Stage: 75, Tell: workflow.TellCoordinator,
+	Number: "OR261125-ABCD-EFGH", TaskID: "task-1", Clock: workflow.ClockFinal, Stage: 75, Tell: workflow.TellCoordinator, Tenant: "north",
 }
 
 func TestAMailHasTheNumberAndTheAddressOfTheCaseAndNothingElse(t *testing.T) {
@@ -133,7 +133,7 @@ func TestAMailHasTheNumberAndTheAddressOfTheCaseAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "Case OR261125-ABCD-EFGH: 75 % of the time for the report have passed.\r\n\r\nhttps://overread.example/fhir/Task/task-1\r\n\r\n" +
+	want := "Case OR261125-ABCD-EFGH: 75 % of the time for the report have passed.\r\n\r\nhttps://overread.example/at/north/coordinator/board/task-1\r\n\r\n" +
 		"You are told as the coordinator. Please take note of it there; then nobody else is told.\r\n"
 	if diff := cmp.Diff(want, strings.ReplaceAll(string(body), "=\r\n", "")); diff != "" {
 		t.Error(diff)
@@ -146,6 +146,43 @@ func TestAMailHasTheNumberAndTheAddressOfTheCaseAndNothingElse(t *testing.T) {
 	} {
 		if got := m.Header.Get(header); got != want {
 			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+}
+
+// Of an emergency a note ends nothing, and a mail that said so would leave it to nobody.
+func TestAMailOfAnEmergencySaysWhatToDoAndWhere(t *testing.T) {
+	t.Parallel()
+	o := startOffice(t, nil)
+	for i, test := range []struct {
+		tell   workflow.Addressee
+		number int
+		wants  []string
+	}{
+		{workflow.TellDirector, 0, []string{"an emergent finding is not acknowledged, and 50 % of the time for that have passed.", "https://overread.example/at/north/director/board/task-1\r\n", "call whoever cares for the patient"}},
+		{workflow.TellDirector, 4, []string{"an emergent finding is still not acknowledged. This is reminder 4.", "somebody is told again and again"}},
+		{workflow.TellReader, 0, []string{"https://overread.example/home\r\n", "$communicate"}},
+	} {
+		m := example
+		m.Clock, m.Stage, m.Tell, m.Reminder = workflow.ClockEmergent+"/1", 50, test.tell, test.number
+		if v := newSender(t, o.url).Send(t.Context(), m); !v.Sent {
+			t.Fatalf("%+v", v)
+		}
+		letter, err := mail.ReadMessage(strings.NewReader(o.took[i].text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(quotedprintable.NewReader(letter.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range test.wants {
+			if !strings.Contains(string(body), want) {
+				t.Errorf("%s: no %q in\n%s", test.tell, want, body)
+			}
+		}
+		if strings.Contains(string(body), "nobody else") {
+			t.Errorf("not true:\n%s", body)
 		}
 	}
 }
