@@ -57,7 +57,7 @@ var operations = []operation{
 	{Name: "broaden", Does: "Lets more read the case than should: readers of related subspecialties, or every reader of the modality and the patient's age. Of a case that waits for a third reader, who may be that. The Task says so, and the report if one of them reads it, with the reason as it is given here.", Takes: list(breadth, reason(1))},
 	{Name: "withdraw-offer", Does: "Takes an offer back; the case returns to the pool."},
 	{Name: "rematch", Does: "Looks again for an eligible reader."},
-	{Name: "heed", Does: "Takes note of what was escalated; nobody further is told. Readers of what they were told, coordinators and directors of everything."},
+	{Name: "heed", Does: "Takes note of what was escalated; nobody further is told, but of an emergent or urgent finding, of which somebody is told until it is acknowledged. Readers of what they were told, coordinators and directors of everything."},
 	{Name: "redeliver", Does: "Sends parked deliveries of the report again, after the EHR has been mended.", run: (*Server).redeliver},
 
 	// The reader: an independent reading first, the comparison after it.

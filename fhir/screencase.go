@@ -114,7 +114,7 @@ func (d *deskCase) clocks(ctx context.Context) error {
 		return err
 	}
 	for _, k := range clocks {
-		if d.file.Veiled && k.Clock.OfMatter() {
+		if d.file.Veiled && k.Clock.OfMatter() && !d.c.State.Ended() {
 			continue
 		}
 		family, _, _ := strings.Cut(string(k.Clock), "/")
@@ -214,11 +214,14 @@ func doubtOf(f workflow.Finding, rows []compared) screen.Doubt {
 }
 
 func (d *deskCase) matters(ctx context.Context) error {
-	if d.file.Veiled {
+	if d.file.Veiled && !d.c.State.Ended() {
 		return nil
 	}
 	all, err := workflow.MattersTx(ctx, d.tx, d.c.CaseID)
 	for _, m := range all {
+		if d.file.Veiled && (m.Kind != workflow.FindingMatter || !m.Open()) { // nobody reads it any more, and somebody may bleed
+			continue
+		}
 		one := screen.CaseMatter{No: m.No, Kind: string(m.Kind), Category: m.Category, Text: m.Content.Text, Person: m.Content.Person,
 			Opened: m.OpenedAt, Due: m.DueAt, Settled: m.SettledAt, Closing: m.Closing.Text}
 		if m.Kind == workflow.VerificationMatter {

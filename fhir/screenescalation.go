@@ -13,7 +13,8 @@ import (
 
 // Escalations are a page of what is late or was escalated at a coordinator's or
 // director's hospital. Whoever reads here too is not told of findings and questions,
-// nor who has a part, of a case whose original is not revealed.
+// nor who has a part, of a case whose original is not revealed, but where it has ended: nobody
+// reads it any more, and somebody may bleed.
 func (s *Server) Escalations(ctx context.Context, actor access.Actor, f workflow.EscalationFilter, asked Asked) (screen.Escalations, error) {
 	if err := coordinates(actor); err != nil {
 		return screen.Escalations{}, err
@@ -31,7 +32,7 @@ func (s *Server) Escalations(ctx context.Context, actor access.Actor, f workflow
 			return page, err
 		}
 		page.Lines = slices.DeleteFunc(page.Lines, func(l workflow.LateClock) bool {
-			return !seen[task(l)] || hidesOriginals(actor) && l.Concealed && l.Clock.OfMatter()
+			return !seen[task(l)] || hidesOriginals(actor) && l.Concealed && l.Clock.OfMatter() && !l.State.Ended()
 		})
 		for i := range page.Lines {
 			if hidesOriginals(actor) && page.Lines[i].Concealed {
@@ -42,5 +43,26 @@ func (s *Server) Escalations(ctx context.Context, actor access.Actor, f workflow
 			}
 		}
 		return page, s.auditDesk(ctx, tx, actor, "escalations", column(page.Lines, func(l workflow.LateClock) string { return l.TaskID }), asked)
+	})
+}
+
+// Pages are what somebody was told at the tenant of one of their places, and has not
+// taken note of. Whoever leads cases and reads here too has none of a finding before the
+// reveal, as at the desk of escalations.
+func (s *Server) Pages(ctx context.Context, actor access.Actor, asked Asked) ([]workflow.Page, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]workflow.Page, error) {
+		pages, err := workflow.PagesTx(ctx, tx, actor)
+		if err != nil || len(pages) == 0 {
+			return nil, err
+		}
+		seen, err := inside(ctx, tx, actor, column(pages, func(p workflow.Page) string { return "Task/" + p.TaskID }), access.Search)
+		pages = slices.DeleteFunc(pages, func(p workflow.Page) bool {
+			office := !readsHere(actor) && hidesOriginals(actor)
+			return !seen["Task/"+p.TaskID] || office && p.Concealed && p.Clock.OfMatter() && !p.State.Ended()
+		})
+		if err != nil || len(pages) == 0 {
+			return nil, err
+		}
+		return pages, s.auditDesk(ctx, tx, actor, "pages", column(pages, func(p workflow.Page) string { return p.TaskID }), asked)
 	})
 }

@@ -166,6 +166,17 @@ func (v fileView) Shown() []shownDeed {
 	return append(safe, dangerous...)
 }
 
+// Emergency is the clock of the most pressing finding that nobody has acknowledged; ""
+// where there is none that cannot wait.
+func (v fileView) Emergency() string {
+	for _, clock := range []workflow.ClockName{workflow.ClockEmergent, workflow.ClockUrgent} {
+		if slices.ContainsFunc(v.Matters, func(m screen.CaseMatter) bool { return m.Settled == nil && "finding-"+m.Category == string(clock) }) {
+			return string(clock)
+		}
+	}
+	return ""
+}
+
 // Seeks tells whether the case is to be given to a reader, or may be taken from one.
 func (v fileView) Seeks() bool {
 	return slices.Contains([]string{"ready", "unassignable", "offered", "accepted", "reading", "locked", "comparing", "arbitration", "adjudication", "awaiting-cosign"}, v.State)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -27,8 +28,28 @@ var elsewhere = map[access.Role]string{
 // work is what there is to do at a place.
 type work struct {
 	Place   access.Place
+	Pages   []paged
 	Notices []workflow.Notice
 	Items   []workflow.WorkItem
+}
+
+// paged is a line about which somebody was told, with the address of its case.
+type paged struct {
+	workflow.Page
+	At string
+}
+
+// paged are they at a place.
+func (s *Server) paged(c echo.Context, p access.Place) (all []paged, err error) {
+	pages, err := s.Desk.Pages(c.Request().Context(), p.Actor, s.caller(c))
+	for _, page := range pages {
+		room := "/case/"
+		if slices.Contains(offices, p.Role) {
+			room = "/board/"
+		}
+		all = append(all, paged{page, s.at(p) + room + url.PathEscape(page.TaskID)})
+	}
+	return all, err
 }
 
 // place is where somebody works in one role, and the pages that they have there.
@@ -70,8 +91,12 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 		if err != nil {
 			return err
 		}
-		if len(items) > 0 || len(notices) > 0 {
-			data.Work = append(data.Work, work{p, notices, items})
+		pages, err := s.paged(c, p)
+		if err != nil {
+			return err
+		}
+		if len(items) > 0 || len(notices) > 0 || len(pages) > 0 {
+			data.Work = append(data.Work, work{p, pages, notices, items})
 		}
 		if p.Role == access.Coordinator || p.Role == access.Director && !s.coordinates(found, p.TenantName) {
 			list, err := s.Desk.Emergencies(ctx, p.Actor, workflow.EmergencyWindow{Within: recent, Most: mostEmergencies}, s.caller(c))

@@ -97,6 +97,11 @@ const rankOf = `(CASE c.priority WHEN 'stat' THEN 0 WHEN 'asap' THEN 1 WHEN 'urg
 // notEnded is word for word the condition of the index case_board.
 const notEnded = `c.state NOT IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error')`
 
+// Ended tells whether a case is over in the state, but for what is open on it besides.
+func (s State) Ended() bool {
+	return slices.Contains(in(Closed, Rejected, Cancelled, Failed, EnteredInError), s)
+}
+
 // openAtTheEnd: the case has ended, and something is open on it all the same: somebody
 // bleeds though the order was cancelled, or a closed report is of fewer images than there
 // are. Such cases are few, and found by what is open (index matter_open).

@@ -103,7 +103,9 @@ var pressingWords = map[ClockName]string{ClockEmergent: "an emergent finding", C
 // nothing of the patient.
 func Spoken(caseNumber string, clock ClockName, stage, reminder int) string {
 	family := clock.family()
-	said := func(format string, args ...any) string { return "Case " + caseNumber + ": " + fmt.Sprintf(format, args...) + "." }
+	said := func(format string, args ...any) string {
+		return "Case " + caseNumber + ": " + fmt.Sprintf(format, args...) + "."
+	}
 	finding, pressing := pressingWords[family]
 	switch {
 	case clock == ClockCredential:

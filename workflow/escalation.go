@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/overread/overread/internal/access"
 )
 
 // Escalation is a rule of the policy: when a clock has come so far, who is
@@ -304,58 +302,6 @@ func putOffEscalations(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, due tim
 		return fmt.Errorf("put off escalations: %w", err)
 	}
 	return nil
-}
-
-// Page is one line of the worklist of somebody who was told: what they are to
-// look after.
-type Page struct {
-	EscalationID uuid.UUID
-	CaseID       uuid.UUID
-	TaskID       string
-	OpenedAt     time.Time
-	State        State
-	Priority     string
-	Clock        ClockName
-	Stage        int
-	ToldAt       time.Time
-	DeadlineAt   *time.Time
-}
-
-// Number is the number of the page's case.
-func (p Page) Number() string { return (Case{CaseID: p.CaseID, OpenedAt: p.OpenedAt}).Number() }
-
-// PagesTx returns what stands on the actor's worklist because they were told:
-// as the reader of a case, or by their role. The most pressing comes first.
-// There is nothing of the patient in it.
-func PagesTx(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Page, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT e.escalation_id, e.case_id, c.task_id, c.opened_at, c.state, c.priority, e.clock, e.stage, e.told_at, a.deadline_at
-		FROM escalation e
-		JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
-		LEFT JOIN agenda a ON a.tenant_id = e.tenant_id AND a.case_id = e.case_id AND a.kind = 'clock-' || e.clock
-		WHERE e.heeded_at IS NULL AND e.ended_at IS NULL AND 'page' = ANY (e.ways)
-		  AND (e.tell = @role OR e.tell = 'reader' AND e.person_id = @person AND @reads)
-		ORDER BY a.deadline_at NULLS LAST, e.told_at, e.escalation_id`,
-		pgx.NamedArgs{"role": pagedAs(actor), "person": actor.ID, "reads": reads(actor.Role)})
-	if err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[Page])
-}
-
-// pagedAs is the addressee that the actor's role is, "" for none.
-func pagedAs(actor access.Actor) Addressee {
-	switch actor.Role {
-	case access.Coordinator:
-		return TellCoordinator
-	case access.Director:
-		return TellDirector
-	}
-	return ""
-}
-
-func reads(role access.Role) bool {
-	return role == access.Reader || role == access.Adjudicator || role == access.Supervisor
 }
 
 var tellFirst = Effect{"tellFirst", "who is to be told at this stage by the policy's escalations is told",

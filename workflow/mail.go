@@ -25,7 +25,7 @@ type Mail struct {
 	Stage     int
 	Reminder  int // Told.Reminder
 	Tell      Addressee
-	Tenant    string // by its name in addresses
+	Tenant    string      // by its name in addresses
 	Report    *KeptReport // of one; nil: of a clock
 	Attempt   int
 	epoch     int64

@@ -237,3 +237,43 @@ func TestACoordinatorFindsACaseAndTakesNoteOfAnEscalation(t *testing.T) {
 		t.Errorf("a reader at the desk: %d", page.status)
 	}
 }
+
+// A medical director is told of an emergency of a case that was cancelled: from the line
+// on their first page they come to the case, see what was found, and record the call that
+// ends it. A second person of the office sees it at the board and at the desk until then.
+func TestADirectorEndsAnEmergencyFromTheirPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.knee("BOARD-6")
+	task := w.sends(t, o)
+	for _, c := range []chapter{{"", "", nil, workflow.Ready}, {"tanaka", "claim", deeds["claim"].with(o.sample), workflow.Accepted}, {"tanaka", "start", nil, workflow.Reading},
+		{"tanaka", "raise-finding", deeds["raise-finding"].with(o.sample), workflow.Reading}, {"placer", "cancel", deeds["cancel"].with(o.sample), workflow.Cancelled}} {
+		w.live(t, o, task, c)
+	}
+	for _, kind := range []string{"clock-finding-emergent/1", "escalate", "escalate", "escalate"} {
+		eventually(t, kind, func() error { return w.comesDue(t.Context(), "mercy", task, kind) })
+	}
+	desk, office := w.at(t, access.Coordinator)
+	board := desk.get(office + "/board")
+	wants(t, board, "BOARD-6", "an emergent finding is not acknowledged", "the clinician")
+	wants(t, desk.get(office+"/escalations?which=open"), "BOARD-6", "Emergent finding acknowledged", "reminder 1", "Cancelled", "Call the clinician, and record it")
+
+	v, rooms := w.at(t, access.Director)
+	home := v.get("/home")
+	wants(t, home, "BOARD-6", "An emergent finding is not acknowledged.", "reminder 1", `href="`+rooms+"/board/"+task+`"`, "call whoever cares for the patient")
+	if german := v.get("/home", "Accept-Language", "de"); !strings.Contains(german.text, "Ein Notfallbefund ist nicht zur Kenntnis genommen.") {
+		t.Errorf("in German: %s", german.text)
+	}
+	page := v.get(rooms + "/board/" + task)
+	wants(t, page, "An emergent finding is not acknowledged.", "Acute pulmonary embolism", o.patient.family, "Record the call", `name="readBack"`)
+	v.does(page, "heed", url.Values{}) // which ends nothing
+	wants(t, v.get(rooms+"/board/"+task), "An emergent finding is not acknowledged.")
+	wants(t, desk.get(office+"/board"), "BOARD-6")
+	v.does(v.get(rooms+"/board/"+task), "communicate", url.Values{"finding": {"1"}, "recipient": {"Dr. Paul Berger"}, "medium": {"phone"}, "reached": {"true"}, "readBack": {"true"}})
+	wants(t, v.get(rooms+"/board/"+task), "acknowledged", "Dr. Paul Berger")
+	for _, gone := range []seenPage{v.get("/home"), desk.get(office + "/board"), desk.get(office + "/escalations")} {
+		if strings.Contains(gone.text, "BOARD-6") {
+			t.Errorf("acknowledged, and still there: %s", gone.text)
+		}
+	}
+}

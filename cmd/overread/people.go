@@ -99,6 +99,9 @@ func newPeople(db *pg.DB, base, root string, f peopleFlags, guard *outbound.Guar
 			Notices: func(ctx context.Context, actor access.Actor, from web.Caller) ([]workflow.Notice, error) {
 				return surface().Notices(ctx, actor, asked(from))
 			},
+			Pages: func(ctx context.Context, actor access.Actor, from web.Caller) ([]workflow.Page, error) {
+				return surface().Pages(ctx, actor, asked(from))
+			},
 			Emergencies: func(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, from web.Caller) (workflow.EmergencyList, error) {
 				return surface().Emergencies(ctx, actor, w, asked(from))
 			},
