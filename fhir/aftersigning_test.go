@@ -403,7 +403,7 @@ func TestAReportThatNamesWhoSignedAsItsReaderTellsThatTheOpinionIsNotIndependent
 	report := func(performer string) {
 		c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"),
 			"subject", c.task(id).Get("for"), "imagingStudy", []*Node{Object("reference", "ImagingStudy/"+study)},
-			"performer", []*Node{Object("display", performer)}).jsonText())
+			"issued", "2024-10-13T12:00:00-08:00", "performer", []*Node{Object("display", performer)}).jsonText())
 	}
 	report("Dr Third Reader") // who had no part in it
 	if task := string(c.task(id).Bytes()); strings.Contains(task, "same-reader") {
@@ -534,7 +534,7 @@ func (c *clinic) reportComes(task, placer, performer string) {
 	study := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3." + placer).ids()[0]
 	c.mustCreate("DiagnosticReport", Object("resourceType", "DiagnosticReport", "status", "final", "code", Object("text", "Chest X-ray"),
 		"subject", c.task(task).Get("for"), "imagingStudy", []*Node{Object("reference", "ImagingStudy/"+study)},
-		"conclusion", "Clear.", "performer", []*Node{Object("display", performer)}).jsonText())
+		"issued", "2024-10-13T12:00:00-08:00", "conclusion", "Clear.", "performer", []*Node{Object("display", performer)}).jsonText())
 }
 
 // The hospital sends its report of the study when the second opinion is signed.

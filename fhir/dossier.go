@@ -34,8 +34,11 @@ type dossier struct {
 	originalRef     *Node // as the order names it
 	original        found
 	originalPatient string
-	originalResults []found // its Observations
+	originalUnclear bool     // of a signed case: nothing says whether it was made before the second opinion
+	originalResults []found  // its Observations
+	named           []string // ids of the reports that order and Task name
 	first           workflow.FirstReaders
+	unclear         workflow.FirstReaders // named by what may not be of before the opinion that is signed (laterreport.go)
 
 	requesters []string // who asks: Practitioner/{id}, system|value
 	consents   []*Node
@@ -219,6 +222,7 @@ func (d *dossier) followOrder(ctx context.Context, r resolver) error {
 			err = d.takeStudy(ctx, r, m, f)
 		case "DiagnosticReport":
 			d.takeOriginal(m, f)
+			d.named = append(d.named, f.id())
 		case "Consent":
 			err = d.takeConsent(ctx, r, f)
 		case "Condition", "Observation":

@@ -43,6 +43,7 @@ func (d *dossier) facts(codes ValueSet) workflow.Facts {
 		OriginalReferenced: d.originalNamed,
 		Reported:           d.original.Node != nil || slices.ContainsFunc(d.documents, func(f found) bool { return f.Node != nil }),
 		First:              d.first,
+		Unclear:            d.unclear,
 	}
 	if d.study.Node != nil {
 		f.Study = d.studyFacts()
@@ -94,6 +95,7 @@ func (d *dossier) originalFacts() *workflow.OriginalFacts {
 		Version: d.original.version,
 		Patient: d.originalPatient,
 		Final:   slices.Contains(signedStatuses, n.Text("status")),
+		Unclear: d.originalUnclear,
 	}
 }
 

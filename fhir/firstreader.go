@@ -14,47 +14,83 @@ import (
 // by the study itself (FHIR R4 imagingstudy-definitions.html#ImagingStudy.interpreter),
 // and by documents that are its report.
 func (d *dossier) findFirstReaders(ctx context.Context, r resolver) error {
-	reports := []found{d.original}
+	if err := d.nameReadersOf(ctx, r, d.original, d.originalUnclear); err != nil {
+		return err
+	}
+	d.first.Authors = slices.Clone(d.first.Readers) // who made the original itself
 	if id := d.study.id(); id != "" {
 		all, err := r.referringTo(ctx, "DiagnosticReport", "imaging-study", "ImagingStudy/"+id)
 		if err != nil {
 			return err
 		}
-		reports = append(reports, slices.DeleteFunc(all, func(f found) bool { return isOurs(f.Node) || f.id() == d.original.id() })...)
-	}
-	name := func(f found, elements ...string) error {
-		for _, element := range elements {
-			for _, ref := range f.Each(element) {
-				if err := nameParty(ctx, r, &d.first, mention{ref, f.Node}, 0); err != nil {
-					return err
-				}
+		for _, report := range all {
+			if isOurs(report.Node) || report.id() == d.original.id() {
+				continue
 			}
-		}
-		return nil
-	}
-	for i, report := range reports {
-		if err := name(report, "performer", "resultsInterpreter"); err != nil {
-			return err
-		}
-		if i == 0 { // who made the original itself
-			d.first.Authors = slices.Clone(d.first.Readers)
-		}
-		for _, ref := range report.Each("result") {
-			result, err := r.follow(ctx, ref, report.Node)
+			made, err := d.precedenceOf(ctx, r, report)
+			if err == nil && made != madeAfter {
+				err = d.nameReadersOf(ctx, r, report, made == madeUnclear)
+			}
 			if err != nil {
 				return err
 			}
-			if err := name(result, "performer"); err != nil {
-				return err
-			}
 		}
 	}
-	if err := name(d.study, "interpreter"); err != nil {
+	if err := d.findInterpreters(ctx, r); err != nil {
 		return err
 	}
 	for _, document := range d.documents {
-		if err := name(document, "author", "authenticator"); err != nil {
+		if err := nameParties(ctx, r, &d.first, document, "author", "authenticator"); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// nameReadersOf names who made a report and its results.
+func (d *dossier) nameReadersOf(ctx context.Context, r resolver, report found, isUnclear bool) error {
+	who := &d.first
+	if isUnclear {
+		who = &d.unclear
+	}
+	if err := nameParties(ctx, r, who, report, "performer", "resultsInterpreter"); err != nil {
+		return err
+	}
+	for _, ref := range report.Each("result") {
+		result, err := r.follow(ctx, ref, report.Node)
+		if err != nil {
+			return err
+		}
+		if err := nameParties(ctx, r, who, result, "performer"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findInterpreters: a study names whoever has interpreted it, and not when. One who
+// was not known when the second opinion was signed may be who signed it.
+func (d *dossier) findInterpreters(ctx context.Context, r resolver) error {
+	for _, ref := range d.study.Each("interpreter") {
+		var who workflow.FirstReaders
+		if err := nameParty(ctx, r, &who, mention{ref, d.study.Node}, 0); err != nil {
+			return err
+		}
+		if d.c.FinalAt == nil || knownReader(d.c.Exam, who) {
+			addTo(&d.first, who)
+		} else {
+			addTo(&d.unclear, who)
+		}
+	}
+	return nil
+}
+
+func nameParties(ctx context.Context, r resolver, who *workflow.FirstReaders, f found, elements ...string) error {
+	for _, element := range elements {
+		for _, ref := range f.Each(element) {
+			if err := nameParty(ctx, r, who, mention{ref, f.Node}, 0); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

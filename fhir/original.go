@@ -43,8 +43,18 @@ func (d *dossier) findOriginal(ctx context.Context, r resolver) error {
 		return err
 	}
 	for _, f := range reports {
-		if !isOurs(f.Node) {
+		if isOurs(f.Node) {
+			continue
+		}
+		made, err := d.precedenceOf(ctx, r, f)
+		if err != nil {
+			return err
+		}
+		if made == madeBefore || made == madeUnclear && !d.originalNamed {
 			d.nameOriginal(f)
+			d.originalUnclear = made == madeUnclear
+		}
+		if made == madeBefore {
 			return nil
 		}
 	}

@@ -54,7 +54,7 @@ func (d *dossier) sources() reportSources {
 	if d.studyNamed {
 		src.Study = kept(d.study, d.studyRef)
 	}
-	if d.originalNamed {
+	if d.originalNamed && !d.originalUnclear {
 		src.Original = kept(d.original, d.originalRef)
 		src.OriginalReport = d.original.Node
 		src.OriginalVersion = d.original.version

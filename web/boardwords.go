@@ -41,7 +41,7 @@ var boardWords = map[string]map[string]string{
 	"clock": { //nolint:gosec // a reader's credential is no secret
 		"intake": "Intake", "offer": "Offer", "assign": "Assignment", "final": "Report", "gross": "Whole order", "acknowledge": "Acknowledgement", "adjudicate": "Decision of a third reader",
 		"finding-emergent": "Emergent finding acknowledged", "finding-urgent": "Urgent finding acknowledged", "finding-non-critical": "Non-critical finding acknowledged",
-		"question": "Question answered", "reverify": "Changed study looked at",
+		"question": "Question answered", "reverify": "Changed study looked at", "first-reader": "Who read first is in doubt: ask the hospital when the other report was made",
 		"credential": "The reader's credential",
 	},
 	"page": { // what somebody is told of
@@ -150,7 +150,7 @@ var eventWords = map[string]string{
 	"sample-alert": "A second read for quality found something urgent", "sample-finding": "A second read for quality opened an amendment", "raise-finding": "An actionable finding was raised",
 	"communicate": "Somebody was told of a finding, or tried", "acknowledge-finding": "The finding was acknowledged", "withdraw-finding": "The finding was taken back", "ask": "A question was asked",
 	"correct-question": "The question was worded anew", "answer": "The question was answered", "withdraw-question": "The question was taken back", "study-grows": "More images arrived while it was read",
-	"first-reader-named": "Who read first was named after the signature", "study-changed": "The study changed after the signature", "verify": "The report holds for the changed study", "dismiss-verification": "It was found that it needs no look", "hold": "Put on hold", "resume": "Resumed",
+	"first-reader-named": "Who read first was named after the signature", "first-reader-unclear": "A report may be of who read the case, and does not say when it was made", "study-changed": "The study changed after the signature", "verify": "The report holds for the changed study", "dismiss-verification": "It was found that it needs no look", "hold": "Put on hold", "resume": "Resumed",
 	"cancel": "Cancelled by the ordering hospital", "reprioritise": "The priority was changed", "correct": "The order was corrected while it was read", "doubt-findings": "The order was corrected: what was found may be another patient's", "continue-reading": "The reading goes on after the correction",
 	"restart-reading": "The reading begins anew after the correction", "follow-patient": "The records of the patient were merged or parted", "declare-error": "Declared an error, or proposed to be one",
 	"warn": "Time is running out", "breach": "The time limit has passed", "escalate": "The next one was told", "heed": "Note was taken of the escalation",

@@ -22,7 +22,7 @@ var escalationChoices = []struct{ Code, Words string }{
 }
 
 // clocksInOrder are the families of clocks, in the order of a case's life.
-var clocksInOrder = []string{"intake", "assign", "offer", "final", "gross", "adjudicate", "acknowledge", "finding-emergent", "finding-urgent", "finding-non-critical", "question", "reverify", "credential"}
+var clocksInOrder = []string{"intake", "assign", "offer", "final", "gross", "adjudicate", "acknowledge", "finding-emergent", "finding-urgent", "finding-non-critical", "question", "reverify", "first-reader", "credential"}
 
 // escalationView is the page of the desk.
 type escalationView struct {

@@ -121,6 +121,7 @@ type Exam struct {
 	OriginalAuthors []string      `json:"originalAuthors,omitempty"` // of OriginalReaders, who made the report itself
 	OriginalNow     int64         `json:"originalNow,omitempty"`     // the latest version of it that was noted
 	OriginalNames   []string      `json:"originalNames,omitempty"`   // of readers whom only a name names
+	OriginalUnclear []string      `json:"originalUnclear,omitempty"` // of a signed case: who may have read it first, or made a report of it since, as the coordinator was told
 	OriginalCame    *time.Time    `json:"originalCame,omitempty"`    // where it came after the reveal: what was graded before compares nothing
 }
 

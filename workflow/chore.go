@@ -160,7 +160,11 @@ func (e *Engine) reconsiderSigned(ctx context.Context, j job) error {
 			return err
 		}
 	}
-	if j.c.firstReportCame(facts) {
+	doubtful, err := e.noticeUnclear(ctx, j, facts)
+	if err != nil {
+		return err
+	}
+	if j.c.firstReportCame(facts) && !(facts.Original.Unclear && doubtful) {
 		if err := e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts}); err != nil {
 			return err
 		}

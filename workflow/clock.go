@@ -88,12 +88,14 @@ var clockWords = map[ClockName]string{
 	ClockGross: "the whole order", ClockAcknowledge: "the acknowledgement", ClockAdjudicate: "the adjudication",
 	ClockEmergent: "the acknowledgement of an emergent finding", ClockUrgent: "the acknowledgement of an urgent finding",
 	ClockNonCritical: "the acknowledgement of a non-critical finding", ClockQuestion: "the answer to a question", ClockReverify: "the re-verification",
+	ClockOrigin: "the question who read first",
 }
 
 // toldAtOnce is what is said where somebody is told at once, at no stage of the clock.
 var toldAtOnce = map[ClockName]string{
 	ClockAdjudicate: "it needs a third reader, and nobody may be that now",
 	ClockReverify:   "its report needs another look: who has a part in it may have read the original",
+	ClockOrigin:     "a report of its study has come, and nothing says whether it was made before the second opinion. Ask the hospital: if it was, have it sent again with the time when it was made (issued), or named by the order",
 }
 
 // pressingWords are the findings of which somebody is told until they are acknowledged.

@@ -122,7 +122,7 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 			part = PartCosign
 		}
 		after := t.in.Opinion.over(before.Content)
-		t.changed, t.reworded = ChangedSections(before.Content, after), !sameSentence(before.Content.Impression, after.Impression)
+		t.changed, t.reworded = ChangedSections(before.Content, after), !SameSentence(before.Content.Impression, after.Impression)
 		t.detail["changed"] = t.changed
 		if len(t.changed) == 0 {
 			return nil

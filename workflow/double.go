@@ -139,8 +139,8 @@ var sealProposal = Effect{"sealProposal", "the text is put on the table and kept
 		if err != nil {
 			return err
 		}
-		same := sameSentence(text.Content.Impression, first.Content.Impression) || sameSentence(text.Content.Impression, second.Content.Impression)
-		return t.raiseFromOpinion(ctx, text, func(m Matter) bool { return same || sameSentence(m.Content.Text, text.Content.Impression) })
+		same := SameSentence(text.Content.Impression, first.Content.Impression) || SameSentence(text.Content.Impression, second.Content.Impression)
+		return t.raiseFromOpinion(ctx, text, func(m Matter) bool { return same || SameSentence(m.Content.Text, text.Content.Impression) })
 	}}
 
 var agree = Effect{"agree", "the other reader's text is both of theirs; its author leads the case on",

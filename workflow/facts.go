@@ -26,6 +26,7 @@ type Facts struct {
 	Original           *OriginalFacts // nil until it is here
 	Reported           bool           // a first reading is here, as a report or a document
 	First              FirstReaders   // who made it
+	Unclear            FirstReaders   // of a signed case: named by what may be of after the second opinion
 
 	Person Person // who the order's patient is
 
@@ -61,4 +62,5 @@ type OriginalFacts struct {
 	Version int64
 	Patient string
 	Final   bool // status final, amended, corrected or appended
+	Unclear bool // of a signed case: nothing says that it was made before the second opinion
 }

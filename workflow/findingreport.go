@@ -75,18 +75,18 @@ func (t *turn) changedSince(ctx context.Context, r Report) (since time.Time, cha
 	if err != nil {
 		return since, false, err
 	}
-	return before.SignedAt, !sameSentence(before.Opinion.Impression, r.Opinion.Impression) || !sameSentence(before.Difference, r.Difference), nil
+	return before.SignedAt, !SameSentence(before.Opinion.Impression, r.Opinion.Impression) || !SameSentence(before.Difference, r.Difference), nil
 }
 
-// sameSentence: two texts say the same but for case, spaces and a full stop.
-func sameSentence(a, b string) bool {
+// SameSentence tells whether two texts say the same but for case, spaces and a full stop.
+func SameSentence(a, b string) bool {
 	plain := func(s string) string { return strings.TrimRight(strings.Join(strings.Fields(s), " "), ". ") }
 	return strings.EqualFold(plain(a), plain(b))
 }
 
 // tellsOf: it is a finding in the same words, and as pressing at least.
 func (m Matter) tellsOf(category, text string) bool {
-	return m.Kind == FindingMatter && sameSentence(m.Content.Text, text) && mostPressing(m.Category, category) == m.Category
+	return m.Kind == FindingMatter && SameSentence(m.Content.Text, text) && mostPressing(m.Category, category) == m.Category
 }
 
 // raiseFromReport: a signed report that calls for action within minutes or hours,

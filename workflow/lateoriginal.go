@@ -11,7 +11,8 @@ import "context"
 var originalCame = Phrase("the first report of the study has come, and this second opinion was not compared with it")
 
 // firstReportCame: there is a report to compare a signed one with, and there was none.
-// One that is not signed yet, or is of another patient, is none.
+// One that is not signed yet, or is of another patient, is none, and neither is one
+// that may be our own (unclearorigin.go).
 func (c *Case) firstReportCame(f Facts) bool {
 	return c.Comparable != nil && !*c.Comparable && f.Original != nil && f.Original.Final && !strandedPatient(f)
 }

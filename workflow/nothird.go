@@ -101,6 +101,9 @@ func (t *turn) tellCoordinator(ctx context.Context, clock ClockName) error {
 		return nil
 	}
 	started, err := t.startOf(ctx, clock)
+	if clock == ClockOrigin { // which never runs
+		started = &t.now
+	}
 	if err != nil || started == nil { // where the policy gives no time, the Task alone tells it
 		return err
 	}

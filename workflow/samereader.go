@@ -141,8 +141,8 @@ func (t *turn) readFirstOf(ctx context.Context, who uuid.UUID, exam Exam) (strin
 
 var restsOnFirstReader = &Choice{"restsOnFirstReader", "somebody who had a part in the report is, or may be, the original reader, which was not known before",
 	func(ctx context.Context, t *turn) (bool, error) {
-		now, first := t.c.Exam, t.in.Facts.First
-		now.OriginalReaders, now.OriginalGroups, now.OriginalNames = first.Readers, first.Groups, first.Names
+		first := t.in.Facts.First
+		now := t.c.Exam.of(first)
 		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
 			return false, err

@@ -172,6 +172,7 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "study-changed", To: Same, By: by(role.System), Effects: do(openVerification)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
+	{From: join(signed, in(Amending)), Event: "first-reader-unclear", To: Same, By: by(role.System), Effects: do(noteUnclear, tellUnclear)},
 	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter), nothingToCompare), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter), mayDismiss), Effects: do(dismissVerification)},
 
