@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/migrations"
 )
 
 // bleeds is a case with an emergency whose whole chain was told: the director last, half
@@ -199,5 +201,40 @@ func TestWhatAClockSaysIsTrue(t *testing.T) {
 		if got := Spoken("N", test.clock, 0, 0); strings.Contains(got, "%") {
 			t.Error(got)
 		}
+	}
+}
+
+// What piled up before reminders took the place of one another is one page after the migration.
+func TestRemindersThatPiledUpAreOnePageAfterTheMigration(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.bleeds()
+	h.pass(31 * time.Minute)
+	h.pass(61 * time.Minute)
+	h.exec(`UPDATE escalation SET ended_at = NULL WHERE case_id = $1`, c.CaseID)
+	text, err := migrations.Files.ReadFile("00063_open_after_the_end.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, statement, _ := strings.Cut(string(text), "UPDATE escalation e")
+	statement, _, _ = strings.Cut(statement, ";")
+	for range 2 { // it finds nothing the second time
+		h.exec("UPDATE escalation e" + statement)
+		var open []string
+		h.in(func(ctx context.Context, tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, `SELECT tell || ' ' || link || ' ' || (next_at IS NOT NULL) FROM escalation WHERE case_id = $1 AND ended_at IS NULL ORDER BY link`, c.CaseID)
+			if err != nil {
+				return err
+			}
+			open, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+		if diff := cmp.Diff([]string{"reader 0 false", "coordinator 1 false", "director 4 true"}, open); diff != "" {
+			t.Error(diff)
+		}
+	}
+	h.pass(121 * time.Minute)
+	if n := h.toldTo(c, TellDirector); n != 4 {
+		t.Errorf("the chain does not go on: %d", n)
 	}
 }
