@@ -1,9 +1,14 @@
 package fhir
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/workflow"
@@ -17,12 +22,13 @@ func (s *Server) deliver(ctx context.Context, tx pgx.Tx, src reportSources, repo
 	if err != nil || len(destinations) == 0 {
 		return err
 	}
-	names, err := s.ehrNames(ctx, tx, src, append([]*Node{report, provenance}, observations...))
+	all := append([]*Node{report, provenance}, observations...)
+	names, err := s.ehrNames(ctx, tx, src, all)
 	if err != nil {
 		return err
 	}
 	for _, d := range destinations {
-		p := transactionParcel(names, report, observations, provenance, actorsOf(src))
+		p := transactionParcel(names, report, observations, provenance, actorsOf(src, all))
 		if d.Packaging == workflow.PackReport {
 			p = reportParcel(names, report)
 		}
@@ -38,14 +44,24 @@ func (s *Server) deliver(ctx context.Context, tx pgx.Tx, src reportSources, repo
 	return nil
 }
 
-// actorsOf are our Organization and the Practitioners that the report names;
-// an EHR that has them keeps its own.
-func actorsOf(src reportSources) []*Node {
-	var all []*Node
-	for _, n := range []*Node{src.Service, src.Reader, src.Adjudicator, src.Supervisor} {
-		if n != nil {
-			all = append(all, identified(n))
+// actorsOf are our Organization and the Practitioners to whom what is sent refers, and
+// nobody else who has a part in the case; an EHR that has them keeps its own.
+func actorsOf(src reportSources, sent []*Node) []*Node {
+	people := []*Node{src.Reader, src.Other, src.Adjudicator, src.Supervisor}
+	for _, id := range slices.SortedFunc(maps.Keys(src.others), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
+		people = append(people, src.others[id])
+	}
+	var text strings.Builder
+	for _, n := range sent {
+		text.Write(n.Bytes())
+	}
+	all, brought := []*Node{identified(src.Service)}, map[string]bool{}
+	for _, n := range people {
+		if n == nil || brought[n.Text("id")] || !strings.Contains(text.String(), `"Practitioner/`+n.Text("id")+`"`) {
+			continue
 		}
+		brought[n.Text("id")] = true
+		all = append(all, identified(n))
 	}
 	return all
 }

@@ -32,7 +32,7 @@ func (s *Server) queue(ctx context.Context, tx pgx.Tx, src reportSources, lane w
 		return err
 	}
 	for _, d := range destinations {
-		p := updatesParcel(names, all, actorsOf(src))
+		p := updatesParcel(names, all, actorsOf(src, all))
 		if d.Packaging == workflow.PackReport {
 			for _, n := range all {
 				if main(n) {

@@ -48,9 +48,9 @@ func provenanceTargets(src reportSources, version int64) []*Node {
 	return targets
 }
 
-// provenanceAgents: the readers wrote it, a supervisor has verified it and perhaps
-// written some of it; whoever signed attests to it; our
-// organisation keeps it.
+// provenanceAgents: whose text it is are its authors, and nobody else; a third reader who
+// decided that it stands, and a supervisor, have verified it, who may have written some
+// of it too; whoever signed attests to it; our organisation keeps it.
 func provenanceAgents(src reportSources) []*Node {
 	agent := func(role, display string, who *Node) *Node {
 		return Object(
@@ -58,20 +58,14 @@ func provenanceAgents(src reportSources) []*Node {
 			"who", resourceReference(who),
 			"onBehalfOf", resourceReference(src.Service))
 	}
-	agents := []*Node{agent("author", "Author", src.Reader)}
-	if src.Report.OtherReaderID != nil && src.Other != nil {
-		agents = append(agents, agent("author", "Author", src.Other))
-	}
-	if src.Adjudicator != nil {
-		agents = append(agents, agent("author", "Author", src.Adjudicator))
-	}
-	if src.Supervisor != nil { // who signs what another has read answers for having looked at it
-		agents = append(agents, agent("verifier", "Verifier", src.Supervisor))
-		if len(src.Report.Cosigned) > 0 {
-			agents = append(agents, agent("author", "Author", src.Supervisor))
-		}
-	}
+	var agents []*Node
 	for _, p := range src.people() {
+		if p.wrote {
+			agents = append(agents, agent("author", "Author", p.Node))
+		}
+		if !p.wrote || p.Node == src.Supervisor {
+			agents = append(agents, agent("verifier", "Verifier", p.Node))
+		}
 		if p.signed {
 			agents = append(agents, agent("attester", "Attester", p.Node))
 		}

@@ -99,13 +99,9 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 	return s.putIfChanged(ctx, tx, c, ch.Actor, caseTask(d.task, c, src), d.task)
 }
 
-// owner answers for the case: the reader who has it, before that the service; so
-// too while two read it who are not to know of each other.
+// owner answers for the case (workflow.Case.Owner), before there is anybody the service.
 func (s *Server) owner(ctx context.Context, tx pgx.Tx, c workflow.Case) (*Node, error) {
-	if c.Unsettled() {
-		c.ReaderID = nil
-	}
-	n, err := s.practitioner(ctx, tx, c.TenantID, c.ReaderID)
+	n, err := s.practitioner(ctx, tx, c.TenantID, c.Owner())
 	if n == nil && err == nil {
 		n, err = s.service(ctx, tx, c.TenantID)
 	}

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,11 +170,14 @@ func effective(src reportSources) string {
 }
 
 // performers are who answers for the report: our organisation first (IHE IMR
-// demands one), then the reader.
+// demands one), then the people.
 func performers(src reportSources) []*Node {
 	return append([]*Node{resourceReference(src.Service)}, interpreters(src)...)
 }
 
+// interpreters are those who are responsible for its conclusions (FHIR R4
+// DiagnosticReport.resultsInterpreter): whose text it is, who decided that it stands,
+// and who signed. Provenance tells them apart.
 func interpreters(src reportSources) []*Node {
 	var out []*Node
 	for _, p := range src.people() {
@@ -186,22 +190,35 @@ func interpreters(src reportSources) []*Node {
 type author struct {
 	*Node         // Practitioner
 	role   string // as the letter calls it
-	signed bool   // gave the signature; the others their reading
+	wrote  bool   // it is their text; the others decided that it stands, or have countersigned it
+	signed bool   // gave the signature
 }
 
+// people leaves out whoever read and was overruled, which is nobody's business, and whom
+// an amendment was given to who has signed none.
 func (src reportSources) people() []author {
+	answer := src.Report.AuthoredBy()
+	texts := len(answer)
+	if src.Report.AdjudicatorID != nil {
+		answer = append(slices.Clone(answer), *src.Report.AdjudicatorID)
+	}
+	for _, r := range src.History {
+		answer = append(answer, r.SignedBy)
+	}
+	answer = append(answer, src.Report.SignedBy)
 	var all []author
-	add := func(id *uuid.UUID, n *Node, role string) {
-		if n != nil {
-			all = append(all, author{n, role, id != nil && *id == src.Report.SignedBy})
+	for _, p := range []struct {
+		id   *uuid.UUID
+		n    *Node
+		role string
+	}{
+		{src.Case.ReaderID, src.Reader, "Reader"}, {src.Case.OtherReaderID, src.Other, "Second reader"},
+		{src.Case.AdjudicatorID, src.Adjudicator, "Third reader"}, {src.Case.SupervisorID, src.Supervisor, "Supervisor"},
+	} {
+		if p.id != nil && p.n != nil && slices.Contains(answer, *p.id) {
+			all = append(all, author{p.n, p.role, slices.Contains(answer[:texts], *p.id), *p.id == src.Report.SignedBy})
 		}
 	}
-	add(src.Case.ReaderID, src.Reader, "Reader")
-	if src.Report.OtherReaderID != nil { // who stands behind the text; whoever differed is nobody's business
-		add(src.Report.OtherReaderID, src.Other, "Second reader")
-	}
-	add(src.Case.AdjudicatorID, src.Adjudicator, "Third reader")
-	add(src.Case.SupervisorID, src.Supervisor, "Supervisor")
 	return all
 }
 

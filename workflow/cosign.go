@@ -127,6 +127,9 @@ var sealEdit = Effect{"sealEdit", "what is changed is sealed as an opinion of it
 		if len(t.changed) == 0 {
 			return nil
 		}
+		if t.authored, err = t.authors(ctx); err != nil {
+			return err
+		}
 		opinion, err := t.sealInForce(ctx, part, after)
 		if err != nil || part == PartCosign { // which is signed in this moment
 			return err

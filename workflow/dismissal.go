@@ -36,7 +36,7 @@ var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image o
 			return err
 		}
 		for _, me := range []uuid.UUID{t.actor.ID, t.actor.Reader} {
-			if slices.Contains(report.hadPart(), me) {
+			if slices.Contains(report.hadPart(), me) || t.c.IsOneOfTwo(me) {
 				return forbid("you had a part in this report yourself: another director dismisses this; who signed verifies or amends it")
 			}
 			why, err := t.readFirstOf(ctx, me, t.c.Exam)

@@ -33,6 +33,7 @@ type turn struct {
 	draft        *Draft                         // when one is saved
 	changed      []string                       // sections that a supervisor or a returned reader has changed
 	reworded     bool                           // the impression among them, and not by case, spaces or a full stop alone
+	authored     []uuid.UUID                    // whose text it was before a supervisor changed it
 	item         func(kind string) (item, bool) // of the agenda
 	was          Description                    // of the case, before the event
 	wasComplete  *time.Time

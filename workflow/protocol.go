@@ -131,6 +131,19 @@ func (c *Case) lead() *uuid.UUID {
 	return c.ReaderID
 }
 
+// Owner answers for the case: the reader who has it, the third reader from their claim
+// on, and of a signed one who signed it or stands in. Nobody, while two read who are not
+// to know of each other; who was overruled does not own what they differ from.
+func (c Case) Owner() *uuid.UUID {
+	switch {
+	case c.Unsettled():
+		return nil
+	case c.ReportNo > 0:
+		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID)
+	}
+	return cmp.Or(c.AdjudicatorID, c.ReaderID)
+}
+
 func (c *Case) settledBy(how string) bool { return c.Settled != nil && *c.Settled == how }
 
 // both stand behind the text of the report.

@@ -18,29 +18,16 @@ import (
 // notIndependent is what everybody is told. It names nobody.
 var notIndependent = Phrase("who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first")
 
-// hadPart are those who had a part in the signed report: its readers, whoever decided
-// or countersigned, and who signed.
+// hadPart are those who had a part in the signed report: whose text it is, whoever
+// decided or countersigned, and who signed.
 func (r Report) hadPart() []uuid.UUID {
-	people := []uuid.UUID{r.ReaderID, r.SignedBy}
-	for _, id := range []*uuid.UUID{r.OtherReaderID, r.AdjudicatorID, r.SupervisorID} {
+	people := withAuthor(r.AuthoredBy(), r.SignedBy)
+	for _, id := range []*uuid.UUID{r.AdjudicatorID, r.SupervisorID} {
 		if id != nil {
-			people = append(people, *id)
+			people = withAuthor(people, *id)
 		}
 	}
 	return people
-}
-
-// authors are those whose text is in force: one, or both where two came to it together.
-func (t *turn) authors(ctx context.Context) ([]uuid.UUID, error) {
-	text, err := t.lockedOpinion(ctx)
-	if err != nil {
-		return nil, err
-	}
-	people := []uuid.UUID{text.ReaderID}
-	if t.c.both() && t.c.IsOneOfTwo(text.ReaderID) { // and no third reader's
-		people = append(people, *t.c.ReaderID, *t.c.OtherReaderID)
-	}
-	return people, nil
 }
 
 var readersIndependent = Guard{"readersIndependent", "neither the actor nor anybody whose text is in force has turned out to be the original reader",
@@ -67,26 +54,41 @@ var decidesForIndependent = Guard{"decidesForIndependent", "whose opinion stands
 		if t.in.Opinion != nil || t.in.Decision == "own" {
 			return nil
 		}
-		chosen, err := t.chosenAuthor(ctx)
-		if err != nil || chosen == nil {
+		chosen, err := t.chosenAuthors(ctx)
+		if err != nil {
 			return err
 		}
-		why, err := t.readFirst(ctx, *chosen)
-		if err == nil && why != "" {
-			err = refuse("the original report, which came or changed late, may be of the one for whom you decide (the reader %s): decide for the other, or give an opinion of your own (decision own)", why)
+		for _, who := range chosen {
+			why, err := t.readFirst(ctx, who)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				return refuse("the original report, which came or changed late, may be of one of those for whom you decide (the reader %s): decide for the other one of two who differ, or give an opinion of your own (decision own)", why)
+			}
 		}
-		return err
+		return nil
 	}}
 
-func (t *turn) chosenAuthor(ctx context.Context) (*uuid.UUID, error) {
-	if t.c.State != Arbitration {
-		return t.c.lead(), nil
+// chosenAuthors are those whose text stands by the decision: of two who differ the one,
+// of a text that is both of theirs both.
+func (t *turn) chosenAuthors(ctx context.Context) ([]uuid.UUID, error) {
+	if t.c.State == Arbitration {
+		first, second, err := t.twoOpinions(ctx)
+		if t.in.Decision == "second" {
+			first = second
+		}
+		return []uuid.UUID{first.ReaderID}, err
 	}
-	first, second, err := t.twoOpinions(ctx)
-	if t.in.Decision == "second" {
-		return &second.ReaderID, err
+	all, err := t.ledger.sealed(ctx, t.c.CaseID)
+	if err != nil {
+		return nil, err
 	}
-	return &first.ReaderID, err
+	text, ok := t.c.readersText(all)
+	if !ok {
+		return nil, nil
+	}
+	return t.c.authorsOf(text, all), nil
 }
 
 // What is dropped when a case of two goes back is the reading that came last, but where

@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,9 @@ var signReport = Effect{"signReport", "the report is written down word for word 
 			Level:  LevelNoComparison,
 		}
 		r.use(opinion)
+		if r.Authors, err = t.authors(ctx); err != nil {
+			return err
+		}
 		if t.c.comparable() {
 			grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
 			if err != nil {
@@ -51,6 +55,7 @@ var signAmendment = Effect{"signAmendment", "a new version of the report: the te
 			if err != nil {
 				return err
 			}
+			r.amendedBy(t.c, t.actor.ID, r.Opinion, changed)
 			r.use(opinion)
 		}
 		if t.in.Grade != nil {
@@ -120,8 +125,9 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	if err := t.tellFindings(ctx, &r); err != nil {
 		return err
 	}
-	r.ReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, c.AdjudicatorID, c.SupervisorID
-	if c.both() {
+	authors := r.AuthoredBy()
+	r.ReaderID, r.OtherReaderID, r.AdjudicatorID, r.SupervisorID = *c.ReaderID, nil, c.AdjudicatorID, c.SupervisorID
+	if c.OtherReaderID != nil && slices.Contains(authors, *c.OtherReaderID) {
 		r.OtherReaderID = c.OtherReaderID
 	}
 	r.SignedBy, r.SignedAt = t.actor.ID, t.now

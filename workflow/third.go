@@ -171,7 +171,7 @@ var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudica
 			t.c.OpinionNo = &own.OpinionNo
 			return err
 		}
-		return nil
+		return t.restoreOpinion(ctx) // who had decided for their own thinks better of it
 	}}
 
 var unassignAdjudicator = Effect{"unassignAdjudicator", "the third reading is nobody's; what was given stays on record, and the next third reader begins anew",
@@ -193,14 +193,16 @@ func (t *turn) restoreOpinion(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := []ReadingPart{PartFirst, PartSecond, PartRevision}
-	if t.c.settledBy(settledConsensus) {
-		parts = []ReadingPart{PartProposal}
-	}
-	if text, ok := lastLocked(all, *t.c.ReaderID, parts...); ok {
+	if text, ok := t.c.readersText(all); ok {
 		t.c.OpinionNo = &text.OpinionNo
 	}
 	return nil
+}
+
+// readersText is what the reader of the case stands by, or both of two, before a third
+// reader decides between it and the original.
+func (c *Case) readersText(all []Sealed) (Sealed, bool) {
+	return lastLocked(all, *c.ReaderID, append(c.agreedParts(), PartRevision)...)
 }
 
 var decidedByThird = &Choice{"decidedByThird", "a third reader has decided between two, and has the case",
