@@ -130,3 +130,33 @@ func TestImagesThatComeBetweenTwoReadersAreVerifiedWhereTheFirstOpinionIsSigned(
 	}
 	h.replays(c)
 }
+
+// Between two readers the order may come to lack something. What comes then of the first
+// reading, or is asked anew, is noted as ever: the EHR that sends it is not refused.
+func TestWhatChangesBetweenTwoReadersIsNotedWhereverTheCaseWaits(t *testing.T) {
+	t.Parallel()
+	for _, state := range betweenTwo {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, `{"reading": "consensus", "assignment": "pool"}`)
+			first := "Fracture?"
+			c := h.open(func(f *Facts) { f.Exam.Question = &first })
+			h.tick()
+			h.fire(h.anna, c, "claim", Input{Independent: true})
+			h.fire(h.anna, c, "lock", Input{Opinion: &alarming})
+			if state == Offered {
+				h.fire(h.coordinator, c, "offer", Input{ReaderID: &h.ben.ID})
+			} else {
+				h.exec(`UPDATE case_file SET state = $2 WHERE case_id = $1`, c.CaseID, state)
+			}
+			f := h.facts[c.PlacerValue]
+			f.First = FirstReaders{Readers: []string{"Practitioner/other"}}
+			asked := "And the ribs?"
+			f.Exam.Question = &asked
+			h.lookAt(c)
+			if got := h.find(c); !slices.Contains(got.Exam.OriginalReaders, "Practitioner/other") || got.Exam.Question == nil || *got.Exam.Question != asked {
+				t.Errorf("%+v", got.Exam)
+			}
+		})
+	}
+}

@@ -174,7 +174,7 @@ type Report struct {
 	Compared      string            `json:"compared,omitempty"`         // how soon somebody must act on what differs
 	Findings      []ReportedFinding `json:"findings,omitempty"`         // actionable ones, with whom somebody told of them
 	Amendment     *Amendment        `json:"amendment,omitempty"`
-	Authors       []uuid.UUID       `json:"authors,omitempty"`          // whose text it is (authors.go); empty in reports of before it was noted
+	Authors       []uuid.UUID       `json:"authors,omitempty"` // whose text it is (authors.go); empty in reports of before it was noted
 	ReaderID      uuid.UUID         `json:"readerId"`
 	OtherReaderID *uuid.UUID        `json:"otherReaderId,omitempty"` // the second of two whose text it is
 	AdjudicatorID *uuid.UUID        `json:"adjudicatorId,omitempty"`
