@@ -80,3 +80,28 @@ func TestADraftIsSavedAsVersionsAndIsNoEventOfTheCase(t *testing.T) {
 		return nil
 	})
 }
+
+// A case that is put on hold while a third reader has it is theirs to write, not its reader's.
+func TestOnHoldTheOneWritesWhoseTurnItWas(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool", "blindAdjudication": true}`)
+	carl := as(h.carl, access.Adjudicator)
+	c := h.ready()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &majorMiss})
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(h.placer, c, "hold", Input{})
+	h.refused(fault.BusinessRule, h.anna, c, "draft", Input{Opinion: &opinion})
+	h.fire(carl, c, "draft", Input{Opinion: &alarming})
+	h.refused(fault.BusinessRule, h.anna, c, "draft", Input{Opinion: &opinion})
+	h.fire(h.placer, c, "resume", Input{})
+	h.tick()
+	no := 1
+	h.fire(carl, c, "lock", Input{DraftNo: &no, Opinion: &alarming})
+	h.fire(carl, c, "adjudicate", Input{Decision: "own", Grade: &minorMiss})
+	h.fire(carl, c, "sign", Input{})
+	if all := h.sealed(c); len(all) != 2 || all[1].Part != PartAdjudication {
+		t.Errorf("%+v", all)
+	}
+	h.replays(c)
+}

@@ -21,9 +21,13 @@ import (
 // been sent: what comes later is a further version of its draft, which stays its
 // author's alone and changes nothing of what was sealed.
 
-var heldWhileWritten = Guard{"heldWhileWritten", "an opinion was being written when the case was put on hold",
+var heldWhileWritten = Guard{"heldWhileWritten", "an opinion was being written when the case was put on hold: the reader's, or the third reader's whose turn it was",
 	func(_ context.Context, t *turn) error {
-		if t.c.ResumeState == nil || !slices.Contains(join(in(Accepted, Reading), third), *t.c.ResumeState) {
+		writing := in(Accepted, Reading)
+		if t.actor.Role == access.Adjudicator {
+			writing = third
+		}
+		if t.c.ResumeState == nil || !slices.Contains(writing, *t.c.ResumeState) {
 			return refuse("the case is on hold, and was not being written when it was put there")
 		}
 		return nil

@@ -154,12 +154,17 @@ func (c *Case) IsOneOfTwo(who uuid.UUID) bool {
 	return c.ReaderID != nil && *c.ReaderID == who || c.OtherReaderID != nil && *c.OtherReaderID == who
 }
 
-// partOf is which part of the case an opinion is that the reader in turn writes.
+// partOf is which part of the case an opinion is that the reader in turn writes, on
+// hold too.
 func (c *Case) partOf() ReadingPart {
+	state := c.State
+	if state == OnHold && c.ResumeState != nil {
+		state = *c.ResumeState
+	}
 	switch {
-	case c.State == Arbitration:
+	case state == Arbitration:
 		return PartArbitration
-	case c.State == Adjudication:
+	case state == Adjudication:
 		return PartAdjudication
 	case c.OtherReaderID != nil:
 		return PartSecond
