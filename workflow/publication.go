@@ -39,7 +39,7 @@ const DimensionMonth = "month"
 // none, as far as both are published. They close no circle.
 var publishedPairs = []string{
 	"modality+month", "modality+body-region", "modality+site", "modality+second-reader", "modality+reason", "modality+priority",
-	"modality+oncologic", "modality+blinding", "modality+priors", "modality+asymmetry", "modality+setting", "modality+protocol", "site+original-reader",
+	"modality+oncologic", "modality+blinding", "modality+priors", "modality+setting", "modality+protocol", "site+original-reader",
 }
 
 // factNames are the dimensions, that of the month first.
