@@ -23,22 +23,22 @@ const phrasesFile = "phrases.json"
 
 // phraseForm is the form of a phrase, as it is looked for in a text.
 type phraseForm struct {
-	key     string
-	whole   *regexp.Regexp
-	numbers []bool // which of its parameters are
-	weight  int    // how much of it is words
+	key    string
+	whole  *regexp.Regexp
+	verbs  []byte // of its parameters: s are words, d numbers, v is said as it stands
+	weight int    // how much of it is words
 }
 
-var phraseVerb = regexp.MustCompile(`%[sd]`)
+var phraseVerb = regexp.MustCompile(`%[sdv]`)
 
 func newPhraseForm(key string) phraseForm {
 	f := phraseForm{key: key}
 	pattern, at := "^", 0
 	for _, span := range phraseVerb.FindAllStringIndex(key, -1) {
 		pattern += regexp.QuoteMeta(key[at:span[0]])
-		isNumber := key[span[0]:span[1]] == "%d"
-		pattern += map[bool]string{true: `(\d+)`, false: `(.+?)`}[isNumber]
-		f.numbers, at = append(f.numbers, isNumber), span[1]
+		verb := key[span[0]+1]
+		pattern += map[bool]string{true: `(\d+)`, false: `(.+?)`}[verb == 'd']
+		f.verbs, at = append(f.verbs, verb), span[1]
 	}
 	f.whole = regexp.MustCompile(`(?s)` + pattern + regexp.QuoteMeta(key[at:]) + "$")
 	f.weight = len(phraseVerb.ReplaceAllString(key, ""))
@@ -92,10 +92,13 @@ func (c *catalogue) phrase(text string) (words string, ok bool) {
 	}
 	for _, f := range c.forms {
 		if given := f.whole.FindStringSubmatch(text); given != nil {
-			args := make([]any, len(f.numbers))
-			for i, isNumber := range f.numbers {
-				if args[i] = c.parameter(given[i+1]); isNumber {
+			args := make([]any, len(f.verbs))
+			for i, verb := range f.verbs {
+				switch args[i] = given[i+1]; verb {
+				case 'd':
 					args[i], _ = strconv.Atoi(given[i+1])
+				case 's':
+					args[i] = c.parameter(given[i+1])
 				}
 			}
 			return c.say(f.key, args...), true
@@ -123,6 +126,9 @@ func (c *catalogue) parameter(value string) string {
 	}
 	if words, ok := boardWords["in phrases"][value]; ok {
 		return c.say(words)
+	}
+	if _, whole := c.Texts[value]; whole {
+		return c.say(value)
 	}
 	if parts := strings.Split(value, "; "); len(parts) > 1 || counted.MatchString(value) {
 		for i, part := range parts {

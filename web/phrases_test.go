@@ -75,6 +75,11 @@ func TestPhrasesOfRecordsAreSaidInTheLanguageOfThePage(t *testing.T) {
 		"Who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first.":                                       "Wer diese Zweitmeinung befundet oder gegengezeichnet hat, hat die Studie, wie sich zeigt, auch zuerst befundet, oder es kann so sein.",
 		"who has read, or countersigned, this second opinion turns out to be, or may be, who read the study first; the study has 9 images now, and had 7": "wer diese Zweitmeinung befundet oder gegengezeichnet hat, hat die Studie, wie sich zeigt, auch zuerst befundet, oder es kann so sein; die Studie hat jetzt 9 Bilder und hatte 7",
 		"the patient and the side of the order was corrected while it was read; the reading service looks whether the reading can go on":                  "während der Befundung wurde am Auftrag berichtigt: Patient und Seite; der Befundungsdienst prüft, ob die Befundung weitergehen kann",
+		"must be one of neuro, stat, patient": "muss eines von diesen sein: neuro, stat, patient", // what is written in a policy is not translated
+		"must be text, not a list":            "muss Text sein, nicht eine Liste",
+		"must be a length of time such as 90m, 72h, 7d or 1bd (business day), and more than nothing": "muss so geschrieben sein: eine Dauer wie 90m, 72h, 7d oder 1bd (Werktag), und mehr als nichts",
+		"must tell somebody when a report of priority stat is not acknowledged: a rule of the clock acknowledge, with one in its chain who can be reached (mail alone needs an address in contacts, and of a reader none is known to be there). Without it nobody hears of an unread report": "müssen jemanden benachrichtigen, wenn ein Befund der Dringlichkeit stat nicht zur Kenntnis genommen wird: durch eine Regel der Frist acknowledge, in deren Kette jemand erreichbar ist (E-Mail allein braucht eine Adresse in contacts, und von Befundern ist keine sicher bekannt). Ohne sie hört niemand von einem ungelesenen Befund",
+		"is no setting; there are a, b":              "ist keine Einstellung; es gibt a, b",
 		"The ward has <b>called</b>; nobody answers": "The ward has <b>called</b>; nobody answers",
 		"": "",
 	} {

@@ -117,11 +117,11 @@ func (e Exam) downgrade(fields []string) string {
 func (p Policy) ladderFaults() (wrong PolicyErrors) {
 	for i, rung := range p.Broaden {
 		if i > 0 && (p.Broaden[i-1].To == ToGeneral || p.Broaden[i-1].To == rung.To) {
-			wrong = append(wrong, PolicyFault{Path: element("broaden", i), Text: "is no broader than the step before it: related comes before general, each once"})
+			wrong = append(wrong, PolicyFault{Path: element("broaden", i), Text: Phrase("is no broader than the step before it: related comes before general, each once")})
 		}
 	}
 	if w := p.Matching.Weights; w == (Weights{}) {
-		wrong = append(wrong, PolicyFault{Path: "matching.weights", Text: "must not all be 0"})
+		wrong = append(wrong, PolicyFault{Path: "matching.weights", Text: Phrase("must not all be 0")})
 	}
 	return wrong
 }

@@ -118,11 +118,11 @@ var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday", 
 
 func (c Calendar) faults() (wrong PolicyErrors) {
 	if _, err := time.LoadLocation(c.Zone); err != nil || c.Zone == "" || c.Zone == "Local" {
-		wrong = append(wrong, PolicyFault{Path: "calendar.zone", Text: "must be an IANA time zone such as America/New_York"})
+		wrong = append(wrong, PolicyFault{Path: "calendar.zone", Text: Phrase("must be an IANA time zone such as America/New_York")})
 	}
 	for i, h := range c.Holidays {
 		if _, err := h.read(); err != nil {
-			wrong = append(wrong, PolicyFault{Path: element("calendar.holidays", i), Text: "is no date of the calendar"})
+			wrong = append(wrong, PolicyFault{Path: element("calendar.holidays", i), Text: Phrase("is no date of the calendar")})
 		}
 	}
 	return wrong

@@ -93,17 +93,17 @@ func (p Policy) escalationFaults() (wrong PolicyErrors) {
 	for i, rule := range p.Escalations {
 		at := element("escalations", i)
 		if rule.Clock == ClockCredential && rule.At != endsSoon && rule.At != endsToday {
-			wrong = append(wrong, PolicyFault{Path: at + ".at", Text: "must be 50 (credentialNoticeDays before) or 100 (the last day): a credential has no other stages"})
+			wrong = append(wrong, PolicyFault{Path: at + ".at", Text: Phrase("must be 50 (credentialNoticeDays before) or 100 (the last day): a credential has no other stages")})
 		}
 		for j, link := range rule.Chain {
 			last := j == len(rule.Chain)-1
 			switch path := element(at+".chain", j); {
 			case !last && link.Wait == nil:
-				wrong = append(wrong, PolicyFault{Path: path, Text: "must have wait: how long it waits for somebody to take note before the next one is told"})
+				wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("must have wait: how long it waits for somebody to take note before the next one is told")})
 			case last && link.Wait != nil:
-				wrong = append(wrong, PolicyFault{Path: path + ".wait", Text: "is at the end of the chain, where nobody comes next"})
+				wrong = append(wrong, PolicyFault{Path: path + ".wait", Text: Phrase("is at the end of the chain, where nobody comes next")})
 			case j > 0 && link.Tell == rule.Chain[j-1].Tell && slices.Equal(link.By, rule.Chain[j-1].By):
-				wrong = append(wrong, PolicyFault{Path: path, Text: "is the same as the one before"})
+				wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("is the same as the one before")})
 			}
 		}
 	}

@@ -100,9 +100,9 @@ func ReadNewPolicy(text []byte) (PolicyDocument, error) {
 func readDocument(text []byte) (any, places, PolicyErrors) {
 	switch {
 	case len(text) > maxPolicy:
-		return nil, nil, PolicyErrors{{Text: fmt.Sprintf("is longer than %d kB", maxPolicy>>10)}}
+		return nil, nil, PolicyErrors{{Text: Phrase("is longer than %d kB", maxPolicy>>10)}}
 	case !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0:
-		return nil, nil, PolicyErrors{{Text: "is no text in UTF-8"}}
+		return nil, nil, PolicyErrors{{Text: Phrase("is no text in UTF-8")}}
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		return readJSON(text)
@@ -148,7 +148,7 @@ func readJSON(text []byte) (any, places, PolicyErrors) {
 			return tree, r.lines, nil
 		}
 	}
-	return nil, nil, PolicyErrors{{Line: r.line(), Text: "is no JSON: " + jsonComplaint(err)}}
+	return nil, nil, PolicyErrors{{Line: r.line(), Text: Phrase("is no JSON: %v", jsonComplaint(err))}}
 }
 
 // jsonComplaint is the error without the names of Go's packages.
@@ -223,12 +223,12 @@ func readYAML(text []byte) (any, places, PolicyErrors) {
 	var document, another yaml.Node
 	switch err := loader.Load(&document); {
 	case errors.Is(err, io.EOF):
-		return nil, nil, PolicyErrors{{Text: "says nothing; the policy of nothing but defaults is {}"}}
+		return nil, nil, PolicyErrors{{Text: Phrase("says nothing; the policy of nothing but defaults is {}")}}
 	case err != nil:
-		return nil, nil, PolicyErrors{{Text: "is no YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
+		return nil, nil, PolicyErrors{{Text: Phrase("is no YAML: %v", strings.TrimPrefix(err.Error(), "yaml: "))}}
 	}
 	if err := loader.Load(&another); !errors.Is(err, io.EOF) {
-		return nil, nil, PolicyErrors{{Text: "must be one document of YAML"}}
+		return nil, nil, PolicyErrors{{Text: Phrase("must be one document of YAML")}}
 	}
 	r := yamlReader{lines: places{}}
 	node := &document
@@ -255,9 +255,9 @@ func (r *yamlReader) value(n *yaml.Node, path string) any {
 	}
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		return r.wrong(n, path, "must be written out: anchors and aliases are not taken")
+		return r.wrong(n, path, Phrase("must be written out: anchors and aliases are not taken"))
 	case n.Style&yaml.TaggedStyle != 0:
-		return r.wrong(n, path, "must be written without a tag")
+		return r.wrong(n, path, Phrase("must be written without a tag"))
 	case n.Kind == yaml.MappingNode:
 		return r.object(n, path)
 	case n.Kind == yaml.SequenceNode:
@@ -276,11 +276,11 @@ func (r *yamlReader) object(n *yaml.Node, path string) any {
 		key, value := n.Content[i], n.Content[i+1]
 		at := inner(path, key.Value)
 		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" || key.Anchor != "" {
-			r.wrong(key, path, "must have names that are text")
+			r.wrong(key, path, Phrase("must have names that are text"))
 			continue
 		}
 		if _, twice := object[key.Value]; twice {
-			r.wrong(key, at, "is said twice")
+			r.wrong(key, at, Phrase("is said twice"))
 			continue
 		}
 		r.lines[at] = key.Line
@@ -297,7 +297,7 @@ func (r *yamlReader) scalar(n *yaml.Node, path string) any {
 		return strings.EqualFold(n.Value, "true")
 	case "!!int", "!!float":
 		if !json.Valid([]byte(n.Value)) {
-			return r.wrong(n, path, "must be a number in plain digits, or text in quotes")
+			return r.wrong(n, path, Phrase("must be a number in plain digits, or text in quotes"))
 		}
 		return json.Number(n.Value)
 	}

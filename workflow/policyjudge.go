@@ -38,7 +38,7 @@ func complaints(schema *jsonschema.Schema, tree any, e *jsonschema.ValidationErr
 	path := pathOf(tree, e.InstanceLocation)
 	if unknown, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
 		for _, name := range unknown.Properties {
-			faults = append(faults, PolicyFault{Path: inner(path, name), Text: "is no setting; " + known(schema, path, name)})
+			faults = append(faults, PolicyFault{Path: inner(path, name), Text: known(schema, path, name)})
 		}
 		return faults
 	}
@@ -53,37 +53,37 @@ func complaint(e *jsonschema.ValidationError) string {
 		for _, v := range k.Want {
 			allowed = append(allowed, fmt.Sprint(v))
 		}
-		return "must be one of " + strings.Join(allowed, ", ")
+		return Phrase("must be one of %v", strings.Join(allowed, ", "))
 	case *kind.Type:
-		return "must be " + plainType(k.Want[0]) + ", not " + plainType(k.Got)
+		return Phrase("must be %s, not %s", plainType(k.Want[0]), plainType(k.Got))
 	case *kind.Minimum:
-		return "must be at least " + k.Want.RatString()
+		return Phrase("must be at least %v", k.Want.RatString())
 	case *kind.Maximum:
-		return "must be at most " + k.Want.RatString()
+		return Phrase("must be at most %v", k.Want.RatString())
 	case *kind.MinItems:
-		return fmt.Sprintf("must have at least %d", k.Want)
+		return Phrase("must have at least %d", k.Want)
 	case *kind.MaxItems:
-		return fmt.Sprintf("must have at most %d", k.Want)
+		return Phrase("must have at most %d", k.Want)
 	case *kind.UniqueItems:
-		return fmt.Sprintf("must not say the same twice (items %d and %d)", k.Duplicates[0], k.Duplicates[1])
+		return Phrase("must not say the same twice (items %d and %d)", k.Duplicates[0], k.Duplicates[1])
 	case *kind.MinLength:
-		return "must not be empty"
+		return Phrase("must not be empty")
 	case *kind.Required:
-		return "must have " + strings.Join(k.Missing, ", ")
+		return Phrase("must have %v", strings.Join(k.Missing, ", "))
 	case *kind.Pattern:
 		for _, f := range forms {
 			if f.pattern == k.Want {
-				return "must be " + f.want
+				return Phrase("must be %s", f.want)
 			}
 		}
 	case *kind.Not:
-		return "must be more than nothing"
+		return Phrase("must be more than nothing")
 	}
 	return e.Error()
 }
 
 func plainType(json string) string {
-	for _, t := range [][2]string{{"object", "an object"}, {"array", "a list"}, {"string", "text"}, {"integer", "a whole number"}, {"number", "a number"}, {"boolean", "true or false"}, {"null", "nothing"}} {
+	for _, t := range [][2]string{{"object", Phrase("an object")}, {"array", Phrase("a list")}, {"string", Phrase("text")}, {"integer", Phrase("a whole number")}, {"number", Phrase("a number")}, {"boolean", Phrase("true or false")}, {"null", Phrase("nothing")}} {
 		if t[0] == json {
 			return t[1]
 		}
@@ -91,7 +91,7 @@ func plainType(json string) string {
 	return json
 }
 
-// known names the settings that stand beside an unknown one, the likely one
+// known says that there is no such setting, and names those that stand beside an unknown one, the likely one
 // first.
 func known(schema *jsonschema.Schema, path, name string) string {
 	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' }) {
@@ -108,10 +108,10 @@ func known(schema *jsonschema.Schema, path, name string) string {
 	slices.Sort(names)
 	slices.SortStableFunc(names, func(a, b string) int { return strayed(name, a) - strayed(name, b) })
 	if strayed(name, names[0]) <= 2 {
-		return "did you mean " + names[0] + "?"
+		return Phrase("is no setting; did you mean %v?", names[0])
 	}
 	slices.Sort(names)
-	return "there are " + strings.Join(names, ", ")
+	return Phrase("is no setting; there are %v", strings.Join(names, ", "))
 }
 
 // strayed is how many letters lie between two names, without regard to case

@@ -165,13 +165,13 @@ var forms = []struct {
 	nothing string // pattern of what may not be said, though it has the form
 	want    string
 }{
-	{reflect.TypeFor[Span](), `^([0-9]{1,4}(\.[0-9]+)?(bd|d)|([0-9]{1,6}(\.[0-9]{1,6})?[hms])+)$`, `^[0.bdhms]*$`, "a length of time such as 90m, 72h, 7d or 1bd (business day), and more than nothing"},
-	{reflect.TypeFor[ItemID](), `^[a-z][-a-z0-9]{0,62}$`, "", "a name of small letters, digits and hyphens"},
-	{reflect.TypeFor[Address](), mailPattern, "", "an address of mail"},
-	{reflect.TypeFor[ViewerURL](), viewerPattern, "", "an https address with {StudyInstanceUID} or {AccessionNumber} below its host, and nothing else in braces"},
-	{reflect.TypeFor[Privilege](), `^[a-z][a-z0-9-]{0,62}$`, "", "a subspecialty such as neuro or head-neck: small letters, digits and hyphens"},
-	{reflect.TypeFor[Word](), `^[^A-Z]{2,100}$`, "", "a word in small letters, two at least"},
-	{reflect.TypeFor[Holiday](), holidayPattern, "", `2026-12-25, 12-25 (each year), easter-2 (days from Easter Sunday) or "last monday of may"; with " observed" behind it (of a Saturday on Friday, of a Sunday on Monday) or " moved" (of a weekend on the next business day)`},
+	{reflect.TypeFor[Span](), `^([0-9]{1,4}(\.[0-9]+)?(bd|d)|([0-9]{1,6}(\.[0-9]{1,6})?[hms])+)$`, `^[0.bdhms]*$`, Phrase("a length of time such as 90m, 72h, 7d or 1bd (business day), and more than nothing")},
+	{reflect.TypeFor[ItemID](), `^[a-z][-a-z0-9]{0,62}$`, "", Phrase("a name of small letters, digits and hyphens")},
+	{reflect.TypeFor[Address](), mailPattern, "", Phrase("an address of mail")},
+	{reflect.TypeFor[ViewerURL](), viewerPattern, "", Phrase("an https address with {StudyInstanceUID} or {AccessionNumber} below its host, and nothing else in braces")},
+	{reflect.TypeFor[Privilege](), `^[a-z][a-z0-9-]{0,62}$`, "", Phrase("a subspecialty such as neuro or head-neck: small letters, digits and hyphens")},
+	{reflect.TypeFor[Word](), `^[^A-Z]{2,100}$`, "", Phrase("a word in small letters, two at least")},
+	{reflect.TypeFor[Holiday](), holidayPattern, "", Phrase(`2026-12-25, 12-25 (each year), easter-2 (days from Easter Sunday) or "last monday of may"; with " observed" behind it (of a Saturday on Friday, of a Sunday on Monday) or " moved" (of a weekend on the next business day)`)},
 }
 
 func texts[T ~string](list ...T) (out []string) {

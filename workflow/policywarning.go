@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -22,21 +21,21 @@ func (p Policy) warnings() (odd PolicyErrors) {
 // told by mail and has no address.
 func (p Policy) untoldWarnings() (odd PolicyErrors) {
 	for _, clock := range []ClockName{ClockAcknowledge, ClockFinal, ClockAssign, ClockIntake, ClockAdjudicate} {
-		what := map[ClockName]string{ClockAcknowledge: "of a report that the clinician has not read", ClockFinal: "of a report that is late", ClockAssign: "of a case that has no reader",
-			ClockIntake: "of an order that cannot be read", ClockAdjudicate: "of a third reading that is late"}[clock]
+		what := map[ClockName]string{ClockAcknowledge: Phrase("of a report that the clinician has not read"), ClockFinal: Phrase("of a report that is late"), ClockAssign: Phrase("of a case that has no reader"),
+			ClockIntake: Phrase("of an order that cannot be read"), ClockAdjudicate: Phrase("of a third reading that is late")}[clock]
 		for _, priority := range Priorities {
 			told := slices.ContainsFunc(p.Escalations, func(e Escalation) bool {
 				return e.Clock == clock && (len(e.Priorities) == 0 || slices.Contains(e.Priorities, priority))
 			})
 			if !told {
-				odd = append(odd, PolicyFault{Path: "escalations", Text: fmt.Sprintf("have nothing for the clock %s of priority %s: nobody is told %s", clock, priority, what)})
+				odd = append(odd, PolicyFault{Path: "escalations", Text: Phrase("have nothing for the clock %v of priority %v: nobody is told %s", clock, priority, what)})
 			}
 		}
 	}
 	for i, rule := range p.Escalations {
 		for j, link := range rule.Chain {
 			if p.reachesNobody(link) {
-				odd = append(odd, PolicyFault{Path: element(element("escalations", i)+".chain", j), Text: fmt.Sprintf("tells the %s by mail alone, and contacts have no address: nobody is told", link.Tell)})
+				odd = append(odd, PolicyFault{Path: element(element("escalations", i)+".chain", j), Text: Phrase("tells the %v by mail alone, and contacts have no address: nobody is told", link.Tell)})
 			}
 		}
 	}
@@ -49,7 +48,7 @@ func (p Policy) readerWarnings() (odd PolicyErrors) {
 	for _, must := range mustBeHeard {
 		for _, priority := range Priorities {
 			if p.heard(must.clock, priority, TellReader) && !p.heard(must.clock, priority, TellCoordinator, TellDirector) {
-				odd = append(odd, PolicyFault{Path: "escalations", Text: fmt.Sprintf("tell nobody but the reader of the clock %s of priority %s: while the reader is away, nobody hears of %s", must.clock, priority, must.lost)})
+				odd = append(odd, PolicyFault{Path: "escalations", Text: Phrase("tell nobody but the reader of the clock %v of priority %v: while the reader is away, nobody hears of %s", must.clock, priority, must.lost)})
 			}
 		}
 	}
@@ -73,9 +72,9 @@ var mustBeHeard = []struct {
 	when  string // "when a report of priority stat ..."
 	lost  string
 }{
-	{ClockAcknowledge, "is not acknowledged", "an unread report"},
-	{ClockEmergent, "has an emergent finding that is not acknowledged", "an emergent finding"},
-	{ClockUrgent, "has an urgent finding that is not acknowledged", "an urgent finding"},
+	{ClockAcknowledge, Phrase("is not acknowledged"), Phrase("an unread report")},
+	{ClockEmergent, Phrase("has an emergent finding that is not acknowledged"), Phrase("an emergent finding")},
+	{ClockUrgent, Phrase("has an urgent finding that is not acknowledged"), Phrase("an urgent finding")},
 }
 
 // unheardFaults names, for each clock of mustBeHeard, the priorities of which nobody
@@ -84,8 +83,7 @@ func (p Policy) unheardFaults() (wrong PolicyErrors) {
 	for _, must := range mustBeHeard {
 		for _, priority := range Priorities {
 			if !p.heard(must.clock, priority, TellReader, TellCoordinator, TellDirector) {
-				wrong = append(wrong, PolicyFault{Path: "escalations", Text: fmt.Sprintf("must tell somebody when a report of priority %s %s: a rule of the clock %s, with one in its chain who can be reached "+
-					"(mail alone needs an address in contacts, and of a reader none is known to be there). Without it nobody hears of %s", priority, must.when, must.clock, must.lost)})
+				wrong = append(wrong, PolicyFault{Path: "escalations", Text: Phrase("must tell somebody when a report of priority %v %s: a rule of the clock %v, with one in its chain who can be reached (mail alone needs an address in contacts, and of a reader none is known to be there). Without it nobody hears of %s", priority, must.when, must.clock, must.lost)})
 			}
 		}
 	}
@@ -111,7 +109,7 @@ const mostEmergent = day
 // day may be days away.
 func (p Policy) findingFaults() PolicyErrors {
 	if e := p.Findings.Emergent; e.Length > mostEmergent || e.Business {
-		return PolicyErrors{{Path: "findings.emergent", Text: fmt.Sprintf("is %s, but an emergent finding must be acknowledged within minutes: say %s or less, by the clock and not in business days", e, Span{Length: mostEmergent})}}
+		return PolicyErrors{{Path: "findings.emergent", Text: Phrase("is %v, but an emergent finding must be acknowledged within minutes: say %v or less, by the clock and not in business days", e, Span{Length: mostEmergent})}}
 	}
 	return nil
 }
@@ -127,10 +125,10 @@ func (p Policy) findingWarnings() (odd PolicyErrors) {
 	for i, l := range limits {
 		path := "findings." + l.name
 		if l.span.Length > l.most {
-			odd = append(odd, PolicyFault{Path: path, Text: fmt.Sprintf("is %s, very long for findings of this category (ACR Actionable Reporting Work Group: minutes, hours, days)", l.span)})
+			odd = append(odd, PolicyFault{Path: path, Text: Phrase("is %v, very long for findings of this category (ACR Actionable Reporting Work Group: minutes, hours, days)", l.span)})
 		}
 		if i+1 < len(limits) && l.span.Length > limits[i+1].span.Length {
-			odd = append(odd, PolicyFault{Path: path, Text: fmt.Sprintf("is %s, longer than %s (%s), which presses less", l.span, limits[i+1].name, limits[i+1].span)})
+			odd = append(odd, PolicyFault{Path: path, Text: Phrase("is %v, longer than %v (%v), which presses less", l.span, limits[i+1].name, limits[i+1].span)})
 		}
 	}
 	return odd
@@ -143,7 +141,7 @@ func (p Policy) limitWarnings() (odd PolicyErrors) {
 	for i, priority := range Priorities {
 		path, limits := "clocks."+priority, p.Clocks.For(priority)
 		if limits.Gross != nil && longer(limits.Final, *limits.Gross) {
-			odd = append(odd, PolicyFault{Path: path + ".gross", Text: fmt.Sprintf("is %s, shorter than final (%s): gross is the whole time, final less the pauses", limits.Gross, limits.Final)})
+			odd = append(odd, PolicyFault{Path: path + ".gross", Text: Phrase("is %v, shorter than final (%v): gross is the whole time, final less the pauses", limits.Gross, limits.Final)})
 		}
 		if i == len(Priorities)-1 {
 			break
@@ -151,7 +149,7 @@ func (p Policy) limitWarnings() (odd PolicyErrors) {
 		next := Priorities[i+1]
 		for _, clock := range []ClockName{ClockIntake, ClockOffer, ClockAssign, ClockFinal, ClockAcknowledge, ClockAdjudicate, ClockQuestion, ClockReverify} {
 			if a, b := limits.named(clock), p.Clocks.For(next).named(clock); longer(a, b) {
-				odd = append(odd, PolicyFault{Path: path + "." + string(clock), Text: fmt.Sprintf("is %s, longer than that of %s (%s), which presses less", a, next, b)})
+				odd = append(odd, PolicyFault{Path: path + "." + string(clock), Text: Phrase("is %v, longer than that of %v (%v), which presses less", a, next, b)})
 			}
 		}
 	}
@@ -164,7 +162,7 @@ func (p Policy) fieldWarnings() (odd PolicyErrors) {
 	see := func(path string, fields ...Privilege) {
 		for _, field := range fields {
 			if !slices.Contains(knownFields, string(field)) {
-				odd = append(odd, PolicyFault{Path: path, Text: fmt.Sprintf("names the subspecialty %s, which only readers have whose credentials say the same word", field)})
+				odd = append(odd, PolicyFault{Path: path, Text: Phrase("names the subspecialty %v, which only readers have whose credentials say the same word", field)})
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package workflow
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -127,7 +126,7 @@ func (p Policy) publicationFaults() (wrong PolicyErrors) {
 		path := element("publication.pairs", i)
 		one, other, _ := strings.Cut(text, "+")
 		if !slices.Contains(known, one) || !slices.Contains(known, other) {
-			wrong = append(wrong, PolicyFault{Path: path, Text: "is two dimensions, such as modality+site, of: " + strings.Join(known, ", ")})
+			wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("is two dimensions, such as modality+site, of: %v", strings.Join(known, ", "))})
 			continue
 		}
 		if !slices.Contains(published, one) || !slices.Contains(published, other) {
@@ -136,7 +135,7 @@ func (p Policy) publicationFaults() (wrong PolicyErrors) {
 		}
 		a, b := find(one), find(other)
 		if a == b {
-			wrong = append(wrong, PolicyFault{Path: path, Text: fmt.Sprintf("closes a circle from %s to %s: from all tables of a circle together hidden counts can be computed (docs/disclosure.md)", one, other)})
+			wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("closes a circle from %v to %v: from all tables of a circle together hidden counts can be computed (docs/disclosure.md)", one, other)})
 			continue
 		}
 		group[a] = b

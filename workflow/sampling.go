@@ -65,7 +65,7 @@ func (p Policy) samplingFaults() (wrong PolicyErrors) {
 	for i, r := range p.Sampling.Rates {
 		all := len(r.Modality)+len(r.Subspecialty)+len(r.Priority)+len(r.Agreement) == 0
 		if all && i < len(p.Sampling.Rates)-1 {
-			wrong = append(wrong, PolicyFault{Path: element("sampling.rates", i), Text: "holds for all, so those behind it are never tried; put it last"})
+			wrong = append(wrong, PolicyFault{Path: element("sampling.rates", i), Text: Phrase("holds for all, so those behind it are never tried; put it last")})
 		}
 	}
 	return wrong

@@ -3,7 +3,6 @@ package workflow
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -180,19 +179,19 @@ func ReadTemplate(text []byte) (TemplateDocument, error) {
 func (t Template) faults() (wrong PolicyErrors) {
 	twice := func(seen map[ItemID]bool, id ItemID, path string) {
 		if seen[id] {
-			wrong = append(wrong, PolicyFault{Path: path + ".id", Text: fmt.Sprintf("is said twice: %s", id)})
+			wrong = append(wrong, PolicyFault{Path: path + ".id", Text: Phrase("is said twice: %v", id)})
 		}
 		seen[id] = true
 	}
 	if reflect.ValueOf(t.When).IsZero() {
-		wrong = append(wrong, PolicyFault{Path: "when", Text: "must say for which exams the template is"})
+		wrong = append(wrong, PolicyFault{Path: "when", Text: Phrase("must say for which exams the template is")})
 	}
 	sections := map[ItemID]bool{}
 	for i, s := range t.Sections {
 		at := element("sections", i)
 		twice(sections, s.ID, at)
 		if s.Normal == "" && s.Required && len(s.Findings) == 0 && len(s.Measurements) == 0 {
-			wrong = append(wrong, PolicyFault{Path: at, Text: "is required, and so must have normal, findings or measurements"})
+			wrong = append(wrong, PolicyFault{Path: at, Text: Phrase("is required, and so must have normal, findings or measurements")})
 		}
 		findings, measurements := map[ItemID]bool{}, map[ItemID]bool{}
 		for j, f := range s.Findings {
@@ -202,7 +201,7 @@ func (t Template) faults() (wrong PolicyErrors) {
 			path := element(at+".measurements", j)
 			twice(measurements, m.ID, path)
 			if m.High != 0 && m.High < m.Low {
-				wrong = append(wrong, PolicyFault{Path: path + ".high", Text: fmt.Sprintf("must not be below low (%d)", m.Low)})
+				wrong = append(wrong, PolicyFault{Path: path + ".high", Text: Phrase("must not be below low (%d)", m.Low)})
 			}
 		}
 	}

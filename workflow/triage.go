@@ -174,12 +174,12 @@ func (p Policy) triageFaults() (wrong PolicyErrors) {
 	for i, rule := range p.Triage {
 		at := element("triage", i)
 		if a := rule.When.Age; a != nil && a.To != 0 && a.To < a.From {
-			wrong = append(wrong, PolicyFault{Path: at + ".when.age", Text: fmt.Sprintf("must not end before it begins (%d to %d)", a.From, a.To)})
+			wrong = append(wrong, PolicyFault{Path: at + ".when.age", Text: Phrase("must not end before it begins (%d to %d)", a.From, a.To)})
 			continue
 		}
 		for j, earlier := range p.Triage[:i] {
 			if earlier.When.covers(rule.When) {
-				wrong = append(wrong, PolicyFault{Path: at, Text: fmt.Sprintf("is never reached: whatever it holds for, rule %d decides before (%s)", j+1, earlier)})
+				wrong = append(wrong, PolicyFault{Path: at, Text: Phrase("is never reached: whatever it holds for, rule %d decides before (%v)", j+1, earlier)})
 				break
 			}
 		}
