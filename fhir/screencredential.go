@@ -74,6 +74,9 @@ func (s *Server) Credential(ctx context.Context, actor access.Actor, practitione
 			return c, err
 		}
 		c.Version = stored.Version
+		if err := s.nameParties(ctx, tx, &c, readers); err != nil {
+			return c, err
+		}
 		said, err := workflow.StatementsTx(ctx, tx, c.ID)
 		if err != nil {
 			return c, err
@@ -110,7 +113,8 @@ func (s *Server) roleOnScreen(ctx context.Context, tx pgx.Tx, id string) (role s
 	}
 	scope := says.Privileges[0]
 	role = screen.ReaderRole{ID: id, Version: stored.Version, Active: n.Text("active") != "false", Subspecialties: scope.Subspecialties, Modalities: scope.Modalities,
-		From: scope.ValidFrom, To: scope.ValidTo, Capacity: says.Capacity, Zone: says.Zone, Absences: says.Absences}
+		From: scope.ValidFrom, To: scope.ValidTo, Capacity: says.Capacity, Zone: says.Zone, Absences: says.Absences,
+		Shifts: says.Shifts, Conflicts: says.Conflicts, Mail: says.Mail}
 	if scope.Ages != nil {
 		role.AgeFrom, role.AgeTo = scope.Ages.From, scope.Ages.To
 	}
@@ -169,7 +173,7 @@ func setPeriod(n *Node, from, to workflow.Date) {
 }
 
 // SetRole writes a role of a reader, or makes a new one (without an id); what its form
-// does not have stays: shifts, conflicts, group, place and mail.
+// does not have stays: group and place.
 func (s *Server) SetRole(ctx context.Context, actor access.Actor, practitioner string, role screen.ReaderRole, asked Asked) error {
 	return s.changeCredential(ctx, actor, "PractitionerRole", role.ID, role.Version, asked, func(n *Node) {
 		n.Set("active", role.Active)
@@ -183,6 +187,9 @@ func (s *Server) SetRole(ctx context.Context, actor access.Actor, practitioner s
 		setPeriod(n, role.From, role.To)
 		setLimits(n, role)
 		setAbsences(n, role.Absences)
+		setShifts(n, role.Shifts)
+		setConflicts(n, role.Conflicts)
+		setMail(n, role.Mail)
 	})
 }
 

@@ -55,11 +55,6 @@ type readerView struct {
 // readerParts are the codes of what somebody reads as.
 var readerParts = []string{"reader", "trainee", "locum", "adjudicator", "supervisor"}
 
-// Forms are the roles to change, and an empty one.
-func (v readerView) Forms() []screen.ReaderRole {
-	return append(slices.Clone(v.Roles), screen.ReaderRole{Active: true, Parts: []string{"reader"}, Zone: v.Zone})
-}
-
 // Parts are the codes to choose from.
 func (readerView) Parts() []string { return readerParts }
 
@@ -162,6 +157,15 @@ func (s *Server) setRole(c echo.Context, at seat) error {
 			return s.written(c, at, badDays())
 		}
 		role.Absences = append(role.Absences, a)
+	}
+	if role.Shifts, err = shiftsOf(form); err != nil {
+		return s.written(c, at, err)
+	}
+	if role.Conflicts, err = conflictsOf(form); err != nil {
+		return s.written(c, at, err)
+	}
+	if role.Mail = workflow.Address(strings.TrimSpace(c.FormValue("mail"))); role.Mail != "" && !role.Mail.Valid() {
+		return s.written(c, at, fault.New(fault.Value, "An address of mail is written as reader@hospital.example."))
 	}
 	return s.written(c, at, s.Desk.Credentials.SetRole(c.Request().Context(), at.place.Actor, c.Param("id"), role, s.caller(c)))
 }

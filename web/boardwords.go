@@ -16,6 +16,7 @@ var boardWords = map[string]map[string]string{
 	"in phrases": wordsInPhrases,
 	"trail":      trailWords, "thing": thingWords, // trail.go
 	"reader part": {"reader": "reader", "trainee": "trainee (a supervisor signs)", "locum": "locum (a supervisor signs)", "adjudicator": "adjudicator", "supervisor": "supervisor"},
+	"short day":   {"monday": "Mon", "tuesday": "Tue", "wednesday": "Wed", "thursday": "Thu", "friday": "Fri", "saturday": "Sat", "sunday": "Sun"},
 	"weekday":     {"monday": "Monday", "tuesday": "Tuesday", "wednesday": "Wednesday", "thursday": "Thursday", "friday": "Friday", "saturday": "Saturday", "sunday": "Sunday"},
 	"party": {
 		"placer": "the ordering hospital", "coordinator": "a coordinator", "reader": "a reader", "adjudicator": "a third reader",
