@@ -112,6 +112,7 @@ func (s *Server) policyVersion(c echo.Context, at seat) error {
 	if v.PolicyVersion, err = s.Desk.Settings.Policy(ctx, tenant, version); err != nil {
 		return err
 	}
+	v.Text = unfolded(v.Text)
 	before, err := s.Desk.Settings.Policy(ctx, tenant, v.Before)
 	if err != nil {
 		return err
@@ -146,6 +147,14 @@ func laidOut(text string) string {
 		return text
 	}
 	return out.String()
+}
+
+// unfolded is JSON of one line over several, as somebody can change it; all else as it is.
+func unfolded(text string) string {
+	if strings.Contains(strings.TrimSpace(text), "\n") {
+		return text
+	}
+	return laidOut(text)
 }
 
 // editorView is the page on which a document is written, checked and put in force.
@@ -216,7 +225,7 @@ func (s *Server) editPolicy(c echo.Context, at seat) error {
 	if err != nil {
 		return err
 	}
-	v.Text = begin.Text
+	v.Text = unfolded(begin.Text)
 	return s.show(c, at, "editor", "Policy", v)
 }
 

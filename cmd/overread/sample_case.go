@@ -41,6 +41,9 @@ var radiologists = []radiologist{
 	{"sato", "Yui", "Sato", "1000000111", workflow.Reader{Subspecialties: []string{"neuro"}, Licences: newYork()}},
 }
 
+// renewsSoon is whose licence ends within days, while they have cases: the coordinator is told.
+const renewsSoon = "lindqvist"
+
 // onLeave is who is absent these days.
 const onLeave = "brandt"
 

@@ -118,6 +118,10 @@ func (s *seeder) addRadiologist(ctx context.Context, hospital string, r radiolog
 	if r.name == onLeave {
 		credential.Absences = []workflow.Absence{{From: workflow.DateOf(s.now.AddDate(0, 0, -3)), To: workflow.DateOf(s.now.AddDate(0, 0, 11))}}
 	}
+	if r.name == renewsSoon {
+		credential.Licences = slices.Clone(credential.Licences)
+		credential.Licences[0].ValidTo = workflow.DateOf(s.now.AddDate(0, 0, 12))
+	}
 	row := readerRow{
 		ReaderID: readerID(r.name), Tenant: hospital,
 		PractitionerID: locationID(created.location, "Practitioner"), Display: "Dr. " + r.given + " " + r.family, Credential: credential,

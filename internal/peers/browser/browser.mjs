@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
+import { note } from './seen.mjs';
 
 export const root = process.env.OVERREAD_WEB;
 const shots = process.env.OVERREAD_SHOTS;
@@ -25,6 +26,7 @@ export async function shot(page, name) {
 // the way of a page of ours, or a script of ours failed.
 export async function visitor(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(15000);
   const page = await context.newPage();
   page.on('console', (m) => { if (m.type() === 'error' && /Content Security Policy/.test(m.text())) throw new Error(m.text()); });
   page.on('pageerror', (e) => { throw e; });
@@ -43,22 +45,56 @@ export async function signIn(page, who) {
 
 // judge holds a page to WCAG 2.2 AA as far as axe-core can tell, in the theme that it
 // has. axe runs in a world of its own, past the page's policy (CDP).
-export async function judge(page, name) {
+// A page that is judged in place of another one, whose policy lets nothing run, names that
+// one's address.
+export async function judge(page, name, address = page.url()) {
   const session = await page.context().newCDPSession(page);
   const { frameTree } = await session.send('Page.getFrameTree');
   const { executionContextId } = await session.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id, worldName: 'axe' });
-  const run = (expression) => session.send('Runtime.evaluate', { expression, contextId: executionContextId, awaitPromise: true, returnByValue: true });
+  const run = (expression) => within(60, name, session.send('Runtime.evaluate', { expression, contextId: executionContextId, awaitPromise: true, returnByValue: true }));
   await run(axe);
   const options = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations'] };
   const { result, exceptionDetails } = await run(`axe.run(document, ${JSON.stringify(options)}).then((r) => JSON.stringify(r.violations.map((v) => v.id + ': ' + v.help + ' at ' + v.nodes.map((n) => n.target.join(' ')).join(', '))))`);
+  const { result: theme } = await run(`(() => { const s = getComputedStyle(document.documentElement).colorScheme; return s === 'dark' || s === 'light' ? s : matchMedia('(prefers-color-scheme: dark)').matches && /dark/.test(s) ? 'dark' : 'light'; })()`);
   await session.detach();
+  note(address, theme.value);
   assert.equal(exceptionDetails, undefined, `${name}: axe failed`);
   assert.deepEqual(JSON.parse(result.value), [], `${name}: axe-core`);
+}
+
+// within fails when something does not come to an end: where a page's sandbox lets nothing run.
+async function within(seconds, name, promise) {
+  let timer;
+  const late = new Promise((_, no) => { timer = setTimeout(() => no(new Error(`${name}: axe-core has not come to an end`)), seconds * 1000); });
+  try { return await Promise.race([promise, late]); } finally { clearTimeout(timer); }
+}
+
+// dressed lets pages be in a theme and language.
+export async function dressed(context, theme, language) {
+  const domain = new URL(root).hostname;
+  await context.addCookies([{ name: 'overread-theme', value: theme, domain, path: '/' }, { name: 'overread-language', value: language, domain, path: '/' }]);
+}
+
+// upright: nothing sticks out at the side.
+export async function upright(page, name) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);
+}
+
+// scripted is a page of the same visitor with scripts, which axe-core needs, at the address
+// that somebody without them has come to.
+export async function scripted(page) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  context.setDefaultTimeout(15000);
+  await context.addCookies(await page.context().cookies());
+  const other = await context.newPage();
+  await other.goto(page.url());
+  return { context, page: other };
 }
 
 // links are the addresses of a page's links that lead to pages of ours, without
 // what follows # and without files.
 export async function links(page) {
-  const all = await page.$$eval('a[href]', (as) => as.filter((a) => !a.download).map((a) => a.href.split('#')[0]));
-  return [...new Set(all)].filter((a) => a.startsWith(root + '/') && !/\/(fhir|login|logout|signin|viewer)(\/|$|\?)/.test(a.slice(root.length)) && !/\.(pdf|csv|ndjson|parquet)(\?|$)|[?&]format=/.test(a));
+  const all = await page.$$eval('a[href]', (as) => as.filter((a) => !a.hasAttribute('download')).map((a) => a.href.split('#')[0]));
+  return [...new Set(all)].filter((a) => a.startsWith(root + '/') && !/\/(fhir|login|logout|signin|viewer)(\/|$|\?)/.test(a.slice(root.length)) && !/[./](pdf|csv|ndjson|parquet|json)(\?|$)|[?&]format=/.test(a));
 }

@@ -3,7 +3,7 @@
 // patient; in both themes and languages, in a tab and at 400 pixels, without script.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judge, shot, visitor } from '../browser.mjs';
+import { judge, shot, upright, visitor } from '../browser.mjs';
 
 const ehr = process.env.OVERREAD_EHR;
 const short = Boolean(process.env.SHORT);
@@ -14,12 +14,6 @@ async function launch(page, number) {
   const form = page.locator('.order', { hasText: number }).locator('form', { hasText: 'mercy' }).first();
   await form.locator('button').click();
   await page.waitForURL(/\/launched\//);
-}
-
-// upright: nothing sticks out at the side.
-async function upright(page, name) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);
 }
 
 const themes = short ? ['light'] : ['light', 'dark'];
@@ -57,12 +51,13 @@ for (const colorScheme of themes) {
     await look('opinion-german');
     for (const [language, title] of [['de', /Zweitmeinung in einfachen Worten/], ['en', /second opinion, in plain words/]]) {
       // The page itself is in a sandbox in which nothing runs, axe neither: its text is judged in another.
-      const answer = await context.request.get(await page.locator(`a[href$="/summary/${language}/html"]`).evaluate((a) => a.href));
+      const address = await page.locator(`a[href$="/summary/${language}/html"]`).evaluate((a) => a.href);
+      const answer = await context.request.get(address);
       assert.match(answer.headers()['content-security-policy'], /sandbox allow-modals/);
       const sheet = await context.newPage();
       await sheet.setContent(await answer.text());
       assert.match(await sheet.textContent('h1'), title);
-      await judge(sheet, `summary in ${language}`);
+      await judge(sheet, `summary in ${language}`, address);
       await upright(sheet, `summary in ${language}`);
       await shot(sheet, `clinic-summary-${language}-${colorScheme}`);
       await sheet.close();

@@ -3,15 +3,10 @@
 // original reader's own page; and each page judged in both themes and languages.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judge, root, shot, signIn, visitor } from '../browser.mjs';
+import { dressed, judge, root, shot, signIn, visitor } from '../browser.mjs';
 
 const short = Boolean(process.env.SHORT);
 const at = root + '/at/mercy/quality/learning';
-
-async function dressed(context, theme, language) {
-  const domain = new URL(root).hostname;
-  await context.addCookies([{ name: 'overread-theme', value: theme, domain, path: '/' }, { name: 'overread-language', value: language, domain, path: '/' }]);
-}
 
 test('the quality role learns from a case without a script', async () => {
   const { context, page } = await visitor({ javaScriptEnabled: false });

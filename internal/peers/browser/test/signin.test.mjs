@@ -2,7 +2,7 @@
 // an emergency, and signs out.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { root, shot, signIn, visitor } from '../browser.mjs';
+import { dressed, judge, root, shot, signIn, upright, visitor } from '../browser.mjs';
 
 test('a reader signs in, sees their work at all hospitals, and signs out', async () => {
   const { context, page } = await visitor({ javaScriptEnabled: false });
@@ -69,4 +69,20 @@ test('a record is opened in an emergency, and the coordinator sees it', async ()
   const wide = await phone.page.locator('body').boundingBox();
   assert.ok(wide.width <= 391, 'the page is wider than a phone');
   await phone.context.close();
+});
+
+test('the pages for everybody have nothing that axe-core finds', async () => {
+  for (const [theme, language] of process.env.SHORT ? [['light', 'de']] : [['light', 'en'], ['dark', 'de'], ['dark', 'en']]) {
+    const { context, page } = await visitor({ colorScheme: theme });
+    await dressed(context, theme, language);
+    for (const [name, path] of Object.entries({ signin: '/signin', ended: '/signin?why=idle', signedout: '/signed-out', nothing: '/nowhere', docs: '/fhir/docs', patientdocs: '/fhir/docs/Patient' })) {
+      await page.goto(root + path);
+      await judge(page, `${path}, ${theme}, ${language}`);
+      await shot(page, `public-${name}-${theme}-${language}`);
+      await page.setViewportSize({ width: 400, height: 800 });
+      await upright(page, `${path} at 400 px`);
+      await page.setViewportSize({ width: 1280, height: 800 });
+    }
+    await context.close();
+  }
 });
