@@ -31,6 +31,21 @@ type work struct {
 	Pages   []paged
 	Notices []workflow.Notice
 	Items   []workflow.WorkItem
+	At      string // of the rooms there
+}
+
+// Page is where a case of the list is opened; one that is nobody's yet is claimed from
+// the worklist.
+func (w work) Page(item workflow.WorkItem) string {
+	switch {
+	case slices.Contains(offices, w.Place.Role):
+		return w.At + "/board/" + item.TaskID
+	case item.Pool:
+		return w.At + "/worklist?whose=pool"
+	case slices.Contains(whoRead, w.Place.Role):
+		return w.At + "/case/" + item.TaskID
+	}
+	return ""
 }
 
 // paged is a line about which somebody was told, with the address of its case.
@@ -96,7 +111,7 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 			return err
 		}
 		if len(items) > 0 || len(notices) > 0 || len(pages) > 0 {
-			data.Work = append(data.Work, work{p, pages, notices, items})
+			data.Work = append(data.Work, work{p, pages, notices, items, s.at(p)})
 		}
 		if p.Role == access.Coordinator || p.Role == access.Director && !s.coordinates(found, p.TenantName) {
 			list, err := s.Desk.Emergencies(ctx, p.Actor, workflow.EmergencyWindow{Within: recent, Most: mostEmergencies}, s.caller(c))

@@ -51,9 +51,9 @@ func (r SampleRate) name(no int) string {
 		}
 	}
 	if len(parts) == 0 {
-		parts = []string{"all others"}
+		parts = []string{Phrase("all others")}
 	}
-	return fmt.Sprintf("rule %d: %s", no, strings.Join(parts, "; "))
+	return Phrase("rule %d: %s", no, strings.Join(parts, "; "))
 }
 
 // samplingFaults is what the schema cannot say of the rates: a rule behind one
