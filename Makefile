@@ -80,10 +80,9 @@ test-web-short: build # what make test runs of it
 	@scripts/ensure postgresql node curl chromium orthanc
 	@SHORT=1 scripts/test-browser bin/overread
 
-screens: build ## pictures of every page, into docs/screens
+screens: build ## pictures of every page, into docs/screens (OVERREAD_SHOTS=DIR make test-web: of every step, theme and width)
 	@scripts/ensure postgresql node curl chromium orthanc
-	@mkdir -p docs/screens
-	OVERREAD_SHOTS=$(CURDIR)/docs/screens scripts/test-browser bin/overread
+	OVERREAD_SCREENS=$(CURDIR)/docs/screens TESTS=screens.mjs scripts/test-browser bin/overread
 
 vulncheck: ## known vulnerabilities, where their database can be reached
 	@scripts/vulncheck $(GOVULNCHECK) $(TOOLS)

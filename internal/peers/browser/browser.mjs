@@ -43,6 +43,13 @@ export async function signIn(page, who) {
   await page.waitForURL(root + '/home');
 }
 
+// launch presses the stand-in EHR's button for an order of Mercy General Hospital.
+export async function launch(page, number) {
+  await page.goto(process.env.OVERREAD_EHR + '/');
+  await page.locator('.order', { hasText: number }).locator('form', { hasText: 'mercy' }).first().locator('button').click();
+  await page.waitForURL(/\/launched\//);
+}
+
 // judge holds a page to WCAG 2.2 AA as far as axe-core can tell, in the theme that it
 // has. axe runs in a world of its own, past the page's policy (CDP).
 // A page that is judged in place of another one, whose policy lets nothing run, names that

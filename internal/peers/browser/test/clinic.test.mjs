@@ -3,18 +3,9 @@
 // patient; in both themes and languages, in a tab and at 400 pixels, without script.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judge, shot, upright, visitor } from '../browser.mjs';
+import { judge, launch, shot, upright, visitor } from '../browser.mjs';
 
-const ehr = process.env.OVERREAD_EHR;
 const short = Boolean(process.env.SHORT);
-
-// launch presses the EHR's button for an order of Mercy General Hospital.
-async function launch(page, number) {
-  await page.goto(ehr + '/');
-  const form = page.locator('.order', { hasText: number }).locator('form', { hasText: 'mercy' }).first();
-  await form.locator('button').click();
-  await page.waitForURL(/\/launched\//);
-}
 
 const themes = short ? ['light'] : ['light', 'dark'];
 for (const colorScheme of themes) {
