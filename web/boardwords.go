@@ -17,7 +17,6 @@ var boardWords = map[string]map[string]string{
 	"trail":      trailWords, "thing": thingWords, // trail.go
 	"reader part": {"reader": "reader", "trainee": "trainee (a supervisor signs)", "locum": "locum (a supervisor signs)", "adjudicator": "adjudicator", "supervisor": "supervisor"},
 	"short day":   {"monday": "Mon", "tuesday": "Tue", "wednesday": "Wed", "thursday": "Thu", "friday": "Fri", "saturday": "Sat", "sunday": "Sun"},
-	"interval":    {"wilson": "Wilson", "wilson-cc": "Wilson, with continuity correction", "clopper-pearson": "Clopper-Pearson (exact)"},
 	"weekday":     {"monday": "Monday", "tuesday": "Tuesday", "wednesday": "Wednesday", "thursday": "Thursday", "friday": "Friday", "saturday": "Saturday", "sunday": "Sunday"},
 	"party": {
 		"placer": "the ordering hospital", "coordinator": "a coordinator", "reader": "a reader", "adjudicator": "a third reader",

@@ -49,6 +49,50 @@ func phrasesUsed(t *testing.T) (forms []string) {
 	return forms
 }
 
+// What is wrong with a policy or a template is told as a phrase, or the German page would
+// say it in English.
+func TestFaultsOfPoliciesArePhrases(t *testing.T) {
+	sources, _ := filepath.Glob("../workflow/*.go")
+	found := 0
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.CompositeLit)
+			if !ok || strings.HasSuffix(source, "_test.go") {
+				return true
+			}
+			if name, isIdent := lit.Type.(*ast.Ident); !isIdent || name.Name != "PolicyFault" {
+				return true
+			}
+			for _, e := range lit.Elts {
+				pair, ok := e.(*ast.KeyValueExpr)
+				if !ok {
+					continue
+				}
+				if key, ok := pair.Key.(*ast.Ident); !ok || key.Name != "Text" {
+					continue
+				}
+				found++
+				switch v := pair.Value.(type) {
+				case *ast.BasicLit, *ast.BinaryExpr:
+					t.Errorf("%s: the text of a fault is no phrase", source)
+				case *ast.CallExpr:
+					if sel, ok := v.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sprintf" {
+						t.Errorf("%s: the text of a fault is made by Sprintf and not by Phrase", source)
+					}
+				}
+			}
+			return true
+		})
+	}
+	if found < 25 {
+		t.Errorf("only %d faults were found", found)
+	}
+}
+
 func isPhrase(e ast.Expr) bool {
 	switch f := e.(type) {
 	case *ast.Ident:

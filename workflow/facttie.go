@@ -16,17 +16,17 @@ type FactTie struct {
 // which words never meet. Two dimensions that are only rarely together are not tied.
 var FactTies = func() []FactTie {
 	ties := []FactTie{
-		{"reason", "oncologic", "a staging is oncologic, and who gives no code is neither", false}, // Exam.oncologic
-		{"blinding", "protocol", "what two read is blinded", false},                                // decideProtocol
+		{"reason", "oncologic", Phrase("a staging is oncologic, and who gives no code is neither"), false}, // Exam.oncologic
+		{"blinding", "protocol", Phrase("what two read is blinded"), false},                                // decideProtocol
 	}
 	for _, asked := range triaged { // DecideTriage
-		ties = append(ties, FactTie{asked, "subspecialty", "rules of triage decide by it", false})
+		ties = append(ties, FactTie{asked, "subspecialty", Phrase("rules of triage decide by it"), false})
 		for _, how := range []string{"blinding", "protocol"} {
-			ties = append(ties, FactTie{asked, how, "rules of triage decide by it", true})
+			ties = append(ties, FactTie{asked, how, Phrase("rules of triage decide by it"), true})
 		}
 	}
 	for _, other := range []string{"blinding", "protocol", "oncologic"} { // the same rule decides both, or by the reason
-		ties = append(ties, FactTie{"subspecialty", other, "rules of triage decide both", true})
+		ties = append(ties, FactTie{"subspecialty", other, Phrase("rules of triage decide both"), true})
 	}
 	return ties
 }()

@@ -3,6 +3,7 @@ package workflow
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -102,13 +103,13 @@ func (p Policy) publicationFaults() (wrong PolicyErrors) {
 	for i, name := range published {
 		path := element("publication.dimensions", i)
 		if !slices.Contains(known, name) {
-			wrong = append(wrong, PolicyFault{Path: path, Text: "is one of: " + strings.Join(known, ", ")})
+			wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("is one of: %v", strings.Join(known, ", "))})
 		}
 		for _, before := range published[:i] {
 			if tie, tied := tieOf(before, name, byRules); tied {
-				wrong = append(wrong, PolicyFault{Path: path, Text: fmt.Sprintf("is tied with %s (%s): from tables by both hidden counts can be computed, so one of them is published (docs/disclosure.md)", before, tie.Why)})
+				wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("is tied with %v (%s): from tables by both hidden counts can be computed, so one of them is published (docs/disclosure.md)", before, tie.Why)})
 			} else if before == name {
-				wrong = append(wrong, PolicyFault{Path: path, Text: "is there twice"})
+				wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("is there twice")})
 			}
 		}
 	}
@@ -130,7 +131,7 @@ func (p Policy) publicationFaults() (wrong PolicyErrors) {
 			continue
 		}
 		if !slices.Contains(published, one) || !slices.Contains(published, other) {
-			wrong = append(wrong, PolicyFault{Path: path, Text: "is of a dimension that is not published: of dimensions that are tied, such as reason and oncologic, one is; publication.dimensions says which (docs/disclosure.md)"})
+			wrong = append(wrong, PolicyFault{Path: path, Text: Phrase("is of a dimension that is not published: of dimensions that are tied, such as reason and oncologic, one is; publication.dimensions says which (docs/disclosure.md)")})
 			continue
 		}
 		a, b := find(one), find(other)

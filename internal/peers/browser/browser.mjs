@@ -103,5 +103,5 @@ export async function scripted(page) {
 // what follows # and without files.
 export async function links(page) {
   const all = await page.$$eval('a[href]', (as) => as.filter((a) => !a.hasAttribute('download')).map((a) => a.href.split('#')[0]));
-  return [...new Set(all)].filter((a) => a.startsWith(root + '/') && !/\/(fhir|login|logout|signin|viewer)(\/|$|\?)/.test(a.slice(root.length)) && !/[./](pdf|csv|ndjson|parquet|json)(\?|$)|[?&]format=/.test(a));
+  return [...new Set(all)].filter((a) => a.startsWith(root + '/') && !/\/(fhir|login|logout|signin|viewer|dicomweb)(\/|$|\?)/.test(a.slice(root.length)) && !/[./](pdf|csv|ndjson|parquet|json)(\?|$)|[?&]format=/.test(a));
 }
