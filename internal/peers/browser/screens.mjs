@@ -17,7 +17,9 @@ async function picture(page, name, line) {
   const session = await page.context().newCDPSession(page);
   const { cssContentSize: size } = await session.send('Page.getLayoutMetrics');
   const clip = { x: 0, y: 0, width: page.viewportSize().width, height: Math.min(Math.ceil(size.height), highest), scale: 1 };
-  const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 72, captureBeyondViewport: true, clip });
+  const dialog = await page.locator('dialog[open]').count() > 0; // it stands in the window, not on the page
+  const how = dialog ? {} : { captureBeyondViewport: true, clip };
+  const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 72, ...how });
   await session.detach();
   writeFileSync(`${folder}/${name}.webp`, Buffer.from(data, 'base64'));
   index.push([name, line]);
