@@ -40,6 +40,13 @@ for (const colorScheme of themes) {
     await page.click('article.current h2 a');
     assert.match(await page.textContent('main'), /Beide Befunde nebeneinander/);
     await look('opinion-german');
+    const report = await page.locator('a[href*="/report/"][href$="/html"]').first().evaluate((a) => a.href);
+    const letter = await context.newPage();
+    await letter.setContent(await (await context.request.get(report)).text());
+    await judge(letter, 'the report', report);
+    await upright(letter, 'the report');
+    await shot(letter, `clinic-report-${colorScheme}`);
+    await letter.close();
     for (const [language, title] of [['de', /Zweitmeinung in einfachen Worten/], ['en', /second opinion, in plain words/]]) {
       // The page itself is in a sandbox in which nothing runs, axe neither: its text is judged in another.
       const address = await page.locator(`a[href$="/summary/${language}/html"]`).evaluate((a) => a.href);
