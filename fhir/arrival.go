@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -45,11 +46,39 @@ func (s *Server) arrived(ctx context.Context, tx pgx.Tx, actor access.Actor, ver
 	if err := s.engine.RecheckTx(ctx, tx, actor.Tenant, waiting...); err != nil || !slices.ContainsFunc(versions, tellsWhoReadFirst) {
 		return err
 	}
-	signed, err := workflow.CasesSignedTx(ctx, tx, patients...)
+	signed, err := s.signedConcerned(ctx, tx, actor, versions[len(versions)-1], patients)
 	if err != nil {
 		return err
 	}
 	return s.engine.RecheckTx(ctx, tx, actor.Tenant, signed...)
+}
+
+// signedConcerned are the signed cases of these patients that a resource may concern. Most
+// Observations are a laboratory's: one counts where a report names it that is of the study, or was compared with.
+func (s *Server) signedConcerned(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node, patients []string) ([]uuid.UUID, error) {
+	if n.Type() != "Observation" {
+		return workflow.CasesSignedTx(ctx, tx, patients...)
+	}
+	r, err := s.resolver(ctx, tx, actor.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	naming, err := r.naming(ctx, "DiagnosticReport", "result", n)
+	if err != nil || len(naming) == 0 {
+		return nil, err
+	}
+	var studies, reports []string
+	for _, report := range naming {
+		reports = append(reports, report.id())
+		for _, ref := range report.Each("imagingStudy") {
+			study, err := r.follow(ctx, ref, report.Node)
+			if err != nil {
+				return nil, err
+			}
+			studies = append(studies, study.id())
+		}
+	}
+	return workflow.CasesSignedOfTx(ctx, tx, studies, reports, patients...)
 }
 
 // tellsWhoReadFirst: it is of a kind in which findFirstReaders looks.

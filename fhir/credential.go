@@ -60,19 +60,31 @@ var taxonomy = map[string]string{
 // practitionerCreated, practitionerUpdated and the three of roles are hooks of the
 // table of resources.
 func (s *Server) practitionerCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
-	return nil, s.statePractitioner(ctx, tx, actor, n)
+	if err := s.statePractitioner(ctx, tx, actor, n); err != nil {
+		return nil, err
+	}
+	return nil, s.identified(ctx, tx, nil, n)
 }
 
-func (s *Server) practitionerUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, _, after *Node) error {
-	return s.statePractitioner(ctx, tx, actor, after)
+func (s *Server) practitionerUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
+	if err := s.statePractitioner(ctx, tx, actor, after); err != nil {
+		return err
+	}
+	return s.identified(ctx, tx, before, after)
 }
 
 func (s *Server) roleCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
-	return nil, s.stateRole(ctx, tx, actor, nil, n)
+	if err := s.stateRole(ctx, tx, actor, nil, n); err != nil {
+		return nil, err
+	}
+	return nil, s.roleIdentified(ctx, tx, actor, nil, n)
 }
 
 func (s *Server) roleUpdated(ctx context.Context, tx pgx.Tx, actor access.Actor, before, after *Node) error {
-	return s.stateRole(ctx, tx, actor, before, after)
+	if err := s.stateRole(ctx, tx, actor, before, after); err != nil {
+		return err
+	}
+	return s.roleIdentified(ctx, tx, actor, before, after)
 }
 
 func (s *Server) roleDeleted(ctx context.Context, tx pgx.Tx, actor access.Actor, before *Node) error {

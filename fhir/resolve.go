@@ -112,6 +112,36 @@ func (r resolver) referringTo(ctx context.Context, typ, param, target string) ([
 	return r.search(ctx, typ, keySpace{r.tenant, typ, param}.key(formReference, target))
 }
 
+// naming finds the resources of a type whose reference parameter names one that is kept
+// here: by its id, by an identifier, or by the address that it has at the EHR.
+func (r resolver) naming(ctx context.Context, typ, param string, n *Node) (all []found, err error) {
+	space := keySpace{r.tenant, typ, param}
+	keys := []uuid.UUID{space.key(formReference, n.Type()+"/"+n.Text("id"))}
+	for _, id := range n.Each("identifier") {
+		keys = append(keys, space.key(formIdentifier, id.Text("system"), id.Text("value")))
+	}
+	var there string
+	err = r.tx.QueryRow(ctx, `
+		SELECT coalesce(max(ehr_id), '')
+		FROM resource_origin
+		WHERE tenant_id = @tenant AND type = @type AND id = @id`,
+		pgx.NamedArgs{"tenant": r.tenant, "type": n.Type(), "id": n.Text("id")}).Scan(&there)
+	if err != nil {
+		return nil, fmt.Errorf("where a resource comes from: %w", err)
+	}
+	if there != "" {
+		keys = append(keys, space.key(formReference, r.ehrBase+"/"+n.Type()+"/"+there))
+	}
+	for _, key := range keys {
+		more, err := r.search(ctx, typ, key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
+}
+
 const mostFound = 100
 
 func (r resolver) search(ctx context.Context, typ string, key uuid.UUID) ([]found, error) {

@@ -44,6 +44,7 @@ const (
 	sampleTold         = "sample-told"
 	conferTimeout      = "confer-timeout"
 	findThird          = "find-third"
+	whoRead            = "who-read-first"
 )
 
 // agenda is the table of them all. It is a function because its rows fire
@@ -86,6 +87,8 @@ func agenda() []item {
 			Doc: "a second read for quality found something urgent or emergent: it is a finding of the case that was sampled"},
 		{Kind: sampleTold, While: anyTime, do: (*Engine).settleTold,
 			Doc: "looks whether a clinician has acknowledged, of the case that was sampled, what this second read for quality found"},
+		{Kind: whoRead, While: join(signed, in(Amending)), do: (*Engine).lookWhoRead,
+			Doc: "more is known of somebody who may have read the study first: looks whether it is one of those who had a part in the report"},
 		clock(ClockIntake, intake, nil, "from the order to its completeness"),
 		clock(ClockAssign, in(Ready, Unassignable, Offered), nil, "from completeness to a reader's acceptance"),
 		clock(ClockFinal, unsigned, waiting, "from completeness to the signature, less the pauses"),

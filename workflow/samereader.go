@@ -162,8 +162,8 @@ var restsOnFirstReader = &Choice{"restsOnFirstReader", "somebody who had a part 
 // who were not named then.
 func (t *turn) doubtedAnew(ctx context.Context, who uuid.UUID, now Exam, first FirstReaders) (bool, error) {
 	after, err := t.readFirstOf(ctx, who, now)
-	if err != nil || after == "" {
-		return false, err
+	if err != nil || after == "" || t.identified(who) {
+		return err == nil && after != "", err
 	}
 	before, err := t.readFirstOf(ctx, who, t.c.Exam)
 	if err != nil || before == "" || !t.c.SetAside(sameReader) {

@@ -96,6 +96,22 @@ func CasesSignedTx(ctx context.Context, tx pgx.Tx, patients ...string) ([]uuid.U
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
+// CasesSignedOfTx are those of CasesSignedTx that are of one of these studies, by the id
+// here, or were compared with one of these reports.
+func CasesSignedOfTx(ctx context.Context, tx pgx.Tx, studies, reports []string, patients ...string) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT case_id
+		FROM case_file
+		WHERE state = ANY(@signed) AND patient_id = ANY (@patients) AND sample_of IS NULL
+		  AND (study_id = ANY (@studies) OR original_report_id = ANY (@reports))
+		ORDER BY case_id`,
+		pgx.NamedArgs{"signed": join(signed, in(Amending)), "patients": patients, "studies": studies, "reports": reports})
+	if err != nil {
+		return nil, fmt.Errorf("signed cases of a study: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
 // CasesReadingTx returns the blinded cases before the reveal, or on hold, or with a
 // third reader who is not to know yet, of any of these studies, by the id here or by Study Instance UID.
 func CasesReadingTx(ctx context.Context, tx pgx.Tx, studies, uids []string) ([]uuid.UUID, error) {
