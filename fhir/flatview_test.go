@@ -18,7 +18,7 @@ import (
 )
 
 // csvRows are the rows of a CSV file by the names of its columns.
-func csvRows(t *testing.T, text string) (rows []map[string]string) {
+func csvRows(t testing.TB, text string) (rows []map[string]string) {
 	t.Helper()
 	all, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || len(all) == 0 {

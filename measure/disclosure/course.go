@@ -106,6 +106,36 @@ func AtLeast(cases int) (n int) {
 // at which no block is small.
 func (s *Scheme) Show(rule Rule, c Counts) Figures { return s.figures(c, s.finest(c, rule)) }
 
+// Beside is what is told (by Show) of what third readers made of discrepancies, as far as it
+// can be told beside the total of the outcomes. Its leaves are those that they did not see,
+// those in which they upheld the grade, and those in which it was overturned. By the policy
+// every important discrepancy of a reader goes to a third reader, or every discrepancy, and no
+// agreement does: then what they saw less what is important (or discrepant) is some of what
+// they overturned, and what they upheld is what is important. So how many they saw is told
+// where these differences are not small, and how many they upheld where it is told how many
+// are important.
+func (s *Scheme) Beside(rule Rule, f, total Figures, discrepant, important Leaves) Figures {
+	saw, told := f.Of(0b110)
+	if f.Level < 2 || !told {
+		return f
+	}
+	level := f.Level
+	if _, told := total.Of(important); !told {
+		level = 2
+	}
+	for _, outcomes := range []Leaves{discrepant, important} {
+		if n, told := total.Of(outcomes); told && (rule.small(saw-n) || rule.small(n-saw)) {
+			level = 1
+		}
+	}
+	coarser := Figures{Level: level}
+	for _, block := range s.levels[level-1] {
+		n, _ := f.Of(block)
+		coarser.Blocks = append(coarser.Blocks, Block{block, n})
+	}
+	return coarser
+}
+
 // SumOf is figures of quarters added up, in the detail that all of them have.
 func SumOf(parts ...Figures) Figures {
 	all := make([]*Published, len(parts))

@@ -3,6 +3,7 @@ package disclosure
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -232,7 +233,7 @@ func publishedOf(t testing.TB, q quarter) (*attacker, *Course) {
 		return c
 	}
 	thirdOf := func(k kind) string { return k.third }
-	a.hearScheme(q, third, third.Show(Standard, countOf(third, thirdOf)), every, thirdOf)
+	a.hearScheme(q, third, third.Beside(Standard, third.Show(Standard, countOf(third, thirdOf)), p.Total, 6, 4), every, thirdOf)
 	rightOf := func(k kind) string {
 		if k.outcome == "none" {
 			return "agreement"
@@ -247,6 +248,63 @@ func publishedOf(t testing.TB, q quarter) (*attacker, *Course) {
 	course := NewCourse(Standard, q.sum(every), q.sum(func(_ int, k kind) bool { return ackTimes[k.ack] > 0 }), within)
 	a.hearCourse(q, course)
 	return a, course
+}
+
+// adjudicating is what a policy makes of a quarter: from this outcome on all of a reader's
+// grades go to a third reader, and no others; what is upheld is as the reader had it.
+func (q quarter) adjudicating(from string) (never func(int, kind) bool) {
+	order := []string{"none", "unimportant", "important"}
+	at := func(outcome string) int { return slices.Index(order, outcome) }
+	never = func(_ int, k kind) bool {
+		return at(k.outcome) >= 0 && (k.third == "upheld" && at(k.outcome) < at(from) || k.third == "not-adjudicated" && at(k.outcome) >= at(from) ||
+			k.third == "overturned" && from == "important" && k.outcome == "important")
+	}
+	for site := range q.cases {
+		for i, k := range q.kinds {
+			if never(site, k) {
+				q.cases[site][i] = 0
+			}
+		}
+	}
+	return never
+}
+
+// Who knows the policy knows which discrepancies a third reader has seen.
+func TestWhatThirdReadersSawGivesNoSmallCountAwayToWhoKnowsThePolicy(t *testing.T) {
+	t.Parallel()
+	attacked, untold := 0, 0
+	drawn := rapid.Custom(func(r *rapid.T) quarter { return drawnQuarter(r) })
+	for seed := range 150 {
+		for _, from := range []string{"unimportant", "important"} {
+			q := drawn.Example(seed)
+			never := q.adjudicating(from)
+			a, _ := publishedOf(t, q)
+			a.rows = append(a.rows, linear.Row{Factors: q.factors(nil, 1, never)})
+			var sets []asked
+			for _, one := range q.few(Standard) {
+				if strings.HasPrefix(one.name, "third") || strings.HasPrefix(one.name, "outcomes") {
+					sets = append(sets, one)
+				}
+			}
+			attacked += len(sets)
+			if found := a.narrow(t, Standard, q, sets); found != "" {
+				t.Fatalf("quarter %d, %s: found: %s", seed, from, found)
+			}
+			// As it was shown before, without a look at the outcomes.
+			third := mustScheme(t, []string{"not-adjudicated", "upheld", "overturned"}, [][]string{{"not-adjudicated"}, {"upheld", "overturned"}}, [][]string{{"not-adjudicated"}, {"upheld"}, {"overturned"}})
+			c := make(Counts, 3)
+			for i, name := range third.names {
+				c[i] = q.sum(func(_ int, k kind) bool { return k.third == name })
+			}
+			a.hearScheme(q, third, third.Show(Standard, c), every, func(k kind) string { return k.third })
+			if a.narrow(t, Standard, q, sets) != "" {
+				untold++
+			}
+		}
+	}
+	if attacked < 100 || untold == 0 {
+		t.Errorf("%d small counts were attacked, and %d quarters found out as they were shown before", attacked, untold)
+	}
 }
 
 func TestWhatIsPublishedOfTheWholeGivesNoSmallCountAway(t *testing.T) {

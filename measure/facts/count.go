@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/workflow"
 )
 
@@ -45,8 +44,12 @@ type Table struct {
 	Pairs     [][]int   // grades of the reader by those of the third reader: none, minor, major; nil unless the measure has them
 }
 
-// mostStrata bounds what one answer lists.
-const mostStrata = 20000
+// What one answer lists at the most: 150 sites by 300 second readers are 45,000, and 54 MB
+// (docs/performance.md); of a time each stratum has three figures.
+const (
+	mostStrata      = 50_000
+	mostTimedStrata = 20_000
+)
 
 // Count counts the cases of a query, exactly, in one pass: the whole, why cases are
 // excluded, the strata and their durations are of the same rows. It returns a fault of
@@ -69,8 +72,12 @@ func Count(ctx context.Context, tx pgx.Tx, q Query) (Table, error) {
 	if err := s.each(ctx, tx, sum.add); err != nil {
 		return Table{}, fmt.Errorf("count: %w", err)
 	}
-	if len(q.By) > 0 && len(sum.strata) > mostStrata {
-		return Table{}, fault.New(fault.TooLarge, "there are %d strata, and at most %d are listed; choose other stratifiers, a filter or a shorter period", len(sum.strata), mostStrata)
+	most := mostStrata
+	if q.Measure.Timed() {
+		most = mostTimedStrata
+	}
+	if len(q.By) > 0 && len(sum.strata) > most {
+		return Table{}, sum.tooMany(q.By, most)
 	}
 	return sum.table(s, words), nil
 }

@@ -196,7 +196,7 @@ func protect(ctx context.Context, tx pgx.Tx, q Query, policy workflow.Publicatio
 	if p.NoComparison, err = q.noComparison(ctx, tx); err != nil {
 		return nil, err
 	}
-	p.Whole, err = q.whole(ctx, tx)
+	p.Whole, err = q.whole(ctx, tx, p.Tables.Total)
 	return p, err
 }
 
@@ -246,7 +246,7 @@ func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Pu
 		if err := json.Unmarshal(content, &p); err != nil {
 			return err
 		}
-		untie(p.Tables)
+		p.narrow()
 		parts, wholes = append(parts, p.Tables), append(wholes, p.Whole)
 		if p.NoComparison == nil {
 			year.NoComparison = nil
@@ -265,9 +265,14 @@ func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Pu
 	return year, nil
 }
 
-// untie leaves out what was published before dimensions were known to be tied
-// (workflow.FactTies): one of each two is shown from then on.
-func untie(p *disclosure.Published) {
+// narrow leaves out what was published before it was known what follows from it: of
+// dimensions that are tied (workflow.FactTies) one is shown, and of what third readers made
+// of discrepancies what can be told beside the outcomes.
+func (all *Publication) narrow() {
+	p := all.Tables
+	if all.Whole != nil {
+		all.Whole.Overturn = overturnBeside(all.Whole.Overturn, p.Total)
+	}
 	names := make([]string, len(p.Dimensions))
 	for i, d := range p.Dimensions {
 		names[i] = d.Name

@@ -68,8 +68,15 @@ func (q Query) countedAs(ctx context.Context, tx pgx.Tx, id string) (Counts, err
 	return t.Counts, err
 }
 
-// whole counts what is published of all cases together.
-func (q Query) whole(ctx context.Context, tx pgx.Tx) (*Whole, error) {
+// overturnBeside is what is told of third readers beside the outcomes of all cases.
+func overturnBeside(f, total disclosure.Figures) disclosure.Figures {
+	discrepant, _ := Numerator("discrepancy-any")
+	important, _ := Numerator("discrepancy-important")
+	return Adjudications().Beside(disclosure.Standard, f, total, discrepant, important)
+}
+
+// whole counts what is published of all cases together, beside the total of their outcomes.
+func (q Query) whole(ctx context.Context, tx pgx.Tx, total disclosure.Figures) (*Whole, error) {
 	var counts []Counts
 	for _, id := range []string{"agreement", Overturn, Correct} {
 		c, err := q.countedAs(ctx, tx, id)
@@ -80,7 +87,7 @@ func (q Query) whole(ctx context.Context, tx pgx.Tx) (*Whole, error) {
 	}
 	all, third, right := counts[0], counts[1], counts[2]
 	rule, w := disclosure.Standard, new(Whole)
-	w.Overturn = Adjudications().Show(rule, disclosure.Counts{all.Denominator - third.Denominator, third.Denominator - third.Numerator, third.Numerator})
+	w.Overturn = overturnBeside(Adjudications().Show(rule, disclosure.Counts{all.Denominator - third.Denominator, third.Denominator - third.Numerator, third.Numerator}), total)
 	w.Correct = Verifications().Show(rule, disclosure.Counts{all.Numerator, all.Denominator - all.Numerator - right.Denominator, right.Denominator - right.Numerator, right.Numerator})
 	var err error
 	if w.Acknowledged, err = q.course(ctx, tx, Acknowledgement); err != nil {

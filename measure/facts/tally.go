@@ -2,10 +2,12 @@ package facts
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/workflow"
 )
 
@@ -70,6 +72,29 @@ func (t *tally) add(one seen) {
 	case t.of.Pairs:
 		t.pairs[one.detail]++
 	}
+}
+
+// tooMany refuses to list more strata than one answer has, and says how few words a filter
+// would leave it.
+func (t *tally) tooMany(by []string, most int) error {
+	if len(by) == 1 {
+		return fault.New(fault.TooLarge, "there are %d strata by %s, and at most %d are listed in one answer: ask for a shorter period", len(t.strata), by[0], most)
+	}
+	words := [2]map[int32]int{{}, {}}
+	for _, g := range t.strata {
+		words[0][g.key[0]]++
+		words[1][g.key[1]]++
+	}
+	few := 0 // the dimension of fewer words, of each of which an answer can be asked for
+	if len(words[1]) < len(words[0]) && by[1] != Month || by[0] == Month {
+		few = 1
+	}
+	how := fmt.Sprintf("filter=%s|… with each of its words", by[few])
+	if IsReader(by[few]) {
+		how += " (readers=open, which is recorded)"
+	}
+	return fault.New(fault.TooLarge, "there are %d strata, of %d words of %s by %d of %s, and at most %d are listed in one answer: ask for %s, for a shorter period, or by one of the two",
+		len(t.strata), len(words[0]), by[0], len(words[1]), by[1], most, how)
 }
 
 // table is what was added up, with the words of its numbers.
