@@ -555,8 +555,8 @@ func TestAnAuditorWhoAsksEverythingFindsNoSmallCount(t *testing.T) {
 				FROM (SELECT case_id AS id, timestamptz '2025-01-05 12:00Z' + floor(random() * 80) * interval '1 day' AS at FROM measure_fact) x
 				WHERE id = case_id`)
 		}},
-		// A staging is oncologic, what two read is blinded: reason and protocol were published
-		// beside oncologic and blinding once.
+		// What two read is blinded: of 100 that two read and 105 that were blinded 5 were blinded
+		// and read by one. Tables by both were published once, and this test found the 5.
 		{
 			"by dimensions that are tied", []string{"modality", "reason", "oncologic", "blinding", "protocol"},
 			func(at map[string]string) bool {
@@ -567,8 +567,8 @@ func TestAnAuditorWhoAsksEverythingFindsNoSmallCount(t *testing.T) {
 					UPDATE measure_fact
 					SET period_at = '2025-02-10 12:00Z', signed_at = '2025-02-10 12:00Z', counts_at = '2025-02-10 12:00Z', known_from = '2025-02-10 12:00Z', site = 1, second_reader = 1,
 					    opened_at = '2025-02-09 12:00Z', reason = 9 + kind % 2, oncologic = CASE WHEN kind % 2 = 0 OR kind < 3 THEN 11 ELSE 12 END,
-					    reading = CASE WHEN other < 2 THEN 16 ELSE 15 END, blinding = CASE WHEN other < 7 THEN 13 ELSE 14 END
-					FROM (SELECT case_id AS id, floor(random() * 10)::int AS kind, floor(random() * 10)::int AS other FROM measure_fact) x
+					    reading = CASE WHEN place <= 100 THEN 16 ELSE 15 END, blinding = CASE WHEN place <= 105 THEN 13 ELSE 14 END
+					FROM (SELECT case_id AS id, floor(random() * 10)::int AS kind, row_number() OVER (ORDER BY significance, period_at, case_id) AS place FROM measure_fact) x
 					WHERE id = case_id`)
 			},
 		},
