@@ -18,7 +18,7 @@ func TestTheBrowsersTestsKnowEveryPage(t *testing.T) {
 		}
 	}
 	if os.Getenv("OVERREAD_UPDATE") != "" {
-		if err := os.WriteFile(file, []byte(routes.String()), 0o644); err != nil { //nolint:gosec // it is source text
+		if err := os.WriteFile(file, []byte(routes.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
