@@ -14,6 +14,7 @@ PAGES         ?= 100000
 FINALS        ?= 10000,100000,1000000
 QUERIES       ?= 30000
 ROUNDS        ?= 3000
+PROPERTY      ?= 100000
 TEST_FLAGS    ?=
 
 .PHONY: help demo viewer test property lint vulncheck bench bench-pages bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
@@ -40,8 +41,8 @@ test: lint test-web-short ## vet, lint, all tests with the race detector
 	@scripts/ensure postgresql gcc curl pgbouncer orthanc
 	scripts/gotest $(TEST_FLAGS) ./...
 
-property: ## 100,000 random cases of each strategy, judged by the checker of the simulation: nobody reads their own, unlicensed or unveiled; no deadline is early, late or twice
-	OVERREAD_PROPERTY_CASES=100000 go test ./workflow/simulation -count 1 -timeout 60m -v -run 'NoReaderReads|TheCheckerFinds'
+property: ## PROPERTY (100,000) random cases, judged by the checker of the simulation: nobody reads their own, unlicensed or unveiled; no deadline is early, late or twice
+	OVERREAD_PROPERTY_CASES=$(PROPERTY) GOGC=300 go test ./workflow/simulation -count 1 -timeout 60m -v -run 'NoReaderReads|TheCheckerFinds'
 
 test-validator: ## the official HL7 validator judges what we publish and emit, offline
 	@scripts/ensure postgresql java

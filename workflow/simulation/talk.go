@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ func (s *service) talk(o *order, ch workflow.Change) {
 		case m.Kind == workflow.FindingMatter:
 			s.tell(o, m)
 		case m.Kind == workflow.VerificationMatter && m.Content.SameReader:
-			s.after(o.c.lognormal(2*time.Hour, 1), func() { s.verify(o, m.No) })
+			s.after(o.c.lognormal(2*time.Hour, 1), func() { s.verify(o, m.No, 5) })
 		case m.Kind == workflow.QuestionMatter && !o.c.happens(neverReply):
 			s.after(o.c.lognormal(2*time.Hour, 1.2), func() { s.reply(o, m.No, 5) })
 		case m.Kind == workflow.VerificationMatter && !o.c.happens(neverReply):
@@ -84,7 +85,7 @@ func (s *service) seeTo(o *order, clock workflow.ClockName) {
 		case m.Kind == workflow.FindingMatter:
 			s.telephone(o, s.offices[access.Coordinator], no)
 		case m.Kind == workflow.VerificationMatter && m.Content.SameReader:
-			s.verify(o, no)
+			s.verify(o, no, 2)
 		case m.Kind == workflow.VerificationMatter:
 			s.compareLate(o, no, 2)
 		default:
@@ -135,9 +136,10 @@ func (s *service) compareLate(o *order, no, times int) {
 }
 
 // verify: a supervisor who is independent looks at a report that turns out not to be;
-// where there is none the director finds whether it is. What else is open of it is
-// compared.
-func (s *service) verify(o *order, no int) {
+// where there is none the director finds whether it is, and says what is so: of who did
+// make the original nobody says otherwise, and a supervisor is looked for again, so many
+// times. What else is open of it is compared.
+func (s *service) verify(o *order, no, times int) {
 	if !s.isOpen(o, no) {
 		return
 	}
@@ -148,8 +150,24 @@ func (s *service) verify(o *order, no int) {
 			return
 		}
 	}
-	s.fire(s.offices[access.Director], o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "a supervisor has looked at it"})
+	if s.madeByOne(o) {
+		if times > 0 {
+			s.after(4*time.Hour, func() { s.verify(o, no, times-1) })
+		}
+		return
+	}
+	s.fire(s.offices[access.Director], o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "it was somebody else of that name"})
 	s.compareLate(o, no, 5)
+}
+
+// madeByOne: the original is by one of those who had a part in the case.
+func (s *service) madeByOne(o *order) bool {
+	c, ok := s.model.Case(o.id)
+	if !ok || o.originalBy == uuid.Nil {
+		return false
+	}
+	return o.signedBy.ID == o.originalBy || slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID},
+		func(id *uuid.UUID) bool { return id != nil && *id == o.originalBy })
 }
 
 // acknowledge: the clinician takes note of the report, and first of what cannot wait.
