@@ -16,6 +16,7 @@ import (
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/facts"
+	"github.com/overread/overread/workflow"
 )
 
 // Figures evaluates a measure for a page, by the parameters of $evaluate-measure, with
@@ -30,6 +31,11 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 	f := screen.Figures{Choices: figureChoices(actor), Title: d.Title, Does: d.Does, Of: d.Of}
 	if err != nil {
 		return f, err
+	}
+	if !f.Choices.Exact {
+		if f.Choices.Dimensions, err = s.publishedDimensions(ctx, actor); err != nil {
+			return f, err
+		}
 	}
 	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
 		report, times, err := s.evaluation(ctx, tx, actor, asked, d, in)
@@ -109,6 +115,15 @@ func openCurve(times []facts.Duration) (points []screen.CurvePoint, err error) {
 		points = append(points, screen.CurvePoint{Hours: step.At, Open: step.Open})
 	}
 	return points, nil
+}
+
+// publishedDimensions are the dimensions by which figures are published by the policy in
+// force. What was published under another may have fewer: then the answer says why.
+func (s *Server) publishedDimensions(ctx context.Context, actor access.Actor) ([]string, error) {
+	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]string, error) {
+		p, _, err := workflow.PublicationTx(ctx, tx)
+		return p.Dimensions, err
+	})
 }
 
 // figureChoices are what a role can ask for.

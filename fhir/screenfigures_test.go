@@ -3,6 +3,7 @@ package fhir
 import (
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,8 +52,11 @@ func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	if _, err := c.server.Figures(t.Context(), as(access.Coordinator), query, Asked{}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("to a coordinator: %v", err)
 	}
-	if got, err := c.server.Figures(t.Context(), as(access.Auditor), query, Asked{}); !fault.Is(err, fault.Forbidden) || len(got.Choices.Measures) != 10 {
-		t.Errorf("to an auditor, of a period that is none: %v", err)
+	if got, err := c.server.Figures(t.Context(), as(access.Auditor), query, Asked{}); !fault.Is(err, fault.Forbidden) || len(got.Choices.Measures) != 10 || slices.Contains(got.Choices.Dimensions, "protocol") || !slices.Contains(got.Choices.Dimensions, "blinding") {
+		t.Errorf("to an auditor, of a period that is none, by what is published: %v, %v", err, got.Choices.Dimensions)
+	}
+	if !slices.Contains(f.Choices.Dimensions, "protocol") {
+		t.Errorf("to the role quality: %v", f.Choices.Dimensions)
 	}
 	evaluated := 0
 	for _, e := range c.events(c.tenant) {
