@@ -74,6 +74,9 @@ func viewerOf(actor access.Actor) uuid.UUID {
 // What is kept aside of a second read for quality is not there for those who
 // answer for the report that is read again, or for its original: they may not read
 // it, and would know of the draw.
+//
+// Ids of resources are compared with those of cases in the collation that the indexes of
+// cases have: else each original would be looked for among all cases.
 const notHidden = `NOT EXISTS (
 			SELECT FROM case_original o
 			JOIN case_file c ON c.tenant_id = o.tenant_id AND c.case_id = o.case_id
@@ -87,7 +90,7 @@ const notHidden = `NOT EXISTS (
 			  AND (mine.own OR NOT EXISTS (
 				SELECT FROM case_file other
 				WHERE other.tenant_id = o.tenant_id AND other.case_id <> o.case_id
-				  AND (o.type = 'ServiceRequest' AND other.service_request_id = o.id OR o.type = 'Task' AND other.task_id = o.id)
+				  AND (o.type = 'ServiceRequest' AND other.service_request_id = o.id COLLATE "default" OR o.type = 'Task' AND other.task_id = o.id COLLATE "default")
 				  AND (@viewer IN (other.reader_id, other.other_reader_id, other.offered_to, other.adjudicator_id, other.supervisor_id)
 				    OR other.revealed_at IS NULL AND other.final_at IS NULL AND (other.protocol = 'blinded' OR other.accepted_at IS NULL)
 				    OR @decides AND other.state IN ('arbitration', 'adjudication', 'awaiting-cosign'))))
