@@ -47,7 +47,7 @@ var samples = map[string]sample{
 	"brain": {
 		Exam:       exam{"MR Brain WO and W contrast IV", "", "MR", site("12738006", "Brain"), "", 9, 640},
 		Question:   "Is there a structural cause of the new focal seizures? Surgery would be considered.",
-		History:    "34-year-old with focal seizures for eight months, resistant to two drugs. EEG: left temporal sharp waves.",
+		History:    "Focal seizures for eight months, resistant to two drugs. EEG: left temporal sharp waves.",
 		Findings:   "Brain parenchyma of normal volume and signal. No restricted diffusion. No pathological enhancement. Ventricles and cisterns of normal width.",
 		Impression: "Normal magnetic resonance imaging of the brain.",
 		Second: workflow.Opinion{
@@ -60,7 +60,7 @@ var samples = map[string]sample{
 	"chest-ct": {
 		Exam:       exam{"CT Chest", "24627-2", "CT", site("51185008", "Thoracic structure"), "", 4, 412},
 		Question:   "Can we follow the nodule, or does it need work-up now?",
-		History:    "67-year-old, 40 pack-years, cough for six weeks. Colon cancer resected in 2019, no relapse known.",
+		History:    "40 pack-years, cough for six weeks. Colon cancer resected in 2019, no relapse known.",
 		Findings:   "Centrilobular emphysema. A calcified granuloma of 4 mm in the right lower lobe. No enlarged lymph nodes. Coronary calcification.",
 		Impression: "Emphysema. Calcified granuloma in the right lower lobe, no follow-up needed.",
 		Second: workflow.Opinion{
@@ -75,7 +75,7 @@ var samples = map[string]sample{
 		Who:        "woman",
 		Exam:       exam{"MG Left breast Diagnostic", "", "MG", site("80248007", "Left breast structure"), "left", 2, 6},
 		Question:   "Are the calcifications suspicious enough for a biopsy?",
-		History:    "52-year-old, recalled from screening. Mother with breast cancer at 48.",
+		History:    "Recalled from screening. Mother with breast cancer at 48.",
 		Findings:   "Heterogeneously dense breast (ACR c). Group of calcifications in the upper outer quadrant, round and punctate.",
 		Impression: "Probably benign calcifications, BI-RADS 3. Control in six months.",
 		Second: workflow.Opinion{
@@ -88,7 +88,7 @@ var samples = map[string]sample{
 	"knee": {
 		Exam:       exam{"MR Right knee WO contrast", "", "MR", site("72696002", "Knee region structure"), "right", 6, 168},
 		Question:   "Is the medial meniscus torn in a way that can be repaired?",
-		History:    "28-year-old football player, twisting injury three weeks ago, locking of the joint.",
+		History:    "Plays football, twisting injury three weeks ago, locking of the joint.",
 		Findings:   "Joint effusion. Horizontal tear in the posterior horn of the medial meniscus. Cruciate ligaments continuous. Bone marrow oedema of the lateral tibial plateau.",
 		Impression: "Horizontal tear of the posterior horn of the medial meniscus.",
 		Second: workflow.Opinion{
@@ -102,7 +102,7 @@ var samples = map[string]sample{
 		Who:        "child",
 		Exam:       exam{"XR Chest 2 Views", "36643-5", "DX", site("51185008", "Thoracic structure"), "", 1, 2},
 		Question:   "Pneumonia, or a foreign body?",
-		History:    "Four-year-old, cough and fever for three days, one-sided wheeze. Ate peanuts a week ago.",
+		History:    "Cough and fever for three days, one-sided wheeze. Ate peanuts a week ago.",
 		Findings:   "Increased perihilar markings. No consolidation. Heart of normal size.",
 		Impression: "Findings of a viral airway infection.",
 		Second: workflow.Opinion{
@@ -114,7 +114,7 @@ var samples = map[string]sample{
 	"head-ct": {
 		Exam:       exam{"CT Head WO contrast", "", "CT", site("69536005", "Head structure"), "", 3, 190},
 		Question:   "Is it safe to continue anticoagulation?",
-		History:    "81-year-old with a fall yesterday, on apixaban, headache, no focal deficit.",
+		History:    "Fall yesterday, on apixaban, headache, no focal deficit.",
 		Findings:   "Age-appropriate atrophy. No intracranial haemorrhage. No fracture.",
 		Impression: "No traumatic lesion.",
 		Second: workflow.Opinion{
@@ -128,7 +128,7 @@ var samples = map[string]sample{
 	"abdomen": {
 		Exam:       exam{"CT Abdomen and Pelvis W contrast IV", "36813-4", "CT", site("818983003", "Abdomen"), "", 5, 720},
 		Question:   "Is the pancreatic lesion resectable?",
-		History:    "59-year-old, painless jaundice, weight loss of 8 kg in two months.",
+		History:    "Painless jaundice, weight loss of 8 kg in two months.",
 		Findings:   "Hypodense mass of 28 mm in the head of the pancreas with dilatation of both ducts. Contact to the superior mesenteric vein of less than 180 degrees. Liver without focal lesion.",
 		Impression: "Carcinoma of the head of the pancreas, resectable.",
 		Second: workflow.Opinion{
@@ -141,7 +141,7 @@ var samples = map[string]sample{
 		Who:        "man",
 		Exam:       exam{"MR Prostate WO and W contrast IV", "", "MR", site("41216001", "Prostatic structure"), "", 7, 310},
 		Question:   "Where should the targeted biopsy be taken?",
-		History:    "63-year-old, PSA 9.4 ng/ml and rising, one negative systematic biopsy.",
+		History:    "PSA 9.4 ng/ml and rising, one negative systematic biopsy.",
 		Findings:   "Prostate of 48 ml. Focus of 12 mm in the left peripheral zone at mid-gland, markedly hypointense on ADC. No extension beyond the capsule.",
 		Impression: "PI-RADS 4 lesion in the left peripheral zone.",
 		Second: workflow.Opinion{
@@ -154,7 +154,7 @@ var samples = map[string]sample{
 	"spine": {
 		Exam:       exam{"MR Lumbar spine", "24968-0", "MR", site("122496007", "Lumbar spine structure"), "", 5, 140},
 		Question:   "Does the disc at L4/5 explain the weakness?",
-		History:    "45-year-old, sciatica on the right for five weeks, weakness of the big toe extensor.",
+		History:    "Sciatica on the right for five weeks, weakness of the big toe extensor.",
 		Findings:   "Degeneration of the discs L4/5 and L5/S1. Right paramedian extrusion at L4/5 with compression of the right L5 root. Spinal canal of normal width.",
 		Impression: "Right paramedian disc extrusion L4/5 with compression of the L5 root.",
 		Second: workflow.Opinion{
@@ -167,7 +167,7 @@ var samples = map[string]sample{
 		Who:        "child",
 		Exam:       exam{"XR Left elbow 2 Views", "", "DX", site("16953009", "Elbow joint structure"), "left", 1, 2},
 		Question:   "Fracture?",
-		History:    "Six-year-old, fell from a climbing frame, swollen elbow, holds it bent.",
+		History:    "Fell from a climbing frame, swollen elbow, holds it bent.",
 		Findings:   "No displaced fracture. Soft tissue swelling.",
 		Impression: "No fracture.",
 		Second: workflow.Opinion{
@@ -179,7 +179,7 @@ var samples = map[string]sample{
 	"pulmonary-angio": {
 		Exam:       exam{"CT Pulmonary embolism protocol", "", "CT", site("81040000", "Pulmonary artery structure"), "", 3, 380},
 		Question:   "Are the subsegmental filling defects real?",
-		History:    "41-year-old, chest pain and shortness of breath ten days after knee surgery, D-dimer 1.9 mg/l.",
+		History:    "Chest pain and shortness of breath ten days after knee surgery, D-dimer 1.9 mg/l.",
 		Findings:   "Filling defects in subsegmental arteries of the right lower lobe. Right ventricle of normal size.",
 		Impression: "Subsegmental pulmonary embolism on the right.",
 		Second: workflow.Opinion{
@@ -192,7 +192,7 @@ var samples = map[string]sample{
 	"liver": {
 		Exam:       exam{"MR Liver WO and W contrast IV", "", "MR", site("10200004", "Liver structure"), "", 8, 520},
 		Question:   "Haemangioma or metastasis?",
-		History:    "55-year-old with newly diagnosed rectal cancer; indeterminate lesion of the liver at staging CT.",
+		History:    "Newly diagnosed rectal cancer; indeterminate lesion of the liver at staging CT.",
 		Findings:   "Lesion of 22 mm in segment VI, markedly hyperintense on T2, nodular peripheral enhancement with filling in.",
 		Impression: "Haemangioma in segment VI.",
 		Second: workflow.Opinion{
@@ -204,7 +204,7 @@ var samples = map[string]sample{
 	"thyroid": {
 		Exam:       exam{"US Thyroid", "", "US", site("69748006", "Thyroid structure"), "", 1, 38},
 		Question:   "Does the nodule need a fine needle aspiration?",
-		History:    "38-year-old, nodule felt by the family doctor, TSH normal.",
+		History:    "Nodule felt by the family doctor, TSH normal.",
 		Findings:   "Right lobe with a hypoechoic solid nodule of 16 mm, wider than tall, smooth margin.",
 		Impression: "TI-RADS 4 nodule, aspiration recommended.",
 		Second: workflow.Opinion{
@@ -215,7 +215,7 @@ var samples = map[string]sample{
 	"chest-xray": {
 		Exam:       exam{"XR Chest 2 Views", "36643-5", "DX", site("51185008", "Thoracic structure"), "", 1, 2},
 		Question:   "Is the shadow over the right apex new and does it matter?",
-		History:    "71-year-old before hip replacement, no symptoms, former smoker.",
+		History:    "Before hip replacement, no symptoms, former smoker.",
 		Findings:   "Heart of normal size. Slight scarring at the right apex. Sinuses free.",
 		Impression: "No acute disease. Apical scarring on the right.",
 		Second: workflow.Opinion{
@@ -227,7 +227,7 @@ var samples = map[string]sample{
 	"pet": {
 		Exam:       exam{"PET-CT whole body FDG", "", "PT", site("38266002", "Entire body as a whole"), "", 3, 900},
 		Question:   "Is the uptake in the hilum disease or inflammation?",
-		History:    "47-year-old with Hodgkin lymphoma, end of treatment.",
+		History:    "Hodgkin lymphoma, end of treatment.",
 		Findings:   "Symmetrical uptake in both hila, SUV 4.1. No other foci.",
 		Impression: "Residual lymphoma cannot be excluded. Deauville 3.",
 	},
