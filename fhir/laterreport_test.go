@@ -94,6 +94,9 @@ func TestWhatIsFiledAfterTheSignatureIsAFirstReadingOnlyIfItWasMadeBefore(t *tes
 					if task := c.task(task).jsonText(); !strings.Contains(task, "same-reader") {
 						t.Errorf("compared %t: once it is dated nobody is told", compared)
 					}
+					if n := c.count(`escalation WHERE clock = 'first-reader' AND ended_at IS NULL`); n != 0 {
+						t.Errorf("compared %t: the coordinator is still asked what is known now", compared)
+					}
 				}
 			}
 		})
@@ -114,4 +117,47 @@ func TestAnInterpreterWhoIsNamedAfterTheSignatureIsADoubt(t *testing.T) {
 		t.Errorf("the coordinator is told %d times", n)
 	}
 	c.mustAct(access.Reader, task, "$amend", "reason", "a word is missing") // who signed goes on
+}
+
+// The hospital says when the report was made, or whose it is, and nothing is in doubt: the
+// coordinator is asked no more, by itself. A new doubt is told again.
+func TestADoubtOfWhoReadFirstEndsWhenItIsClearThatTheReportIsIndependent(t *testing.T) {
+	t.Parallel()
+	after := time.Now().Add(time.Hour).Format(time.RFC3339)
+	for name, clear := range map[string]func(n *Node){
+		"made later":       func(n *Node) { n.Set("issued", after) },
+		"by somebody else": func(n *Node) { n.Set("resultsInterpreter", []*Node{Object("display", "Dr Elsewhere")}) },
+		"entered in error": func(n *Node) { n.Set("status", "entered-in-error") },
+		"before, elsewhere": func(n *Node) {
+			n.Set("issued", "2024-10-13T12:00:00-08:00")
+			n.Set("resultsInterpreter", []*Node{Object("display", "Dr Elsewhere")})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startClinic(t)
+			task := c.signed("83")
+			id := c.filed(task, "83", func(*Node) {})
+			const asked = `escalation WHERE clock = 'first-reader'`
+			if n := c.count(asked + ` AND ended_at IS NULL`); n != 1 {
+				t.Fatalf("the coordinator is told %d times", n)
+			}
+			told := len(c.messages())
+			c.mustChange("DiagnosticReport", id, clear)
+			c.mustChange("DiagnosticReport", id, func(n *Node) { n.Set("language", "en") })
+			if n := c.count(asked + ` AND ended_at IS NULL`); n != 0 {
+				t.Error("the coordinator is still asked")
+			}
+			if n := c.count(`case_event WHERE event = 'first-reader-clear'`); n != 1 {
+				t.Errorf("it became clear %d times", n)
+			}
+			if n := len(c.messages()) - told; n != 0 || strings.Contains(c.task(task).jsonText(), "same-reader") {
+				t.Errorf("the EHR is told %d times of what is no doubt", n)
+			}
+			c.filed(task, "83", func(n *Node) { n.Set("conclusion", "Another.") })
+			if n := c.count(asked + ` AND ended_at IS NULL`); n != 1 {
+				t.Errorf("of a new doubt the coordinator is told %d times", n)
+			}
+		})
+	}
 }

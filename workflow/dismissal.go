@@ -35,20 +35,30 @@ var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image o
 		if err != nil {
 			return err
 		}
-		for _, me := range []uuid.UUID{t.actor.ID, t.actor.Reader} {
-			if slices.Contains(report.hadPart(), me) || t.c.IsOneOfTwo(me) {
-				return forbid("you had a part in this report yourself: another director dismisses this; who signed verifies or amends it")
-			}
-			why, err := t.readFirstOf(ctx, me, t.c.Exam)
-			if err != nil {
-				return err
-			}
-			if why != "" {
-				return forbid("the original report may be your own (the reader %s): another director dismisses this", why)
-			}
-		}
-		return nil
+		return t.uninvolved(ctx, "another director dismisses this; who signed verifies or amends it", func(me uuid.UUID) (bool, error) {
+			return slices.Contains(report.hadPart(), me) || t.c.IsOneOfTwo(me), nil
+		})
 	}}
+
+// uninvolved refuses a director who judges what is their own work, and says who judges it.
+// A director may read as well, and is the same person under both names.
+func (t *turn) uninvolved(ctx context.Context, other string, hadPart func(me uuid.UUID) (bool, error)) error {
+	for _, me := range []uuid.UUID{t.actor.ID, t.actor.Reader} {
+		if had, err := hadPart(me); err != nil {
+			return err
+		} else if had {
+			return forbid("you had a part in this report yourself: %s", other)
+		}
+		why, err := t.readFirstOf(ctx, me, t.c.Exam)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			return forbid("the original report may be your own (the reader %s): %s", why, other)
+		}
+	}
+	return nil
+}
 
 var dismissVerification = Effect{"dismissVerification", "that the report is not independent is dismissed by itself: who signed may change it again, and what else the verification is open for stays open, with its clock; else it is taken back with the reason, and its clock ends",
 	func(ctx context.Context, t *turn) error {

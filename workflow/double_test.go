@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/pgtest"
 )
 
 var alarming = Opinion{Findings: "A spiculated nodule.", Impression: "Probably cancer.", Actionable: "urgent"}
@@ -316,4 +318,40 @@ func TestTheProtocolIsKeptWithTheCaseAndDoesNotChangeOnceAReaderHasIt(t *testing
 	if !slices.ContainsFunc(items, func(w WorkItem) bool { return w.CaseID == c.CaseID }) {
 		t.Error("who confers has the case on their worklist")
 	}
+}
+
+// Who has decided between two and needs a supervisor revises what that one returns, as any
+// reader does, also where the text is that of one of the two: then it is theirs.
+func TestAThirdReaderRevisesWhatASupervisorHasReturned(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`)
+	carl := as(h.carl, access.Adjudicator)
+	_, dora := pgtest.AddReader(t, h.db, h.tenant, "Dora", []byte(`{"subspecialties": ["neuro"], "maySupervise": true}`))
+	dora.Role = access.Supervisor
+	c := h.ready()
+	h.conferring(c, &opinion, &alarming)
+	h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "arbitrate", Input{Decision: "first"})
+	h.fire(carl, c, "reveal", Input{})
+	h.fire(carl, c, "grade", Input{Grade: &agreement})
+	h.exec(`UPDATE reader SET credential = credential || '{"trainee": true}' WHERE reader_id = $1`, h.carl.ID)
+	h.fire(carl, c, "sign", Input{})
+	h.stands(c, AwaitingCosign)
+	h.refused(fault.Conflict, carl, c, "revise", Input{Opinion: &Opinion{Impression: "Nodule, 9 mm."}})
+	h.fire(dora, c, "return", Input{Reason: "how large is it?"})
+	h.refused(fault.Forbidden, as(h.ben, access.Adjudicator), c, "revise", Input{Opinion: &Opinion{Impression: "x"}})
+	h.refused(fault.Forbidden, h.anna, c, "revise", Input{Opinion: &Opinion{Impression: "x"}}) // who does not lead it any more
+	h.fire(carl, c, "revise", Input{Opinion: &Opinion{Impression: "Nodule, 9 mm."}})
+	h.refused(fault.BusinessRule, carl, c, "sign", Input{}) // what is revised is graded again
+	h.fire(carl, c, "grade", Input{Grade: &minorMiss})
+	h.fire(carl, c, "sign", Input{})
+	if diff := cmp.Diff([]string{"revision"}, h.readings(dora, c)); diff != "" {
+		t.Error("the supervisor sees what waits for their signature:", diff)
+	}
+	r := h.fire(dora, c, "sign", Input{}).Report
+	if r.Opinion.Impression != "Nodule, 9 mm." || r.Level != LevelMinor || !slices.Equal(r.AuthoredBy(), []uuid.UUID{h.carl.ID}) {
+		t.Errorf("%+v", r)
+	}
+	h.replays(c)
 }

@@ -186,6 +186,15 @@ func (t *turn) tell(ctx context.Context, told Told) error {
 		}
 		told.ID, told.At, told.Reminder = newID(), t.now, reminderNo(told.Clock, told.Link, chain)
 		told.NextAt = t.c.nextLink(told.Clock, told.Link, chain, t.now)
+		if told.Link >= last && told.NextAt != nil { // then it would remind: once is enough
+			other, err := t.ledger.goesOn(ctx, t.c.CaseID, told)
+			if err != nil {
+				return err
+			}
+			if other {
+				told.NextAt = nil
+			}
+		}
 		if told.Reminder > 0 {
 			if err := t.ledger.endReminders(ctx, t.c.CaseID, told, last); err != nil {
 				return err

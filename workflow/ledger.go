@@ -52,6 +52,7 @@ type ledger interface {
 	dueEscalations(ctx context.Context, caseID uuid.UUID) ([]Told, error)
 	endEscalations(ctx context.Context, caseID uuid.UUID, clock ClockName, now time.Time) error
 	endReminders(ctx context.Context, caseID uuid.UUID, told Told, last int) error // of the chain whose last link is told anew
+	goesOn(ctx context.Context, caseID uuid.UUID, told Told) (bool, error)         // another chain of the same rule and clock
 	putOffEscalations(ctx context.Context, caseID uuid.UUID, due time.Time) error
 	openEscalations(ctx context.Context, caseID, person uuid.UUID) (open, mine int, err error)
 	heedEscalations(ctx context.Context, caseID, person uuid.UUID, onlyOwn bool, now time.Time) error
@@ -172,6 +173,9 @@ func (l sqlLedger) endEscalations(ctx context.Context, caseID uuid.UUID, clock C
 }
 func (l sqlLedger) endReminders(ctx context.Context, caseID uuid.UUID, told Told, last int) error {
 	return endReminders(ctx, l.tx, caseID, told, last)
+}
+func (l sqlLedger) goesOn(ctx context.Context, caseID uuid.UUID, told Told) (bool, error) {
+	return goesOn(ctx, l.tx, caseID, told)
 }
 func (l sqlLedger) putOffEscalations(ctx context.Context, caseID uuid.UUID, due time.Time) error {
 	return putOffEscalations(ctx, l.tx, caseID, due)

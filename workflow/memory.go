@@ -364,6 +364,12 @@ func (l memory) endReminders(_ context.Context, id uuid.UUID, told Told, last in
 	return nil
 }
 
+func (l memory) goesOn(_ context.Context, id uuid.UUID, told Told) (bool, error) {
+	return slices.ContainsFunc(l.file(id).told, func(t toldRow) bool {
+		return t.Clock == told.Clock && t.Started.Equal(told.Started) && t.Rule == told.Rule && t.Stage != told.Stage && !t.ended && t.NextAt != nil
+	}), nil
+}
+
 func (l memory) putOffEscalations(ctx context.Context, id uuid.UUID, due time.Time) error {
 	first, err := l.nextEscalation(ctx, id)
 	if err != nil || first == nil {

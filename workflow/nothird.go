@@ -128,6 +128,18 @@ var thirdIsMissing = Guard{"thirdIsMissing", "no third reader has the case",
 		return nil
 	}}
 
+// A third reader decides between readings. Who made one of them does not decide that there
+// shall be none: their own would go on unopposed.
+var mayForgoThird = Guard{"mayForgoThird", "the director has had no part in the reading of the case, and cannot have made the original",
+	func(ctx context.Context, t *turn) error {
+		return t.uninvolved(ctx, "another director does without a third reader; or the coordinator broadens the case ($broaden)", func(me uuid.UUID) (bool, error) {
+			if t.c.IsOneOfTwo(me) {
+				return true, nil
+			}
+			return t.ledger.hasRead(ctx, t.c.CaseID, me)
+		})
+	}}
+
 var forgoThird = Effect{"forgoThird", "nobody decides between the two, and the report will say so, with the director's reason; its reader goes on to the signature",
 	func(_ context.Context, t *turn) error {
 		t.c.Exam.ThirdForgone = fmt.Sprintf("No third reader was available to decide. The medical director has let the report go on without one: %s.",

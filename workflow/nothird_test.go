@@ -168,3 +168,39 @@ func TestFromEveryStateSomebodyElseCanLeadTheCaseOn(t *testing.T) {
 		}
 	}
 }
+
+// A director may read as well. Who made one of the readings, or the original, does not
+// decide that nobody decides between them.
+func TestADirectorWhoHasReadTheCaseDoesNotDoWithoutAThirdReader(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	c := h.stuck()
+	reads := func(who access.Actor) access.Actor {
+		both := h.director
+		both.Reader = who.ID
+		return both
+	}
+	for why, who := range map[string]access.Actor{"had a part": h.anna, "the original report may be your own": h.carl} {
+		if got := h.refused(fault.Forbidden, reads(who), c, "forgo-third", Input{Reason: "it is urgent"}); !strings.Contains(got, why) || !strings.Contains(got, "another director") {
+			t.Error(got)
+		}
+	}
+	h.fire(reads(h.ben), c, "forgo-third", Input{Reason: "it is urgent"})
+	h.stands(c, Comparing)
+
+	h = newHouse(t, `{"assignment": "pool", "reading": "arbitration"}`) // nor who had begun to, and gave it back
+	c = h.ready()
+	h.conferring(c, &opinion, &alarming)
+	h.fire(h.ben, c, "refer", Input{Reason: "we differ"})
+	carl := as(h.carl, access.Adjudicator)
+	h.fire(carl, c, "claim", Input{Independent: true})
+	h.fire(carl, c, "release", Input{Reason: "ill"})
+	for _, who := range []access.Actor{h.anna, h.ben, h.carl} {
+		both := h.director
+		both.Reader = who.ID
+		h.refused(fault.Forbidden, both, c, "forgo-third", Input{Reason: "it is urgent"})
+	}
+	h.fire(h.director, c, "forgo-third", Input{Reason: "it is urgent"})
+	h.stands(c, Locked)
+	h.replays(c)
+}

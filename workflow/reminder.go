@@ -74,6 +74,22 @@ func (c *Case) nextLink(clock ClockName, link int, chain []Link, told time.Time)
 	return &next
 }
 
+// goesOn tells whether the same rule has another chain about the same clock that goes on:
+// of a finding whose images may be another patient's the office is told at once, and again
+// by its clock. Both lead to the same people, and one of them reminds.
+func goesOn(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, told Told) (other bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM escalation
+			WHERE case_id = @case AND clock = @clock AND clock_started_at = @started AND rule = @rule AND stage <> @stage
+			  AND ended_at IS NULL AND next_at IS NOT NULL)`,
+		pgx.NamedArgs{"case": caseID, "clock": told.Clock, "started": told.Started, "rule": told.Rule, "stage": told.Stage}).Scan(&other)
+	if err != nil {
+		return false, fmt.Errorf("does another chain go on: %w", err)
+	}
+	return other, nil
+}
+
 // endReminders ends what the last of a chain was told before they are told anew, and
 // gives up the mails of it that have not gone.
 func endReminders(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, told Told, last int) error {
@@ -165,7 +181,11 @@ func lostChainsTx(ctx context.Context, tx pgx.Tx, caseID *uuid.UUID) ([]lostChai
 		WHERE ended_at IS NULL
 		  AND (next_at IS NULL OR NOT EXISTS (
 			SELECT FROM agenda a WHERE a.tenant_id = overread_tenant() AND a.case_id = last.case_id AND a.kind = @kind))
-		ORDER BY case_id`,
+		  AND NOT EXISTS (
+			SELECT FROM escalation o
+			WHERE o.tenant_id = overread_tenant() AND o.case_id = last.case_id AND o.clock = last.clock AND o.clock_started_at = last.started
+			  AND o.rule = last.rule AND o.stage <> last.stage AND last.next_at IS NULL AND o.ended_at IS NULL AND o.next_at IS NOT NULL)
+		ORDER BY case_id, clock, started, rule, stage DESC`,
 		pgx.NamedArgs{"pressing": pressingClocks, "case": caseID, "kind": escalateNext})
 	if err != nil {
 		return nil, fmt.Errorf("lost chains: %w", err)
@@ -191,7 +211,10 @@ func takeUp(ctx context.Context, tx pgx.Tx, tenant, caseID uuid.UUID) (taken int
 	if err != nil {
 		return 0, err
 	}
-	for _, one := range lost {
+	for i, one := range lost {
+		if i > 0 && one.Clock == lost[i-1].Clock && one.Started.Equal(lost[i-1].Started) && one.Rule == lost[i-1].Rule {
+			continue // both chains of the rule were lost: one goes on
+		}
 		next := one.NextAt
 		if next == nil {
 			next = c.nextLink(one.Clock, one.Link, c.Policy.chain(one.Rule, one.Clock), one.ToldAt)

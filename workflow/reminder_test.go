@@ -238,3 +238,47 @@ func TestRemindersThatPiledUpAreOnePageAfterTheMigration(t *testing.T) {
 		t.Errorf("the chain does not go on: %d", n)
 	}
 }
+
+// Of a finding whose images may be another patient's the office is told at once, and by its
+// clock as of any other. Both lead to the director, who is reminded by one of them.
+func TestADoubtfulEmergencyHasOneChainOfReminders(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{}`)
+	c := h.readingCase()
+	doubtful := *bleeding.Finding
+	doubtful.Doubtful = true
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &doubtful})
+	for range 8 { // two hours
+		h.pass(15 * time.Minute)
+	}
+	chains := func() (going, last int) {
+		h.in(func(ctx context.Context, tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `
+				SELECT count(*) FILTER (WHERE next_at IS NOT NULL AND ended_at IS NULL), count(DISTINCT stage) FILTER (WHERE tell = 'director')
+				FROM escalation WHERE case_id = $1 AND clock LIKE 'finding-%'`, c.CaseID).Scan(&going, &last)
+		})
+		return going, last
+	}
+	if going, last := chains(); going != 1 || last != 2 {
+		t.Errorf("%d chains go on, of %d in which the director was told", going, last)
+	}
+	before := h.toldTo(c, TellDirector)
+	if taken, err := h.engine.ReminderTick(t.Context()); err != nil || taken != 0 {
+		t.Errorf("%d chains were taken for lost, %v", taken, err)
+	}
+	for range 24 * 4 {
+		h.pass(15 * time.Minute)
+	}
+	if n := h.toldTo(c, TellDirector) - before; n < 2 || n > 5 { // 120, 240, 480, 960 minutes
+		t.Errorf("in a day the director was reminded %d times", n)
+	}
+	h.exec(`UPDATE escalation SET next_at = NULL`) // a release of before loses both
+	if taken, err := h.engine.ReminderTick(t.Context()); err != nil || taken != 1 {
+		t.Errorf("%d chains were taken up, want 1: %v", taken, err)
+	}
+	h.fire(h.placer, c, "acknowledge-finding", Input{Acknowledged: Acknowledged{Person: "Dr W"}})
+	if going, _ := chains(); going != 0 {
+		t.Errorf("acknowledged, and %d go on", going)
+	}
+	h.replays(c)
+}

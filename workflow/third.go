@@ -183,7 +183,7 @@ var unassignAdjudicator = Effect{"unassignAdjudicator", "the third reading is no
 		if c.State == Adjudication { // the reader's opinion is in force again
 			return t.restoreOpinion(ctx)
 		}
-		c.OpinionNo, c.Settled, c.RevealedAt = nil, nil, nil
+		c.OpinionNo, c.Settled, c.RevealedAt, c.ReturnedAt = nil, nil, nil, nil
 		return nil
 	}}
 

@@ -114,8 +114,8 @@ var Transitions = []Transition{
 	{From: third, Event: "find-no-third", To: Same, By: by(role.System), Effects: do(noteFindings, tellOffice)},
 	{From: third, Event: "find-third", To: Same, By: by(role.System), Effects: do(forgetFindings)},
 	{From: third, Event: "broaden", To: Same, By: by(role.System, role.Coordinator), Guards: check(reasonGiven, thirdIsMissing, broadens), Effects: do(broadenCase, lookForThird)},
-	{From: in(Adjudication), Event: "forgo-third", To: Comparing, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing), Effects: do(forgoThird)},
-	{From: in(Arbitration), Event: "forgo-third", To: Locked, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing), Effects: do(forgoThird, takeMorePressing)},
+	{From: in(Adjudication), Event: "forgo-third", To: Comparing, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing, mayForgoThird), Effects: do(forgoThird)},
+	{From: in(Arbitration), Event: "forgo-third", To: Locked, By: by(role.Director), Guards: check(reasonGiven, thirdIsMissing, mayForgoThird), Effects: do(forgoThird, takeMorePressing)},
 
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise, readersIndependent)},
@@ -125,7 +125,7 @@ var Transitions = []Transition{
 	{From: in(AwaitingCosign), Event: "release", To: Arbitration, By: by(role.Coordinator), When: decidedByThird, Guards: check(reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(keepIndependent, unassignReader, startAssignment)},
 	{From: in(AwaitingCosign), Event: "return", To: Comparing, By: by(role.Supervisor), Guards: check(maySupervise, reasonGiven), Effects: do(noteReturn)},
-	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader), Guards: check(isReader, stillIndependent, mayPractise, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
+	{From: in(Comparing), Event: "revise", To: Same, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise, wasReturned, opinionGiven, editComplete), Effects: do(sealEdit)},
 
 	// After the signature.
 	{From: join(signed, in(Amending)), Event: "acknowledge", To: Same, By: by(role.Placer), When: ofOlderVersion, Effects: do(noteAcknowledgement)},
@@ -173,6 +173,7 @@ var Transitions = []Transition{
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), When: restsOnFirstReader, Effects: do(noteFirstNamed, doubtIndependence)},
 	{From: join(signed, in(Amending)), Event: "first-reader-named", To: Same, By: by(role.System), Effects: do(noteFirstNamed)},
 	{From: join(signed, in(Amending)), Event: "first-reader-unclear", To: Same, By: by(role.System), Effects: do(noteUnclear, tellUnclear)},
+	{From: join(signed, in(Amending)), Event: "first-reader-clear", To: Same, By: by(role.System), Effects: do(forgetUnclear)},
 	{From: signed, Event: "verify", To: Final, By: readers, Guards: check(isSignatory, mayPractise, isOpen(VerificationMatter), nothingToCompare), Effects: do(noteStandIn, confirmReport, signAddendum, startAcknowledgement)},
 	{From: join(signed, in(Amending)), Event: "dismiss-verification", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, isOpen(VerificationMatter), mayDismiss), Effects: do(dismissVerification)},
 

@@ -9,15 +9,31 @@ import (
 // nothing says whether it was made before the second opinion. It may be the original,
 // or our own report as the EHR keeps it. Nobody is told that there is no independent
 // opinion, and no report is compared with itself: the coordinator is told, and asks the
-// hospital. With a date, or named by the order, the report is looked at again.
+// hospital. With a date, or named by the order, the report is looked at again, and the
+// question ends by itself: it was ours, or somebody else's, or else a verification is open.
 
 // ClockOrigin is what the coordinator is told by. It never runs: there is a question, and
 // no time by which it is answered.
 const ClockOrigin ClockName = "first-reader"
 
 // noticeUnclear tells whether what may be of after the signed opinion may be of
-// somebody who had a part in it, or of anybody, and has the coordinator told once.
+// somebody who had a part in it, or of anybody. The coordinator is told once, and no more
+// asked when nothing is in doubt.
 func (e *Engine) noticeUnclear(ctx context.Context, j job, f Facts) (doubtful bool, err error) {
+	doubtful, err = j.originUnclear(ctx, f)
+	noted := j.c.Exam.OriginalUnclear
+	switch {
+	case err != nil:
+	case !doubtful && len(noted) > 0:
+		err = e.fireSystem(ctx, j, "first-reader-clear", Input{})
+	case doubtful && slices.ContainsFunc(f.unclear(), func(name string) bool { return !slices.Contains(noted, name) }):
+		err = e.fireSystem(ctx, j, "first-reader-unclear", Input{Facts: &f})
+	}
+	return doubtful, err
+}
+
+// originUnclear: what nobody can say of it would be of weight.
+func (j job) originUnclear(ctx context.Context, f Facts) (doubtful bool, err error) {
 	nameless := f.Original != nil && f.Original.Unclear && len(f.Unclear.all()) == 0
 	if !nameless && len(f.Unclear.all()) == 0 {
 		return false, nil
@@ -39,10 +55,7 @@ func (e *Engine) noticeUnclear(ctx context.Context, j job, f Facts) (doubtful bo
 		}
 		doubtful = doubtful || known == "" && may != ""
 	}
-	if !doubtful || !slices.ContainsFunc(f.unclear(), func(name string) bool { return !slices.Contains(j.c.Exam.OriginalUnclear, name) }) {
-		return doubtful, nil
-	}
-	return true, e.fireSystem(ctx, j, "first-reader-unclear", Input{Facts: &f})
+	return doubtful, nil
 }
 
 // unclear is by what a doubt is known again: who is named, or the report of which
@@ -75,3 +88,12 @@ var noteUnclear = Effect{"noteUnclear", "who may have read first, or since, is n
 
 var tellUnclear = Effect{"tellUnclear", "the coordinator is told that the report may not be independent: nothing says whether another one by who had a part in it was made before; the EHR hears nothing",
 	func(ctx context.Context, t *turn) error { return t.tellCoordinator(ctx, ClockOrigin) }}
+
+var forgetUnclear = Effect{"forgetUnclear", "nothing is in doubt any more: what the coordinator was told of it has ended, and the next doubt is told again",
+	func(ctx context.Context, t *turn) error {
+		t.c.Exam.OriginalUnclear = nil
+		if err := t.ledger.endEscalations(ctx, t.c.CaseID, ClockOrigin, t.now); err != nil {
+			return err
+		}
+		return t.planEscalation(ctx)
+	}}
