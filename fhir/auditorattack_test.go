@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -151,9 +152,7 @@ func (c *clinic) auditing(dims []string, never func(at map[string]string) bool) 
 		for _, at := range combinations {
 			for _, code := range a.codes[name] {
 				one := map[string]string{name: code}
-				for n, c := range at {
-					one[n] = c
-				}
+				maps.Copy(one, at)
 				next = append(next, one)
 			}
 		}

@@ -139,7 +139,7 @@ func TestTheTrailOfAnAuditorIsTheSameWhateverTheGrade(t *testing.T) {
 			}
 		}
 	}
-	for _, asked := range []string{"subtype=unblinding", "subtype=quality-opened", "agent-role=adjudicator", "entity:missing=true&subtype=operation", "action=U&entity=Task/" + disagreed, "_total=accurate&_count=0&entity=Task/" + disagreed} {
+	for _, asked := range []string{"subtype=unblinding", "subtype=report-delivered", "subtype=quality-opened", "agent-role=adjudicator", "entity:missing=true&subtype=operation", "action=U&entity=Task/" + disagreed, "_total=accurate&_count=0&entity=Task/" + disagreed} {
 		if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?"+asked, ""); len(got.ids()) > 0 || got.status == http.StatusOK && got.node.Text("total") != "" && got.node.Text("total") != "0" {
 			t.Errorf("%s: %s", asked, got.body)
 		}

@@ -42,7 +42,7 @@ func (s *Server) pageStatistics(ctx context.Context, tx pgx.Tx, q statQuery, rep
 		st, err := s.agreementOfReaders(ctx, tx, q)
 		err = add(agreementKind(), st, err)
 		return all, nil, err
-	case len(by) != 1 || q.d.Timed() || refuseAsymmetry(statQuery{d: q.d, plain: q.in}) != nil:
+	case len(by) != 1 || q.d.Timed() || refusesAsymmetry(statQuery{d: q.d, plain: q.in}):
 		return nil, nil, nil
 	}
 	for _, u := range found {

@@ -73,6 +73,9 @@ func judged(by []string, cases int) bool {
 	return true
 }
 
+// refusesAsymmetry tells whether refuseAsymmetry has anything to say.
+func refusesAsymmetry(q statQuery) bool { return refuseAsymmetry(q) != nil }
+
 // refuseAsymmetry is of statistics that put rates beside each other by what is known of
 // discrepancies alone (facts.NoteAsymmetry): the one group would have a discrepancy in each case
 // by definition, and the other those of which nobody said it.

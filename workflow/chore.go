@@ -164,7 +164,7 @@ func (e *Engine) reconsiderSigned(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	if j.c.firstReportCame(facts) && !(facts.Original.Unclear && doubtful) {
+	if j.c.firstReportCame(facts) && (!facts.Original.Unclear || !doubtful) {
 		if err := e.fireSystem(ctx, j, "original-arrives", Input{Facts: &facts}); err != nil {
 			return err
 		}

@@ -178,8 +178,6 @@ func TestACoordinatorDismissesImagesThatAreNone(t *testing.T) {
 	c := h.ready()
 	h.signed(c)
 	h.grows(c, 500)
-	reads := h.director
-	reads.Reader = h.anna.ID
 	h.refused(fault.Forbidden, as(h.anna, access.Reader), c, "dismiss-verification", Input{Reason: "a secondary capture"})
 	h.fire(h.coordinator, c, "dismiss-verification", Input{Reason: "a secondary capture"})
 	if all := h.matters(c); len(all) != 1 || !all[0].Withdrawn() {

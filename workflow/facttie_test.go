@@ -51,7 +51,7 @@ func drawnFact(random *rand.Rand, rules []TriageRule) Fact {
 
 // tiedByDrawing are the pairs of dimensions of which two words never meet.
 func tiedByDrawing(rules []TriageRule) (tied []string) {
-	random := rand.New(rand.NewPCG(11, 12)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(11, 12))
 	const draws = 30_000
 	seen := make([]map[string]int, len(FactDimensions)) // words, and how often
 	pairs := map[[2]int]map[[2]string]bool{}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,8 +59,8 @@ const mostLooked = 50
 
 // WorklistTx is what an actor has to do at the transaction's tenant, the most
 // pressing first; nothing for roles that have no part in the life of a case. Who
-// reads, adjudicates or supervises gets the cases in their pool after their own:
-// those that they may take.
+// reads, adjudicates or supervises gets the cases in their pool among their own:
+// those that they may take. A stat case of the pool stands before a routine one of theirs.
 func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([]WorkItem, error) {
 	var items []WorkItem
 	if list, ok := worklists[actor.Role]; ok {
@@ -72,7 +73,24 @@ func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([
 		return items, nil
 	}
 	pool, err := takeable(ctx, tx, actor, most-len(items))
-	return append(items, pool...), err
+	items = append(items, pool...)
+	slices.SortStableFunc(items, morePressing)
+	return items, err
+}
+
+// morePressing is the order of workItems.
+func morePressing(a, b WorkItem) int {
+	due := func(w WorkItem) time.Time {
+		if w.Due == nil {
+			return w.OpenedAt.AddDate(100, 0, 0) // last
+		}
+		return *w.Due
+	}
+	return cmp.Or(
+		cmp.Compare(slices.Index(Priorities, a.Priority), slices.Index(Priorities, b.Priority)),
+		due(a).Compare(due(b)),
+		a.OpenedAt.Compare(b.OpenedAt),
+	)
 }
 
 // nowTx is the one now of a transaction.

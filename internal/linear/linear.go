@@ -48,7 +48,7 @@ type Solver struct {
 
 // New takes what is known of so many unknowns, none below 0.
 func New(size int, rows []Row) *Solver {
-	s := &Solver{size: size, zero: make([]bool, size), width: 1, random: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // an order of work
+	s := &Solver{size: size, zero: make([]bool, size), width: 1, random: rand.New(rand.NewPCG(1, 1))}
 	for changed := true; changed; {
 		changed = false
 		for _, r := range rows {

@@ -9,7 +9,7 @@ import (
 // Worklist is what somebody who reads has to do at one hospital, and how they like
 // to look at it.
 type Worklist struct {
-	Items   []workflow.WorkItem // the most pressing first: their own, then the pool
+	Items   []workflow.WorkItem // theirs and the pool's, the most pressing first
 	Notices []workflow.Notice
 	Views   []workflow.SavedView
 	Zone    *time.Location // of the hospital

@@ -273,7 +273,7 @@ func (q quarter) adjudicating(from string) (never func(int, kind) bool) {
 func TestWhatThirdReadersSawGivesNoSmallCountAwayToWhoKnowsThePolicy(t *testing.T) {
 	t.Parallel()
 	attacked, untold := 0, 0
-	drawn := rapid.Custom(func(r *rapid.T) quarter { return drawnQuarter(r) })
+	drawn := rapid.Custom(drawnQuarter)
 	for seed := range 150 {
 		for _, from := range []string{"unimportant", "important"} {
 			q := drawn.Example(seed)
