@@ -119,9 +119,12 @@ func funnelChart(rows []screen.FigureRow, table screen.Statistic) *chart {
 		cases = max(cases, *r.Counted)
 		most = max(most, float64(*r.Numerator)/float64(*r.Counted))
 	}
+	exact := func(n int) (*measure.FunnelLimits, error) { return measure.Funnel(target, n) }
+	if l, err := exact(max(1, cases)); err == nil && l != nil {
+		most = max(most, l.Alarm.High)
+	}
 	most = min(1, most*1.15)
 	x := func(n float64) float64 { return scale(n, 0, float64(cases)*1.05, left, right) }
-	exact := func(n int) (*measure.FunnelLimits, error) { return measure.Funnel(target, n) }
 	drawn := c.limits(exact, "", x, cases, most)
 	if c.Adjusted && whole("tau2").Number != nil {
 		c.Lines = nil
@@ -154,7 +157,8 @@ func funnelChart(rows []screen.FigureRow, table screen.Statistic) *chart {
 	return c
 }
 
-// limits draws those of a funnel over the number of cases.
+// limits draws those of a funnel over the number of cases. An upper limit comes in where it
+// is low enough for the picture.
 func (c *chart) limits(of func(trials int) (*measure.FunnelLimits, error), class string, x func(float64) float64, cases int, most float64) bool {
 	var paths [4]strings.Builder
 	for i := 1; i <= 80; i++ {
@@ -164,11 +168,16 @@ func (c *chart) limits(of func(trials int) (*measure.FunnelLimits, error), class
 			return false
 		}
 		for at, v := range []float64{l.Warning.High, l.Warning.Low, l.Alarm.High, l.Alarm.Low} {
+			if v > most && paths[at].Len() == 0 {
+				continue
+			}
 			lineTo(&paths[at], x(float64(n)), c.y(min(v, most), most))
 		}
 	}
 	for at, name := range []string{"warning", "warning", "alarm", "alarm"} {
-		c.Lines = append(c.Lines, line{paths[at].String(), name + class})
+		if paths[at].Len() > 0 {
+			c.Lines = append(c.Lines, line{paths[at].String(), name + class})
+		}
 	}
 	return true
 }
