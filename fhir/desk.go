@@ -53,10 +53,11 @@ func (s *Server) Worklist(ctx context.Context, actor access.Actor, most int, ask
 }
 
 // Notices are what a reader is told at the tenant of one of their places, because
-// somebody else changed a case under their hands.
-func (s *Server) Notices(ctx context.Context, actor access.Actor, asked Asked) ([]workflow.Notice, error) {
+// somebody else changed a case under their hands: the newest first, at most so many,
+// after those that are skipped.
+func (s *Server) Notices(ctx context.Context, actor access.Actor, skip, most int, asked Asked) ([]workflow.Notice, error) {
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]workflow.Notice, error) {
-		notices, err := workflow.NoticesTx(ctx, tx, actor)
+		notices, err := workflow.NoticesTx(ctx, tx, actor, skip, most)
 		if err != nil || len(notices) == 0 {
 			return nil, err
 		}

@@ -13,17 +13,17 @@ import (
 
 // ReadersWorklist is the worklist of one who reads, adjudicates or supervises, with
 // the views that they have kept, in one transaction and recorded as Worklist is.
-func (s *Server) ReadersWorklist(ctx context.Context, actor access.Actor, most int, asked Asked) (screen.Worklist, error) {
+func (s *Server) ReadersWorklist(ctx context.Context, actor access.Actor, want screen.WorklistWanted, asked Asked) (screen.Worklist, error) {
 	if !readsHere(actor) {
 		return screen.Worklist{}, fault.New(fault.Forbidden, "This is the worklist of those who read.")
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (list screen.Worklist, err error) {
 		inner := s.within(tx)
 		list.Now = s.now()
-		if list.Items, err = inner.Worklist(ctx, actor, most, asked); err != nil {
+		if list.Items, err = inner.Worklist(ctx, actor, want.Cases, asked); err != nil {
 			return list, err
 		}
-		if list.Notices, err = inner.Notices(ctx, actor, asked); err != nil {
+		if list.Notices, err = inner.Notices(ctx, actor, want.SkipNotices, want.Notices, asked); err != nil {
 			return list, err
 		}
 		if list.Views, err = workflow.SavedViewsTx(ctx, tx, actor); err != nil {

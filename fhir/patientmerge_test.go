@@ -133,7 +133,7 @@ func TestAReportThatIsSignedAfterAMergeIsOfWhoStays(t *testing.T) {
 	if len(registered) != 1 || registered[0].Text("subject", "reference") != "Patient/"+stays {
 		t.Errorf("registered for %s", registered[0].Text("subject", "reference"))
 	}
-	notices, err := c.server.Notices(t.Context(), c.readers[access.Reader], Asked{})
+	notices, err := c.server.Notices(t.Context(), c.readers[access.Reader], 0, 100, Asked{})
 	if err != nil || len(notices) != 1 || notices[0].Event != "follow-patient" || notices[0].TaskID != o.taskID {
 		t.Errorf("%v %v", notices, err)
 	}

@@ -90,11 +90,9 @@ func (p *readingPage) theCase(ctx context.Context) error {
 	if page.Graded, err = workflow.GradedByTx(ctx, p.tx, c.CaseID, p.actor.ID); err != nil {
 		return err
 	}
-	notices, err := workflow.NoticesTx(ctx, p.tx, p.actor)
+	notices, err := workflow.NoticesOfTx(ctx, p.tx, p.actor, c.CaseID)
 	for _, n := range notices {
-		if n.CaseID == c.CaseID {
-			page.Notices = append(page.Notices, n.Words())
-		}
+		page.Notices = append(page.Notices, n.Words())
 	}
 	return err
 }

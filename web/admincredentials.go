@@ -35,15 +35,30 @@ func (s *Server) credentialRooms() []room {
 	}
 }
 
+// mostReaders is how many readers a page of their list has.
+const mostReaders = 40
+
 func (s *Server) readerList(c echo.Context, at seat) error {
 	all, err := s.Desk.Credentials.All(c.Request().Context(), at.place.Actor, expiringWithin, s.caller(c))
 	if err != nil {
 		return err
 	}
-	return s.show(c, at, "readers", "Readers", struct {
-		At  string
-		All []screen.ReaderCredentials
-	}{s.at(at.place), all})
+	v := struct {
+		At, Name    string
+		All         []screen.ReaderCredentials
+		First, More string // addresses of the first and of the next page
+	}{At: s.at(at.place), Name: strings.TrimSpace(c.QueryParam("name"))}
+	page, query := max(1, pageNo(c.QueryParam("page"))), url.Values{}
+	if v.Name != "" {
+		query.Set("name", v.Name)
+		all = slices.DeleteFunc(all, func(r screen.ReaderCredentials) bool {
+			return !strings.Contains(strings.ToLower(r.Display), strings.ToLower(v.Name))
+		})
+	}
+	begin := min(len(all), (page-1)*mostReaders)
+	v.First, v.More = pagesAfter(v.At+"/readers", query, "page", page, len(all) > begin+mostReaders)
+	v.All = first(all[begin:], mostReaders)
+	return s.show(c, at, "readers", "Readers", v)
 }
 
 // readerView is the page of one reader.

@@ -26,7 +26,7 @@ func (s *Server) deskRooms() []room {
 }
 
 // mostAtDesk is how many cases a desk shows, the most pressing ones.
-const mostAtDesk = 200
+const mostAtDesk = 50
 
 // expiringWithin is how many days ahead a desk shows what ends.
 const expiringWithin = 60
@@ -84,10 +84,16 @@ func (s *Server) candidates(c echo.Context, at seat) error {
 	if err != nil {
 		return err
 	}
-	return s.show(c, at, "candidates", "Candidates", struct {
+	v := struct {
 		screen.Candidates
-		At, Here string
-	}{all, s.at(at.place), s.at(at.place) + "/board/" + url.PathEscape(all.File.Task)})
+		At, Here    string
+		First, More string // addresses of the first and of the next page
+	}{Candidates: all, At: s.at(at.place), Here: s.at(at.place) + "/board/" + url.PathEscape(all.File.Task)}
+	page := max(1, pageNo(c.QueryParam("page")))
+	begin := min(len(all.All), (page-1)*mostReaders)
+	v.First, v.More = pagesAfter(v.Here+"/candidates", url.Values{}, "page", page, len(all.All) > begin+mostReaders)
+	v.All = first(all.All[begin:], mostReaders)
+	return s.show(c, at, "candidates", "Candidates", v)
 }
 
 // deliveryChoices are what the desk of deliveries can be narrowed to.

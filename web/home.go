@@ -30,6 +30,7 @@ type work struct {
 	Place   access.Place
 	Pages   []paged
 	Notices []workflow.Notice
+	More    bool // messages than these
 	Items   []workflow.WorkItem
 	At      string // of the rooms there
 }
@@ -102,7 +103,7 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 		if err != nil {
 			return err
 		}
-		notices, err := s.Desk.Notices(ctx, p.Actor, s.caller(c))
+		notices, err := s.Desk.Notices(ctx, p.Actor, 0, mostMessages+1, s.caller(c))
 		if err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 			return err
 		}
 		if len(items) > 0 || len(notices) > 0 || len(pages) > 0 {
-			data.Work = append(data.Work, work{p, pages, notices, items, s.at(p)})
+			data.Work = append(data.Work, work{p, pages, first(notices, mostMessages), len(notices) > mostMessages, items, s.at(p)})
 		}
 		if p.Role == access.Coordinator || p.Role == access.Director && !s.coordinates(found, p.TenantName) {
 			list, err := s.Desk.Emergencies(ctx, p.Actor, workflow.EmergencyWindow{Within: recent, Most: mostEmergencies}, s.caller(c))

@@ -70,7 +70,7 @@ type Caller struct{ RequestID, Address, UserAgent string }
 // Desk is what a signed-in person sees and does of cases (fhir/desk.go).
 type Desk struct {
 	Worklist    func(ctx context.Context, actor access.Actor, most int, from Caller) ([]workflow.WorkItem, error)
-	Notices     func(ctx context.Context, actor access.Actor, from Caller) ([]workflow.Notice, error)
+	Notices     func(ctx context.Context, actor access.Actor, skip, most int, from Caller) ([]workflow.Notice, error)
 	Pages       func(ctx context.Context, actor access.Actor, from Caller) ([]workflow.Page, error)
 	Emergencies func(ctx context.Context, actor access.Actor, w workflow.EmergencyWindow, from Caller) (workflow.EmergencyList, error)
 	BreakGlass  func(ctx context.Context, actor access.Actor, person uuid.UUID, patient, reason string, from Caller) (workflow.Emergency, error)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,7 +19,7 @@ import (
 
 // ReadersDesk is what those who read see and do (fhir/deskworklist.go and others).
 type ReadersDesk struct {
-	Worklist   func(ctx context.Context, actor access.Actor, most int, from Caller) (screen.Worklist, error)
+	Worklist   func(ctx context.Context, actor access.Actor, want screen.WorklistWanted, from Caller) (screen.Worklist, error)
 	SaveView   func(ctx context.Context, actor access.Actor, v workflow.SavedView, drop bool) error
 	Reading    func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.Reading, error)
 	Statistics func(ctx context.Context, actor access.Actor) (screen.OwnStatistics, error)
@@ -36,8 +37,24 @@ func (s *Server) readerRooms() []room {
 	}
 }
 
-// mostListed is how much of a worklist is shown.
-const mostListed = 100
+const (
+	mostListed     = 100 // cases are looked at for a worklist, the most pressing ones
+	mostRows       = 40  // of them are on a page, which may weigh 150 kB with its style sheet
+	mostMessages   = 10  // are above them, the newest ones
+	mostOfMessages = 50  // are on a page of messages alone
+)
+
+// first are the first of a list.
+func first[T any](all []T, most int) []T { return all[:min(len(all), most)] }
+
+// pageNo is a number of a page in an address: 0 where there is none.
+func pageNo(text string) int {
+	no, err := strconv.Atoi(text)
+	if err != nil || no < 0 || no > 10_000 {
+		return 0
+	}
+	return no
+}
 
 // worklistFilters are the filters of the page, as its address has them.
 type worklistFilters struct {
@@ -91,7 +108,12 @@ type listedCase struct {
 }
 
 func (s *Server) worklist(c echo.Context, at seat) error {
-	list, err := s.Desk.Readers.Worklist(c.Request().Context(), at.place.Actor, mostListed, s.caller(c))
+	messages, page := pageNo(c.QueryParam("messages")), max(1, pageNo(c.QueryParam("page")))
+	want := screen.WorklistWanted{Cases: mostListed, Notices: mostMessages + 1}
+	if messages > 0 {
+		want.Notices, want.SkipNotices = mostOfMessages+1, (messages-1)*mostOfMessages
+	}
+	list, err := s.Desk.Readers.Worklist(c.Request().Context(), at.place.Actor, want, s.caller(c))
 	if err != nil {
 		return err
 	}
@@ -106,7 +128,11 @@ func (s *Server) worklist(c echo.Context, at seat) error {
 		Base       string
 		View       string // the kept one that is shown
 		Decides    bool   // as the third reader, or the supervisor
-	}{Worklist: list, Filters: f, Priorities: workflow.Priorities, Base: s.at(at.place), Decides: at.place.Role != access.Reader}
+
+		Messages     int    // the page of messages, 0 where cases are shown
+		MoreMessages bool   // than are shown
+		First, More  string // addresses of the first and of the next page
+	}{Messages: messages, MoreMessages: len(list.Notices) >= want.Notices, Worklist: list, Filters: f, Priorities: workflow.Priorities, Base: s.at(at.place), Decides: at.place.Role != access.Reader}
 	for _, v := range list.Views {
 		if v.Filters == f.Query() {
 			data.View = v.Name
@@ -133,7 +159,35 @@ func (s *Server) worklist(c echo.Context, at seat) error {
 		data.Rows = append(data.Rows, row)
 	}
 	slices.Sort(data.Modalities)
+	data.Notices = first(data.Notices, want.Notices-1)
+	query, err := url.ParseQuery(f.Query())
+	if err != nil {
+		return err
+	}
+	if messages > 0 {
+		data.First, data.More = pagesAfter(data.Base+"/worklist", url.Values{}, "messages", messages, data.MoreMessages)
+	} else {
+		begin := min(len(data.Rows), (page-1)*mostRows)
+		data.First, data.More = pagesAfter(data.Base+"/worklist", query, "page", page, len(data.Rows) > begin+mostRows)
+		data.Rows = first(data.Rows[begin:], mostRows)
+	}
 	return s.show(c, at, "worklist", "Worklist", data)
+}
+
+// pagesAfter are the addresses of the first page of a list and of the next one, as far as
+// there are such.
+func pagesAfter(path string, query url.Values, name string, no int, more bool) (first, next string) {
+	to := func(no int) string {
+		query.Set(name, strconv.Itoa(no))
+		return path + "?" + query.Encode()
+	}
+	if no > 1 {
+		first = to(1)
+	}
+	if more {
+		next = to(no + 1)
+	}
+	return first, next
 }
 
 // span is a time in its two largest units, without its sign.

@@ -93,9 +93,22 @@ func insertNotices(ctx context.Context, tx pgx.Tx, c *Case, event Event, people 
 	return nil
 }
 
-// NoticesTx are the lines on the worklist of a reader, adjudicator or supervisor,
-// the newest first; nothing for other roles.
-func NoticesTx(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Notice, error) {
+// NoticesTx are the lines on the worklist of a reader, adjudicator or supervisor, the
+// newest first: at most so many, after those that are skipped. There are none for other
+// roles.
+func NoticesTx(ctx context.Context, tx pgx.Tx, actor access.Actor, skip, most int) ([]Notice, error) {
+	return noticesTx(ctx, tx, actor, nil, skip, most)
+}
+
+// NoticesOfTx are those of one case.
+func NoticesOfTx(ctx context.Context, tx pgx.Tx, actor access.Actor, id uuid.UUID) ([]Notice, error) {
+	return noticesTx(ctx, tx, actor, &id, 0, mostOfCase)
+}
+
+// mostOfCase is how many lines about one case its page has.
+const mostOfCase = 20
+
+func noticesTx(ctx context.Context, tx pgx.Tx, actor access.Actor, of *uuid.UUID, skip, most int) ([]Notice, error) {
 	if !reads(actor.Role) {
 		return nil, nil
 	}
@@ -103,11 +116,12 @@ func NoticesTx(ctx context.Context, tx pgx.Tx, actor access.Actor) ([]Notice, er
 		SELECT n.case_id, c.task_id, c.state, n.event, n.priority, c.placer_value AS "order", coalesce(c.exam->>'display', '') AS exam, n.told_at
 		FROM case_notice n
 		JOIN case_file c ON c.tenant_id = n.tenant_id AND c.case_id = n.case_id
-		WHERE n.person_id = @me AND n.told_at > now() - make_interval(secs => @lasts)
+		WHERE n.person_id = @me AND n.told_at > now() - make_interval(secs => @lasts) AND (@of::uuid IS NULL OR n.case_id = @of)
 		  AND NOT EXISTS (SELECT FROM case_event e
 		                  WHERE e.tenant_id = n.tenant_id AND e.case_id = n.case_id AND e.seq > n.seq AND e.actor_id = @me)
-		ORDER BY n.told_at DESC, n.seq DESC`,
-		pgx.NamedArgs{"me": actor.ID, "lasts": noticeLasts.Seconds()})
+		ORDER BY n.told_at DESC, n.seq DESC
+		LIMIT @most OFFSET @skip`,
+		pgx.NamedArgs{"me": actor.ID, "lasts": noticeLasts.Seconds(), "of": of, "skip": skip, "most": most})
 	if err != nil {
 		return nil, fmt.Errorf("notices: %w", err)
 	}

@@ -161,7 +161,7 @@ func (h *house) atWorkOn(state State) Case {
 func (h *house) notices(who access.Actor) (events []Event) {
 	h.Helper()
 	h.in(func(ctx context.Context, tx pgx.Tx) error {
-		all, err := NoticesTx(ctx, tx, who)
+		all, err := NoticesTx(ctx, tx, who, 0, 100)
 		for _, n := range all {
 			if n.Words() == "" {
 				h.Errorf("%s has no words", n.Event)

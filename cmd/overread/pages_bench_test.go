@@ -27,12 +27,14 @@ func BenchmarkPages(b *testing.B) {
 	c.grow(cases)
 	b.Logf("%d cases after %v", cases, time.Since(began).Round(time.Second))
 	postgres := postmasterOf(b, c)
+	weigh := weigher{c, map[string]int{}}
 	for _, p := range c.pages() {
 		if _, there := c.get(p); !there {
 			continue
 		}
 		b.Run(strings.ReplaceAll(p.name, "/", "|"), func(b *testing.B) {
-			c.get(p)
+			body, _ := c.get(p)
+			weight := weigh.weight(p, body)
 			var took []time.Duration
 			size := 0
 			ours, theirs := cpuOfUs(b), cpuOf(b, postgres)
@@ -48,6 +50,10 @@ func BenchmarkPages(b *testing.B) {
 			b.ReportMetric((cpuOfUs(b)-ours).Seconds()*1000/n, "server-cpu-ms")
 			b.ReportMetric((cpuOf(b, postgres)-theirs).Seconds()*1000/n, "postgres-cpu-ms")
 			b.ReportMetric(float64(size)/1000, "kB")
+			b.ReportMetric(float64(weight)/1000, "kB-in-all") // with style sheet and script
+			if weight > mostPage {
+				b.Errorf("%s weighs %d bytes", p.name, weight)
+			}
 		})
 	}
 }

@@ -96,8 +96,8 @@ func newPeople(db *pg.DB, base, root string, f peopleFlags, guard *outbound.Guar
 			Worklist: func(ctx context.Context, actor access.Actor, most int, from web.Caller) ([]workflow.WorkItem, error) {
 				return surface().Worklist(ctx, actor, most, asked(from))
 			},
-			Notices: func(ctx context.Context, actor access.Actor, from web.Caller) ([]workflow.Notice, error) {
-				return surface().Notices(ctx, actor, asked(from))
+			Notices: func(ctx context.Context, actor access.Actor, skip, most int, from web.Caller) ([]workflow.Notice, error) {
+				return surface().Notices(ctx, actor, skip, most, asked(from))
 			},
 			Pages: func(ctx context.Context, actor access.Actor, from web.Caller) ([]workflow.Page, error) {
 				return surface().Pages(ctx, actor, asked(from))

@@ -13,8 +13,8 @@ import (
 // readersDesk is what the pages of those who read ask of the FHIR surface.
 func readersDesk(surface func() *fhir.Server, asked func(web.Caller) fhir.Asked) web.ReadersDesk {
 	return web.ReadersDesk{
-		Worklist: func(ctx context.Context, actor access.Actor, most int, from web.Caller) (screen.Worklist, error) {
-			return surface().ReadersWorklist(ctx, actor, most, asked(from))
+		Worklist: func(ctx context.Context, actor access.Actor, want screen.WorklistWanted, from web.Caller) (screen.Worklist, error) {
+			return surface().ReadersWorklist(ctx, actor, want, asked(from))
 		},
 		SaveView: func(ctx context.Context, actor access.Actor, v workflow.SavedView, drop bool) error {
 			return surface().SaveView(ctx, actor, v, drop)

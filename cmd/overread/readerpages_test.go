@@ -121,7 +121,7 @@ func TestAReaderReadsACaseByTheFormsOfThePages(t *testing.T) {
 	original := r.o.sample.Impression
 
 	list := tanaka.get(tanaka.base + "/worklist")
-	for _, want := range []string{r.o.sample.Exam.Display, "I had no part in the first reading", `action="` + tanaka.base + "/case/" + r.task + `/claim"`} {
+	for _, want := range []string{r.o.sample.Exam.Display, "I had no part in the first reading", `formaction="` + tanaka.base + "/case/" + r.task + `/claim"`} {
 		if !strings.Contains(list.text, want) {
 			t.Errorf("the worklist does not say %q", want)
 		}

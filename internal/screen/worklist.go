@@ -6,6 +6,10 @@ import (
 	"github.com/overread/overread/workflow"
 )
 
+// WorklistWanted is how many cases and messages are asked for, and how many of the newest
+// messages are skipped.
+type WorklistWanted struct{ Cases, SkipNotices, Notices int }
+
 // Worklist is what somebody who reads has to do at one hospital, and how they like
 // to look at it.
 type Worklist struct {
