@@ -44,7 +44,7 @@ func TestAReportThatLeavesTheHouseIsRecorded(t *testing.T) {
 	carry(0)
 	c.events(c.tenant)
 
-	page := c.do(access.Auditor, "GET", "/fhir/AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110106&entity=DiagnosticReport/"+report+"&_sort=date", "")
+	page := c.do(access.Director, "GET", "/fhir/AuditEvent?type=http://dicom.nema.org/resources/ontology/DCM|110106&entity=DiagnosticReport/"+report+"&_sort=date", "")
 	if page.status != http.StatusOK {
 		t.Fatal(page.body)
 	}
@@ -64,7 +64,7 @@ func TestAReportThatLeavesTheHouseIsRecorded(t *testing.T) {
 		t.Errorf("%q, want %q", told, want)
 	}
 	// And by the name of who did it.
-	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?agent-name=overread&type=110106", ""); len(got.ids()) != 2 {
+	if got := c.do(access.Director, "GET", "/fhir/AuditEvent?agent-name=overread&type=110106", ""); len(got.ids()) != 2 {
 		t.Errorf("by the agent's name: %s", got.body)
 	}
 }

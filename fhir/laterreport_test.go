@@ -127,7 +127,6 @@ func TestADoubtOfWhoReadFirstEndsWhenItIsClearThatTheReportIsIndependent(t *test
 	for name, clear := range map[string]func(n *Node){
 		"made later":       func(n *Node) { n.Set("issued", after) },
 		"by somebody else": func(n *Node) { n.Set("resultsInterpreter", []*Node{Object("display", "Dr Elsewhere")}) },
-		"entered in error": func(n *Node) { n.Set("status", "entered-in-error") },
 		"before, elsewhere": func(n *Node) {
 			n.Set("issued", "2024-10-13T12:00:00-08:00")
 			n.Set("resultsInterpreter", []*Node{Object("display", "Dr Elsewhere")})

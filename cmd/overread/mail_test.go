@@ -102,7 +102,7 @@ escalations:
 		t.Error(err)
 	}
 	letters := box.all()
-	if n := len(box.letters); n != 2 || !strings.Contains(strings.ReplaceAll(letters, "=\r\n", ""), "/fhir/Task/"+task) {
+	if n := len(box.letters); n != 2 || !strings.Contains(strings.ReplaceAll(letters, "=\r\n", ""), "/at/mercy/coordinator/board/"+task) {
 		t.Errorf("%d letters: %s", n, letters)
 	}
 	for _, secret := range []string{o.patient.family, o.patient.given, o.patient.mrn, o.number, "Brain", "brain"} {
