@@ -41,7 +41,7 @@ func TestAnAgreementGoesFromOrderToClosure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Report{No: 1, Status: "final", Opinion: opinion, Level: LevelNone, ReaderID: h.anna.ID, SignedBy: h.anna.ID,
+	want := &Report{No: 1, Status: "final", Opinion: opinion, Level: LevelNone, Authors: []uuid.UUID{h.anna.ID}, ReaderID: h.anna.ID, SignedBy: h.anna.ID,
 		SignedAt: ch.At, GradeNo: 1, OpinionSHA256: hexOf(sum), LockedAt: *ch.Case.LockedAt}
 	if diff := cmp.Diff(want, ch.Report); diff != "" {
 		t.Error(diff)
