@@ -48,16 +48,14 @@ func (s *Server) readerList(c echo.Context, at seat) error {
 		All         []screen.ReaderCredentials
 		First, More string // addresses of the first and of the next page
 	}{At: s.at(at.place), Name: strings.TrimSpace(c.QueryParam("name"))}
-	page, query := max(1, pageNo(c.QueryParam("page"))), url.Values{}
+	query := url.Values{}
 	if v.Name != "" {
 		query.Set("name", v.Name)
 		all = slices.DeleteFunc(all, func(r screen.ReaderCredentials) bool {
 			return !strings.Contains(strings.ToLower(r.Display), strings.ToLower(v.Name))
 		})
 	}
-	begin := min(len(all), (page-1)*mostReaders)
-	v.First, v.More = pagesAfter(v.At+"/readers", query, "page", page, len(all) > begin+mostReaders)
-	v.All = first(all[begin:], mostReaders)
+	v.All, v.First, v.More = cut(c, all, mostReaders, v.At+"/readers", query)
 	return s.show(c, at, "readers", "Readers", v)
 }
 

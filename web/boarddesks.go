@@ -89,10 +89,7 @@ func (s *Server) candidates(c echo.Context, at seat) error {
 		At, Here    string
 		First, More string // addresses of the first and of the next page
 	}{Candidates: all, At: s.at(at.place), Here: s.at(at.place) + "/board/" + url.PathEscape(all.File.Task)}
-	page := max(1, pageNo(c.QueryParam("page")))
-	begin := min(len(all.All), (page-1)*mostReaders)
-	v.First, v.More = pagesAfter(v.Here+"/candidates", url.Values{}, "page", page, len(all.All) > begin+mostReaders)
-	v.All = first(all.All[begin:], mostReaders)
+	v.All, v.First, v.More = cut(c, all.All, mostReaders, v.Here+"/candidates", url.Values{})
 	return s.show(c, at, "candidates", "Candidates", v)
 }
 

@@ -108,7 +108,7 @@ type listedCase struct {
 }
 
 func (s *Server) worklist(c echo.Context, at seat) error {
-	messages, page := pageNo(c.QueryParam("messages")), max(1, pageNo(c.QueryParam("page")))
+	messages := pageNo(c.QueryParam("messages"))
 	want := screen.WorklistWanted{Cases: mostListed, Notices: mostMessages + 1}
 	if messages > 0 {
 		want.Notices, want.SkipNotices = mostOfMessages+1, (messages-1)*mostOfMessages
@@ -167,11 +167,18 @@ func (s *Server) worklist(c echo.Context, at seat) error {
 	if messages > 0 {
 		data.First, data.More = pagesAfter(data.Base+"/worklist", url.Values{}, "messages", messages, data.MoreMessages)
 	} else {
-		begin := min(len(data.Rows), (page-1)*mostRows)
-		data.First, data.More = pagesAfter(data.Base+"/worklist", query, "page", page, len(data.Rows) > begin+mostRows)
-		data.Rows = first(data.Rows[begin:], mostRows)
+		data.Rows, data.First, data.More = cut(c, data.Rows, mostRows, data.Base+"/worklist", query)
 	}
 	return s.show(c, at, "worklist", "Worklist", data)
+}
+
+// cut is the page of a list that the address asks for, with the addresses of the first
+// page and of the next one, as far as there are such.
+func cut[T any](c echo.Context, all []T, most int, path string, query url.Values) (rows []T, begin, next string) {
+	page := max(1, pageNo(c.QueryParam("page")))
+	from := min(len(all), (page-1)*most)
+	begin, next = pagesAfter(path, query, "page", page, len(all) > from+most)
+	return first(all[from:], most), begin, next
 }
 
 // pagesAfter are the addresses of the first page of a list and of the next one, as far as
