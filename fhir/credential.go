@@ -286,44 +286,6 @@ func takeFields(scope *workflow.Scope, n *Node) error {
 	return nil
 }
 
-// takeTimes reads shifts, which hold as long as the role does, and absences.
-func takeTimes(r *workflow.Reader, scope workflow.Scope, n *Node) (err error) {
-	weekdays := map[string]string{"mon": "monday", "tue": "tuesday", "wed": "wednesday", "thu": "thursday", "fri": "friday", "sat": "saturday", "sun": "sunday"}
-	for i, at := range n.Each("availableTime") {
-		shift := workflow.Shift{From: "00:00", To: "24:00", ValidFrom: scope.ValidFrom, ValidTo: scope.ValidTo}
-		for _, day := range at.Each("daysOfWeek") {
-			shift.Days = append(shift.Days, weekdays[day.Text()])
-		}
-		if shift.Days == nil {
-			for _, day := range []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"} {
-				shift.Days = append(shift.Days, weekdays[day])
-			}
-		}
-		if from, to := at.Text("availableStartTime"), at.Text("availableEndTime"); at.Text("allDay") != "true" {
-			if len(from) < len("15:04") || len(to) < len("15:04") {
-				return fault.At(fault.Required, fmt.Sprintf("PractitionerRole.availableTime[%d]", i), "give availableStartTime and availableEndTime, or allDay")
-			}
-			shift.From, shift.To = from[:len("15:04")], to[:len("15:04")]
-			if shift.To == "00:00" {
-				shift.To = "24:00"
-			}
-		}
-		r.Shifts = append(r.Shifts, shift)
-	}
-	for i, not := range n.Each("notAvailable") {
-		absence := workflow.Absence{}
-		at := fmt.Sprintf("PractitionerRole.notAvailable[%d].during", i)
-		if absence.From, absence.To, err = days(not.Get("during"), at); err != nil {
-			return err
-		}
-		if absence == (workflow.Absence{}) {
-			return fault.At(fault.Required, at, "say from when or until when the reader is not available; for ever is active: false")
-		}
-		r.Absences = append(r.Absences, absence)
-	}
-	return nil
-}
-
 // days are the first and the last day of a Period, both included; "" where it does
 // not say. A month or a year is all of it, a time its day (FHIR R4
 // datatypes.html#Period: the end includes what its precision covers).

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,10 +14,59 @@ import (
 )
 
 // When a reader works, and whose reports they do not second: what a PractitionerRole
-// says of it in availableTime and in the extension reader-conflict, as its form has it.
+// says of it in availableTime, notAvailable and the extension reader-conflict, read from it and, as
+// its form has it, written into it.
 
-// dayCodes are the codes of FHIR for days (http://hl7.org/fhir/ValueSet/days-of-week).
-var dayCodes = map[string]string{"monday": "mon", "tuesday": "tue", "wednesday": "wed", "thursday": "thu", "friday": "fri", "saturday": "sat", "sunday": "sun"}
+// weekdays have codes of FHIR (http://hl7.org/fhir/ValueSet/days-of-week), and names here.
+var weekdays = []weekday{{"mon", "monday"}, {"tue", "tuesday"}, {"wed", "wednesday"}, {"thu", "thursday"}, {"fri", "friday"}, {"sat", "saturday"}, {"sun", "sunday"}}
+
+type weekday struct{ code, name string }
+
+// weekdayOf finds a day by its code or its name; none has neither.
+func weekdayOf(text string) weekday {
+	i := slices.IndexFunc(weekdays, func(d weekday) bool { return d.code == text || d.name == text })
+	if i < 0 {
+		return weekday{}
+	}
+	return weekdays[i]
+}
+
+// takeTimes reads shifts, which hold as long as the role does, and absences.
+func takeTimes(r *workflow.Reader, scope workflow.Scope, n *Node) (err error) {
+	for i, at := range n.Each("availableTime") {
+		shift := workflow.Shift{From: "00:00", To: "24:00", ValidFrom: scope.ValidFrom, ValidTo: scope.ValidTo}
+		for _, code := range at.Each("daysOfWeek") {
+			shift.Days = append(shift.Days, weekdayOf(code.Text()).name)
+		}
+		if shift.Days == nil {
+			for _, day := range weekdays {
+				shift.Days = append(shift.Days, day.name)
+			}
+		}
+		if from, to := at.Text("availableStartTime"), at.Text("availableEndTime"); at.Text("allDay") != "true" {
+			if len(from) < len("15:04") || len(to) < len("15:04") {
+				return fault.At(fault.Required, fmt.Sprintf("PractitionerRole.availableTime[%d]", i), "give availableStartTime and availableEndTime, or allDay")
+			}
+			shift.From, shift.To = from[:len("15:04")], to[:len("15:04")]
+			if shift.To == "00:00" {
+				shift.To = "24:00"
+			}
+		}
+		r.Shifts = append(r.Shifts, shift)
+	}
+	for i, not := range n.Each("notAvailable") {
+		absence := workflow.Absence{}
+		at := fmt.Sprintf("PractitionerRole.notAvailable[%d].during", i)
+		if absence.From, absence.To, err = days(not.Get("during"), at); err != nil {
+			return err
+		}
+		if absence == (workflow.Absence{}) {
+			return fault.At(fault.Required, at, "say from when or until when the reader is not available; for ever is active: false")
+		}
+		r.Absences = append(r.Absences, absence)
+	}
+	return nil
+}
 
 // setShifts writes when a reader works; without any they count as always at work. A time
 // of FHIR has seconds, and the end of a day is the midnight of the next.
@@ -26,7 +76,7 @@ func setShifts(n *Node, shifts []workflow.Shift) {
 	for _, s := range shifts {
 		var days []string
 		for _, day := range s.Days {
-			days = append(days, dayCodes[day])
+			days = append(days, weekdayOf(day).code)
 		}
 		one := Object("daysOfWeek", days)
 		if from, to := s.From, strings.Replace(s.To, "24:00", "00:00", 1); from == to {
