@@ -32,12 +32,14 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 	if err != nil {
 		return f, err
 	}
-	if !f.Choices.Exact {
-		if f.Choices.Dimensions, err = s.publishedDimensions(ctx, actor); err != nil {
-			return f, err
-		}
-	}
 	err = s.db.Tenant(ctx, actor.Tenant, func(tx pgx.Tx) error {
+		if !f.Choices.Exact { // what was published under another policy may have fewer: then the answer says why
+			p, _, err := workflow.PublicationTx(ctx, tx)
+			if err != nil {
+				return err
+			}
+			f.Choices.Dimensions = p.Dimensions
+		}
 		report, times, err := s.evaluation(ctx, tx, actor, asked, d, in)
 		if err != nil {
 			return err
@@ -117,16 +119,7 @@ func openCurve(times []facts.Duration) (points []screen.CurvePoint, err error) {
 	return points, nil
 }
 
-// publishedDimensions are the dimensions by which figures are published by the policy in
-// force. What was published under another may have fewer: then the answer says why.
-func (s *Server) publishedDimensions(ctx context.Context, actor access.Actor) ([]string, error) {
-	return inTenant(ctx, s, actor, func(tx pgx.Tx) ([]string, error) {
-		p, _, err := workflow.PublicationTx(ctx, tx)
-		return p.Dimensions, err
-	})
-}
-
-// figureChoices are what a role can ask for.
+// figureChoices are what a role can ask for; of auditors, all that could be published.
 func figureChoices(actor access.Actor) screen.FigureChoices {
 	choices := screen.FigureChoices{Dimensions: facts.Dimensions(), Exact: actor.Role == access.Quality}
 	for _, m := range measure.Methods() {
