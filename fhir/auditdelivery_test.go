@@ -67,4 +67,8 @@ func TestAReportThatLeavesTheHouseIsRecorded(t *testing.T) {
 	if got := c.do(access.Director, "GET", "/fhir/AuditEvent?agent-name=overread&type=110106", ""); len(got.ids()) != 2 {
 		t.Errorf("by the agent's name: %s", got.body)
 	}
+	// An auditor would count by it how many reports were signed (decision 18).
+	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?type=110106", ""); got.status != http.StatusOK || len(got.ids()) != 0 {
+		t.Errorf("to an auditor: %s", got.body)
+	}
 }

@@ -128,6 +128,23 @@ func TestABoardAndAWorklistShowADeadlineThatHasPassed(t *testing.T) {
 	})
 }
 
+// What presses stands before what does not, whose ever it is: a reader with routine cases of
+// their own sees the stat one that waits for anybody.
+func TestAStatCaseOfThePoolStandsBeforeARoutineOneOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	own, pressing := h.ready(), h.ready()
+	h.fire(h.anna, own, "claim", Input{Independent: true})
+	h.exec(`UPDATE case_file SET priority = 'stat' WHERE case_id = $1`, pressing.CaseID)
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		items, err := WorklistTx(ctx, tx, h.anna, 5)
+		if len(items) != 2 || items[0].CaseID != pressing.CaseID || !items[0].Pool || items[1].CaseID != own.CaseID {
+			t.Errorf("%+v", items)
+		}
+		return err
+	})
+}
+
 // BenchmarkBoard is a page of a board of 100,000 cases, of which one in ten is open,
 // or all are.
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -67,7 +68,7 @@ func TestEveryPageIsLightAndAsksOfTheDatabaseABoundedNumberOfTimes(t *testing.T)
 	if len(few) < 60 {
 		t.Fatalf("only %d pages are there", len(few))
 	}
-	c.grow(3000)
+	c.grow(6000)
 	for _, p := range pages {
 		body, statements, there := ask(p)
 		if p.name == "clinician /launched/:session" {
@@ -78,6 +79,18 @@ func TestEveryPageIsLightAndAsksOfTheDatabaseABoundedNumberOfTimes(t *testing.T)
 		}
 		if weight := weigh.weight(p, body); weight > mostPage {
 			t.Errorf("%s weighs %d bytes where there are many cases, %d of them its own", p.name, weight, len(body))
+		}
+		// Of many messages a worklist shows the newest, and leads to all.
+		told := bytes.Count(body, []byte(`class="note warn"`))
+		switch p.name {
+		case "reader /worklist":
+			if told != 10 || !bytes.Contains(body, []byte(`/worklist?messages=1"`)) {
+				t.Errorf("%s shows %d messages", p.name, told)
+			}
+		case "reader /worklist?messages=1":
+			if told <= 10 || told > 50 {
+				t.Errorf("%s shows %d messages", p.name, told)
+			}
 		}
 	}
 }
