@@ -61,7 +61,7 @@ const rooms = [
   ]],
   ['costa', 'light', 'en', 'quality', [
     ['figures', '/figures?measure=discrepancy-any&by=modality', 'Quality: a rate with its interval, funnel plot and table'],
-    ['figures-by-month', '/figures?measure=discrepancy-any&by=month', 'Qualität: Regelkarte über die Monate', null, 'de'],
+    ['figures-by-month', '/figures?measure=discrepancy-any&by=month', 'Qualität: eine Kennzahl nach Monaten', null, 'de'],
     ['learning', '/learning?show=all', 'Quality: the peer-learning room, its reviews'],
     ['learning-points', '/learning/points', 'Quality: what is to be learnt'],
     ['learning-case', '/learning/points', 'Qualität: ein Fall mit beiden Befunden und ihrer Bewertung', first('tbody th a'), 'de'],
