@@ -212,21 +212,38 @@ func (p period) next() period { return period{p.start.AddDate(0, p.months, 0), p
 
 // lastPeriod is the last one that has ended.
 func (q savedQuery) lastPeriod(now time.Time) (p period, err error) {
-	months := map[string]int{"month": 1, "quarter": 3, "year": 12}[*q.Every]
-	if months == 0 {
-		return p, fault.At(fault.Value, paramAt("every"), "every is month, quarter or year")
-	}
-	values, err := url.ParseQuery(q.Query)
+	months, zone, err := q.rhythm()
 	if err != nil {
-		return p, fmt.Errorf("saved query: %w", err)
-	}
-	zone, err := time.LoadLocation(values.Get(queryZone))
-	if err != nil {
-		return p, fmt.Errorf("zone of a saved query: %w", err)
+		return p, err
 	}
 	now = now.In(zone)
 	end := time.Date(now.Year(), (now.Month()-1)/time.Month(months)*time.Month(months)+1, 1, 0, 0, 0, 0, zone)
 	return period{end.AddDate(0, -months, 0), months}, nil
+}
+
+// rhythm is how many months its periods have, and the zone in which these begin.
+func (q savedQuery) rhythm() (months int, zone *time.Location, err error) {
+	if months = map[string]int{"month": 1, "quarter": 3, "year": 12}[*q.Every]; months == 0 {
+		return 0, nil, fault.At(fault.Value, paramAt("every"), "every is month, quarter or year")
+	}
+	values, err := url.ParseQuery(q.Query)
+	if err != nil {
+		return 0, nil, fmt.Errorf("saved query: %w", err)
+	}
+	if zone, err = time.LoadLocation(values.Get(queryZone)); err != nil {
+		return 0, nil, fmt.Errorf("zone of a saved query: %w", err)
+	}
+	return months, zone, nil
+}
+
+// periodOf is the period that begins on a day, of a query with every.
+func (q savedQuery) periodOf(day string) (p period, err error) {
+	months, zone, err := q.rhythm()
+	if err != nil {
+		return p, err
+	}
+	start, err := time.ParseInLocation(time.DateOnly, day, zone)
+	return period{start, months}, err
 }
 
 // queryParts are a query as parameters.

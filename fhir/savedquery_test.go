@@ -140,7 +140,9 @@ func TestAScheduledReportIsKeptOnceForItsPeriodAndItsRole(t *testing.T) {
 	if list := c.do(access.Auditor, "GET", "/fhir/Measure/$saved-queries", ""); !strings.Contains(list.body, `"name":"opened","valueBoolean":true`) {
 		t.Errorf("that it was opened is not told: %s", list.body)
 	}
-	c.do(access.Quality, "GET", link+"&startsOn="+day, "").want(t, http.StatusForbidden, "forbidden")
+	if got := c.do(access.Quality, "GET", link+"&startsOn="+day, ""); got.status != http.StatusOK || got.node.Text("period", "start") != day {
+		t.Errorf("for quality: %d %s", got.status, got.body)
+	}
 	c.do(access.Auditor, "GET", link+"&startsOn=1999-01-01", "").want(t, http.StatusNotFound, "not-found")
 }
 

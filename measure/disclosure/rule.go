@@ -12,6 +12,12 @@ type Rule struct {
 // possible for each.
 var Standard = Rule{Limit: 10, Width: 10}
 
+// Version is that of Protect, kept with all that is published by it. It is raised by whoever
+// makes Protect hide what it would have shown before. 1 counted on cells that are empty for
+// room to move cases to (grid), so its tables by two dimensions may give away small cells to
+// who knows that nothing can be there.
+const Version = 2
+
 func (r Rule) small(n int) bool { return n > 0 && n <= r.Limit }
 
 // tight says whether what is hidden of several values together leaves too little

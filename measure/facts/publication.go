@@ -148,10 +148,10 @@ func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now tim
 		return fmt.Errorf("publication: %w", err)
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO measure_publication (tenant_id, starts_on, from_at, to_at, as_of, made_at, scheme, content)
-		VALUES (overread_tenant(), @starts::date, @from, @to, @as_of, @now, @scheme, @content)
+		INSERT INTO measure_publication (tenant_id, starts_on, from_at, to_at, as_of, made_at, scheme, rules, content)
+		VALUES (overread_tenant(), @starts::date, @from, @to, @as_of, @now, @scheme, @rules, @content)
 		ON CONFLICT DO NOTHING`,
-		pgx.NamedArgs{"starts": startsOn.Format(time.DateOnly), "from": from, "to": to, "as_of": asOf, "now": now, "scheme": Scheme, "content": content})
+		pgx.NamedArgs{"starts": startsOn.Format(time.DateOnly), "from": from, "to": to, "as_of": asOf, "now": now, "scheme": Scheme, "rules": disclosure.Version, "content": content})
 	if err != nil {
 		return fmt.Errorf("keep a publication: %w", err)
 	}
@@ -230,7 +230,7 @@ func PublishedTx(ctx context.Context, tx pgx.Tx, days []string) (*Publication, e
 // publishedTx adds up what is published of the quarters, or years, of these first days.
 func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Publication, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT starts_on, as_of, content
+		SELECT starts_on, as_of, rules, content
 		FROM measure_publication
 		WHERE starts_on = ANY (@days::date[]) AND scheme = @scheme AND (to_at > from_at + interval '120 days') = @years
 		ORDER BY starts_on`, pgx.NamedArgs{"days": days, "scheme": Scheme, "years": years})
@@ -241,12 +241,13 @@ func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Pu
 	var wholes []*Whole
 	year := &Publication{NoComparison: new(int)}
 	var content []byte
-	_, err = pgx.ForEachRow(rows, []any{&year.StartsOn, &year.AsOf, &content}, func() error {
+	var version int
+	_, err = pgx.ForEachRow(rows, []any{&year.StartsOn, &year.AsOf, &version, &content}, func() error {
 		var p Publication
 		if err := json.Unmarshal(content, &p); err != nil {
 			return err
 		}
-		p.narrow()
+		p.narrow(version)
 		parts, wholes = append(parts, p.Tables), append(wholes, p.Whole)
 		if p.NoComparison == nil {
 			year.NoComparison = nil
@@ -265,11 +266,20 @@ func publishedTx(ctx context.Context, tx pgx.Tx, days []string, years bool) (*Pu
 	return year, nil
 }
 
+// ofOldRules is why a table by two dimensions is not shown that Protect might not make any more.
+const ofOldRules = "it was published by rules of an older release, which hid less than those of today"
+
 // narrow leaves out what was published before it was known what follows from it: of
-// dimensions that are tied (workflow.FactTies) one is shown, and of what third readers made
-// of discrepancies what can be told beside the outcomes.
-func (all *Publication) narrow() {
+// dimensions that are tied (workflow.FactTies) one is shown, of what third readers made
+// of discrepancies what can be told beside the outcomes, and no table by two dimensions of an
+// older version of the rules (disclosure.Version).
+func (all *Publication) narrow(version int) {
 	p := all.Tables
+	if version < disclosure.Version {
+		for i, t := range p.Pairs {
+			p.Pairs[i] = disclosure.PublishedPair{Row: t.Row, Column: t.Column, Refused: ofOldRules}
+		}
+	}
 	if all.Whole != nil {
 		all.Whole.Overturn = overturnBeside(all.Whole.Overturn, p.Total)
 	}
