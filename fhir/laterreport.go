@@ -59,8 +59,9 @@ func (d *dossier) precedenceOf(ctx context.Context, r resolver, report found) (p
 
 // judge weighs what else a report says against when it says that it was made.
 func (made precedence) judge(answersOrder, repeatsUs bool, status string) precedence {
+	withdrawn := status == "entered-in-error" // that this reader ever read the study may be the error
 	switch {
-	case made == madeBefore && !answersOrder && !repeatsUs:
+	case made == madeBefore && !answersOrder && !repeatsUs && !withdrawn:
 		return madeBefore
 	case made == madeBefore: // of the wrong date, or the order of the images was sent as that of the second opinion
 		return madeUnclear

@@ -35,6 +35,7 @@ func TestWhatIsFiledAfterTheSignatureIsAFirstReadingOnlyIfItWasMadeBefore(t *tes
 		want   string
 	}{
 		"the original, dated":       {func(_ *clinic, _ string, n *Node) { n.Set("issued", before) }, verdict},
+		"entered in error":          {func(_ *clinic, _ string, n *Node) { n.Set("issued", before); n.Set("status", "entered-in-error") }, doubt},
 		"without a date":            {func(*clinic, string, *Node) {}, doubt},
 		"the time of the images":    {func(_ *clinic, _ string, n *Node) { n.Set("effectiveDateTime", before) }, doubt},
 		"our words, without a date": {func(c *clinic, task string, n *Node) { n.Set("conclusion", ours(c, task)) }, doubt},
@@ -87,6 +88,7 @@ func TestWhatIsFiledAfterTheSignatureIsAFirstReadingOnlyIfItWasMadeBefore(t *tes
 				if got == doubt { // and the hospital says when it was made
 					c.mustChange("DiagnosticReport", id, func(n *Node) {
 						n.Set("issued", before)
+						n.Set("status", "final")
 						n.Set("conclusion", "Clear.")
 						n.Remove("basedOn")
 						n.Set("resultsInterpreter", []*Node{Object("display", "Dr Second Reader")})

@@ -13,8 +13,9 @@ import (
 // coordinator says so of images that are none of the examination. Whether a report is
 // independent, is of the right side, or says all that the first one does, is a
 // physician's question: a director answers it who had no part in the report and cannot
-// have made the first one. That the first reader is somebody else says nothing of
-// what the two reports differ in: what else a verification is open for stays open.
+// have made the first one. That the first reader is somebody else they find of a name,
+// never of an identifier; it says nothing of what the two reports differ in: what else a
+// verification is open for stays open.
 
 // physicians: whether nothing is to be done about it a physician must say.
 func (m MatterContent) physicians() bool { return m.SameReader || m.FirstReport || m.Ordered }
@@ -34,6 +35,15 @@ var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image o
 		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
 			return err
+		}
+		if m.Content.SameReader {
+			identified, err := t.anyIdentified(ctx, report.hadPart())
+			if err != nil {
+				return err
+			}
+			if identified {
+				return refuse("the first report names one of those who had a part in this one by an identifier, so it is not for anybody to find that they are somebody else: an independent supervisor or adjudicator verifies or amends the report; if the identifier is wrong, the hospital corrects its report, or the administrator the reader's Practitioner, and then this can be dismissed")
+			}
 		}
 		return t.uninvolved(ctx, "another director dismisses this; who signed verifies or amends it", func(me uuid.UUID) (bool, error) {
 			return slices.Contains(report.hadPart(), me) || t.c.IsOneOfTwo(me), nil

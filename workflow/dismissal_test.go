@@ -105,6 +105,34 @@ func TestWhoIsFoundToBeSomebodyElseIsDoubtedAnewByWhatNamesThemBetter(t *testing
 	}
 }
 
+// Of whom an identifier names nobody finds that they are somebody else, until it is corrected
+// where it stands.
+func TestWhoIsNamedByAnIdentifierIsNotFoundToBeSomebodyElse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	h.exec(`UPDATE reader SET credential = credential || '{"identifiers": ["urn:npi|anna"]}' WHERE reader_id = $1`, h.anna.ID)
+	c := h.ready()
+	h.signed(c)
+	first := &h.facts[c.PlacerValue].First
+	*first = FirstReaders{Names: []string{"Dr. Anna Karenina"}}
+	h.recheckSigned(c)
+	h.fire(h.director, c, "dismiss-verification", Input{Reason: "another Anna"})
+	*first = FirstReaders{Readers: []string{"urn:npi|anna"}, Names: []string{"Dr. Anna Karenina"}}
+	h.recheckSigned(c)
+	if why := h.refused(fault.BusinessRule, h.director, c, "dismiss-verification", Input{Reason: "another Anna"}); !strings.Contains(why, "by an identifier") || !strings.Contains(why, "the hospital corrects") {
+		t.Error(why)
+	}
+	h.refused(fault.Forbidden, h.coordinator, c, "dismiss-verification", Input{Reason: "another Anna"})
+	h.refused(fault.Forbidden, h.anna, c, "amend", Input{Reason: "a word is missing"})
+
+	*first = FirstReaders{Readers: []string{"urn:npi|boris"}, Names: []string{"Dr. Anna Karenina"}} // it was the number of another
+	h.recheckSigned(c)
+	h.fire(h.director, c, "dismiss-verification", Input{Reason: "another Anna, as the hospital says"})
+	h.fire(h.anna, c, "amend", Input{Reason: "a word is missing"})
+	h.replays(c)
+	h.mattersHaveClocks(c)
+}
+
 // A director may read as well. Nobody judges whether their own report is independent, of the
 // right side, or differs from the first.
 func TestADirectorDoesNotJudgeTheReportThatTheyHadAPartIn(t *testing.T) {

@@ -57,7 +57,7 @@ func (f Facts) unnamedReader(p Policy) bool {
 // readFirst says why the reader is, or may be, who read the study first; "" when not.
 func (exam Exam) readFirst(r Reader, p UnnamedReader) string {
 	switch {
-	case meet(exam.OriginalReaders, r.names()):
+	case exam.identifies(r):
 		return Phrase("is the original reader")
 	case slices.ContainsFunc(exam.OriginalNames, func(name string) bool { return calledSo(name, r.Display) }):
 		return Phrase("bears the name of the original reader")
@@ -66,6 +66,10 @@ func (exam Exam) readFirst(r Reader, p UnnamedReader) string {
 	}
 	return ""
 }
+
+// identifies tells that the reader is named as who read the study first by an identifier,
+// and not only by a name that others bear, or by their organisation.
+func (exam Exam) identifies(r Reader) bool { return meet(exam.OriginalReaders, r.names()) }
 
 // newFirstReaders tells that somebody is named as the original reader of whom the
 // case does not know yet.

@@ -122,10 +122,32 @@ const sameReader = "same-reader"
 // readFirst says why somebody is, or may be, who read the study first as the case knows
 // it; "" when not, or when a director has found otherwise.
 func (t *turn) readFirst(ctx context.Context, who uuid.UUID) (string, error) {
-	if t.c.SetAside(sameReader) {
-		return "", nil
+	return t.readFirstOf(ctx, who, t.c.doubtedOf())
+}
+
+// doubtedOf is the exam with those of its first readers who are not set aside: a director's
+// finding is about names, and no finding holds against an identifier.
+func (c *Case) doubtedOf() Exam {
+	exam := c.Exam
+	if c.SetAside(sameReader) {
+		exam.OriginalNames, exam.OriginalGroups = nil, nil
 	}
-	return t.readFirstOf(ctx, who, t.c.Exam)
+	return exam
+}
+
+// anyIdentified tells whether one of these people is named as the original reader by an
+// identifier.
+func (t *turn) anyIdentified(ctx context.Context, people []uuid.UUID) (bool, error) {
+	for _, who := range people {
+		r, err := t.ledger.reader(ctx, who)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil || t.c.Exam.identifies(r) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // readFirstOf says it of an exam; "" also of somebody who is no reader here any more:

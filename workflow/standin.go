@@ -76,7 +76,7 @@ func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
 	}
 	today := DateOf(r.local(t.now))
 	_, absent := r.absence(today)
-	return absent || len(unlicensed(t.c.Exam, r, today)) > 0 || !t.c.SetAside(sameReader) && t.c.Exam.readFirst(r, t.c.Policy.unnamed()) != "", nil
+	return absent || len(unlicensed(t.c.Exam, r, today)) > 0 || t.c.doubtedOf().readFirst(r, t.c.Policy.unnamed()) != "", nil
 }
 
 var standInEligible = Guard{"standInEligible", "the one to whom the amendment is given may supervise the case, or adjudicate it",

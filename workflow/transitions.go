@@ -106,8 +106,8 @@ var Transitions = []Transition{
 	{From: third, Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: in(OnHold), Event: "draft", To: Quietly, By: by(role.Adjudicator), Guards: check(isAdjudicator, heldWhileWritten, notLockedYet, opinionGiven, draftFollows), Effects: do(saveDraft)},
 	{From: third, Event: "lock", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, notLockedYet, stillIndependent, mayPractise, draftFollows, opinionComplete), Effects: do(saveDraft, sealThirdOpinion)},
-	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, decisionGiven, decidesForIndependent), Effects: do(sealPartialRead, takeDecision)},
-	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, ownOpinionFirst, gradeComplete, decisionGiven, decidesForIndependent), Effects: do(sealPartialRead, recordAdjudication)},
+	{From: in(Arbitration), Event: "arbitrate", To: Locked, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, mayDecide, ownOpinionFirst, decisionGiven, decidesForIndependent), Effects: do(sealPartialRead, takeDecision)},
+	{From: in(Adjudication), Event: "adjudicate", To: Same, By: by(role.Adjudicator), Guards: check(isAdjudicator, stillIndependent, mayPractise, mayDecide, ownOpinionFirst, gradeComplete, decisionGiven, decidesForIndependent), Effects: do(sealPartialRead, recordAdjudication)},
 	{From: third, Event: "release", To: Same, By: by(role.Adjudicator, role.Coordinator), Guards: check(isAdjudicatorOrCoordinator, reasonGiven), Effects: do(sealPartialRead, unassignAdjudicator, lookForThird)},
 
 	// No third reader: told at once, then broader, in the end without.
@@ -120,7 +120,7 @@ var Transitions = []Transition{
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: readerNeedsCosign, Guards: check(isReader, graded, mayPractise, readersIndependent)},
 	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, mayDecide, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, readersIndependent, editComplete, editGraded), Effects: do(noteSupervisor, sealEdit, recordEditGrade, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Arbitration, By: by(role.Coordinator), When: decidedByThird, Guards: check(reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(keepIndependent, unassignReader, startAssignment)},

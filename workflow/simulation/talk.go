@@ -136,9 +136,9 @@ func (s *service) compareLate(o *order, no, times int) {
 }
 
 // verify: a supervisor who is independent looks at a report that turns out not to be;
-// where there is none the director finds whether it is, and says what is so: of who did
-// make the original nobody says otherwise, and a supervisor is looked for again, so many
-// times. What else is open of it is compared.
+// where there is none the director says that it is somebody else: of who did make the
+// original that is refused, and a supervisor is looked for again, so many times. What
+// else is open of it is compared.
 func (s *service) verify(o *order, no, times int) {
 	if !s.isOpen(o, no) {
 		return
@@ -151,6 +151,9 @@ func (s *service) verify(o *order, no, times int) {
 		}
 	}
 	if s.madeByOne(o) {
+		if s.fire(s.offices[access.Director], o.id, "dismiss-verification", workflow.Input{Matter: no, Reason: "a director who does not tell the truth"}) {
+			s.checker.wrong("first reader dismissed", "case %s: who made the original is found to be somebody else", o.id)
+		}
 		if times > 0 {
 			s.after(4*time.Hour, func() { s.verify(o, no, times-1) })
 		}
