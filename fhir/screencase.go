@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -183,16 +184,28 @@ func (d *deskCase) doubts(ctx context.Context) error {
 		if f.Kind != workflow.Doubtful {
 			continue
 		}
-		d.file.Doubts = append(d.file.Doubts, doubtOf(f, e.about(f.Code)))
+		d.file.Doubts = withDoubt(d.file.Doubts, doubtOf(f, e.about(f.Code)))
 	}
 	patient := casePatient(d.c)
 	return d.audit(ctx, d.tx, d.actor, auditEntry{Interaction: "operation", Target: "Task/" + d.c.TaskID, Patient: patient,
 		Patients: e.alsoOf(patient), Query: "$comparison", RequestID: requestID(ctx)})
 }
 
+// withDoubt adds a doubt. Where what the sources say was laid side by side for another
+// one already (a side that order and images differ in is two findings), it joins that.
+func withDoubt(all []screen.Doubt, d screen.Doubt) []screen.Doubt {
+	for i, before := range all {
+		if reflect.DeepEqual(before.Sources, d.Sources) && reflect.DeepEqual(before.Rows, d.Rows) {
+			all[i].Codes = append(all[i].Codes, d.Codes...)
+			return all
+		}
+	}
+	return append(all, d)
+}
+
 // doubtOf is a table of elements by sources, in the order of comparisonSources.
 func doubtOf(f workflow.Finding, rows []compared) screen.Doubt {
-	doubt := screen.Doubt{Code: f.Code, Text: f.Text}
+	doubt := screen.Doubt{Codes: []string{f.Code}}
 	for _, source := range comparisonSources {
 		if slices.ContainsFunc(rows, func(r compared) bool {
 			return slices.ContainsFunc(r.said, func(s sourceSaid) bool { return s.source == source })

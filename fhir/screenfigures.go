@@ -39,6 +39,8 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 				return err
 			}
 			f.Choices.Dimensions = p.Dimensions
+		} else if f.Choices.Words, err = facts.WordsTx(ctx, tx); err != nil {
+			return err
 		}
 		report, times, err := s.evaluation(ctx, tx, actor, asked, d, in)
 		if err != nil {

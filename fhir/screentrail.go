@@ -241,6 +241,10 @@ func (s *Server) placeOf(ctx context.Context, tx pgx.Tx, actor access.Actor, e *
 	return err
 }
 
+// launchedAs is the name of who came by a launch: the record keeps beside it what their EHR
+// calls them (integrations/smart).
+var launchedAs = regexp.MustCompile(`^(.+) \(([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})\)$`)
+
 // trailEvent is an AuditEvent in the terms of a page.
 func trailEvent(n *Node) screen.TrailEvent {
 	e := screen.TrailEvent{ID: n.Text("id"), Failed: n.Text("outcome") != "0", Why: n.Text("outcomeDesc")}
@@ -260,6 +264,9 @@ func trailEvent(n *Node) screen.TrailEvent {
 		}
 		if a.Text("requestor") == "true" {
 			e.Person, e.Role, e.Token = a.Text("name"), a.Text("role", "text"), a.Text("policy")
+			if named := launchedAs.FindStringSubmatch(e.Person); named != nil {
+				e.Person, e.Known = named[1], named[2]
+			}
 			e.Actor = a.Text("who", "identifier", "value")
 			e.Emergency = e.Emergency || hasCode(Object("coding", a.Each("purposeOfUse", "coding")), actReason, "BTG")
 		}

@@ -37,9 +37,10 @@ var catalogues embed.FS
 type catalogue struct {
 	Code    string `json:"-"` // BCP 47, as in the name of the folder and in <html lang>
 	Name    string `json:"name"`
-	Day     string `json:"day"`    // layouts of package time
-	Clock   string `json:"clock"`  // hours and minutes
-	Moment  string `json:"moment"` // both
+	Day     string `json:"day"`   // layouts of package time
+	Clock   string `json:"clock"` // hours and minutes
+	Month   string `json:"month"`
+	Moment  string `json:"moment"` // day and clock
 	Texts   map[string]text
 	forms   []phraseForm // of phrases.json
 	tag     language.Tag
@@ -146,6 +147,7 @@ func (c *catalogue) functions() template.FuncMap {
 	}
 	return template.FuncMap{
 		"t":         c.say,
+		"written":   c.written,
 		"number":    func(n any) string { return c.number(n) },
 		"decimal":   func(x *float64) string { return c.printer.Sprintf("%.2f", *x) },
 		"figure":    func(x *float64) string { return c.printer.Sprintf("%.4g", *x) },
@@ -178,13 +180,24 @@ func (c *catalogue) number(n any) string {
 	return c.printer.Sprint(n)
 }
 
-// date is a day that was written as 2026-11-25, in the language; anything else as it is.
-func (c *catalogue) date(day string) string {
-	at, err := time.Parse(time.DateOnly, day)
-	if err != nil {
-		return day
+// date is a day that was written as 2026-11-25, or a month as 2026-11, in the language;
+// anything else as it is.
+func (c *catalogue) date(day string) string { return c.written(day, time.UTC) }
+
+// written is a date, dateTime or instant of FHIR (R4 datatypes.html#dateTime) in the
+// language, as precise as it is and a moment in the zone; anything else as it is.
+func (c *catalogue) written(text string, zone *time.Location) string {
+	for _, form := range []struct{ in, out string }{{time.DateOnly, c.Day}, {"2006-01", c.Month}, {time.RFC3339, c.Moment}} {
+		at, err := time.Parse(form.in, text)
+		if err != nil {
+			continue
+		}
+		if form.in == time.RFC3339 {
+			at = at.In(zone)
+		}
+		return at.Format(form.out)
 	}
-	return at.Format(c.Day)
+	return text
 }
 
 // dimensionName is what cases are told apart by, in words.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/number"
+
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/measure"
 	"github.com/overread/overread/measure/facts"
@@ -22,13 +24,17 @@ type chart struct {
 	Unadjusted int    // of a funnel: points outside of the exact limits
 	Unit       string // of the left
 	Horizontal string // what the bottom is
+
+	in *catalogue // of its numbers
 }
 
-// mark is a point; Name is what a pointer or a screen reader is told.
+// mark is a point, and the group that it is, which a pointer or a screen reader is told.
 type mark struct {
-	X, Y  float64
-	Name  string
-	Class string
+	X, Y           float64
+	Name           string
+	Events, Trials int
+	Rate           string
+	Class          string
 }
 
 type line struct {
@@ -73,15 +79,19 @@ func ticks(most float64, at func(float64) float64, text func(float64) string) (a
 	return all
 }
 
-func plainText(v float64) string { return fmt.Sprintf("%.4g", v) }
+func (c *chart) plain(v float64) string {
+	return c.in.printer.Sprint(number.Decimal(v, number.Precision(4)))
+}
 
-func percentText(v float64) string { return fmt.Sprintf("%g %%", math.Round(v*1000)/10) }
+func (c *chart) percent(v float64) string {
+	return c.in.printer.Sprint(number.Decimal(100*v, number.MaxFractionDigits(1))) + " %"
+}
 
 // charts makes those that the figures allow: a funnel over units, a control chart over
 // months, and the curve of a time.
-func (p *figuresPage) charts() {
+func (p *figuresPage) charts(in *catalogue) {
 	if len(p.Figures.Curve) > 0 {
-		p.Curve = curveChart(p.Figures.Curve)
+		p.Curve = curveChart(in, p.Figures.Curve)
 	}
 	if len(p.By) != 1 || len(p.Whole) != 1 || p.Whole[0].Unit != "%" {
 		return
@@ -96,24 +106,24 @@ func (p *figuresPage) charts() {
 		return
 	}
 	if p.By[0] == facts.Month {
-		p.Control = controlChart(rows)
+		p.Control = controlChart(in, rows)
 		return
 	}
 	if i := slices.IndexFunc(p.Statistics, func(s screen.Statistic) bool { return s.Name == "funnel" }); i >= 0 {
-		p.Funnel = funnelChart(rows, p.Statistics[i])
+		p.Funnel = funnelChart(in, rows, p.Statistics[i])
 	}
 }
 
 // funnelChart shows units by their number of cases within the limits of the table below it,
 // and flags those that the table says are outside: of the limits that are adjusted for
 // over-dispersion where there is some, which are drawn beside the exact ones then.
-func funnelChart(rows []screen.FigureRow, table screen.Statistic) *chart {
+func funnelChart(in *catalogue, rows []screen.FigureRow, table screen.Statistic) *chart {
 	whole := func(name string) screen.StatisticFigure { return figureNamed(table.Whole, name) }
 	if whole("target").Number == nil {
 		return nil
 	}
 	target := *whole("target").Number / 100
-	c := &chart{Unit: "%", Horizontal: "cases", Adjusted: whole("overdispersed").Text == "yes"}
+	c := &chart{in: in, Unit: "%", Horizontal: "cases", Adjusted: whole("overdispersed").Text == "yes"}
 	cases, most := 0, target
 	for _, r := range rows {
 		cases = max(cases, *r.Counted)
@@ -138,7 +148,7 @@ func funnelChart(rows []screen.FigureRow, table screen.Statistic) *chart {
 	for _, r := range rows {
 		rate := float64(*r.Numerator) / float64(*r.Counted)
 		name := strings.Join(r.Values, ", ")
-		m := mark{X: x(float64(*r.Counted)), Y: c.y(rate, most), Name: fmt.Sprintf("%s: %d of %d, %s", name, *r.Numerator, *r.Counted, percentText(rate)), Class: "unit"}
+		m := mark{X: x(float64(*r.Counted)), Y: c.y(rate, most), Name: name, Events: *r.Numerator, Trials: *r.Counted, Rate: c.percent(rate), Class: "unit"}
 		standing := standingIn(table, name, "standing")
 		if beyond(standing) {
 			c.Unadjusted++
@@ -152,8 +162,8 @@ func funnelChart(rows []screen.FigureRow, table screen.Statistic) *chart {
 		}
 		c.Points = append(c.Points, m)
 	}
-	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, percentText)
-	c.Marks = ticks(float64(cases), x, plainText)
+	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, c.percent)
+	c.Marks = ticks(float64(cases), x, c.plain)
 	return c
 }
 
@@ -204,7 +214,7 @@ func figureNamed(row []screen.StatisticFigure, name string) screen.StatisticFigu
 }
 
 // controlChart is a p-chart of the months in their order.
-func controlChart(rows []screen.FigureRow) *chart {
+func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
 	units := make([]measure.Unit, len(rows))
 	for i, r := range rows {
 		units[i] = measure.Unit{Events: *r.Numerator, Trials: *r.Counted}
@@ -213,7 +223,7 @@ func controlChart(rows []screen.FigureRow) *chart {
 	if err != nil || p.Centre == nil {
 		return nil
 	}
-	c := &chart{Unit: "%", Horizontal: "months"}
+	c := &chart{in: in, Unit: "%", Horizontal: "months"}
 	most := *p.Centre
 	for _, pt := range p.Points {
 		most = max(most, *pt.Value, pt.Limits.High)
@@ -225,24 +235,24 @@ func controlChart(rows []screen.FigureRow) *chart {
 		lineTo(&path, x(i), c.y(*pt.Value, most))
 		lineTo(&high, x(i), c.y(pt.Limits.High, most))
 		lineTo(&low, x(i), c.y(pt.Limits.Low, most))
-		m := mark{X: x(i), Y: c.y(*pt.Value, most), Name: fmt.Sprintf("%s: %d of %d, %s", strings.Join(rows[i].Values, ", "), *rows[i].Numerator, *rows[i].Counted, percentText(*pt.Value)), Class: "unit"}
+		m := mark{X: x(i), Y: c.y(*pt.Value, most), Name: strings.Join(rows[i].Values, ", "), Events: *rows[i].Numerator, Trials: *rows[i].Counted, Rate: c.percent(*pt.Value), Class: "unit"}
 		if len(pt.Signals) > 0 {
 			m.Class = "unit outside"
 			c.Flagged++
 		}
 		c.Points = append(c.Points, m)
 		if len(rows) <= 12 || i%(len(rows)/12+1) == 0 {
-			c.Marks = append(c.Marks, tick{x(i), strings.Join(rows[i].Values, " ")})
+			c.Marks = append(c.Marks, tick{x(i), c.in.date(strings.Join(rows[i].Values, " "))})
 		}
 	}
 	c.Lines = []line{{high.String(), "alarm"}, {low.String(), "alarm"}, {fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(*p.Centre, most), right, c.y(*p.Centre, most)), "centre"}, {path.String(), "course"}}
-	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, percentText)
+	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, c.percent)
 	return c
 }
 
 // curveChart is the share that is still open after so many hours.
-func curveChart(points []screen.CurvePoint) *chart {
-	c := &chart{Unit: "%", Horizontal: "hours"}
+func curveChart(in *catalogue, points []screen.CurvePoint) *chart {
+	c := &chart{in: in, Unit: "%", Horizontal: "hours"}
 	last := points[len(points)-1].Hours
 	for _, p := range points { // the last few cases may take very long
 		if p.Open > 0.01 {
@@ -263,8 +273,8 @@ func curveChart(points []screen.CurvePoint) *chart {
 		open = p.Open
 	}
 	c.Lines = []line{{path.String(), "course"}}
-	c.Ticks = ticks(1, func(v float64) float64 { return c.y(v, 1) }, percentText)
-	c.Marks = ticks(last, x, plainText)
+	c.Ticks = ticks(1, func(v float64) float64 { return c.y(v, 1) }, c.percent)
+	c.Marks = ticks(last, x, c.plain)
 	return c
 }
 

@@ -20,7 +20,7 @@ func row(name string, counted, of int) screen.FigureRow {
 
 func figuresBy(dimension string, whole screen.FigureRow, rows ...screen.FigureRow) *figuresPage {
 	p := &figuresPage{Figures: screen.Figures{By: []string{dimension}, Whole: []screen.FigureRow{whole}, Rows: rows}}
-	p.charts()
+	p.charts(languages[english])
 	return p
 }
 
@@ -32,7 +32,7 @@ func funnelOf(target, tau2 float64, standing map[string][2]string, rows ...scree
 		table.Rows = append(table.Rows, []screen.StatisticFigure{{Name: "value", Text: r.Values[0]}, {Name: "standing", Text: standing[r.Values[0]][0]}, {Name: "wideStanding", Text: standing[r.Values[0]][1]}})
 	}
 	p := &figuresPage{Figures: screen.Figures{By: []string{"site"}, Whole: []screen.FigureRow{row("", 1, 10)}, Rows: rows, Statistics: []screen.Statistic{table}}}
-	p.charts()
+	p.charts(languages[english])
 	return p
 }
 
@@ -53,7 +53,7 @@ func TestAFunnelFlagsWhoTheTableSaysIsOutsideInTheLimitsThatItHas(t *testing.T) 
 		var flagged []string
 		for _, m := range p.Funnel.Points {
 			if strings.Contains(m.Class, "outside") {
-				flagged = append(flagged, m.Name[:1])
+				flagged = append(flagged, m.Name)
 			}
 		}
 		pale := 0
@@ -110,7 +110,7 @@ func TestOfHiddenOrFewFiguresThereIsNoPicture(t *testing.T) {
 func TestACurveFallsFromAllAndStaysInItsBox(t *testing.T) {
 	t.Parallel()
 	p := &figuresPage{Figures: screen.Figures{Curve: []screen.CurvePoint{{Hours: 1, Open: 0.5}, {Hours: 4, Open: 0.1}, {Hours: 900, Open: 0}}}}
-	p.charts()
+	p.charts(languages[english])
 	if want := "M56.0 12.0L211.2 12.0L211.2 146.0"; p.Curve == nil || !strings.HasPrefix(p.Curve.Lines[0].Path, want) || strings.Count(p.Curve.Lines[0].Path, "708.0") != 2 {
 		t.Errorf("%+v", p.Curve)
 	}
@@ -125,8 +125,8 @@ func TestPeriodsEndBeforeNowForWhoSeesWhatWasPublished(t *testing.T) {
 	if got := periodsBefore(now, true); got[0] != (period{"2026 Q1", "2026-01-01", "2026-03-31"}) || got[8].Name != "2026" {
 		t.Errorf("%v", got)
 	}
-	query, chosen := figuresQuery(url.Values{"period": {"2025"}, "by": {"month"}, "by2": {"month"}, "dimension": {"modality"}, "word": {"CT"}}, periodsBefore(now, true))
-	want := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2025-01-01"}, "periodEnd": {"2025-12-31"}, "stratifier": {"month"}, "filter": {"modality|CT"}}
+	query, chosen := figuresQuery(url.Values{"period": {"2025"}, "by": {"month"}, "by2": {"month"}, "only": {"modality|CT"}, "asOf": {"2026-02-01T08:30"}}, periodsBefore(now, true))
+	want := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2025-01-01"}, "periodEnd": {"2025-12-31"}, "stratifier": {"month"}, "filter": {"modality|CT"}, "asOf": {"2026-02-01T08:30:00Z"}}
 	if diff := cmp.Diff(want, query); diff != "" || chosen != "2025" {
 		t.Errorf("%s %s", chosen, diff)
 	}

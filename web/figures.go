@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,6 +44,10 @@ type figuresPage struct {
 	Formats   []string
 	ByNames   []string // fields of the form for what cases are told apart by
 	Compared  []string // fields of the form for what is compared
+	Only      []onlyChoices
+	Chosen    string // of them, as dimension|word
+	Moment    string // as of which is asked, as a field of a form has it
+	Latest    string // that may be asked
 	MeasureID string
 	Here      string
 	Address   string // what was asked, as it stands in the address
@@ -99,7 +104,9 @@ func (s *Server) figures(c echo.Context, at seat) error {
 	}
 	page.Asked.Set("measure", query.Get("measure"))
 	page.MeasureID = strings.TrimPrefix(query.Get("measure"), "Measure/")
-	page.charts()
+	page.only(query.Get("filter"))
+	page.Moment, page.Latest = asFormField(query.Get("asOf")), s.Now().UTC().Format(formMoment)
+	page.charts(languageOf(c.Request()))
 	return s.show(c, at, "figures", "Figures", page)
 }
 
@@ -133,12 +140,15 @@ func figuresQuery(asked url.Values, periods []period) (query url.Values, chosen 
 		query.Set("periodEnd", to)
 		p.Name = ""
 	}
-	for _, name := range []string{"interval", "asOf"} {
-		if v := asked.Get(name); v != "" {
-			query.Set(name, v)
-		}
+	if v := asked.Get("interval"); v != "" {
+		query.Set("interval", v)
 	}
-	if word := asked.Get("word"); word != "" {
+	if v := asked.Get("asOf"); v != "" {
+		query.Set("asOf", fromFormField(v))
+	}
+	if v := asked.Get("only"); v != "" {
+		query.Set("filter", v)
+	} else if word := asked.Get("word"); word != "" { // an address that was kept
 		query.Set("filter", asked.Get("dimension")+"|"+word)
 	}
 	for _, by := range []string{asked.Get("by"), asked.Get("by2")} {
@@ -147,6 +157,60 @@ func figuresQuery(asked url.Values, periods []period) (query url.Values, chosen 
 		}
 	}
 	return query, p.Name
+}
+
+// formMoment is how a field for a moment has it (HTML datetime-local), here of UTC.
+const formMoment = "2006-01-02T15:04"
+
+func asFormField(moment string) string {
+	at, err := time.Parse(time.RFC3339, moment)
+	if err != nil {
+		return ""
+	}
+	return at.UTC().Format(formMoment)
+}
+
+// fromFormField is the moment for the API. What is none of a field is asked as it is.
+func fromFormField(field string) string {
+	for _, layout := range []string{formMoment, formMoment + ":05"} {
+		if at, err := time.Parse(layout, field); err == nil {
+			return at.Format(time.RFC3339)
+		}
+	}
+	return field
+}
+
+// onlyChoices are the words of a dimension that figures can be narrowed to.
+type onlyChoices struct {
+	Dimension string
+	Choices   []screen.Choice // their values are dimension|word
+}
+
+// only are the words to choose: those that are known, and what the page shows or asks for.
+func (p *figuresPage) only(chosen string) {
+	p.Chosen = chosen
+	for _, name := range p.Choices.Dimensions {
+		words := slices.Clone(p.Choices.Words[name])
+		if i := slices.Index(p.By, name); i >= 0 && !facts.IsReader(name) {
+			for _, r := range p.Rows {
+				words = append(words, r.Values[i])
+			}
+		}
+		if dimension, word, _ := strings.Cut(chosen, "|"); dimension == name {
+			words = append(words, word)
+		}
+		for i, word := range words {
+			words[i] = cmp.Or(word, workflow.NotSaid)
+		}
+		slices.Sort(words)
+		group := onlyChoices{Dimension: name}
+		for _, word := range slices.Compact(words) {
+			group.Choices = append(group.Choices, screen.Choice{Value: name + "|" + strings.TrimSuffix(word, workflow.NotSaid), Words: word})
+		}
+		if group.Choices != nil {
+			p.Only = append(p.Only, group)
+		}
+	}
 }
 
 // figureTexts are the texts of measures, dimensions and exclusions.

@@ -64,7 +64,7 @@ func formsOf(keys []string) (forms []phraseForm) {
 // said is a text of a record in the language: the whole of it is a phrase, or several
 // with "; " between them, as a sentence or not.
 func (c *catalogue) said(text string) string {
-	if c.Code == english {
+	if c.Code == english && !dated.MatchString(text) { // its phrases are English; days are written as the language has them
 		return text
 	}
 	if words, ok := c.phrase(text); ok {
@@ -84,6 +84,9 @@ func (c *catalogue) said(text string) string {
 	}
 	return strings.Join(out, "; ")
 }
+
+// dated is a text that has a day in it.
+var dated = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}\b`)
 
 // phrase is one phrase in the language; ok is false where the text is none.
 func (c *catalogue) phrase(text string) (words string, ok bool) {

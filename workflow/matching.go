@@ -150,6 +150,16 @@ var subspecialties = []struct {
 	{"musculoskeletal", "limb", []string{"knee", "shoulder", "hip", "ankle", "foot", "forefoot", "midfoot", "hindfoot", "wrist", "hand", "elbow", "femur", "tibia", "humerus", "bone", "joint", "extremit", "finger", "toe", "leg", "arm", "thigh", "calf", "forearm"}},
 }
 
+// BodyRegions are the coarse regions that there are.
+func BodyRegions() (all []string) {
+	for _, s := range subspecialties {
+		if !slices.Contains(all, s.region) {
+			all = append(all, s.region)
+		}
+	}
+	return all
+}
+
 // bodyRegion is the coarse region of a body site, "" when nothing tells.
 func bodyRegion(site string) string {
 	said := spoken(strings.ToLower(site))

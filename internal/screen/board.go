@@ -176,9 +176,9 @@ type Choice struct{ Value, Words string }
 
 // Doubt is a doubt of the intake checks with what each source says, side by side.
 type Doubt struct {
-	Code, Text string
-	Sources    []string // the columns
-	Rows       []DoubtRow
+	Codes   []string // the findings: several may be of one mismatch
+	Sources []string // the columns
+	Rows    []DoubtRow
 }
 
 // DoubtRow is one thing that is compared.

@@ -27,6 +27,7 @@ type Figures struct {
 type FigureChoices struct {
 	Measures   []FigureMeasure
 	Dimensions []string
+	Words      map[string][]string // by dimension, those by which cases can be chosen, as far as they are known
 	Intervals  []string
 	Exact      bool // any period, moment and filter (role quality)
 }

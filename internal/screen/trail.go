@@ -31,6 +31,7 @@ type TrailEvent struct {
 	ID        string
 	At        time.Time
 	Person    string // "" for somebody who was not let in
+	Known     string // what the EHR that they came from calls them, as Practitioner/1
 	Role      string
 	Actor     string
 	Code      string // what was done: an interaction of FHIR, or a kind of event at the door
