@@ -115,14 +115,16 @@ func (s *Server) deliveries(c echo.Context, at seat) error {
 		Choices         any
 		First, More     string // addresses of the first and of the next page
 	}{At: s.at(at.place), State: c.QueryParam("state"), Choices: deliveryChoices}
-	f := workflow.DeliveryFilter{States: deliveryChoices[0].States, After: c.QueryParam("after"), Most: mostDeliveries}
+	f := workflow.DeliveryFilter{After: c.QueryParam("after"), Most: mostDeliveries}
 	query := url.Values{}
+	shown := deliveryChoices[0]
 	for _, choice := range deliveryChoices {
 		if choice.Code == v.State {
-			f.States = choice.States
+			shown = choice
 			query.Set("state", choice.Code)
 		}
 	}
+	v.State, f.States = shown.Code, shown.States
 	var err error
 	if v.Deliveries, err = s.Desk.Board.Deliveries(c.Request().Context(), at.place.Actor, f, s.caller(c)); err != nil {
 		return err

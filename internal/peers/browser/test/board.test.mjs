@@ -67,3 +67,24 @@ test('a case is opened by keys', async () => {
   assert.match(await page.textContent('main'), /What happened/);
   await context.close();
 });
+
+test('the desk of deliveries is a table that is narrowed by state, without a script and on a phone', async () => {
+  const { context, page } = await visitor({ javaScriptEnabled: false });
+  await signIn(page, 'brooks');
+  await page.goto(at + '/deliveries');
+  await page.click('nav.subnav a:has-text("Arrived")');
+  assert.match(await page.locator('nav.subnav a[aria-current]').textContent(), /Arrived/);
+  const heads = await page.locator('table.deliveries thead th').allTextContents();
+  assert.deepEqual(heads, ['What', 'To whom', 'State', 'Attempts', 'Last answer', 'Next try', 'What can be done now']);
+  const rows = await page.locator('table.deliveries tbody tr').count();
+  assert.ok(rows > 5, `${rows} deliveries have arrived`);
+  const row = page.locator('table.deliveries tbody tr').first();
+  assert.match(await row.textContent(), /arrived[\s\S]*taken[\s\S]*200/);
+  await page.setViewportSize({ width: 390, height: 800 });
+  await upright(page, 'deliveries at 390 px');
+  const cut = await page.locator('.wide').evaluate((e) => e.scrollWidth - e.clientWidth);
+  assert.ok(cut <= 0, `on a phone ${cut} pixels of the desk are out of sight`);
+  const labels = await row.locator('td').evaluateAll((cells) => cells.map((c) => getComputedStyle(c, '::before').content));
+  assert.ok(labels.every((l) => l.length > 3), `each value says what it is: ${labels}`);
+  await context.close();
+});
