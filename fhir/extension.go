@@ -24,7 +24,9 @@ var ownExtensions = []ownExtension{
 	{"measure-settled", "MeasureReport", "boolean", false, "False: the as-of time is so near that what was being written then may still be missing; ask again in some minutes for figures that stay."},
 	{"measure-query", "MeasureReport", "string", false, "The query in one form (measure, version, period, as-of time, stratifiers, filters), and its SHA-256."},
 	{"measure-interval-method", "MeasureReport", "code", false, "How intervals were found: of proportions wilson, wilson-cc or clopper-pearson; of percentiles of times brookmeyer-crowley."},
-	{"measure-note", "MeasureReport", "string", true, "What has to be known to read the figures right: why there is no kappa, or that a stratifier is known of discrepancies alone."},
+	{"measure-note", "MeasureReport", "string", true, "What has to be known to read the figures right: why there is no kappa, that a stratifier is known of discrepancies alone, or that a part of the strata is listed."},
+	{"measure-strata", "MeasureReport", "integer", false, "How many strata there are, where they are more than one answer lists and the report has a part of them (measure-listed, and the parameter page)."},
+	{"measure-listed", "MeasureReport", "Range", false, "Which of these strata the report has: the first and the last, counted from 1 in the order of their numbers of cases, the largest first."},
 	{"measure-interval", "Quantity", "Range", false, "The 95 % confidence interval of the value."},
 	{"measure-between", "Quantity", "Range", false, "Of a percentile that is published by the hours of a table: after the first of them, and within the second, so many had ended."},
 	{"measure-at-least", "MeasureReport.group", "integer", false, "Of a share in whole per cent that is published without its counts: of so many cases at the least, by which its interval was found."},
@@ -32,6 +34,7 @@ var ownExtensions = []ownExtension{
 	{"measure-kappa", "MeasureReport.group", "Quantity", false, "Cohen's kappa of the two grades of each case, unweighted; left out where it is undefined, and where not every comparable case has both grades (measure-note). Its interval is kappa ± 1.96 standard errors (Fleiss, Cohen, Everitt 1969)."},
 	{"measure-kappa-linear", "MeasureReport.group", "Quantity", false, "The same with linear weights."},
 	{"measure-kappa-quadratic", "MeasureReport.group", "Quantity", false, "The same with quadratic weights."},
+	{"measure-kappa-margins", "MeasureReport.group", "Quantity", false, "Beside a kappa: p of the test whether both grade as many cases into each category (Stuart 1955, Maxwell 1970); left out where no case has two different grades. It stands where the indices of prevalence and bias would be for two categories: these are not defined for three (measure-note)."},
 }
 
 // extensionDefinitions are the StructureDefinitions of our extensions.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -38,6 +39,7 @@ func measureServices() []service {
 		{Name: "filter", Type: "string", Many: true, Doc: "Only cases with this word of a dimension: modality|CT. One of each dimension."},
 		{Name: "asOf", Type: "dateTime", Doc: "By what was known at this moment; now where it is left out. It has a time and a zone."},
 		{Name: "zone", Type: "string", Doc: "The time zone of its days and months, by its IANA name; the tenant's where it is left out. A report says in which it was counted: given again, it gives the same figures when the tenant has another."},
+		{Name: "page", Type: "integer", Doc: "Which part of the strata, where they are more than one answer lists: 1, which has the largest, where it is left out. Ask for the others as of the moment that the first one says (measure-as-of). Readers have other pseudonyms on each page."},
 		{Name: "interval", Type: "code", Codes: methods, Doc: "The confidence interval of proportions; wilson where it is left out."},
 		{Name: "readers", Type: "code", Codes: []string{"pseudonym", "open"}, Doc: "How readers are named: by a pseudonym of this report alone, or (open) by who they are."},
 	}
@@ -90,7 +92,7 @@ func (s *Server) evaluation(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	if err != nil || actor.Role != access.Quality {
 		return report, times, err
 	}
-	if ask.kind != "summary" || ask.open || ask.reader != "" || tellsFew(report) {
+	if isPart(report) || ask.kind != "summary" || ask.open || ask.reader != "" || tellsFew(report) {
 		err = s.measureOpened(ctx, tx, actor, asked, d.ID, ask.subject)
 	}
 	return report, times, err
@@ -124,6 +126,12 @@ func tellsFew(report *Node) bool {
 		return small(count("initial_population")) || small(of) || small(count("excluded")) || small(counted) || small(of-counted)
 	}
 	return slices.ContainsFunc(report.Each("group"), few) || slices.ContainsFunc(report.Each("group", "stratifier", "stratum"), few)
+}
+
+// isPart says that a report has a part of its strata: those that it has not tell small counts
+// by subtraction, and the smallest are on the last page.
+func isPart(report *Node) bool {
+	return slices.ContainsFunc(report.Each("extension"), func(e *Node) bool { return e.Text("url") == Canonical+"/StructureDefinition/measure-strata" })
 }
 
 // askedBy is who asks over HTTP.
@@ -189,6 +197,12 @@ func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, 
 			return a, fault.At(fault.Value, paramAt("filter"), "a filter is dimension|word, one of each dimension; dimensions are: %s", strings.Join(facts.Dimensions()[1:], ", "))
 		}
 		a.Where[name] = word
+	}
+	a.Page = 1
+	if text := given(in, "page").Text(); text != "" {
+		if a.Page, err = strconv.Atoi(text); err != nil || a.Page < 1 {
+			return a, fault.At(fault.Value, paramAt("page"), "page is a number from 1")
+		}
 	}
 	if text := given(in, "interval").Text(); text != "" {
 		a.method = measure.Method(text)
@@ -333,6 +347,9 @@ func (a askedMeasure) query() string {
 	parts = append(parts, filters...)
 	if a.subject != "" {
 		parts = append(parts, "subject="+a.subject)
+	}
+	if a.Page > 0 {
+		parts = append(parts, "page="+strconv.Itoa(a.Page))
 	}
 	text := strings.Join(parts, "&")
 	sum := sha256.Sum256([]byte(text))

@@ -32,7 +32,14 @@ func (s *Server) measureReport(ctx context.Context, tx pgx.Tx, actor access.Acto
 	if err != nil {
 		return nil, nil, err
 	}
+	if table.Part == nil {
+		a.Page = 0 // of a report that has them all nothing is said of pages
+	}
 	report, err = s.reportHead(ctx, tx, actor, a, groups, contained, facts.NotesOf(a.Query, table)...)
+	if err == nil && table.Part != nil {
+		report.Append("extension", ownValue("measure-strata", "valueInteger", table.Part.Strata))
+		report.Append("extension", ownValue("measure-listed", "valueRange", Object("low", Object("value", table.Part.From), "high", Object("value", table.Part.To))))
+	}
 	return report, table.Durations, err
 }
 
@@ -234,7 +241,8 @@ func roundTo(x float64) float64 {
 	return y + 0                                                       // no negative zero
 }
 
-// kappasOf are the kappas of a square of two grades, without the categories that neither has.
+// kappasOf are the kappas of a square of two grades, and beside them whether both use the grades
+// as often. Of three grades there is no index of prevalence and none of bias (facts.NoteMargins).
 func kappasOf(pairs [][]int) ([]*Node, error) {
 	var rows []*Node
 	for _, w := range []struct {
@@ -253,6 +261,13 @@ func kappasOf(pairs [][]int) ([]*Node, error) {
 			q.Set("extension", []*Node{ownValue("measure-interval", "valueRange", Object("low", Object("value", sixDigits(k.Interval.Low)), "high", Object("value", sixDigits(k.Interval.High))))})
 		}
 		rows = append(rows, ownValue(w.id, "valueQuantity", q))
+	}
+	same, err := measure.MarginalHomogeneity(pairs)
+	if err != nil {
+		return nil, err
+	}
+	if same != nil {
+		rows = append(rows, ownValue("measure-kappa-margins", "valueQuantity", Object("value", sixDigits(same.P), "system", ucum, "code", "1")))
 	}
 	return rows, nil
 }

@@ -52,6 +52,8 @@ var tableColumns = []flat.Column{
 	{Name: "kappa_quadratic", Kind: flat.Decimal, Doc: "With quadratic weights."},
 	{Name: "kappa_quadratic_low", Kind: flat.Decimal, Doc: "Its 95 % interval."},
 	{Name: "kappa_quadratic_high", Kind: flat.Decimal, Doc: "Its 95 % interval."},
+	{Name: "kappa_margins", Kind: flat.Decimal, Doc: "p of the test whether both grade as many cases into each category (Stuart 1955, Maxwell 1970)."},
+	{Name: "strata", Kind: flat.Integer, Doc: "How many there are, where the file has a part of them."},
 	{Name: "note", Kind: flat.Text, Doc: "What has to be known to read the figures right."},
 	{Name: "query", Kind: flat.Text, Doc: "The query in one form, and its digest."},
 }
@@ -132,6 +134,13 @@ func reportTable(report *Node) (flat.Table, error) {
 	}
 	head := map[string]any{"measure": report.Text("measure"), "period_start": report.Text("period", "start"), "period_end": report.Text("period", "end"), "as_of": asOf, "query": query}
 	method, notes := reportRead(report)
+	for _, e := range report.Each("extension") {
+		if e.Text("url") == Canonical+"/StructureDefinition/measure-strata" {
+			if head["strata"], err = strconv.Atoi(e.Text("valueInteger")); err != nil {
+				return t, err
+			}
+		}
+	}
 	if notes != nil {
 		head["note"] = strings.Join(notes, " ")
 	}

@@ -184,6 +184,7 @@ func figureOfPart(part *Node) (row screen.FigureRow) {
 			row.Kappas = append(row.Kappas, screen.FigureKappa{Weights: cmp.Or(strings.TrimPrefix(weights, "_"), "unweighted"), Value: value, Low: decimal("kappa" + weights + "_low"), High: decimal("kappa" + weights + "_high")})
 		}
 	}
+	row.Margins = decimal("kappa_margins")
 	row.Masked, _ = cells["masked"].(bool)
 	return row
 }

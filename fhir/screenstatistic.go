@@ -32,6 +32,8 @@ func (s *Server) pageStatistics(ctx context.Context, tx pgx.Tx, q statQuery, rep
 		return nil
 	}
 	switch {
+	case isPart(report): // a statistic is made of all groups
+		return nil, nil, nil
 	case len(by) == 1 && by[0] == facts.Month:
 		st, err := controlOf(report, 0, 2, 4.5)
 		err = add(controlKind(), st, err)

@@ -56,7 +56,7 @@ func (s *Server) control(ctx context.Context, tx pgx.Tx, q statQuery) (*statisti
 	if err != nil {
 		return nil, err
 	}
-	report, _, err := s.evaluation(ctx, tx, q.actor, q.asked, q.d, q.plain)
+	report, err := s.wholeReport(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}

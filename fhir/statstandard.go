@@ -77,7 +77,7 @@ func (s *Server) standard(ctx context.Context, tx pgx.Tx, q statQuery) (*statist
 func (s *Server) standardCells(ctx context.Context, tx pgx.Tx, q statQuery, by []string) (*standardCells, error) {
 	if len(by) == 1 {
 		q.plain.Append("parameter", Object("name", "stratifier", "valueString", by[0]))
-		report, _, err := s.evaluation(ctx, tx, q.actor, q.asked, q.d, q.plain)
+		report, err := s.wholeReport(ctx, tx, q)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +95,7 @@ func (s *Server) standardCells(ctx context.Context, tx pgx.Tx, q statQuery, by [
 	if q.actor.Role != access.Quality {
 		return nil, fault.At(fault.Forbidden, paramAt("standardBy"), "tables of three dimensions are never published (docs/disclosure.md): standardise by one")
 	}
-	report, _, err := s.evaluation(ctx, tx, q.actor, q.asked, q.d, q.plain)
+	report, err := s.wholeReport(ctx, tx, q)
 	if err != nil {
 		return nil, err
 	}

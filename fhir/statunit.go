@@ -108,7 +108,16 @@ func (s *Server) shareReport(ctx context.Context, tx pgx.Tx, q statQuery) (*Node
 	if err := refuseAsymmetry(q); err != nil {
 		return nil, err
 	}
+	return s.wholeReport(ctx, tx, q)
+}
+
+// wholeReport is the report that a statistic is made of: of a part of the strata it would be
+// another one.
+func (s *Server) wholeReport(ctx context.Context, tx pgx.Tx, q statQuery) (*Node, error) {
 	report, _, err := s.evaluation(ctx, tx, q.actor, q.asked, q.d, q.plain)
+	if err == nil && isPart(report) {
+		return nil, fault.New(fault.TooLarge, "there are more groups than one answer lists, and $%s is made of all of them: ask for a shorter period, or of fewer cases by a filter", q.kind)
+	}
 	return report, err
 }
 

@@ -195,6 +195,7 @@ var figures = map[string]figure{
 	"p-chart":         {1e-10, unitsInput, pChartOurs},
 	"xmr":             {1e-7, valuesInput, xmrOurs},
 	"cusum":           {1e-8, cusumInput, cusumOurs},
+	"margins":         {1e-9, marginsInput, marginsOurs},
 	"poisson":         {1e-9, countInput, poissonOurs},
 	"standard":        {1e-10, strataInput, standardOurs},
 	"survival":        {1e-9, timesInput, survivalOurs},

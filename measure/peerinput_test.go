@@ -54,6 +54,28 @@ func biasOurs(q question) ([]*float64, error) {
 	return append(some(b.Prevalence, b.Bias, b.PABAK), ends(b.Interval)...), err
 }
 
+// marginsInput has in each pair of categories a case that disagrees: statsmodels inverts a
+// matrix that otherwise may have no inverse.
+func marginsInput(r *rand.Rand, q *question) {
+	k := 2 + r.IntN(4)
+	q.Table = tableInput(r, k, k)
+	for i := range q.Table {
+		for j := range q.Table {
+			if i != j {
+				q.Table[i][j]++
+			}
+		}
+	}
+}
+
+func marginsOurs(q question) ([]*float64, error) {
+	t, err := measure.MarginalHomogeneity(q.Table)
+	if t == nil {
+		return make([]*float64, 3), err
+	}
+	return some(t.Statistic, float64(t.Freedom), t.P), err
+}
+
 // ratingsInput has at least two cases that differ, and two ratings or more of each:
 // irrCAC has no answer to less. Half of the tables have as many ratings of each case.
 func ratingsInput(r *rand.Rand, q *question) {

@@ -54,7 +54,7 @@ func statisticTexts() (all []string) {
 			all = append(all, text)
 		}
 	}
-	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry)
+	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry, facts.NoteMargins, facts.NotePart)
 	all = append(all, "Limits of the funnel", "Comparison", "Control charts", "Observed over expected", "Agreement of readers")
 	slices.Sort(all)
 	return slices.Compact(all)

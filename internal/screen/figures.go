@@ -44,8 +44,9 @@ type FigureRow struct {
 	Unit                                  string // % or h
 	Comparator                            string // <=: so many hours at the most
 	Kappas                                []FigureKappa
-	AtLeast                               *int // of a share without counts: of so many cases at the least
-	Masked                                bool // something is not shown because it is of few cases
+	Margins                               *float64 // beside kappas: p of whether both readers use the grades as often
+	AtLeast                               *int     // of a share without counts: of so many cases at the least
+	Masked                                bool     // something is not shown because it is of few cases
 	Reasons                               []FigureReason
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/workflow"
 )
 
@@ -41,7 +42,14 @@ type Table struct {
 	Durations []Duration // of a time
 	Reasons   []Reason
 	Strata    []Stratum // by their keys
+	Part      *Part     // nil: all strata are there
 	Pairs     [][]int   // grades of the reader by those of the third reader: none, minor, major; nil unless the measure has them
+}
+
+// Part says which part of the strata of a query a Table has, by their size.
+type Part struct {
+	Strata   int // there are
+	From, To int // the first and the last that are listed, from 1
 }
 
 // What one answer lists at the most: 150 sites by 300 second readers are 45,000, and 54 MB
@@ -49,12 +57,14 @@ type Table struct {
 const (
 	mostStrata      = 50_000
 	mostTimedStrata = 20_000
+
+	strataOfPage = 10_000 // where they are more
 )
 
 // Count counts the cases of a query, exactly, in one pass: the whole, why cases are
 // excluded, the strata and their durations are of the same rows. It returns a fault of
 // kind Value for a query that asks what there is not, and TooLarge for one with too many
-// strata.
+// strata that asks for no page of them.
 //
 // PostgreSQL hands over a few numbers of each case, and they are added up here: grouped
 // there, a year of a national service by two dimensions costs two to four times as much,
@@ -76,10 +86,25 @@ func Count(ctx context.Context, tx pgx.Tx, q Query) (Table, error) {
 	if q.Measure.Timed() {
 		most = mostTimedStrata
 	}
-	if len(q.By) > 0 && len(sum.strata) > most {
-		return Table{}, sum.tooMany(q.By, most)
+	var part *Part
+	switch {
+	case len(q.By) > 0 && len(sum.strata) > most:
+		if q.Page == 0 {
+			return Table{}, sum.tooMany(q.By, most)
+		}
+		if part, err = sum.cut(q.Page); err != nil {
+			return Table{}, err
+		}
+	case q.Page > 1:
+		return Table{}, noPage(q.Page, 1)
 	}
-	return sum.table(s, words), nil
+	table := sum.table(s, words)
+	table.Part = part
+	return table, nil
+}
+
+func noPage(page, pages int) error {
+	return fault.New(fault.Value, "there is no page %d of these strata: they are on %d", page, pages)
 }
 
 // seen is what is counted of one case.

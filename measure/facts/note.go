@@ -10,6 +10,10 @@ const (
 	NoteRatings = "No agreement of grades: a third reader has graded some of these cases only, most of them because the second opinion differs from the original report. Agreement beyond chance among cases that were chosen by their outcome says nothing of all. It is told where every case has two grades."
 	// NoteAsymmetry: no grade says what the first reader lacked where nothing differs.
 	NoteAsymmetry = "Information asymmetry is recorded of discrepancies alone: a case that agrees is never among its yes. It divides discrepancies, and says nothing of how often the two opinions differ with and without it."
+	// NoteMargins: why nothing is told of prevalence and bias beside a kappa.
+	NoteMargins = "Prevalence and bias are indices of two categories (Byrt, Bishop, Carlin 1993). These are three grades, of which each pair would have its own, so neither is told. Whether reader and third reader give each grade as often is told instead, by the test of Stuart and Maxwell: where they do not, the highest kappa that they could reach is below 1."
+	// NotePart: which part stands beside it (measure-strata, measure-listed).
+	NotePart = "There are more groups than one answer lists. These are a part of them, those with the most cases first; the whole, and why cases are not in it, is of all of them. Ask for the others by page=2 and so on, of the same moment (asOf)."
 )
 
 // NotesOf are those of the counts of a query.
@@ -17,9 +21,15 @@ func NotesOf(q Query, t Table) (notes []string) {
 	if q.Measure.Pairs && !t.BothGraded() && t.Denominator > 0 {
 		notes = append(notes, NoteSelected)
 	}
+	if q.Measure.Pairs && t.BothGraded() && t.Denominator > 0 {
+		notes = append(notes, NoteMargins)
+	}
 	_, filtered := q.Where[Asymmetry]
 	if !q.Measure.Discrepancies && (filtered || slices.Contains(q.By, Asymmetry)) {
 		notes = append(notes, NoteAsymmetry)
+	}
+	if t.Part != nil {
+		notes = append(notes, NotePart)
 	}
 	return notes
 }

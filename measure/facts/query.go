@@ -25,6 +25,7 @@ type Query struct {
 	By       []string          // at most two names of dimensions, or Month
 	Where    map[string]string // of a dimension the word that it has to have
 	Cases    []uuid.UUID       // these alone; nil: all
+	Page     int               // which part of the strata is listed where these are too many for one answer, from 1; 0: then they are refused
 }
 
 // Month is the stratifier of the month in which a case belongs to the period.

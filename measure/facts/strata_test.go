@@ -30,3 +30,49 @@ func TestTooManyStrataAreRefusedWithHowToAskForFewer(t *testing.T) {
 		}
 	}
 }
+
+func TestPagesHaveEachStratumOnceTheLargestFirst(t *testing.T) {
+	t.Parallel()
+	d, _ := DefinitionOf("agreement")
+	made := func() *tally {
+		sum := newTally(d)
+		for first := range int32(250) {
+			for second := range int32(250) {
+				for range 1 + (first*second)%7 {
+					sum.add(seen{key: [2]int32{1 + first, 1 + second}, counts: true})
+				}
+			}
+		}
+		return sum
+	}
+	pages, last, seen := 7, 1<<30, map[[2]int32]bool{}
+	for page := 1; page <= pages; page++ {
+		sum := made()
+		whole := sum.whole
+		part, err := sum.cut(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if part.Strata != 62_500 || part.From != len(seen)+1 || part.To != len(seen)+len(sum.strata) || sum.whole != whole {
+			t.Errorf("page %d: %+v, %d strata", page, part, len(sum.strata))
+		}
+		for _, g := range sum.strata {
+			if seen[g.key] || g.Initial > last || g.Initial != 1+int(g.key[0]-1)*int(g.key[1]-1)%7 {
+				t.Fatalf("page %d: %+v after %d", page, g, last)
+			}
+			seen[g.key], last = true, g.Initial
+		}
+		again := made()
+		if _, err := again.cut(page); err != nil || again.strata[0].key != sum.strata[0].key || again.strata[len(again.strata)-1].key != sum.strata[len(sum.strata)-1].key {
+			t.Errorf("page %d has others when it is asked again: %v", page, err)
+		}
+	}
+	if len(seen) != 62_500 {
+		t.Errorf("%d strata", len(seen))
+	}
+	for _, page := range []int{pages + 1, 1 << 62} {
+		if _, err := made().cut(page); !fault.Is(err, fault.Value) || !strings.Contains(err.Error(), "they are on 7") {
+			t.Errorf("page %d: %v", page, err)
+		}
+	}
+}

@@ -97,6 +97,23 @@ func (t *tally) tooMany(by []string, most int) error {
 		len(t.strata), len(words[0]), by[0], len(words[1]), by[1], most, how)
 }
 
+// cut leaves the strata of one page: those with the most cases first, and of as many cases in
+// the order of the numbers of their words, which never changes. So as of one moment a page has
+// the same strata whenever it is asked for.
+func (t *tally) cut(page int) (*Part, error) {
+	strata := len(t.strata)
+	from := (page - 1) * strataOfPage
+	if page > strata/strataOfPage+1 || from >= strata {
+		return nil, noPage(page, (strata+strataOfPage-1)/strataOfPage)
+	}
+	slices.SortFunc(t.strata, func(a, b group) int {
+		return cmp.Or(cmp.Compare(b.Initial, a.Initial), cmp.Compare(a.key[0], b.key[0]), cmp.Compare(a.key[1], b.key[1]))
+	})
+	to := min(from+strataOfPage, strata)
+	t.strata = t.strata[from:to]
+	return &Part{Strata: strata, From: from + 1, To: to}, nil
+}
+
 // table is what was added up, with the words of its numbers.
 func (t *tally) table(s *statement, words map[int]string) Table {
 	table := Table{Counts: t.whole, Reasons: t.excluded(words)}

@@ -17,6 +17,7 @@ from irrCAC.raw import CAC
 from scipy import stats
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats import inter_rater
+from statsmodels.stats.contingency_tables import SquareTable
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
 
 warnings.simplefilter("ignore")
@@ -87,6 +88,11 @@ def bias(q):
         return [None] * 5
     agreed = proportion_confint(np.trace(t), n, 1 - q["level"], method="wilson")
     return [(t[0, 0] - t[1, 1]) / n, (t[0, 1] - t[1, 0]) / n, 2 * np.trace(t) / n - 1, 2 * agreed[0] - 1, 2 * agreed[1] - 1]
+
+
+def margins(q):
+    r = SquareTable(np.array(q["table"], float), shift_zeros=False).homogeneity(method="stuart_maxwell")
+    return [r.statistic, r.df, r.pvalue]
 
 
 def many(q):
@@ -235,6 +241,7 @@ FIGURES = {
     "p-chart": p_chart,
     "xmr": xmr,
     "cusum": cusum,
+    "margins": margins,
     "poisson": poisson,
     "standard": standard,
     "survival": survival,
