@@ -122,7 +122,7 @@ func PublishTx(ctx context.Context, tx pgx.Tx, now time.Time) (published int, er
 		return 0, nil
 	}
 	from := begin
-	if last != nil && last.After(from) {
+	if last != nil { // in another zone than before it begins hours before or after the one before has ended: no case is in both, none in neither
 		from = *last
 	}
 	if err := publishTx(ctx, tx, begin, from, end, asOf, now, zone, policy, pairs); err != nil {
@@ -138,7 +138,7 @@ func quarterOf(at time.Time, zone *time.Location) time.Time {
 
 // publishTx counts a quarter or year, hides what is to be hidden, and keeps the rest.
 func publishTx(ctx context.Context, tx pgx.Tx, startsOn, from, to, asOf, now time.Time, zone *time.Location, policy workflow.Publication, pairs [][2]string) error {
-	q := Query{From: from, To: to, AsOf: asOf, Zone: zone}
+	q := Query{From: from, To: to, Starts: startsOn, AsOf: asOf, Zone: zone}
 	p, err := protect(ctx, tx, q, policy, pairs)
 	if err != nil {
 		return err

@@ -120,6 +120,60 @@ func TestAQuarterIsPublishedOnceSomeDaysAfterItsEnd(t *testing.T) {
 }
 
 // What one pass counts for all tables is what counting row by row gives.
+// A tenant that moves from one zone to another has published the first quarter in the one and
+// publishes the second in the other: each case is in one of the two, also those of the hours
+// between the two midnights, and these are of April.
+func TestWhereTheZoneChangesEachCaseIsInOneQuarter(t *testing.T) {
+	t.Parallel()
+	for _, zones := range [][2]string{{"UTC", "America/New_York"}, {"America/New_York", "Europe/Berlin"}} {
+		n := builtNation(t, 20_000)
+		zone := func(name string) {
+			n.in(func(ctx context.Context, tx pgx.Tx) error {
+				_, err := n.db.Owner(t).Exec(ctx, `UPDATE tenant SET policy = jsonb_build_object('calendar', jsonb_build_object('zone', $1::text, 'weekend', jsonb_build_array('sunday')))`, name)
+				return err
+			})
+		}
+		zone(zones[0])
+		if got := n.publish(time.Date(2025, 5, 3, 0, 0, 0, 0, time.UTC)); got == 0 { // in New York some hours of 2024, too
+			t.Fatal("nothing is published")
+		}
+		zone(zones[1])
+		if got := n.publish(time.Date(2025, 8, 3, 0, 0, 0, 0, time.UTC)); got != 1 {
+			t.Fatalf("%d quarters", got)
+		}
+		first, second := n.published("2025-01-01"), n.published("2025-04-01")
+		one, _ := first.Tables.Total.Of(Every())
+		two, _ := second.Tables.Total.Of(Every())
+		old, err := time.LoadLocation(zones[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := time.LoadLocation(zones[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, late int
+		err = n.db.Owner(t).QueryRow(t.Context(), `
+			SELECT count(*), count(*) FILTER (WHERE signed_at BETWEEN least($3::timestamptz, $4) AND greatest($3, $4))
+			FROM measure_fact WHERE tenant_id = $5 AND excluded = 0 AND signed_at >= $1 AND signed_at < $2`,
+			time.Date(2025, 1, 1, 0, 0, 0, 0, old), time.Date(2025, 7, 1, 0, 0, 0, 0, now), time.Date(2025, 4, 1, 0, 0, 0, 0, old), time.Date(2025, 4, 1, 0, 0, 0, 0, now), n.tenant).Scan(&want, &late)
+		if err != nil || late == 0 {
+			t.Fatalf("%d cases of the hours between: %v", late, err)
+		}
+		if one+two != want {
+			t.Errorf("%v: %d and %d cases are published, not %d", zones, one, two, want)
+		}
+		var months []string
+		rows, _, _ := second.By([]string{Month})
+		for _, r := range rows {
+			months = append(months, r.Key[0])
+		}
+		if diff := cmp.Diff([]string{"2025-04", "2025-05", "2025-06"}, months); diff != "" {
+			t.Errorf("%v: %s", zones, diff)
+		}
+	}
+}
+
 func TestTablesOfOutcomesAreWhatCountingOneByOneGives(t *testing.T) {
 	t.Parallel()
 	n := newNation(t, 3000)

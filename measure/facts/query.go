@@ -20,6 +20,7 @@ import (
 type Query struct {
 	Measure  Definition
 	From, To time.Time         // the period: From is in it, To is not
+	Starts   time.Time         // where the first month begins, if From is before it: the hours that a change of the zone has left over are of that month
 	AsOf     time.Time         // by what was known then
 	Zone     *time.Location    // of months
 	By       []string          // at most two names of dimensions, or Month
@@ -83,7 +84,7 @@ func (q Query) check() error {
 // months are the beginnings of those that the period touches, the first one at From.
 func (q Query) months() []time.Time {
 	list := []time.Time{q.From}
-	local := q.From.In(q.Zone)
+	local := q.begins().In(q.Zone)
 	for i := 1; ; i++ {
 		next := time.Date(local.Year(), local.Month()+time.Month(i), 1, 0, 0, 0, 0, q.Zone)
 		if !next.Before(q.To) {
@@ -91,6 +92,13 @@ func (q Query) months() []time.Time {
 		}
 		list = append(list, next)
 	}
+}
+
+func (q Query) begins() time.Time {
+	if q.Starts.After(q.From) {
+		return q.Starts
+	}
+	return q.From
 }
 
 // statement is a query as SQL: the rows as of the moment, and what is asked of them.
@@ -208,7 +216,11 @@ func (s *statement) words(key []int32, words map[int]string) []string {
 
 func (s *statement) word(name string, no int32, words map[int]string) string {
 	if name == Month {
-		return s.months[no-1].In(s.q.Zone).Format("2006-01")
+		at := s.months[no-1]
+		if no == 1 {
+			at = s.q.begins()
+		}
+		return at.In(s.q.Zone).Format("2006-01")
 	}
 	return words[int(no)]
 }
