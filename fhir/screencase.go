@@ -31,7 +31,7 @@ func (s *Server) CaseFile(ctx context.Context, actor access.Actor, task string, 
 		if err != nil {
 			return screen.CaseFile{}, err
 		}
-		d := deskCase{Server: s, tx: tx, actor: actor, c: c}
+		d := deskCase{Server: s, tx: tx, actor: actor, c: c, offers: workflow.OffersTx(tx, actor, c, s.now())}
 		if err := d.head(ctx); err != nil {
 			return d.file, err
 		}
@@ -59,7 +59,7 @@ type deskCase struct {
 	names map[uuid.UUID]workflow.ReaderName
 	file  screen.CaseFile
 
-	dismissable bool // a verification is open that the actor may dismiss
+	offers *workflow.Offers
 }
 
 func (d *deskCase) head(ctx context.Context) error {
@@ -239,7 +239,9 @@ func (d *deskCase) matters(ctx context.Context) error {
 			Opened: m.OpenedAt, Due: m.DueAt, Settled: m.SettledAt, Closing: m.Closing.Text}
 		if m.Kind == workflow.VerificationMatter {
 			one.Text, one.ForDirector = m.Content.Words(), m.ForDirector()
-			d.dismissable = d.dismissable || m.Open() && (d.actor.Role == access.Director || !m.ForDirector())
+		}
+		if one.May, err = mayAbout(ctx, d.offers, m); err != nil {
+			return err
 		}
 		if m.Settlement != nil {
 			one.How = *m.Settlement
@@ -309,23 +311,19 @@ func (d *deskCase) history(ctx context.Context) error {
 	return nil
 }
 
-// deeds are the operations that the table of transitions offers to the role in the
-// state, with what they take; guards may still refuse.
+// deeds are the operations that are offered to the actor, with what they take.
 func (d *deskCase) deeds(ctx context.Context) error {
 	for _, op := range operations {
-		offered := workflow.MayFire(d.actor, d.c.State, workflow.Event(op.Name)) == nil
-		if op.Name == "redeliver" {
-			offered = d.actor.Role == access.Coordinator && slices.ContainsFunc(d.file.Deliveries, func(x screen.CaseDelivery) bool { return x.State == "parked" || x.State == "queued" })
-		}
-		if d.needless(op.Name) {
-			offered = false
+		offered, err := d.offered(ctx, op)
+		if err != nil {
+			return err
 		}
 		if !offered {
 			continue
 		}
 		deed := screen.Deed{Name: op.Name}
 		for _, p := range op.Takes {
-			if f, ok := d.field(p); ok {
+			if f, ok := d.field(op.Name, p); ok {
 				deed.Fields = append(deed.Fields, f)
 			}
 		}
@@ -334,30 +332,38 @@ func (d *deskCase) deeds(ctx context.Context) error {
 	return nil
 }
 
-// needless are operations of which the file itself tells that they would be refused.
-func (d *deskCase) needless(name string) bool {
-	open := func(kind string) bool {
-		return slices.ContainsFunc(d.file.Matters, func(m screen.CaseMatter) bool { return m.Kind == kind && m.Settled == nil })
+// offered tells whether the actor is offered an operation on this page.
+func (d *deskCase) offered(ctx context.Context, op operation) (bool, error) {
+	switch op.Name {
+	case "redeliver": // no event of the case
+		return d.actor.Role == access.Coordinator && slices.ContainsFunc(d.file.Deliveries, func(x screen.CaseDelivery) bool { return x.State == "parked" || x.State == "queued" }), nil
+	case "offer", "reassign": // they have a page of their own: the candidates
+		if d.c.State != workflow.Amending {
+			return false, nil
+		}
+	case "continue-reading":
+		if d.c.Correction == nil {
+			return false, nil
+		}
 	}
-	switch name {
-	case "offer", "reassign":
-		return d.c.State != workflow.Amending // they have a page of their own: the candidates
-	case "communicate", "withdraw-finding":
-		return !open("finding")
-	case "withdraw-question":
-		return !open("question")
-	case "dismiss-verification":
-		return !d.dismissable
-	case "continue-reading", "restart-reading":
-		return d.c.Correction == nil
-	case "heed":
-		return !d.file.Escalated
+	if d.aboutMatter(op.Name) {
+		return slices.ContainsFunc(d.file.Matters, func(m screen.CaseMatter) bool { return m.May[op.Name] }), nil
+	}
+	refused, err := d.offers.May(ctx, workflow.Event(op.Name), 0)
+	return err == nil && refused == nil, err
+}
+
+func (*deskCase) aboutMatter(name string) bool {
+	for _, events := range aboutMatters {
+		if slices.Contains(events, workflow.Event(name)) {
+			return true
+		}
 	}
 	return false
 }
 
 // field is a parameter as a form asks for it; ok is false for what a form leaves out.
-func (d *deskCase) field(p parameter) (f screen.DeedField, ok bool) {
+func (d *deskCase) field(op string, p parameter) (f screen.DeedField, ok bool) {
 	f = screen.DeedField{Name: p.Name, Kind: "line", Required: p.Min > 0}
 	switch {
 	case p.Name == "reason" || p.Name == "note":
@@ -367,7 +373,7 @@ func (d *deskCase) field(p parameter) (f screen.DeedField, ok bool) {
 	case slices.Contains([]string{"finding", "number"}, p.Name):
 		f.Kind = "choice"
 		for _, m := range d.file.Matters {
-			if m.Settled == nil && (m.Kind == "finding") == (p.Name == "finding") {
+			if m.May[op] {
 				f.Choices = append(f.Choices, screen.Choice{Value: fmt.Sprint(m.No), Words: fmt.Sprintf("%d: %s", m.No, m.Text)})
 			}
 		}

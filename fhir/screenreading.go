@@ -48,6 +48,8 @@ type readingPage struct {
 	study string
 	page  screen.Reading
 	shown []string // for the audit
+
+	offers *workflow.Offers
 }
 
 // look is a resource, nil where there is none for this person.
@@ -70,7 +72,7 @@ func (p *readingPage) theCase(ctx context.Context) error {
 	c, page := p.c, &p.page
 	*page = screen.Reading{
 		Task: c.TaskID, Order: c.PlacerValue, Number: c.Number(), Exam: examName(c.Exam), Priority: c.Priority, State: c.State, Opened: c.OpenedAt, Zone: zoneOf(c.Policy), Now: p.s.now(),
-		May: workflow.EventsFor(c.State, p.actor.Role), Blinded: c.Protocol == workflow.Blinded, Scored: c.Scored(), Reading: c.Reading, Returned: c.ReturnedAt != nil,
+		Blinded: c.Protocol == workflow.Blinded, Scored: c.Scored(), Reading: c.Reading, Returned: c.ReturnedAt != nil,
 	}
 	page.Hidden = page.Blinded && c.Concealed() && c.FinalAt == nil
 	page.Alone = !page.Hidden && c.Comparable != nil && !*c.Comparable
@@ -88,6 +90,10 @@ func (p *readingPage) theCase(ctx context.Context) error {
 		return err
 	}
 	if page.Graded, err = workflow.GradedByTx(ctx, p.tx, c.CaseID, p.actor.ID); err != nil {
+		return err
+	}
+	p.offers = workflow.OffersTx(p.tx, p.actor, c, p.s.now())
+	if page.May, err = p.offers.All(ctx); err != nil {
 		return err
 	}
 	notices, err := workflow.NoticesOfTx(ctx, p.tx, p.actor, c.CaseID)
@@ -178,6 +184,9 @@ func (p *readingPage) theOpinions(ctx context.Context) error {
 		}
 	}
 	p.page.Stage = stageOf(p.c, p.actor, third)
+	if err := p.theNext(ctx); err != nil {
+		return err
+	}
 	if !p.page.May["draft"] {
 		return nil
 	}
@@ -189,6 +198,32 @@ func (p *readingPage) theOpinions(ctx context.Context) error {
 	if err == nil {
 		at := last.SavedAt.In(p.page.Zone)
 		p.page.Follows, p.page.SavedAt, p.page.Draft = last.DraftNo, &at, last.Content
+	}
+	return err
+}
+
+// nextSteps are what one goes on by at a stage, where it is not barred.
+var nextSteps = map[screen.Stage]workflow.Event{
+	screen.Claimable: "claim", screen.Locked: "reveal", screen.Comparing: "grade", screen.Conferring: "concur",
+	screen.Arbitrating: "arbitrate", screen.Deciding: "adjudicate", screen.Cosigning: "sign", screen.Amending: "sign",
+}
+
+// theNext says why they cannot go on, where the rules would refuse it.
+func (p *readingPage) theNext(ctx context.Context) error {
+	next := nextSteps[p.page.Stage]
+	switch {
+	case p.page.Stage == screen.Writing && p.c.State == workflow.Accepted:
+		next = "start"
+	case p.page.Stage == screen.Writing:
+		next = "lock"
+	case p.page.Stage == screen.Comparing && p.page.Graded:
+		next = "sign"
+	case next == "":
+		return nil
+	}
+	why, err := p.offers.May(ctx, next, 0)
+	if why != nil {
+		p.page.Barred = why.Issues[0].Text
 	}
 	return err
 }
@@ -261,26 +296,34 @@ func (p *readingPage) theReport(ctx context.Context) error {
 	}
 	last := len(all) - 1
 	all[last].SignedAt = all[last].SignedAt.In(p.page.Zone)
-	p.page.Report = &all[last]
+	p.page.Report, p.page.Signed = &all[last], all[last].SignedBy == p.actor.ID
 	if last > 0 {
 		p.page.Changed = workflow.Changes(all[last-1], all[last])
 	}
 	return nil
 }
 
-// theMatters are those of $matters, by its rules.
+// theMatters are those of $matters, by its rules; and whoever is to answer or verify for
+// somebody who cannot sees what it is about.
 func (p *readingPage) theMatters(ctx context.Context) error {
 	if !p.actor.May("Communication", access.Read) {
 		return nil
 	}
 	all, err := workflow.MattersTx(ctx, p.tx, p.c.CaseID)
 	for _, m := range all {
-		if !mayKnow(p.c, m, p.actor) {
+		may, err := mayAbout(ctx, p.offers, m)
+		if err != nil {
+			return err
+		}
+		if p.c.State == workflow.Amending && p.page.May["sign"] && m.Kind == workflow.VerificationMatter && m.Open() {
+			p.page.Verifies, p.page.Compares = true, m.Content.FirstReport
+		}
+		if !mayKnow(p.c, m, p.actor) && !may["answer"] && !may["verify"] {
 			continue
 		}
-		row := screen.Matter{No: m.No, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text}
+		row := screen.Matter{No: m.No, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text, May: may}
 		if m.Kind == workflow.VerificationMatter {
-			row.Text = m.Content.Words()
+			row.Text, row.Compare = m.Content.Words(), m.Content.FirstReport
 		}
 		if m.Settlement != nil {
 			row.Settlement = *m.Settlement
@@ -291,4 +334,24 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 		p.page.Matters = append(p.page.Matters, row)
 	}
 	return err
+}
+
+// aboutMatters are the events that are about a matter, by its kind.
+var aboutMatters = map[workflow.MatterKind][]workflow.Event{
+	workflow.FindingMatter:      {"communicate", "withdraw-finding"},
+	workflow.QuestionMatter:     {"answer", "withdraw-question"},
+	workflow.VerificationMatter: {"verify", "dismiss-verification"},
+}
+
+// mayAbout is what may be done about a matter.
+func mayAbout(ctx context.Context, offers *workflow.Offers, m workflow.Matter) (map[string]bool, error) {
+	may := map[string]bool{}
+	for _, ev := range aboutMatters[m.Kind] {
+		refused, err := offers.May(ctx, ev, m.No)
+		if err != nil {
+			return nil, err
+		}
+		may[string(ev)] = refused == nil
+	}
+	return may, nil
 }

@@ -28,8 +28,6 @@ type caseView struct {
 	Discrepancies []discrepancyView
 	Sections      []section // of the text that may be changed, as it is
 	Blank         []section // the same without a text
-
-	Consensus, MayRefer, MayRaise bool
 }
 
 // codeWord is a code with the words for it.
@@ -153,9 +151,6 @@ func viewOfCase(r screen.Reading, base string) caseView {
 	for n := range mostDiscrepancies {
 		v.Discrepancies = append(v.Discrepancies, discrepancyView{n, n + 1, v.Words})
 	}
-	v.Consensus = r.Reading == workflow.ByConsensus || r.Reading == workflow.MixedReading
-	v.MayRefer = r.Reading != workflow.ByConsensus
-	v.MayRaise = r.May["raise-finding"] && r.Stage != screen.Claimable && (r.Stage != screen.Waiting || r.Mine) && (r.Stage != screen.Signed || r.Report != nil)
 	v.Sections, v.Blank = sectionsOf(textBefore(r)), sectionsOf(workflow.Opinion{})
 	return v
 }

@@ -264,14 +264,14 @@ func notTaken(actor access.Actor, state State, ev Event, forbidden bool) error {
 	if forbidden {
 		return forbid("the role %s may not fire %s on a case that is %s", actor.Role, ev, state)
 	}
-	return fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", state, ev, possible(state, ev))
+	return fault.New(fault.Conflict, "a case that is %s does not take the event %s; possible now: %s", state, ev, possible(state, ev, actor.Role))
 }
 
-// possible lists what else people may do with a case in this state.
-func possible(s State, but Event) string {
+// possible lists what else somebody in this role may do with a case in this state.
+func possible(s State, but Event, of access.Role) string {
 	var events []string
 	for _, row := range Transitions {
-		if row.Event != but && slices.Contains(row.From, s) && !slices.Equal(row.By, by(access.System)) && !slices.Contains(events, string(row.Event)) {
+		if row.Event != but && slices.Contains(row.From, s) && slices.Contains(row.By, of) && !slices.Contains(events, string(row.Event)) {
 			events = append(events, string(row.Event))
 		}
 	}

@@ -208,7 +208,7 @@ func TestARefusalSaysWhatIsPossible(t *testing.T) {
 	h := newHouse(t, `{}`)
 	c := h.ready()
 	got := h.refused(fault.Conflict, h.anna, c, "sign", Input{})
-	want := "conflict: a case that is ready does not take the event sign; possible now: acknowledge-finding, broaden, cancel, claim, communicate, declare-error, forgo-second, heed, hold, offer, raise-finding, reject, reprioritise, withdraw-finding"
+	want := "conflict: a case that is ready does not take the event sign; possible now: claim, communicate, heed, raise-finding, withdraw-finding"
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}

@@ -146,11 +146,31 @@ func (h *house) find(c Case) Case {
 // fire must succeed.
 func (h *house) fire(actor access.Actor, c Case, ev Event, in Input) Change {
 	h.Helper()
+	refused := h.offered(actor, c, ev, in)
 	ch, err := h.engine.Fire(context.Background(), actor, c.CaseID, ev, in)
 	if err != nil {
 		h.Fatalf("%s by %s: %v", ev, actor.Role, err)
 	}
+	if refused != nil { // what a page does not offer, nobody does by a page
+		h.Errorf("%s by %s was done, and not offered: %v", ev, actor.Role, refused)
+	}
 	return ch
+}
+
+// offered is why an event is not offered, nil where it is.
+func (h *house) offered(actor access.Actor, c Case, ev Event, in Input) (why *fault.Error) {
+	h.Helper()
+	err := h.db.Tenant(context.Background(), actor.Tenant, func(tx pgx.Tx) error {
+		found, err := CaseByIDTx(context.Background(), tx, c.CaseID)
+		if err == nil {
+			why, err = OffersTx(tx, actor, found, h.engine.moment()).May(context.Background(), ev, in.Matter)
+		}
+		return err
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	return why
 }
 
 // refused must fail with this kind.

@@ -92,6 +92,7 @@ type CaseMatter struct {
 	How      string
 	Closing  string
 	Calls    []Told
+	May      map[string]bool // what may be done about it now
 
 	ForDirector bool // of those who may dismiss it a director alone
 }

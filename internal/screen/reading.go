@@ -22,7 +22,8 @@ type Reading struct {
 	Now      time.Time
 
 	Stage    Stage
-	May      map[string]bool // what the rules let this role do in this state; who may, they say when it is done
+	May      map[string]bool // what the rules let them do now: nothing but what is given with it would have it refused
+	Barred   string          // why the next step of this stage would be refused to them, "" where it is offered
 	Mine     bool            // it is in their hands
 	Blinded  bool            // the protocol: the original is shown after the opinion is sealed
 	Hidden   bool            // and it is not shown yet
@@ -30,6 +31,9 @@ type Reading struct {
 	Scored   bool            // expectedness may be graded
 	Graded   bool            // they have graded it
 	Returned bool            // a supervisor has returned it
+	Signed   bool            // the report in force has their signature
+	Verifies bool            // an amendment may say that it takes into account what the study has become
+	Compares bool            // and is to compare the report with a first one that has come
 	OwnFirst bool            // as the third reader they read for themselves before they see the others
 	Reading  workflow.ReadingProtocol
 	Notices  []string // what others did under their hands
@@ -119,7 +123,9 @@ type Matter struct {
 	Text       string
 	Opened     time.Time
 	Due        time.Time
-	Settlement string // "" while it is open
+	Settlement string          // "" while it is open
+	May        map[string]bool // what may be done about it now
+	Compare    bool            // a first report is to be compared: by an amendment with a grade alone
 	Answer     string
 	Told       []Told
 }
