@@ -38,8 +38,13 @@ func (s *Server) CaseCandidates(ctx context.Context, actor access.Actor, task st
 			return all, err
 		}
 		all = screen.Candidates{File: screen.CaseFile{Task: task, Version: stored.Version, Number: c.Number(), Order: c.PlacerValue, Exam: examName(c.Exam), Priority: c.Priority, State: string(c.State)}, Duty: string(duty)}
+		offers := workflow.OffersTx(tx, actor, c, s.now())
 		for _, name := range []string{"offer", "reassign"} {
-			if duty == workflow.ToRead && workflow.MayFire(actor, c.State, workflow.Event(name)) == nil {
+			refused, err := offers.May(ctx, workflow.Event(name), 0)
+			if err != nil {
+				return all, err
+			}
+			if duty == workflow.ToRead && refused == nil {
 				all.Offers = name
 			}
 		}
