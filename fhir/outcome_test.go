@@ -3,9 +3,13 @@ package fhir
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/fault"
 )
 
@@ -40,6 +44,30 @@ func TestEveryKindOfFaultMakesAValidOutcome(t *testing.T) {
 		status, body := Outcome(fault.At(kind, "Task.code", "do this"), "r1")
 		if err := Validate(body); err != nil || status < 400 || body.Text("issue", "severity") == "fatal" {
 			t.Errorf("%s: %d %v", kind, status, err)
+		}
+	}
+}
+
+// A refusal tells whoever asks what they may do in their role, and not what others may.
+func TestARefusalNamesWhatTheAskersRoleMayDo(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.order(chestXray(t, "refused-1")...)
+	c.tick()
+	for _, each := range []struct {
+		role      access.Role
+		operation string
+		with      []any
+		possible  string
+	}{
+		{access.Reader, "$sign", nil, "claim, communicate, heed, raise-finding, withdraw-finding"},
+		{access.Placer, "$ask", []any{"question", "Is it a nodule?"}, "acknowledge-finding, cancel, hold, reprioritise"},
+		{access.Quality, "$open-review", []any{"reason", "a wish"}, "nothing"},
+	} {
+		got := c.act(each.role, id, each.operation, each.with...)
+		got.want(t, http.StatusConflict, "conflict")
+		if text := string(got.body); !strings.Contains(text, "possible now: "+each.possible+`"`) {
+			t.Errorf("%s by the %s: %s", each.operation, each.role, text)
 		}
 	}
 }
