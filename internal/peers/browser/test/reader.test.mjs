@@ -59,6 +59,10 @@ test('a plain-agreement case takes at most twelve keystrokes besides the text', 
   await page.waitForSelector('text=version 1');
   await judge(page, 'signed');
   await shot(page, 'reader-signed');
+  await page.locator('summary', { hasText: 'Add a learning point' }).click();
+  await page.fill('#point', 'A normal head is a finding too');
+  await judge(page, 'learning point');
+  await shot(page, 'reader-learning-point');
   t.diagnostic(`${h.pressed} keystrokes`);
   assert.ok(h.pressed <= 12, `${h.pressed} keystrokes`);
   await context.close();
@@ -105,9 +109,13 @@ test('a discrepancy, a finding that cannot wait, and the desks of those who deci
   await page.check('[name=category][value=urgent]');
   await page.keyboard.press('Control+Enter');
   await page.waitForSelector('.matter');
-  await page.click('.matter summary');
+  for (const form of await page.locator('.matter summary').all()) await form.click();
   await judge(page, 'matter');
   await shot(page, 'reader-matter');
+  await page.fill('.matter form[action$="/do/withdraw-finding"] [name=reason]', 'It is the scar of the operation');
+  await page.click('.matter form[action$="/do/withdraw-finding"] button');
+  await page.waitForSelector('text=It is the scar of the operation');
+  assert.equal(await page.locator('.matter form').count(), 0, 'what was taken back');
   await page.goto(at('supervisor') + '/worklist');
   await judge(page, 'worklist of a supervisor');
   await shot(page, 'supervisor-worklist');
