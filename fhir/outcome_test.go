@@ -66,7 +66,7 @@ func TestARefusalNamesWhatTheAskersRoleMayDo(t *testing.T) {
 	} {
 		got := c.act(each.role, id, each.operation, each.with...)
 		got.want(t, http.StatusConflict, "conflict")
-		if text := string(got.body); !strings.Contains(text, "possible now: "+each.possible+`"`) {
+		if text := got.body; !strings.Contains(text, "possible now: "+each.possible+`"`) {
 			t.Errorf("%s by the %s: %s", each.operation, each.role, text)
 		}
 	}
