@@ -3,6 +3,7 @@ package fhir
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -52,12 +53,52 @@ func (s *Server) Figures(ctx context.Context, actor access.Actor, query url.Valu
 		if err := figuresOf(&f, report); err != nil {
 			return err
 		}
+		if f.Sites, err = siteNames(ctx, tx, actor, f); err != nil {
+			return err
+		}
 		if f.Statistics, f.Groups, err = s.pageStatistics(ctx, tx, statQuery{actor: actor, asked: asked, d: d, in: in}, report, compared); err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, actor, figuresEntry(d, "$evaluate-measure", query, asked))
 	})
 	return f, err
+}
+
+// siteNames are the names of the organisations that the strata of sites are.
+func siteNames(ctx context.Context, tx pgx.Tx, actor access.Actor, f screen.Figures) (map[string]string, error) {
+	at := slices.Index(f.By, "site")
+	if at < 0 {
+		return nil, nil
+	}
+	var refs []string
+	for _, row := range f.Rows {
+		if localID(row.Values[at], "Organization") != nil {
+			refs = append(refs, row.Values[at])
+		}
+	}
+	seen, err := inside(ctx, tx, actor, refs, access.Read)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, ref := range refs {
+		if seen[ref] {
+			ids = append(ids, *localID(ref, "Organization"))
+		}
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT 'Organization/' || id, convert_from(body, 'UTF8')::jsonb->>'name'
+		FROM resource
+		WHERE tenant_id = $1 AND type = 'Organization' AND id = ANY ($2) AND NOT deleted AND convert_from(body, 'UTF8')::jsonb->>'name' <> ''`, actor.Tenant, ids)
+	if err != nil {
+		return nil, fmt.Errorf("names of sites: %w", err)
+	}
+	names := map[string]string{}
+	var ref, name string
+	if _, err := pgx.ForEachRow(rows, []any{&ref, &name}, func() error { names[ref] = name; return nil }); err != nil {
+		return nil, fmt.Errorf("names of sites: %w", err)
+	}
+	return names, nil
 }
 
 // FiguresFile is the same as a file (Measure/$measure-table).

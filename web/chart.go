@@ -110,7 +110,11 @@ func (p *figuresPage) charts(in *catalogue) {
 		return
 	}
 	if i := slices.IndexFunc(p.Statistics, func(s screen.Statistic) bool { return s.Name == "funnel" }); i >= 0 {
-		p.Funnel = funnelChart(in, rows, p.Statistics[i])
+		if p.Funnel = funnelChart(in, rows, p.Statistics[i]); p.Funnel != nil {
+			for n := range p.Funnel.Points {
+				p.Funnel.Points[n].Name = p.Called(p.Funnel.Points[n].Name)
+			}
+		}
 	}
 }
 

@@ -35,6 +35,7 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 	d.checkStates(t)
 	d.checkShowcases(t)
 	d.checkPACS(t)
+	d.checkFigures(t, data)
 	d.stop(t)
 
 	d = startDemo(t, data)
@@ -80,6 +81,46 @@ func (d *demo) checkPACS(t *testing.T) {
 		}
 	}
 	t.Errorf("the story's case was not found in the PACS\n%s", d.out)
+}
+
+// checkFigures asks as an auditor for what was published of the hospital's past, and as who
+// looks after quality for its months.
+func (d *demo) checkFigures(t *testing.T, data string) {
+	t.Helper()
+	told := func(desk, from, to, by string) (told int) {
+		token, err := os.ReadFile(filepath.Join(data, "tokens", "mercy-"+desk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := client{base: regexp.MustCompile(`BASE=(\S+)`).FindStringSubmatch(d.script)[1], token: strings.TrimSpace(string(token))}
+		report, err := c.get(t.Context(), "Measure/discrepancy-any/$evaluate-measure?periodStart="+from+"&periodEnd="+to+"&stratifier="+by)
+		if err != nil {
+			t.Fatalf("%s, %s to %s: %v", desk, from, to, err)
+		}
+		for _, stratum := range report.Each("group", "stratifier", "stratum") {
+			if stratum.Get("measureScore") != nil {
+				told++
+			}
+		}
+		return told
+	}
+	now := time.Now().UTC()
+	quarter := time.Date(now.Year(), (now.Month()-1)/3*3+1, 1, 0, 0, 0, 0, time.UTC)
+	for range 3 { // of the one before last, and of those before it, all is published on any day
+		quarter = quarter.AddDate(0, -3, 0)
+		if now.Before(quarter.AddDate(0, 3, 32)) {
+			continue
+		}
+		from, to := quarter.Format(time.DateOnly), quarter.AddDate(0, 3, -1).Format(time.DateOnly)
+		for by, least := range map[string]int{"site": 2, "modality": 1} {
+			if n := told("auditor", from, to, by); n < least {
+				t.Errorf("an auditor is told %d of %s from %s to %s", n, by, from, to)
+			}
+		}
+	}
+	if n := told("quality", now.AddDate(0, -pastMonths, 0).Format("2006-01"), now.Format("2006-01"), "month"); n < pastMonths {
+		t.Errorf("the past has %d months", n)
+	}
 }
 
 // worldReadableDir is a folder that the user whom PostgreSQL runs as can enter.

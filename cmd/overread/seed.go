@@ -69,6 +69,9 @@ func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string, pacs *
 	if err := s.pack(ctx); err != nil {
 		return fmt.Errorf("the pack for a meeting: %w", err)
 	}
+	if err := s.writePast(ctx); err != nil {
+		return fmt.Errorf("the past of the hospital: %w", err)
+	}
 	return os.WriteFile(c.path("seeded"), []byte(s.now.UTC().Format(time.RFC3339)+"\n"), 0o600)
 }
 

@@ -14,9 +14,10 @@ type Figures struct {
 	Notes    []string // what has to be known to read the figures right
 	Interval string   // how intervals were found: measure-interval-method
 
-	Whole []FigureRow // one, or one for each percentile
-	Rows  []FigureRow // the strata
-	By    []string    // the dimensions of the strata
+	Whole []FigureRow       // one, or one for each percentile
+	Rows  []FigureRow       // the strata
+	By    []string          // the dimensions of the strata
+	Sites map[string]string // the names of those of the strata that are organisations here
 	Curve []CurvePoint
 
 	Statistics []Statistic // as far as the figures allow them
