@@ -49,7 +49,7 @@ func TestPagesHaveEachStratumOnceTheLargestFirst(t *testing.T) {
 	for page := 1; page <= pages; page++ {
 		sum := made()
 		whole := sum.whole
-		part, err := sum.cut(page)
+		part, err := sum.cut(page, 10_000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestPagesHaveEachStratumOnceTheLargestFirst(t *testing.T) {
 			seen[g.key], last = true, g.Initial
 		}
 		again := made()
-		if _, err := again.cut(page); err != nil || again.strata[0].key != sum.strata[0].key || again.strata[len(again.strata)-1].key != sum.strata[len(sum.strata)-1].key {
+		if _, err := again.cut(page, 10_000); err != nil || again.strata[0].key != sum.strata[0].key || again.strata[len(again.strata)-1].key != sum.strata[len(sum.strata)-1].key {
 			t.Errorf("page %d has others when it is asked again: %v", page, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestPagesHaveEachStratumOnceTheLargestFirst(t *testing.T) {
 		t.Errorf("%d strata", len(seen))
 	}
 	for _, page := range []int{pages + 1, 1 << 62} {
-		if _, err := made().cut(page); !fault.Is(err, fault.Value) || !strings.Contains(err.Error(), "they are on 7") {
+		if _, err := made().cut(page, 10_000); !fault.Is(err, fault.Value) || !strings.Contains(err.Error(), "they are on 7") {
 			t.Errorf("page %d: %v", page, err)
 		}
 	}

@@ -18,7 +18,7 @@ type tally struct {
 	why     int32            // the reason of exclusion that has reasons of its own: no comparison
 	reasons map[[2]int32]int // why cases are excluded, and of those without comparison why
 	pairs   []int            // both grades
-	places  map[uint64]int   // of a key in strata
+	places  map[uint64]int32 // of a key in strata
 	strata  []group
 	times   map[int32]int32 // of a time how many cases there are of group.times
 }
@@ -32,7 +32,7 @@ type group struct {
 
 func newTally(d Definition) *tally {
 	return &tally{of: d, why: int32(slices.Index(d.Exclusions(), workflow.ExcludedNoComparison) + 1), //nolint:gosec // a few
-		reasons: map[[2]int32]int{}, pairs: make([]int, len(workflow.FactLevels)*len(workflow.FactLevels)), places: map[uint64]int{}, times: map[int32]int32{}}
+		reasons: map[[2]int32]int{}, pairs: make([]int, len(workflow.FactLevels)*len(workflow.FactLevels)), places: map[uint64]int32{}, times: map[int32]int32{}}
 }
 
 func (c *Counts) add(one seen) {
@@ -50,7 +50,7 @@ func (t *tally) add(one seen) {
 	key := uint64(one.key[0])<<32 | uint64(one.key[1]) //nolint:gosec // neither is negative
 	at, there := t.places[key]
 	if !there {
-		at = len(t.strata)
+		at = int32(len(t.strata)) //nolint:gosec // no more than there are cases
 		t.places[key] = at
 		t.strata = append(t.strata, group{key: one.key})
 	}
@@ -100,18 +100,40 @@ func (t *tally) tooMany(by []string, most int) error {
 // cut leaves the strata of one page: those with the most cases first, and of as many cases in
 // the order of the numbers of their words, which never changes. So as of one moment a page has
 // the same strata whenever it is asked for.
-func (t *tally) cut(page int) (*Part, error) {
+func (t *tally) cut(page, size int) (*Part, error) {
 	strata := len(t.strata)
-	from := (page - 1) * strataOfPage
-	if page > strata/strataOfPage+1 || from >= strata {
-		return nil, noPage(page, (strata+strataOfPage-1)/strataOfPage)
+	from := (page - 1) * size
+	if page > strata/size+1 || from >= strata {
+		return nil, noPage(page, (strata+size-1)/size)
 	}
+	to := min(from+size, strata)
+	largest, smallest, before := t.sizes(from, to)
+	t.strata = slices.DeleteFunc(t.strata, func(g group) bool { return g.Initial > largest || g.Initial < smallest })
 	slices.SortFunc(t.strata, func(a, b group) int {
 		return cmp.Or(cmp.Compare(b.Initial, a.Initial), cmp.Compare(a.key[0], b.key[0]), cmp.Compare(a.key[1], b.key[1]))
 	})
-	to := min(from+strataOfPage, strata)
-	t.strata = t.strata[from:to]
+	t.strata = t.strata[from-before : to-before]
 	return &Part{Strata: strata, From: from + 1, To: to}, nil
+}
+
+// sizes are how many cases the first and the last of a page's strata have, and how many strata
+// have more: only those of such sizes have to be put in order, which are few of the many.
+func (t *tally) sizes(from, to int) (largest, smallest, before int) {
+	of := map[int]int{}
+	for _, g := range t.strata {
+		of[g.Initial]++
+	}
+	seen := 0
+	for _, size := range slices.Backward(slices.Sorted(maps.Keys(of))) {
+		if seen <= from {
+			largest, before = size, seen
+		}
+		if smallest = size; seen+of[size] >= to {
+			break
+		}
+		seen += of[size]
+	}
+	return largest, smallest, before
 }
 
 // table is what was added up, with the words of its numbers.
