@@ -125,29 +125,29 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 	//nolint:unqueryvet // of lines, which names its columns here
 	rows, err := tx.Query(ctx, `
 		WITH wanted AS (
-			SELECT e.case_id, e.clock
+			SELECT e.case_id, e.clock, a.deadline_at
 			FROM escalation e
+			LEFT JOIN agenda a ON a.tenant_id = e.tenant_id AND a.case_id = e.case_id AND a.kind = 'clock-' || e.clock
 			WHERE e.tenant_id = overread_tenant() AND e.heeded_at IS NULL AND e.ended_at IS NULL AND NOT @late
-			UNION
-			SELECT d.case_id, substr(d.kind, 7)
+			UNION -- a clock that is late and was told of is one line: its deadline is the same
+			SELECT d.case_id, substr(d.kind, 7), d.deadline_at
 			FROM agenda d
 			WHERE d.tenant_id = overread_tenant() AND d.deadline_at <= now() AND d.remaining_s IS NULL AND d.kind LIKE 'clock-%' AND NOT @open
-		), lines AS (
-			SELECT c.case_id, c.task_id, c.opened_at, c.state, c.priority, c.placer_value, c.exam, c.revealed_at IS NULL OR c.veiled AS concealed,
-			       CASE WHEN c.state = 'offered' THEN c.offered_to WHEN c.state IN ('arbitration', 'adjudication') THEN c.adjudicator_id
-			            WHEN c.state = 'awaiting-cosign' THEN coalesce(c.supervisor_id, c.reader_id) ELSE c.reader_id END AS has_it,
-			       w.clock, a.deadline_at, coalesce(a.remaining_s IS NOT NULL, false) AS paused, `+rankOf+` AS rank,
-			       coalesce((extract(epoch FROM a.deadline_at) * 1000000)::bigint, 9007199254740991) AS micros
+		), lines AS MATERIALIZED ( -- thousands: of each its place alone, from the index case_place
+			SELECT w.case_id, w.clock, `+rankOf+` AS rank,
+			       coalesce((extract(epoch FROM w.deadline_at) * 1000000)::bigint, 9007199254740991) AS micros
 			FROM wanted w
 			JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
-			LEFT JOIN agenda a ON a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.kind = 'clock-' || w.clock
 			WHERE (@priority = '' OR c.priority = @priority) AND (@clock = '' OR split_part(w.clock, '/', 1) = @clock)
 			  AND `+onDesk("w")+`
 		)
-		SELECT l.case_id, l.task_id, l.opened_at, l.state, l.priority, l.placer_value, coalesce(l.exam->>'display', ''), r.display, l.concealed,
-		       l.clock, l.deadline_at, l.paused, l.rank || '~' || l.micros || '~' || l.case_id || '~' || l.clock
+		SELECT c.case_id, c.task_id, c.opened_at, c.state, c.priority, c.placer_value, coalesce(c.exam->>'display', ''), r.display, c.revealed_at IS NULL OR c.veiled,
+		       l.clock, a.deadline_at, coalesce(a.remaining_s IS NOT NULL, false), l.rank || '~' || l.micros || '~' || l.case_id || '~' || l.clock
 		FROM (SELECT * FROM lines `+after+` ORDER BY rank, micros, case_id, clock LIMIT @most) l
-		LEFT JOIN reader r ON r.tenant_id = overread_tenant() AND r.reader_id = l.has_it
+		JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = l.case_id
+		LEFT JOIN agenda a ON a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.kind = 'clock-' || l.clock
+		LEFT JOIN reader r ON r.tenant_id = overread_tenant() AND r.reader_id = CASE WHEN c.state = 'offered' THEN c.offered_to WHEN c.state IN ('arbitration', 'adjudication') THEN c.adjudicator_id
+			WHEN c.state = 'awaiting-cosign' THEN coalesce(c.supervisor_id, c.reader_id) ELSE c.reader_id END
 		ORDER BY l.rank, l.micros, l.case_id, l.clock`, args)
 	if err != nil {
 		return page, fmt.Errorf("desk of escalations: %w", err)
