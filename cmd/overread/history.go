@@ -92,7 +92,7 @@ type past struct {
 
 // writePast writes the histories for the hospital mercy, and has them counted and published.
 func (s *seeder) writePast(ctx context.Context) error {
-	p := past{Rand: rand.New(rand.NewPCG(2010, 5)), seeder: s, authors: map[string][]string{}} //nolint:gosec // a demo's dice
+	p := past{Rand: rand.New(rand.NewPCG(2010, 5)), seeder: s, authors: map[string][]string{}}
 	if err := p.settleSites(ctx); err != nil {
 		return err
 	}
@@ -322,7 +322,7 @@ func (p *past) poisson(mean float64) (n int) {
 
 // idOf is an id as one made at that moment is (UUIDv7, RFC 9562 section 5.7).
 func (p *past) idOf(at time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|0x7000|p.Uint64N(1<<12)) //nolint:gosec // long after 1970
+	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|0x7000|p.Uint64N(1<<12))
 	binary.BigEndian.PutUint64(id[8:], 1<<63|p.Uint64N(1<<62))
 	return id
 }
