@@ -53,7 +53,7 @@ func (s *Server) keepLate(ctx context.Context, actor access.Actor, taskID string
 		return fault.At(fault.Conflict, "Task", "the case is on hold, and nothing was locked. What you have sent is kept as version %d of your draft; lock it when the case goes on%s", kept.DraftNo, told)
 	}
 	return fault.At(fault.Conflict, "Task", "the case is no longer yours to write. What you have sent is kept, sealed, as version %d of your draft of opinion %d: it is yours alone (Task/{id}/$drafts gives it back to you), the next reader does not see it, and it is no part of any report%s",
-		kept.DraftNo, kept.OpinionNo, told)
+		kept.DraftNo, kept.OwnNo, told)
 }
 
 // raiseUnkept tells of the emergency in an opinion that was refused and could not be

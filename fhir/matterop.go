@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
@@ -137,23 +136,23 @@ func (s *Server) verify(ctx context.Context, tx pgx.Tx, actor access.Actor, c wo
 }
 
 func (s *Server) dismissVerification(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error {
-	return s.fireUnless(ctx, tx, actor, c, "dismiss-verification", r.Input, func(m workflow.Matter) bool {
+	return s.fireUnless(ctx, tx, actor, c, "dismiss-verification", r.Input, func(m workflow.KnownMatter) bool {
 		return m.RepeatsDismissal(actor.ID, r.Input, s.now())
 	})
 }
 
 func (s *Server) fireUnlessSaid(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, in workflow.Input) error {
-	return s.fireUnless(ctx, tx, actor, c, event, in, func(m workflow.Matter) bool {
+	return s.fireUnless(ctx, tx, actor, c, event, in, func(m workflow.KnownMatter) bool {
 		return m.Kind == kind && m.Repeats(actor.ID, in, s.now())
 	})
 }
 
-func (s *Server) fireUnless(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, in workflow.Input, said func(workflow.Matter) bool) error {
+func (s *Server) fireUnless(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, in workflow.Input, said func(workflow.KnownMatter) bool) error {
 	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(all, said) {
+	if slices.ContainsFunc(c.Choosable(all, actor), said) {
 		return workflow.MayFire(actor, c.State, event)
 	}
 	_, err = s.engine.FireTx(ctx, tx, actor, c.CaseID, event, in)
@@ -161,7 +160,7 @@ func (s *Server) fireUnless(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 }
 
 func unlessKnown(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, event workflow.Event, kind workflow.MatterKind, key string, fire func() error) error {
-	known, err := workflow.KnownMatterTx(ctx, tx, c.CaseID, kind, key)
+	known, err := workflow.KnownMatterTx(ctx, tx, c, actor, kind, key)
 	if err != nil {
 		return err
 	}
@@ -179,7 +178,7 @@ func matterServices() []service {
 			does:  "What is or was open on a case besides its state: actionable findings, questions about the report, changes of the study after the signature. Before the reveal of a blinded reading, whoever reads is told of their own findings only.",
 			types: []string{"Task"}, instance: true, by: []access.Role{access.Placer, access.Reader, access.Adjudicator, access.Supervisor, access.Coordinator, access.Director}, scope: reading,
 			tells: []parameter{{Name: "matter", Many: true, Doc: "One of them.", Parts: []parameter{
-				{Name: "number", Type: "positiveInt", Min: 1, Doc: "By which operations name it."},
+				{Name: "number", Type: "positiveInt", Min: 1, Doc: "By which operations name it to the caller; another may know it by another one."},
 				{Name: "kind", Type: "code", Min: 1, Doc: "finding, question or verification."},
 				{Name: "category", Type: "code", Doc: "Of a finding."},
 				{Name: "text", Type: "string", Doc: "The finding, the question, or what became of the study."},
@@ -211,40 +210,19 @@ func (s *Server) matters(c echo.Context, actor access.Actor, _ *Node) error {
 			return nil, err
 		}
 		shown := []*Node{}
-		for _, m := range all {
-			if !mayKnow(found, m, actor) {
-				continue
-			}
+		for _, m := range found.Known(all, actor) {
 			shown = append(shown, matterParts(found, m))
 		}
 		return Object("resourceType", "Parameters", "parameter", shown), nil
 	})
 }
 
-// mayKnow tells whether an actor may know of a matter: before the reveal of a blinded
-// reading whoever reads knows of their own, and after it who took part.
-func mayKnow(c workflow.Case, m workflow.Matter, actor access.Actor) bool {
-	if !hidesOriginals(actor) {
-		return true
-	}
-	me := viewerOf(actor)
-	veiled := c.Protocol == workflow.Blinded && (c.RevealedAt == nil || c.Veiled && !c.IsOneOfTwo(me))
-	own := m.OpenedBy != nil && *m.OpenedBy == me
-	return (own || !veiled) && tookPart(c, m, actor)
-}
-
-// tookPart tells whether somebody who reads here is one of those who read the case.
-func tookPart(c workflow.Case, m workflow.Matter, actor access.Actor) bool {
-	me := viewerOf(actor)
-	return slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID, m.OpenedBy}, func(id *uuid.UUID) bool { return id != nil && *id == me })
-}
-
-func matterParts(c workflow.Case, m workflow.Matter) *Node {
+func matterParts(c workflow.Case, m workflow.KnownMatter) *Node {
 	text := m.Content.Text
 	if m.Kind == workflow.VerificationMatter {
 		text = m.Content.Words()
 	}
-	parts := []*Node{Object("name", "number", "valuePositiveInt", m.No), Object("name", "kind", "valueCode", string(m.Kind))}
+	parts := []*Node{Object("name", "number", "valuePositiveInt", m.Number), Object("name", "kind", "valueCode", string(m.Kind))}
 	add := func(name, element, value string) {
 		if value != "" {
 			parts = append(parts, Object("name", name, element, value))

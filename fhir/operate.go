@@ -196,6 +196,7 @@ func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Acto
 	ch, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, workflow.Event(op.Name), r.Input)
 	if ch.Draft != nil && r.saved != nil {
 		*r.saved = *ch.Draft
+		r.saved.OwnNo, err = workflow.OwnNumberTx(ctx, tx, c.CaseID, r.saved.OpinionNo)
 	}
 	return err
 }

@@ -36,7 +36,7 @@ func readingServices() []service {
 			types: []string{"Task"}, instance: true, recorded: true,
 			by: []access.Role{access.Reader, access.Adjudicator, access.Supervisor, access.Quality}, scope: reading,
 			tells: []parameter{{Name: "reading", Many: true, Doc: "One opinion, the oldest first.", Parts: append([]parameter{
-				{Name: "opinion", Type: "integer", Min: 1, Doc: "Its number in the case."},
+				{Name: "opinion", Type: "integer", Min: 1, Doc: "Its number among those that the caller may see."},
 				{Name: "part", Type: "code", Min: 1, Doc: "first, second, proposal, arbitration, adjudication, revision, cosign or amendment."},
 				{Name: "own", Type: "boolean", Min: 1, Doc: "Whether the caller gave it."},
 				{Name: "inForce", Type: "boolean", Min: 1, Doc: "Whether it is the one that will be signed, as it stands."},
@@ -52,7 +52,7 @@ func readingServices() []service {
 
 // draftRows are what is told of a draft besides its text.
 var draftRows = []parameter{
-	{Name: "opinion", Type: "integer", Min: 1, Doc: "The opinion of which it is a draft, by its number in the case."},
+	{Name: "opinion", Type: "integer", Min: 1, Doc: "The opinion of which it is a draft, by its number among the caller's own."},
 	{Name: "number", Type: "integer", Min: 1, Doc: "The version of the draft, from 1: what $draft and $lock take as follows."},
 	{Name: "savedAt", Type: "instant", Min: 1, Doc: "When it was saved."},
 	{Name: "sha256", Type: "string", Min: 1, Doc: "Of the opinion, in hexadecimal digits."},
@@ -65,7 +65,7 @@ var opinionTold = []parameter{
 
 func draftHead(d workflow.Draft) []*Node {
 	return []*Node{
-		Object("name", "opinion", "valueInteger", d.OpinionNo),
+		Object("name", "opinion", "valueInteger", d.OwnNo),
 		Object("name", "number", "valueInteger", d.DraftNo),
 		Object("name", "savedAt", "valueInstant", instant(d.SavedAt)),
 		Object("name", "sha256", "valueString", d.SHA256),
@@ -145,7 +145,7 @@ func draftMeant(all []workflow.Draft, in *Node) (workflow.Draft, error) {
 	opinion, _ := strconv.Atoi(given(in, "opinion").Text())
 	number, _ := strconv.Atoi(given(in, "number").Text())
 	for _, d := range all {
-		if (opinion == 0 || opinion == d.OpinionNo) && (number == 0 || number == d.DraftNo) {
+		if (opinion == 0 || opinion == d.OwnNo) && (number == 0 || number == d.DraftNo) {
 			return d, nil
 		}
 	}
@@ -192,7 +192,7 @@ func readingsOf(c workflow.Case, actor access.Actor, all []workflow.Sealed, peop
 	var rows []*Node
 	for i, o := range all {
 		parts := []*Node{
-			Object("name", "opinion", "valueInteger", o.OpinionNo),
+			Object("name", "opinion", "valueInteger", i+1),
 			Object("name", "part", "valueCode", string(o.Part)),
 			Object("name", "own", "valueBoolean", o.ReaderID == actor.ID),
 			Object("name", "inForce", "valueBoolean", c.OpinionNo != nil && *c.OpinionNo == o.OpinionNo),

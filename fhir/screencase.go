@@ -231,11 +231,11 @@ func (d *deskCase) matters(ctx context.Context) error {
 		return nil
 	}
 	all, err := workflow.MattersTx(ctx, d.tx, d.c.CaseID)
-	for _, m := range all {
+	for _, m := range d.c.Choosable(all, d.actor) {
 		if d.file.Veiled && (m.Kind != workflow.FindingMatter || !m.Open()) { // nobody reads it any more, and somebody may bleed
 			continue
 		}
-		one := screen.CaseMatter{No: m.No, Kind: string(m.Kind), Category: m.Category, Text: m.Content.Text, Person: m.Content.Person,
+		one := screen.CaseMatter{No: m.Number, Kind: string(m.Kind), Category: m.Category, Text: m.Content.Text, Person: m.Content.Person,
 			Opened: m.OpenedAt, Due: m.DueAt, Settled: m.SettledAt, Closing: m.Closing.Text}
 		if m.Kind == workflow.VerificationMatter {
 			one.Text, one.ForDirector = m.Content.Words(), m.ForDirector()

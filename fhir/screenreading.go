@@ -170,7 +170,7 @@ func (p *readingPage) theOpinions(ctx context.Context) error {
 		if o.Status != "locked" {
 			continue
 		}
-		row := screen.Sealed{No: o.OpinionNo, Part: o.Part, Own: own, InForce: p.c.OpinionNo != nil && *p.c.OpinionNo == o.OpinionNo,
+		row := screen.Sealed{No: i + 1, Part: o.Part, Own: own, InForce: p.c.OpinionNo != nil && *p.c.OpinionNo == o.OpinionNo,
 			At: o.SealedAt.In(p.page.Zone), SHA256: o.SHA256, Content: o.Content, Findings: o.Content.AllFindings()}
 		if i > 0 && (o.Part == workflow.PartCosign || o.Part == workflow.PartRevision) {
 			row.Changed = workflow.ChangedSections(sealed[i-1].Content, o.Content)
@@ -310,7 +310,7 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 		return nil
 	}
 	all, err := workflow.MattersTx(ctx, p.tx, p.c.CaseID)
-	for _, m := range all {
+	for _, m := range p.c.Choosable(all, p.actor) {
 		may, err := mayAbout(ctx, p.offers, m)
 		if err != nil {
 			return err
@@ -318,10 +318,10 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 		if p.c.State == workflow.Amending && p.page.May["sign"] && m.Kind == workflow.VerificationMatter && m.Open() {
 			p.page.Verifies, p.page.Compares = true, m.Content.FirstReport
 		}
-		if !mayKnow(p.c, m, p.actor) && !may["answer"] && !may["verify"] {
+		if !p.c.MayKnow(m.Matter, p.actor) && !may["answer"] && !may["verify"] {
 			continue
 		}
-		row := screen.Matter{No: m.No, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text, May: may}
+		row := screen.Matter{No: m.Number, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text, May: may}
 		if m.Kind == workflow.VerificationMatter {
 			row.Text, row.Compare = m.Content.Words(), m.Content.FirstReport
 		}
@@ -344,10 +344,10 @@ var aboutMatters = map[workflow.MatterKind][]workflow.Event{
 }
 
 // mayAbout is what may be done about a matter.
-func mayAbout(ctx context.Context, offers *workflow.Offers, m workflow.Matter) (map[string]bool, error) {
+func mayAbout(ctx context.Context, offers *workflow.Offers, m workflow.KnownMatter) (map[string]bool, error) {
 	may := map[string]bool{}
 	for _, ev := range aboutMatters[m.Kind] {
-		refused, err := offers.May(ctx, ev, m.No)
+		refused, err := offers.May(ctx, ev, m.Number)
 		if err != nil {
 			return nil, err
 		}

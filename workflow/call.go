@@ -59,7 +59,7 @@ var mayCall = Guard{"mayCall", "the actor has a part in the case, raised the fin
 func (t *turn) called(ctx context.Context) (Matter, error) {
 	m, err := t.chosen(ctx, FindingMatter)
 	if err == nil && m.Withdrawn() {
-		err = refuse("finding %d was withdrawn", m.No)
+		err = refuse("this finding was withdrawn")
 	}
 	return m, err
 }

@@ -20,6 +20,7 @@ import (
 // Draft is one version of a draft.
 type Draft struct {
 	OpinionNo int
+	OwnNo     int // of the opinion, among those of its author: who reads blindly must not know how many there are
 	Part      ReadingPart
 	DraftNo   int // 0: begun, and nothing written yet
 	SavedAt   time.Time
@@ -163,12 +164,24 @@ func sameText(a Opinion, b *Opinion) (bool, error) {
 	return first == second, err
 }
 
+// ownNumber is by which its author knows the opinion o.
+const ownNumber = `(SELECT count(*) FROM opinion p WHERE p.tenant_id = o.tenant_id AND p.case_id = o.case_id AND p.reader_id = o.reader_id AND p.opinion_no <= o.opinion_no)`
+
+// OwnNumberTx is by which somebody knows an opinion of theirs.
+func OwnNumberTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, opinionNo int) (no int, err error) {
+	err = tx.QueryRow(ctx, `SELECT `+ownNumber+` FROM opinion o WHERE o.case_id = $1 AND o.opinion_no = $2`, caseID, opinionNo).Scan(&no)
+	if err != nil {
+		return 0, fmt.Errorf("own number of an opinion: %w", err)
+	}
+	return no, nil
+}
+
 // DraftsTx returns the versions of what somebody has written for a case, of all
 // of their opinions, the latest first. The content is left out unless one
 // version is asked for by its opinion and number (0 for the latest).
 func DraftsTx(ctx context.Context, tx pgx.Tx, caseID, author uuid.UUID) ([]Draft, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT d.opinion_no, o.part, d.draft_no, d.saved_at, encode(d.content_sha256, 'hex') AS sha256
+		SELECT d.opinion_no, `+ownNumber+` AS own_no, o.part, d.draft_no, d.saved_at, encode(d.content_sha256, 'hex') AS sha256
 		FROM opinion_draft d
 		JOIN opinion o ON o.tenant_id = d.tenant_id AND o.case_id = d.case_id AND o.opinion_no = d.opinion_no
 		WHERE d.case_id = @case AND o.reader_id = @author
@@ -185,11 +198,11 @@ func DraftTx(ctx context.Context, tx pgx.Tx, caseID, author uuid.UUID, opinionNo
 	d := Draft{OpinionNo: opinionNo, DraftNo: draftNo}
 	var sum []byte
 	err := tx.QueryRow(ctx, `
-		SELECT o.part, d.saved_at, d.content_sha256, d.content
+		SELECT `+ownNumber+`, o.part, d.saved_at, d.content_sha256, d.content
 		FROM opinion_draft d
 		JOIN opinion o ON o.tenant_id = d.tenant_id AND o.case_id = d.case_id AND o.opinion_no = d.opinion_no
 		WHERE d.case_id = @case AND o.reader_id = @author AND d.opinion_no = @opinion AND d.draft_no = @draft`,
-		pgx.NamedArgs{"case": caseID, "author": author, "opinion": opinionNo, "draft": draftNo}).Scan(&d.Part, &d.SavedAt, &sum, &d.Content)
+		pgx.NamedArgs{"case": caseID, "author": author, "opinion": opinionNo, "draft": draftNo}).Scan(&d.OwnNo, &d.Part, &d.SavedAt, &sum, &d.Content)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return d, fault.New(fault.NotFound, "you have no such draft in this case")
 	}

@@ -269,7 +269,7 @@ var sealOpinion = Effect{"sealOpinion", "the opinion is sealed: its SHA-256 and 
 		if !t.c.double() {
 			t.c.OpinionNo = &opinion.OpinionNo
 		}
-		return t.raiseFromOpinion(ctx, opinion, t.ofActor)
+		return t.raiseFromOpinion(ctx, opinion, t.waits)
 	}}
 
 var sealPartialRead = Effect{"sealPartialRead", "a draft, if there is one, is sealed as an unfinished reading",

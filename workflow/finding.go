@@ -146,13 +146,66 @@ var acknowledgeFinding = Effect{"acknowledgeFinding", "a clinician has taken not
 		return t.settleMatter(ctx, m, "acknowledged", Closing{Person: t.in.Acknowledged.Person, Role: t.in.Acknowledged.Role, Resource: t.in.Acknowledged.Resource}, 0)
 	}}
 
-var mayWithdraw = Guard{"mayWithdraw", "the actor raised the finding, has a part in the reading, or is a director",
+// mayWithdraw: whoever had a part once, and has given the case back, takes back nothing
+// that another has found. What the report in force tells of is taken back by its
+// signatory alone, so that the report says so too (withdrawnBySignatory).
+var mayWithdraw = Guard{"mayWithdraw", "the actor raised the finding, signs the case, has decided it or supervises it, or is a director; of one that the report in force tells of, the actor signed the report, or stands in for who did",
 	func(ctx context.Context, t *turn) error {
-		if t.actor.Role == access.Director {
-			return nil
+		m, err := t.called(ctx)
+		if err != nil {
+			return err
 		}
-		return mayCall.Check(ctx, t)
+		told, err := t.reportTells(ctx, m)
+		switch {
+		case err != nil:
+			return err
+		case told && isSignatory.Check(ctx, t) != nil:
+			return forbid("the report in force tells of this finding: who signed it, or stands in, takes it back, and the report says so from then on")
+		case told:
+			return mayPractise.Check(ctx, t)
+		}
+		is := func(id *uuid.UUID) bool { return id != nil && *id == t.actor.ID }
+		switch {
+		case t.actor.Role == access.Director, is(m.OpenedBy), is(t.c.lead()), is(t.c.AdjudicatorID), is(t.c.SupervisorID):
+			return nil
+		case t.c.State == AwaitingCosign && t.actor.Role == access.Supervisor:
+			return t.eligible(ctx, t.actor.ID, ToSupervise)
+		}
+		return forbid("a finding is taken back by who raised it, who signs or decides the case, or a director")
 	}}
+
+// reportTells tells whether the report in force tells of a finding.
+func (t *turn) reportTells(ctx context.Context, m Matter) (bool, error) {
+	if t.c.ReportNo == 0 {
+		return false, nil
+	}
+	report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+	return report.tells(m), err
+}
+
+// withdrawnBySignatory: then the report itself says at once that it was taken back.
+var withdrawnBySignatory = &Choice{"withdrawnBySignatory", "the report in force tells of the finding, and it is the signatory who takes it back and may practise: the report gets an addendum",
+	func(ctx context.Context, t *turn) (bool, error) {
+		m, err := t.chosen(ctx, FindingMatter)
+		if err != nil {
+			return false, nil //nolint:nilerr // the guards of the next row say so
+		}
+		if told, err := t.reportTells(ctx, m); err != nil || !told {
+			return false, err
+		}
+		return bySignatory.Holds(ctx, t)
+	}}
+
+// takenBack says in a report that a finding does not hold.
+func (m Matter) takenBack(reason string) string {
+	return "Withdrawn: the " + m.Category + " finding (" + strings.TrimRight(m.Content.Text, ". ") + "). " + reason
+}
+
+// withdrawn is how a finding or a question is closed that is taken back; who had
+// acknowledged it is told so.
+func (m Matter) withdrawn(reason string) Closing {
+	return Closing{Text: reason, Person: m.Closing.Person, Role: m.Closing.Role}
+}
 
 var notTakenBack = Guard{"notTakenBack", "the finding was not taken back before; it may have been told and acknowledged",
 	func(ctx context.Context, t *turn) error {

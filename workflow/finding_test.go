@@ -233,8 +233,8 @@ func TestARaisedFindingOutlivesItsReader(t *testing.T) {
 	c := h.readingCase()
 	h.fire(h.anna, c, "raise-finding", bleeding)
 	h.fire(h.anna, c, "release", Input{Reason: "ill"})
-	h.refused(fault.Forbidden, as(h.ben, access.Reader), c, "communicate", phoned)
-	h.fire(h.anna, c, "communicate", phoned) // who raised it may say whom they told
+	h.refused(fault.BusinessRule, as(h.ben, access.Reader), c, "communicate", phoned) // who knows of none
+	h.fire(h.anna, c, "communicate", phoned)                                          // who raised it may say whom they told
 	h.fire(h.director, c, "declare-error", Input{Reason: "wrong patient"})
 	h.replays(c)
 }

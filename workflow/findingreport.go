@@ -48,7 +48,27 @@ func (t *turn) reportedFindings(ctx context.Context, r Report) (out []ReportedFi
 	return out, err
 }
 
-var findingsReported = Guard{"findingsReported", "the report in force tells of every finding of the case",
+// urgency is how soon somebody must act by the text of the report and its grade.
+func (r Report) urgency() string { return mostPressing(r.Opinion.Actionable, r.Compared) }
+
+// isToldBy: the finding says what the text of the report calls pressing.
+func (r Report) isToldBy(m Matter) bool {
+	return m.isFinding() && (m.tellsOf(r.urgency(), r.Opinion.Impression) || m.tellsOf(r.urgency(), r.Difference))
+}
+
+// wasTakenBack is isToldBy of a finding that was taken back.
+func (r Report) wasTakenBack(m Matter) bool {
+	withdrawn := m.Withdrawn()
+	m.Settlement = nil
+	return withdrawn && r.isToldBy(m)
+}
+
+// tells: this version tells of the finding.
+func (r Report) tells(m Matter) bool {
+	return slices.ContainsFunc(r.Findings, func(f ReportedFinding) bool { return f.No == m.No })
+}
+
+var findingsReported = Guard{"findingsReported", "the report in force tells of every finding of the case, and of none that was taken back",
 	func(ctx context.Context, t *turn) error {
 		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {
@@ -56,16 +76,19 @@ var findingsReported = Guard{"findingsReported", "the report in force tells of e
 		}
 		all, err := t.ledger.matters(ctx, t.c.CaseID)
 		if err == nil && slices.ContainsFunc(all, func(m Matter) bool {
-			return m.isFinding() && !slices.ContainsFunc(report.Findings, func(f ReportedFinding) bool { return f.No == m.No })
+			return m.isFinding() && !report.tells(m)
 		}) {
 			err = refuse("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")
+		}
+		if err == nil && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.Withdrawn() && report.tells(m) }) {
+			err = refuse("the report in force tells of a finding that was taken back meanwhile: sign the amendment")
 		}
 		return err
 	}}
 
 // changedSince tells whether a report says something else than what somebody has been
-// told of, and since when: another impression or difference than the version before,
-// or an impression that its supervisor has changed. What is as pressing may then be
+// told of, and since when: another impression or difference than the version before, or
+// more pressing; or an impression that its supervisor has changed. What is as pressing may then be
 // another emergency.
 func (t *turn) changedSince(ctx context.Context, r Report) (since time.Time, changed bool, err error) {
 	if r.No == 1 {
@@ -75,7 +98,8 @@ func (t *turn) changedSince(ctx context.Context, r Report) (since time.Time, cha
 	if err != nil {
 		return since, false, err
 	}
-	return before.SignedAt, !SameSentence(before.Opinion.Impression, r.Opinion.Impression) || !SameSentence(before.Difference, r.Difference), nil
+	more := r.urgency() != before.urgency() && mostPressing(r.urgency(), before.urgency()) == r.urgency() || r.Level == LevelMajor && before.Level != LevelMajor
+	return before.SignedAt, more || !SameSentence(before.Opinion.Impression, r.Opinion.Impression) || !SameSentence(before.Difference, r.Difference), nil
 }
 
 // SameSentence tells whether two texts say the same but for case, spaces and a full stop.
@@ -84,14 +108,21 @@ func SameSentence(a, b string) bool {
 	return strings.EqualFold(plain(a), plain(b))
 }
 
-// tellsOf: it is a finding in the same words, and as pressing at least.
+// tellsOf: it is a finding in the same words, and as pressing at least. So is one that
+// waited when its author sealed these words.
 func (m Matter) tellsOf(category, text string) bool {
-	return m.Kind == FindingMatter && SameSentence(m.Content.Text, text) && mostPressing(m.Category, category) == m.Category
+	return m.Kind == FindingMatter && (SameSentence(m.Content.Text, text) || m.Content.Sealed != "" && SameSentence(m.Content.Sealed, text)) &&
+		m.asPressing(category)
+}
+
+func (m Matter) asPressing(category string) bool {
+	return mostPressing(m.Category, category) == m.Category
 }
 
 // raiseFromReport: a signed report that calls for action within minutes or hours,
 // or has a major discrepancy, is a finding of which somebody must be told, unless
-// its reader has raised one already; a version that says something else is one again.
+// there is one in the same words, or its author has raised one that waits to be
+// acknowledged; a version that says something else is one again.
 func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 	if t.c.SampleOf != nil {
 		return nil // it opens the report that was sampled (sampling.go)
@@ -112,22 +143,26 @@ func (t *turn) raiseFromReport(ctx context.Context, r Report) error {
 		return err
 	}
 	since, changed, err := t.changedSince(ctx, r)
-	if err != nil {
+	if err != nil || r.No > 1 && !changed {
 		return err
 	}
-	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.isFinding() && mostPressing(m.Category, category) == m.Category && (!changed || m.OpenedAt.After(since) && t.ofActor(m))
-	}) {
+	known := func(m Matter) bool { // another may be as pressing, and something else
+		switch {
+		case m.tellsOf(category, r.Opinion.Impression), r.Difference != "" && m.tellsOf(category, r.Difference):
+			return !m.Withdrawn() || r.No > 1 && !m.SettledAt.Before(since) // or taken back since it was signed
+		case !m.isFinding() || !m.asPressing(category) || !m.OpenedAt.After(since):
+			return false
+		case r.No > 1:
+			return t.ofActor(m)
+		}
+		return m.Open() && (t.ofActor(m) || !changed && m.OpenedBy != nil && slices.Contains(r.AuthoredBy(), *m.OpenedBy))
+	}
+	if slices.ContainsFunc(all, known) {
 		return nil
 	}
 	text := r.Opinion.Impression
 	if r.Level == LevelMajor && r.Difference != "" {
 		text = r.Difference
-	}
-	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.tellsOf(category, text) && (r.No > 1 || !m.Withdrawn()) // or taken back since it was signed
-	}) {
-		return nil
 	}
 	return t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, keyOf(category, text))
 }
@@ -147,10 +182,17 @@ func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter
 		return err
 	}
 	category, text := o.Content.Actionable, o.Content.Impression
-	if slices.ContainsFunc(all, func(m Matter) bool {
-		return m.isFinding() && (m.tellsOf(category, text) || mostPressing(m.Category, category) == m.Category && known(m))
-	}) {
+	if slices.ContainsFunc(all, func(m Matter) bool { return m.isFinding() && m.tellsOf(category, text) }) {
 		return nil
+	}
+	for _, m := range slices.Backward(all) {
+		if m.isFinding() && m.asPressing(category) && known(m) {
+			if !m.Open() {
+				return nil
+			}
+			m.Content.Sealed = text
+			return t.ledger.updateMatter(ctx, t.c.CaseID, m)
+		}
 	}
 	if err := t.openMatter(ctx, Matter{Kind: FindingMatter, Category: category, Content: MatterContent{Text: text, FromReport: true}}, keyOf(category, text)); err != nil {
 		return err
@@ -159,5 +201,8 @@ func (t *turn) raiseFromOpinion(ctx context.Context, o Sealed, known func(Matter
 	return nil
 }
 
-// ofActor: of two who read, each tells of what they have seen themselves.
+// waits: of two who read, each tells of what they have seen themselves. What was
+// acknowledged before it was sealed may have been something else.
+func (t *turn) waits(m Matter) bool { return m.Open() && t.ofActor(m) }
+
 func (t *turn) ofActor(m Matter) bool { return m.OpenedBy != nil && *m.OpenedBy == t.actor.ID }

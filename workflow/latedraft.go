@@ -54,6 +54,9 @@ func (e *Engine) KeepLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 			return d, err
 		}
 	}
+	if d.OwnNo, err = OwnNumberTx(ctx, tx, caseID, d.OpinionNo); err != nil {
+		return d, err
+	}
 	text, sum, err := canonical(o)
 	switch {
 	case err != nil:
@@ -138,11 +141,15 @@ func (e *Engine) RaiseLateTx(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	if !slices.Contains(pressing, o.Actionable) || strings.TrimSpace(o.Impression) == "" {
 		return false, nil
 	}
-	known, err := MattersTx(ctx, tx, caseID)
+	c, err := lockCase(ctx, tx, caseID)
 	if err != nil {
 		return false, err
 	}
-	if slices.ContainsFunc(known, func(m Matter) bool { return !m.Withdrawn() && m.tellsOf(o.Actionable, o.Impression) }) {
+	all, err := MattersTx(ctx, tx, caseID)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(c.Choosable(all, actor), func(m KnownMatter) bool { return !m.Withdrawn() && m.tellsOf(o.Actionable, o.Impression) }) {
 		return true, nil
 	}
 	_, err = e.RaiseTx(ctx, tx, actor, caseID, RaisedFinding{Category: o.Actionable, Text: o.Impression})

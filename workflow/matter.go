@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/access"
 )
 
 // MatterKind says what a matter is.
@@ -58,6 +60,8 @@ type MatterContent struct {
 	Ordered     bool     `json:"ordered,omitempty"`     // the order names another part of the body now, or another side
 	SameReader  bool     `json:"sameReader,omitempty"`  // who read it turns out to have read it first
 	FirstReport bool     `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
+	Sealed      string   `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency
+	OwnNo       int      `json:"ownNo,omitempty"`       // by which who opened it knows it, where they did not know of others (known.go)
 	Independent *Found   `json:"independent,omitempty"` // a director has found it independent; what else it is open for stays open
 }
 
@@ -142,9 +146,12 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 	}
 	m.No = len(known) + 1
 	for _, k := range known {
-		if k.Kind == m.Kind && k.isOf(key) && (k.Withdrawn() || t.event == "sample-alert" && !k.Open()) {
+		if k.Kind == m.Kind && k.isOf(key) && (k.Withdrawn() || t.event == "sample-alert" && !k.Open() || !t.c.mayChoose(k, t.actor)) {
 			m.Key = key + " again " + strconv.Itoa(m.No) // what was taken back may be said anew, and what another has seen too
 		}
+	}
+	if no := t.c.nextNumber(known, t.actor); no != m.No {
+		m.Content.OwnNo = no
 	}
 	if m.Key == "" {
 		m.Key = key
@@ -163,19 +170,13 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 	return t.startClock(ctx, m.clock(), restart)
 }
 
-// KnownMatterTx tells whether the case has this matter, and nobody has taken it
-// back: then it is not opened a second time.
-func KnownMatterTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, kind MatterKind, key string) (known bool, err error) {
-	err = tx.QueryRow(ctx, `
-		SELECT EXISTS (
-			SELECT FROM matter
-			WHERE case_id = @case AND kind = @kind AND settlement IS DISTINCT FROM 'withdrawn'
-			  AND (request_key = @key OR starts_with(request_key, @key || ' again ')))`,
-		pgx.NamedArgs{"case": caseID, "kind": kind, "key": key}).Scan(&known)
-	if err != nil {
-		return false, fmt.Errorf("known matters: %w", err)
-	}
-	return known, nil
+// KnownMatterTx tells whether the case has this matter, as far as the actor may know,
+// and nobody has taken it back: then it is not opened a second time.
+func KnownMatterTx(ctx context.Context, tx pgx.Tx, c Case, actor access.Actor, kind MatterKind, key string) (known bool, err error) {
+	all, err := MattersTx(ctx, tx, c.CaseID)
+	return slices.ContainsFunc(c.Choosable(all, actor), func(m KnownMatter) bool {
+		return m.Kind == kind && m.isOf(key) && !m.Withdrawn()
+	}), err
 }
 
 // touch notes in the history which matter the event is about.
@@ -238,28 +239,30 @@ func MattersTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Matter, erro
 }
 
 // chosen is the matter that the event is about: the one that was named, or the
-// only open one of its kind.
+// only open one of its kind. What the actor may not know of is not there.
 func (t *turn) chosen(ctx context.Context, kind MatterKind) (Matter, error) {
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return Matter{}, err
 	}
+	known := slices.DeleteFunc(t.c.Choosable(all, t.actor), func(m KnownMatter) bool { return m.Kind != kind })
 	if t.in.Matter > 0 {
-		if t.in.Matter > len(all) || all[t.in.Matter-1].Kind != kind {
+		i := slices.IndexFunc(known, func(m KnownMatter) bool { return m.Number == t.in.Matter })
+		if i < 0 {
 			return Matter{}, refuse("this case has no %s of the number %d", kind, t.in.Matter)
 		}
-		return all[t.in.Matter-1], nil
+		return known[i].Matter, nil
 	}
-	open := slices.DeleteFunc(all, func(m Matter) bool { return m.Kind != kind || !m.Open() })
+	open := slices.DeleteFunc(known, func(m KnownMatter) bool { return !m.Open() })
 	switch len(open) {
 	case 0:
 		return Matter{}, refuse("no %s is open on this case", kind)
 	case 1:
-		return open[0], nil
+		return open[0].Matter, nil
 	}
 	var numbers []string
 	for _, m := range open {
-		numbers = append(numbers, strconv.Itoa(m.No))
+		numbers = append(numbers, strconv.Itoa(m.Number))
 	}
 	return Matter{}, refuse("say which %s: open are the numbers %s", kind, strings.Join(numbers, ", "))
 }
@@ -279,7 +282,7 @@ func isOpen(kind MatterKind) Guard {
 		func(ctx context.Context, t *turn) error {
 			m, err := t.chosen(ctx, kind)
 			if err == nil && !m.Open() {
-				err = refuse("%s %d was settled before (%s)", kind, m.No, *m.Settlement)
+				err = refuse("this %s was settled before (%s)", kind, *m.Settlement)
 			}
 			return err
 		}}
@@ -293,7 +296,8 @@ func withdraw(kind MatterKind) Effect {
 			if err != nil {
 				return err
 			}
-			return t.settleMatter(ctx, m, "withdrawn", Closing{Text: t.in.Reason, Person: m.Closing.Person, Role: m.Closing.Role}, 0)
+			t.addendum = &Amendment{Kind: "correction", Reason: "a finding is taken back", Text: m.takenBack(t.in.Reason)}
+			return t.settleMatter(ctx, m, "withdrawn", m.withdrawn(t.in.Reason), 0)
 		}}
 }
 

@@ -13,8 +13,8 @@ const repeatedWithin = 2 * time.Minute
 
 // Repeats tells whether somebody has just said of the matter what in says: who was
 // told of a finding, the answer to a question, that the report holds.
-func (m Matter) Repeats(who uuid.UUID, in Input, now time.Time) bool {
-	if in.Matter > 0 && in.Matter != m.No || m.Withdrawn() {
+func (m KnownMatter) Repeats(who uuid.UUID, in Input, now time.Time) bool {
+	if in.Matter > 0 && in.Matter != m.Number || m.Withdrawn() {
 		return false
 	}
 	if m.Kind == FindingMatter {
@@ -36,9 +36,9 @@ func (m Matter) Repeats(who uuid.UUID, in Input, now time.Time) bool {
 
 // RepeatsDismissal tells whether somebody has just found by these words that the report
 // is independent: said again, they do not dismiss what the matter is open for besides.
-func (m Matter) RepeatsDismissal(who uuid.UUID, in Input, now time.Time) bool {
+func (m KnownMatter) RepeatsDismissal(who uuid.UUID, in Input, now time.Time) bool {
 	f := m.Content.Independent
-	return f != nil && m.Open() && (in.Matter == 0 || in.Matter == m.No) && f.By == who && f.Reason == in.Reason && now.Sub(f.At) <= repeatedWithin
+	return f != nil && m.Open() && (in.Matter == 0 || in.Matter == m.Number) && f.By == who && f.Reason == in.Reason && now.Sub(f.At) <= repeatedWithin
 }
 
 func (c Call) repeats(again Call, who uuid.UUID, now time.Time) bool {

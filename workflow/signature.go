@@ -121,7 +121,7 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	c.ReportNo++
 	c.ReportStatus = &r.Status
 	r.No = c.ReportNo
-	r.Actionable = mostPressing(r.Opinion.Actionable, r.Compared)
+	r.Actionable = r.urgency()
 	if err := t.tellFindings(ctx, &r); err != nil {
 		return err
 	}
@@ -156,6 +156,13 @@ func (t *turn) tellFindings(ctx context.Context, r *Report) (err error) {
 	}
 	if err := t.raiseFromReport(ctx, *r); err != nil {
 		return err
+	}
+	all, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, r.wasTakenBack) && !slices.ContainsFunc(all, r.isToldBy) {
+		r.Actionable = "" // what its text calls pressing was taken back
 	}
 	r.Findings, err = t.reportedFindings(ctx, *r)
 	for _, f := range r.Findings {

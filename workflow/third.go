@@ -117,7 +117,7 @@ var sealThirdOpinion = Effect{"sealThirdOpinion", "the third reader's own opinio
 		if err != nil {
 			return err
 		}
-		return t.raiseFromOpinion(ctx, opinion, t.ofActor)
+		return t.raiseFromOpinion(ctx, opinion, t.waits)
 	}}
 
 var takeDecision = Effect{"takeDecision", "the opinion that the third reader has chosen, or their own, is in force; all others are kept",
@@ -132,7 +132,7 @@ var takeDecision = Effect{"takeDecision", "the opinion that the third reader has
 			if text, err = t.sealNew(ctx, PartArbitration, *t.in.Opinion); err != nil {
 				return err
 			}
-			if err := t.raiseFromOpinion(ctx, text, t.ofActor); err != nil {
+			if err := t.raiseFromOpinion(ctx, text, t.waits); err != nil {
 				return err
 			}
 		case t.in.Decision == "own":
@@ -162,7 +162,7 @@ var recordAdjudication = Effect{"recordAdjudication", "the actor is the adjudica
 			if err != nil {
 				return err
 			}
-			return t.raiseFromOpinion(ctx, opinion, t.ofActor)
+			return t.raiseFromOpinion(ctx, opinion, t.waits)
 		case t.in.Decision == "own":
 			own, locked, err := t.ownOpinion(ctx)
 			if err == nil && !locked {

@@ -158,6 +158,7 @@ var Transitions = []Transition{
 	{From: signed, Event: "communicate", To: Final, By: readers, When: toldBySignatory, Guards: check(callComplete), Effects: do(noteStandIn, recordCall, signAddendum, startAcknowledgement)},
 	{From: anyTime, Event: "communicate", To: Same, By: and(readers, role.Coordinator, role.Director), Guards: check(mayCall, callComplete), Effects: do(recordCall)},
 	{From: anyTime, Event: "acknowledge-finding", To: Same, By: by(role.Placer, role.System), Guards: check(isOpen(FindingMatter)), Effects: do(acknowledgeFinding)},
+	{From: signed, Event: "withdraw-finding", To: Final, By: readers, When: withdrawnBySignatory, Guards: check(reasonGiven, notTakenBack), Effects: do(noteStandIn, withdraw(FindingMatter), signAddendum, startAcknowledgement)},
 	{From: anyTime, Event: "withdraw-finding", To: Same, By: and(readers, role.Director), Guards: check(reasonGiven, notTakenBack, mayWithdraw), Effects: do(withdraw(FindingMatter))},
 
 	// Questions about a signed report are answered by an addendum.
