@@ -18,7 +18,7 @@ import (
 func (c *clinic) correct(id, impression string) {
 	c.t.Helper()
 	c.mustAct(access.Reader, id, "$amend", "reason", "wrong side")
-	c.mustAct(access.Reader, id, "$sign", "kind", "correction", "reason", "wrong side", "text", "The side was wrong.", "impression", impression)
+	c.mustAct(access.Reader, id, "$sign", "kind", "correction", "reason", "wrong side", "text", "The side was wrong.", "impression", impression, "gradeStands", true)
 }
 
 // readOf is an EHR's Communication that a clinician has read a report.

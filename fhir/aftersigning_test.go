@@ -213,7 +213,7 @@ func TestWhatACorrectionChangedIsReadableWordByWord(t *testing.T) {
 	id := c.signed("64")
 	c.act(access.Placer, id, "$difference")
 	c.mustAct(access.Reader, id, "$amend", "reason", "typing error")
-	c.mustAct(access.Reader, id, "$sign", "kind", "correction", "reason", "typing error", "text", "The nodule measures 19 mm.", "impression", "Solitary pulmonary nodule, 19 mm.")
+	c.mustAct(access.Reader, id, "$sign", "kind", "correction", "reason", "typing error", "text", "The nodule measures 19 mm.", "impression", "Solitary pulmonary nodule, 19 mm.", "gradeStands", true)
 	c.mustAct(access.Reader, id, "$amend", "reason", "a question")
 	c.mustAct(access.Reader, id, "$sign", "kind", "addition", "reason", "a question", "text", "No calcification.")
 

@@ -165,7 +165,7 @@ func TestAReportNamesThoseWhoseTextItIsAndWhoDecidedAndSigned(t *testing.T) {
 		c.consensus()
 		c.signs(ben)
 		c.mustAct(ben, c.task, "$amend", "reason", "the other lung")
-		c.mustAct(ben, c.task, "$sign", "kind", "amendment", "reason", "the other lung", "text", "Another nodule.", "impression", "Two nodules.")
+		c.mustAct(ben, c.task, "$sign", "kind", "amendment", "reason", "the other lung", "text", "Another nodule.", "impression", "Two nodules.", "gradeStands", true)
 	}, "Two nodules.", []string{second}, nil, second})
 	add(row{"of both, and one of them amends what does not", `{"reading": "consensus"}`, func(c cast) {
 		c.consensus()

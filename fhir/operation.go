@@ -251,7 +251,7 @@ var gradeAtSigning = []parameter{
 				r.grade()
 			}
 		}},
-	{Name: "gradeStands", Type: "boolean", Doc: "The reader's grade holds for the text as the supervisor has changed it.",
+	{Name: "gradeStands", Type: "boolean", Doc: "The grade in force holds for the text as the supervisor, or an amendment, has changed it.",
 		Set: func(r *request, v *Node) { r.GradeStands = v.Text() == "true" }},
 }
 

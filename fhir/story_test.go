@@ -213,7 +213,7 @@ func TestAnAmendmentIsTheNextVersionOfTheSameReport(t *testing.T) {
 
 	c.mustAct(access.Reader, id, "$amend", "reason", "wrong recommendation")
 	c.mustAct(access.Reader, id, "$sign", "kind", "correction", "reason", "wrong recommendation", "text", "No follow-up is needed.",
-		"remove", "recommendation", "findings", "A 9 mm nodule, unchanged since 2020.", "impression", "Stable nodule.")
+		"remove", "recommendation", "findings", "A 9 mm nodule, unchanged since 2020.", "impression", "Stable nodule.", "gradeStands", true)
 	third := c.report(id)
 	if third.Text("status") != "corrected" || !strings.Contains(third.Text("conclusion"), "Addendum of") || !strings.Contains(third.Text("conclusion"), "Correction of") {
 		t.Errorf("third version: %s", third.Bytes())

@@ -145,7 +145,7 @@ func TestAReportIsWrittenByTheSectionsOfItsTemplate(t *testing.T) {
 	}
 
 	c.mustAct(access.Reader, id, "$amend", "reason", "the nodule is a vessel")
-	got = c.send(access.Reader, id, "$sign", Object("name", "kind", "valueCode", "correction"), word("reason", "a vessel"), word("text", "No nodule."), word("impression", "Normal."),
+	got = c.send(access.Reader, id, "$sign", Object("name", "kind", "valueCode", "correction"), word("reason", "a vessel"), word("text", "No nodule."), word("impression", "Normal."), Object("name", "gradeStands", "valueBoolean", true),
 		answers(answerItem("lungs.normal", "valueBoolean", true), answerItem("pleura.normal", "valueBoolean", true)))
 	if got.status != http.StatusOK {
 		t.Fatal(got.body)

@@ -286,7 +286,7 @@ func (s *Server) respond(c echo.Context, at seat) error {
 
 // textsOfQuality are the texts of tables of the room, and what rules write as the reason of a review.
 func textsOfQuality() []string {
-	all := []string{workflow.OriginalReaderDisagrees, workflow.FindingNotTold}
+	all := []string{workflow.OriginalReaderDisagrees, workflow.FindingNotTold, workflow.AmendedToDiscrepancy}
 	for _, tab := range qualityTabs {
 		all = append(all, tab.Words)
 	}

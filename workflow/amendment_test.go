@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,7 +28,10 @@ func TestAnAmendmentIsANewVersionAndIsAcknowledgedAnew(t *testing.T) {
 	mended.Impression = "Stable nodule."
 	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{})
 	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{Opinion: &mended, Amendment: &Amendment{Kind: "addition", Reason: "r", Text: "t"}})
-	second := h.fire(h.anna, c, "sign", Input{Opinion: &mended, Amendment: &Amendment{Kind: "correction", Reason: "a prior came", Text: "Stable."}}).Report
+	if why := h.refused(fault.BusinessRule, h.anna, c, "sign", Input{Opinion: &mended, Amendment: &Amendment{Kind: "correction", Reason: "a prior came", Text: "Stable."}}); !strings.Contains(why, "gradeStands") {
+		t.Error(why)
+	}
+	second := h.fire(h.anna, c, "sign", Input{Opinion: &mended, GradeStands: true, Amendment: &Amendment{Kind: "correction", Reason: "a prior came", Text: "Stable."}}).Report
 	if second.No != 2 || second.Status != "corrected" || second.Opinion.Impression != mended.Impression || second.OpinionSHA256 == first.OpinionSHA256 {
 		t.Errorf("%+v", second)
 	}
@@ -82,7 +86,7 @@ func TestASupervisorAmendsForASignatoryWhoIsGone(t *testing.T) {
 	h.refused(fault.Forbidden, carl, c, "amend", Input{Reason: "a prior came"})
 	h.exec(`UPDATE reader SET active = false WHERE reader_id = $1`, h.anna.ID)
 	h.fire(carl, c, "amend", Input{Reason: "a prior came"})
-	report := h.fire(carl, c, "sign", Input{Opinion: &Opinion{Impression: "Stable."}, Amendment: &Amendment{Kind: "correction", Reason: "a prior came", Text: "Stable."}}).Report
+	report := h.fire(carl, c, "sign", Input{Opinion: &Opinion{Impression: "Stable."}, GradeStands: true, Amendment: &Amendment{Kind: "correction", Reason: "a prior came", Text: "Stable."}}).Report
 	if report.SignedBy != h.carl.ID || *report.SupervisorID != h.carl.ID || report.ReaderID != h.anna.ID || report.Opinion.Impression != "Stable." {
 		t.Errorf("%+v", report)
 	}

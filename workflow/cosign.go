@@ -5,11 +5,49 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // A trainee or a locum reads, and a supervisor signs: as it is, with changes of
 // the supervisor's own, or not, and then the reader may revise it. Both texts are
 // kept, and the history says which sections differ.
+
+var (
+	errGradeStands   = refuse("gradeStands says that the grade in force holds: leave it out where another grade is given")
+	errRegradeChange = refuse("findings, impression or actionable change, and so the grade must be given with them: discrepancy and difference; agreement, where the two readings agree; noComparisonReason; or gradeStands, where the grade in force holds for the changed text too")
+)
+
+// What a trainee or a locum wrote leaves the house with the signature of somebody who
+// answers for it: a supervisor; or one who wrote it with them, and needs none. A third
+// reader who decides for it has not written it, and signs for them only as a supervisor.
+var textNeedsCosign = &Choice{"textNeedsCosign", "whoever signs is a trainee or a locum; or all are whose text it is, and whoever signs may not supervise them",
+	func(ctx context.Context, t *turn) (bool, error) {
+		signs, err := t.ledger.reader(ctx, t.actor.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return true, nil // no longer credentialed here: not without a supervisor
+		}
+		if err != nil || signs.needsCosign(t.now) {
+			return err == nil, err
+		}
+		if signs.is(IsSupervisor, DateOf(signs.local(t.now))) {
+			return false, nil
+		}
+		authors, err := t.authors(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, who := range authors {
+			r, err := t.ledger.reader(ctx, who)
+			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return false, err
+			}
+			if err == nil && !r.needsCosign(t.now) {
+				return false, nil
+			}
+		}
+		return true, nil
+	}}
 
 var editComplete = Guard{"editComplete", "the text, with the sections that are changed now, has findings and an impression",
 	func(ctx context.Context, t *turn) error {
@@ -35,10 +73,13 @@ var editGraded = Guard{"editGraded", "where the supervisor changes findings, imp
 	func(ctx context.Context, t *turn) error {
 		switch {
 		case t.in.Grade != nil && t.in.GradeStands:
-			return refuse("gradeStands says that the reader's grade holds: leave it out where another grade is given")
+			return errGradeStands
 		case t.in.Grade != nil:
 			if err := gradeComplete.Check(ctx, t); err != nil {
 				return err
+			}
+			if t.c.adjudicated() {
+				return refuse("a third reader has graded this: return the report to them ($return), or say that the grade stands (gradeStands)")
 			}
 			if third, err := policyDemandsThirdReader.Holds(ctx, t); err != nil || third {
 				return cmp.Or(err, refuse("a discrepancy of this level goes to a third reader before it is signed: return the report to its reader ($return), who revises and grades it; what cannot wait, tell at once ($raise-finding)"))
@@ -57,7 +98,7 @@ var editGraded = Guard{"editGraded", "where the supervisor changes findings, imp
 		}
 		before, err := t.lockedOpinion(ctx)
 		if err == nil && changesWeight(before.Content, t.in.Opinion.over(before.Content)) {
-			err = refuse("findings, impression or actionable change, and so the grade must be given with them: discrepancy and difference; agreement, where the two readings agree; noComparisonReason; or gradeStands, where the reader's grade holds for the changed text too")
+			err = errRegradeChange
 		}
 		return err
 	}}

@@ -343,7 +343,7 @@ func (w *ward) goesOn(c Case) bool {
 		if w.settled(c, grade, signers) {
 			return true
 		}
-		return w.any("acknowledge", why, placer)
+		return w.any("acknowledge", why, placer) || w.any("declare-error", why, director) // nobody is there who is independent
 	case Cancelled, Failed, Rejected:
 		return w.settled(c, grade, signers)
 	}

@@ -396,7 +396,7 @@ func TestAnotherEmergencyIsToldThoughOneWasToldBefore(t *testing.T) {
 	}
 	correct := func(h *house, c Case, text Opinion) {
 		h.fire(h.anna, c, "amend", Input{Reason: "second look"})
-		h.fire(h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "correction", Reason: "missed", Text: "Not described before."}, Opinion: &text})
+		h.fire(h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "correction", Reason: "missed", Text: "Not described before."}, Opinion: &text, GradeStands: true})
 	}
 	t.Run("a correction", func(t *testing.T) {
 		t.Parallel()

@@ -284,8 +284,25 @@ var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a 
 			return refuse("an addition leaves the opinion and the grade as they are; call it a correction or an amendment")
 		case t.in.Opinion != nil && t.in.Opinion.unknownCategory():
 			return errCategory
+		case t.in.Grade != nil && t.in.GradeStands:
+			return errGradeStands
 		case t.in.Grade != nil:
 			return gradeComplete.Check(ctx, t)
+		}
+		return nil
+	}}
+
+var amendmentGraded = Guard{"amendmentGraded", "where an amendment changes findings, impression or how soon somebody must act, the grade is given with it, or it is said that the one in force stands",
+	func(ctx context.Context, t *turn) error {
+		if t.in.Grade != nil || t.in.GradeStands || !t.c.comparable() {
+			return nil
+		}
+		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		if after, ok := t.amendedOpinion(report.Opinion); ok && changesWeight(report.Opinion, after) {
+			return errRegradeChange
 		}
 		return nil
 	}}
@@ -310,15 +327,6 @@ var policyDemandsThirdReader = &Choice{"policyDemandsThirdReader", "the level of
 			return level == LevelMajor || level == LevelMinor, nil
 		}
 		return false, nil
-	}}
-
-var readerNeedsCosign = &Choice{"readerNeedsCosign", "the reader is a trainee or a locum",
-	func(ctx context.Context, t *turn) (bool, error) {
-		r, err := t.ledger.reader(ctx, *t.c.lead())
-		if errors.Is(err, pgx.ErrNoRows) {
-			return true, nil // no longer credentialed here: not without a supervisor
-		}
-		return r.needsCosign(t.now), err
 	}}
 
 var proposedByAnother = &Choice{"proposedByAnother", "another director has proposed it",

@@ -101,7 +101,7 @@ func TestAStudyThatGrowsAfterTheSignatureIsLookedAtAgain(t *testing.T) {
 
 	changed(read+3, true)
 	h.fire(h.anna, c, "amend", Input{Reason: "images replaced"})
-	h.fire(h.anna, c, "sign", Input{Opinion: &Opinion{Impression: "Two nodules."}, Amendment: &Amendment{Kind: "correction", Reason: "images replaced", Text: "A second nodule.", Verifies: true}})
+	h.fire(h.anna, c, "sign", Input{Opinion: &Opinion{Impression: "Two nodules."}, GradeStands: true, Amendment: &Amendment{Kind: "correction", Reason: "images replaced", Text: "A second nodule.", Verifies: true}})
 	if m := h.matters(c); len(m) != 2 || *m[1].Settlement != "amended" || *m[1].ReportNo != 3 {
 		t.Errorf("%+v", m)
 	}

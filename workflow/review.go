@@ -39,7 +39,20 @@ var Conclusions = []string{"stands", "to-be-amended", "learning"}
 const (
 	OriginalReaderDisagrees = "the original reader disagrees"
 	FindingNotTold          = "the finding of a quality sample was set aside without an amendment"
+	AmendedToDiscrepancy    = "an amendment grades a discrepancy that before the signature would have gone to a third reader"
 )
+
+var reviewAmendedGrade = Effect{"reviewAmendedGrade", "where an amendment's grade reaches the policy's adjudicateOn, and no third reader has judged the case, the quality role has a review to conclude: a correction does not wait for one",
+	func(ctx context.Context, t *turn) error {
+		demands, err := policyDemandsThirdReader.Holds(ctx, t)
+		if err != nil || !demands || t.c.AdjudicatorID != nil || t.tx == nil { // nil: a simulated one
+			return err
+		}
+		if open, err := reviewOpen(ctx, t.tx, t.c.CaseID); err != nil || open {
+			return err
+		}
+		return t.openReview(ctx, AmendedToDiscrepancy)
+	}}
 
 var noReviewOpen = Guard{"noReviewOpen", "no review of this case is open",
 	func(ctx context.Context, t *turn) error {

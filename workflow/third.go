@@ -179,8 +179,9 @@ var unassignAdjudicator = Effect{"unassignAdjudicator", "the third reading is no
 		c := t.c
 		t.detail["adjudicator"] = c.AdjudicatorID
 		c.Exam.ThirdDowngrade = ""
-		c.AdjudicatorID, c.Veiled = nil, c.State == Adjudication && c.Policy.BlindAdjudication
-		if c.State == Adjudication { // the reader's opinion is in force again
+		adjudicates := c.State == Adjudication || c.adjudicated()
+		c.AdjudicatorID, c.Veiled = nil, adjudicates && c.Policy.BlindAdjudication
+		if adjudicates { // the reader's opinion is in force again
 			return t.restoreOpinion(ctx)
 		}
 		c.OpinionNo, c.Settled, c.RevealedAt, c.ReturnedAt = nil, nil, nil, nil
@@ -207,6 +208,17 @@ func (c *Case) readersText(all []Sealed) (Sealed, bool) {
 
 var decidedByThird = &Choice{"decidedByThird", "a third reader has decided between two, and has the case",
 	func(_ context.Context, t *turn) (bool, error) { return t.c.settledBy(settledArbitrated), nil }}
+
+// adjudicated tells that a third reader has graded the case, and has it.
+func (c *Case) adjudicated() bool {
+	return c.AdjudicatorID != nil && (c.State == Adjudication || c.State == AwaitingCosign) && !c.settledBy(settledArbitrated)
+}
+
+var isAdjudicated = &Choice{"isAdjudicated", "a third reader has graded the case, and signed for a trainee or a locum",
+	func(_ context.Context, t *turn) (bool, error) { return t.c.adjudicated(), nil }}
+
+var askThirdAnew = Effect{"askThirdAnew", "the third reader who has the case decides it anew, or leaves their decision; the adjudicate clock starts again",
+	func(ctx context.Context, t *turn) error { return t.startClock(ctx, ClockAdjudicate, restart) }}
 
 var notDecidedByThird = Guard{"notDecidedByThird", "the case is with its reader, not with the third reader who has decided between two",
 	func(_ context.Context, t *turn) error {

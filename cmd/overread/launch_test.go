@@ -215,7 +215,7 @@ func TestAPageAcknowledgesTheVersionThatItHasShown(t *testing.T) {
 	text := func(name, value string) *fhir.Node { return param(name, "valueString", value) }
 	c.live(t, o, task, chapter{"tanaka", "amend", []*fhir.Node{text("reason", "wrong side")}, workflow.Amending})
 	c.live(t, o, task, chapter{"tanaka", "sign", []*fhir.Node{
-		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left.")}, workflow.Final})
+		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left."), param("gradeStands", "valueBoolean", true)}, workflow.Final})
 	read := func(seen page) page {
 		return b.do(http.MethodPost, c.root+seen.url.Path+"/acknowledge", url.Values{
 			"task": {taskInPage.FindStringSubmatch(seen.text)[1]}, "version": {versionInPage.FindStringSubmatch(seen.text)[1]}, "csrf": {csrfInPage.FindStringSubmatch(seen.text)[1]}})
@@ -247,7 +247,7 @@ func TestAPageAcknowledgesTheVersionInForceWhileItIsAmended(t *testing.T) {
 	read.wants(t, http.StatusOK, "Acknowledged on", "being changed")
 	read.lacks(t, "I have read this report")
 	c.live(t, o, task, chapter{"tanaka", "sign", []*fhir.Node{
-		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left.")}, workflow.Final})
+		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left."), param("gradeStands", "valueBoolean", true)}, workflow.Final})
 	next := b.get(c.root + seen.url.Path)
 	next.wants(t, http.StatusOK, "I have read this report", "It is the left one.")
 	next.lacks(t, "Acknowledged on", "being changed")

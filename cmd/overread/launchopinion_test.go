@@ -71,7 +71,7 @@ func TestASecondOpinionStandsBesideTheOriginalWithItsQuestionsAndVersions(t *tes
 
 	c.live(t, o, task, chapter{"tanaka", "amend", []*fhir.Node{text("reason", "wrong side")}, workflow.Amending})
 	c.live(t, o, task, chapter{"tanaka", "sign", []*fhir.Node{
-		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left.")}, workflow.Final})
+		param("kind", "valueCode", "correction"), text("reason", "wrong side"), text("text", "It is the left one."), text("impression", "Torn meniscus on the left."), param("gradeStands", "valueBoolean", true)}, workflow.Final})
 	b.get(c.root+seen.url.Path+"?from=1&to=3").wants(t, http.StatusOK, "What changed from version 1 to version 3", "Torn meniscus on the left.", "<del>")
 	for _, odd := range []string{"?from=3&to=1", "?from=x&to=y", "?from=0&to=99", "?done=x"} {
 		b.get(c.root+seen.url.Path+odd).wants(t, http.StatusOK, "What changed from version 2 to version 3")

@@ -178,7 +178,7 @@ func TestAReaderReadsACaseByTheFormsOfThePages(t *testing.T) {
 
 	// An amendment, by its form.
 	tanaka.does("/do/amend", url.Values{"reason": {"a second look"}})
-	again := tanaka.does("/write/sign", url.Values{"kind": {"correction"}, "reason": {"a second look"}, "text": {"The side was wrong."}, "impression": {"Meniscal tear, medial."}})
+	again := tanaka.does("/write/sign", url.Values{"kind": {"correction"}, "reason": {"a second look"}, "text": {"The side was wrong."}, "impression": {"Meniscal tear, medial."}, "gradeStands": {"true"}})
 	if !strings.Contains(again.text, "What the last version changed") || !strings.Contains(again.text, "version 2") {
 		t.Error("the amendment is not on the page")
 	}

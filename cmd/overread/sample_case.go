@@ -233,12 +233,12 @@ var deeds = map[string]deed{
 	"ask": {"placer", said(param("question", "valueString", "Does the lesion reach the capsule?"), param("clinician", "valueString", "Dr. Hannah Weiss"))},
 	"sign a correction": {"", func(s sample) []*fhir.Node {
 		return []*fhir.Node{param("kind", "valueCode", "correction"), param("reason", "valueString", "A slip of the tongue in the dictation."),
-			param("text", "valueString", "The last sentence was missing."), param("impression", "valueString", s.Second.Impression+" No instability.")}
+			param("text", "valueString", "The last sentence was missing."), param("impression", "valueString", s.Second.Impression+" No instability."), param("gradeStands", "valueBoolean", true)}
 	}},
 	"sign an amendment": {"", func(s sample) []*fhir.Node {
 		return []*fhir.Node{param("kind", "valueCode", "amendment"), param("reason", "valueString", "The study of last year has come from another hospital."),
 			param("text", "valueString", "Compared with the study of last year."), param("comparison", "valueString", "MRI of the liver, a year before."),
-			param("impression", "valueString", s.Second.Impression+" It has not grown within a year.")}
+			param("impression", "valueString", s.Second.Impression+" It has not grown within a year."), param("gradeStands", "valueBoolean", true)}
 	}},
 	"sign an addendum": {"", said(param("kind", "valueCode", "addition"), param("reason", "valueString", "An earlier examination has come in."),
 		param("text", "valueString", "Compared with the examination of two years ago: unchanged."))},
