@@ -26,7 +26,7 @@ type Offers struct {
 // can be told before. Every other one is asked; each test that fires something (house.fire) holds that it was offered.
 var ofWhatIsGiven = []Guard{
 	reasonGiven, candidateEligible, standInEligible, declineCodeKnown, independenceAttested, draftFollows, opinionGiven, opinionComplete, proposalComplete, knowsTheText,
-	gradeComplete, decisionGiven, decidesForIndependent, amendmentComplete, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, sameImages,
+	gradeComplete, decisionGiven, decidesForIndependent, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, sameImages,
 	findingComplete, callComplete, questionGiven, answerGiven, priorityGiven, judgementGiven, truthGiven, pointGiven, concluded,
 }
 

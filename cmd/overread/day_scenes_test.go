@@ -136,7 +136,7 @@ var afterNoon = []scene{
 			{"placer", "acknowledge", nil, workflow.Closed},
 			{"haddad", "amend", because("The study of last year has come."), workflow.Amending},
 			{"haddad", "sign", append(because("The study of last year has come."), param("kind", "valueCode", "amendment"), param("text", "valueString", "Compared with last year."),
-				param("comparison", "valueString", "MRI of last year."), param("impression", "valueString", samples["prostate"].Second.Impression+" Unchanged for a year.")), workflow.Final},
+				param("comparison", "valueString", "MRI of last year."), param("impression", "valueString", samples["prostate"].Second.Impression+" Unchanged for a year."), param("gradeStands", "valueBoolean", true)), workflow.Final},
 			{"placer", "sees what changed", nil, workflow.Final},
 			{"placer", "acknowledge", nil, workflow.Closed}}), []string{"final", "amended"}},
 
