@@ -29,7 +29,7 @@ type change struct {
 	condition url.Values // POST: If-None-Exist; others: of the address; nil for none
 	ifMatch   *int64
 
-	n        *Node   // what is written
+	n        *Node   // what is written; of an order that is found, what tells of whom it is
 	was      Stored  // what is there before, deleted or not; version 0 for nothing
 	current  *Stored // was, where that is not deleted: nil for a create
 	matched  int64   // the version that met the condition
@@ -120,6 +120,7 @@ func (s *Server) attempt(ctx context.Context, tx pgx.Tx, actor access.Actor, cha
 		func() error { return s.writeAll(ctx, savepoint, actor, changes) },
 		func() error { return s.recordOrigins(ctx, savepoint, actor, changes, ehrBase) },
 		func() error { return unreferred(ctx, savepoint, actor, changes) },
+		func() error { return s.findAnother(ctx, savepoint, actor, changes) },
 	} {
 		if err := step(); err != nil {
 			return false, err // the transaction is undone as a whole
@@ -244,7 +245,17 @@ func (s *Server) link(ctx context.Context, tx pgx.Tx, actor access.Actor, change
 			resources = append(resources, linkable{c.n, c.path, parseReference(c.fullURL).base})
 		}
 	}
-	return l.link(ctx, resources)
+	if err := l.link(ctx, resources); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if s.findsOrder(c) {
+			if err := l.linkMeant(ctx, c); err != nil {
+				return c.blame(err)
+			}
+		}
+	}
+	return nil
 }
 
 // destination is where references to the change's fullUrl lead.

@@ -61,6 +61,9 @@ func (s *Server) callHook(ctx context.Context, tx pgx.Tx, actor access.Actor, c 
 		case !seen[existing.Reference()]: // one order is one case, whoever sends it
 			return false, fault.New(fault.Conflict, "this %s is here already, and is not yours to see", c.row.name)
 		}
+		if err := s.comesAgain(ctx, tx, actor.Tenant, c, *existing); err != nil {
+			return false, err
+		}
 		if c.method == http.MethodPut {
 			return false, fault.New(fault.Conflict, "this is %s already: update that one", existing.Reference())
 		}

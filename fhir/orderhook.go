@@ -13,12 +13,14 @@ import (
 
 // orderCreated is the hook of the table of resources: a ServiceRequest that
 // asks for a second opinion opens a case with a Task of ours. The same order
-// again leads to the ServiceRequest that is here already.
+// again leads to the ServiceRequest that is here already; so does one that is
+// created under its number to end or to hold it, which is refused then
+// (numberagain.go), for the case would go on.
 func (s *Server) orderCreated(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
 	asks := asksForSecondOpinion(n, s.secondOpinion)
 	c, err := s.coordinated(ctx, tx, n)
 	switch {
-	case err == nil && (asks || c.ServiceRequestID == nil):
+	case err == nil && (asks || c.ServiceRequestID == nil || authorises[n.Text("intent")] && meansSecondOpinion(n, s.secondOpinion)):
 		return s.adopt(ctx, tx, actor, c, n)
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return nil, err
