@@ -97,12 +97,14 @@ func (s *Server) candidates(c echo.Context, at seat) error {
 var deliveryChoices = []struct {
 	Code, Words string
 	States      []string
+	Stuck       bool
 }{
-	{"waiting", "Waiting or stopped", []string{"queued", "parked"}},
-	{"parked", "Stopped", []string{"parked"}},
-	{"done", "Arrived", []string{"done"}},
-	{"withdrawn", "Not to be sent", []string{"withdrawn"}},
-	{"all", "All of them", nil},
+	{"waiting", "Waiting or stopped", []string{"queued", "parked"}, false},
+	{"stuck", "Stopped or failing", nil, true},
+	{"parked", "Stopped", []string{"parked"}, false},
+	{"done", "Arrived", []string{"done"}, false},
+	{"withdrawn", "Not to be sent", []string{"withdrawn"}, false},
+	{"all", "All of them", nil, false},
 }
 
 // mostDeliveries is how many deliveries a page of their desk has.
@@ -124,7 +126,7 @@ func (s *Server) deliveries(c echo.Context, at seat) error {
 			query.Set("state", choice.Code)
 		}
 	}
-	v.State, f.States = shown.Code, shown.States
+	v.State, f.States, f.Stuck = shown.Code, shown.States, shown.Stuck
 	var err error
 	if v.Deliveries, err = s.Desk.Board.Deliveries(c.Request().Context(), at.place.Actor, f, s.caller(c)); err != nil {
 		return err

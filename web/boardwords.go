@@ -64,7 +64,7 @@ var boardWords = map[string]map[string]string{
 	"outcome":  {"delivered": "arrived", "retry": "again later", "parked": "refused for good", "released": "not known"},
 	"how":      {"arrived": "It is there", "given-up": "It is not to be sent any more"},
 	"answer": { //nolint:gosec // answers of an EHR in words, no credentials
-		"acknowledged": "taken", "timeout": "no answer in time", "connection-cut": "connection was cut", "unreachable": "not reachable", "name-not-found": "name not found",
+		"acknowledged": "taken", "acknowledged-people-named": "taken; its people are named, and not linked there", "refused-ambiguous": "refused: it has several of what is to be one", "timeout": "no answer in time", "connection-cut": "connection was cut", "unreachable": "not reachable", "name-not-found": "name not found",
 		"tls-failed": "no secure connection", "address-not-allowed": "address is not allowed here", "token-refused": "our token is refused", "forbidden": "forbidden to us",
 		"not-found": "address does not exist there", "proxy-refused": "a proxy refuses", "misdirected": "wrong server", "conflict": "conflict there", "precondition-failed": "changed there meanwhile",
 		"locked": "locked there", "too-early": "too early", "rate-limited": "too many at once", "unavailable": "out of order there", "refused-invalid": "refused as invalid",

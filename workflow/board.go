@@ -351,7 +351,7 @@ func DeskCountsTx(ctx context.Context, tx pgx.Tx) (n DeskCounts, err error) {
 		SELECT (SELECT count(*) FROM (SELECT FROM case_file WHERE tenant_id = overread_tenant() AND state IN ('intake-review', 'awaiting-information', 'awaiting-images') LIMIT @most) x),
 		       (SELECT count(*) FROM (SELECT FROM case_file WHERE tenant_id = overread_tenant() AND state = 'unassignable' LIMIT @most) x),
 		       (SELECT count(*) FROM (SELECT FROM case_file WHERE tenant_id = overread_tenant() AND state = 'on-hold' LIMIT @most) x),
-		       (SELECT count(*) FROM (SELECT FROM delivery WHERE tenant_id = overread_tenant() AND state = 'parked' LIMIT @most) x),
+		       (SELECT count(*) FROM (SELECT FROM delivery d WHERE d.tenant_id = overread_tenant() AND `+stuckDelivery+` LIMIT @most) x),
 		       (SELECT count(*) FROM (
 			SELECT DISTINCT e.case_id, e.clock
 			FROM escalation e

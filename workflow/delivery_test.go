@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/pg"
 	"github.com/overread/overread/internal/pgtest"
 	"github.com/overread/overread/workflow"
@@ -359,6 +361,50 @@ func TestTheBacklogTellsWhatWaitsAndSinceWhen(t *testing.T) {
 	if len(got) != 1 || got[0].Queued != 2 || got[0].Parked != 1 || time.Since(got[0].Oldest) > time.Minute {
 		t.Errorf("backlog: %+v", got)
 	}
+}
+
+// What fails again and again is seen before it is refused for good: by whoever keeps the
+// service from the third try on, by the coordinators after ten minutes.
+func TestADeliveryThatFailsForLongIsShown(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, "ehr")
+	failing := o.newCase()
+	o.queue(failing, 1, "ehr")
+	sees := func(when string, onBoard, vain int, want administration.Verdict) {
+		t.Helper()
+		o.tenantTx(func(tx pgx.Tx) error {
+			n, err := workflow.DeskCountsTx(t.Context(), tx)
+			if err != nil {
+				return err
+			}
+			listed, err := workflow.DeliveriesTx(t.Context(), tx, workflow.DeliveryFilter{Stuck: true, Most: 10})
+			if n.Undelivered != onBoard || len(listed) != onBoard {
+				t.Errorf("%s: the board counts %d and lists %d, want %d", when, n.Undelivered, len(listed), onBoard)
+			}
+			return err
+		})
+		err := o.System(t.Context(), func(tx pgx.Tx) error {
+			lag, v, err := administration.OutboxLag(t.Context(), tx, uuid.Nil, "")
+			if lag.Failing != vain || v != want {
+				t.Errorf("%s: the doctor says %s and counts %d, want %s and %d", when, v, lag.Failing, want, vain)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees("new", 0, 0, administration.OK)
+	for range 3 {
+		o.tick(o.courier(always(workflow.Receipt{Verdict: workflow.Retry, Status: 409, Reason: "conflict"})), 1)
+		o.exec(`UPDATE delivery SET next_attempt_at = now()`)
+	}
+	sees("tried three times", 0, 1, administration.Warn)
+	o.exec(`UPDATE delivery SET queued_at = now() - interval '11 minutes'`)
+	o.queue(o.newCase(), 1, "ehr")
+	sees("after ten minutes", 1, 1, administration.Warn)
+	o.tick(o.courier(always(delivered)), 2)
+	sees("at the end", 0, 0, administration.OK)
 }
 
 func TestTheTenantsDestinationsAreListed(t *testing.T) {

@@ -69,11 +69,16 @@ var mayHaveArrived = []string{"timeout", "connection-cut", "answer-not-understoo
 type DeliveryFilter struct {
 	Case        uuid.UUID // uuid.Nil: of every case
 	States      []string  // none: every one
+	Stuck       bool      // only what is stopped, or was tried in vain for ten minutes
 	Destination string
 	Before      time.Time // queued before; zero: from the last on
 	After       string    // the place of the last delivery of the page before; "": from the beginning
 	Most        int
 }
+
+// stuckDelivery is the condition that d needs somebody's eye: it was refused for good, or
+// has been tried in vain for as long as the doctor warns of (administration.OutboxLag).
+const stuckDelivery = `(d.state = 'parked' OR d.state = 'queued' AND d.attempts > 0 AND d.lease_until IS NULL AND d.queued_at < now() - interval '10 minutes')`
 
 // Place is where a delivery stands in the order of the desk.
 func (d SentItem) Place() string {
@@ -106,6 +111,9 @@ func DeliveriesTx(ctx context.Context, tx pgx.Tx, f DeliveryFilter) ([]SentItem,
 	}
 	if len(f.States) > 0 {
 		and("d.state = ANY (@states)", "states", f.States)
+	}
+	if f.Stuck {
+		where = append(where, stuckDelivery)
 	}
 	if f.Destination != "" {
 		and("d.destination = @destination", "destination", f.Destination)

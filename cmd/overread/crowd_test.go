@@ -264,7 +264,7 @@ func (c *crowd) pages() (all []pageOf) {
 	filters := map[string][]string{
 		"/board": {"?state=intake", "?state=matching", "?state=work", "?state=signed", "?state=all&sort=newest", "?state=awaiting-information", "?state=closed&sort=newest", "?priority=stat", "?priority=routine", "?party=reader", "?party=coordinator",
 			"?party=adjudicator", "?party=supervisor", "?party=clinician", "?party=placer", "?party=system", "?sort=due", "?sort=newest"},
-		"/deliveries": {"?state=all", "?state=done", "?state=parked"}, "/worklist": {"?messages=1", "?whose=mine", "?whose=pool", "?due=late", "?priority=stat"},
+		"/deliveries": {"?state=all", "?state=done", "?state=parked", "?state=stuck"}, "/worklist": {"?messages=1", "?whose=mine", "?whose=pool", "?due=late", "?priority=stat"},
 		"/learning": {"?show=closed"}, "/learning/feedback": {"?show=disagreed", "?show=unopened", "?show=all"}, "/learning/points": {"?tag=search-pattern"}, "/learning/samples": {"?show=all"},
 		"/figures": {"?by=modality", "?measure=turnaround-net", "?by=month"},
 	}

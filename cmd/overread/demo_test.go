@@ -34,6 +34,7 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 	d.proveAudit(t)
 	d.checkStates(t)
 	d.checkShowcases(t)
+	d.checkPeople(t)
 	d.checkPACS(t)
 	d.checkFigures(t, data)
 	d.stop(t)
@@ -45,6 +46,30 @@ func TestTheDemoTellsAStoryThatWorks(t *testing.T) {
 	d.tellStory(t)
 	d.checkPACS(t)
 	d.stop(t)
+}
+
+// checkPeople looks whether the EHR has each of our readers once.
+func (d *demo) checkPeople(t *testing.T) {
+	t.Helper()
+	ehr := client{base: regexp.MustCompile(`EHR=(\S+)`).FindStringSubmatch(d.script)[1]}
+	all, err := ehr.get(t.Context(), "Practitioner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := map[string]int{}
+	for _, id := range all.Each("entry", "resource", "identifier") {
+		if id.Text("system") == npi {
+			numbers[id.Text("value")]++
+		}
+	}
+	if numbers["1000000061"] == 0 {
+		t.Errorf("the EHR does not know Dr. Petrov: %v", numbers)
+	}
+	for number, n := range numbers {
+		if n > 1 {
+			t.Errorf("the EHR has %d Practitioners of the NPI %s", n, number)
+		}
+	}
 }
 
 // checkPACS looks whether the story's case has gone through the PACS, which is

@@ -259,7 +259,11 @@ func checkDeliveries(ctx context.Context, p patient) (v verdict, detail string, 
 		lag, v, err = administration.OutboxLag(ctx, tx, uuid.Nil, "")
 		return err
 	})
-	return v, fmt.Sprintf("%d queued, the oldest for %s; %d parked%s", lag.Waiting, lag.Oldest, lag.Stopped, ofSuspended(lag.Still)), err
+	failing := ""
+	if lag.Failing > 0 {
+		failing = fmt.Sprintf(", %d of them tried three times or more in vain", lag.Failing)
+	}
+	return v, fmt.Sprintf("%d queued%s, the oldest for %s; %d parked%s", lag.Waiting, failing, lag.Oldest, lag.Stopped, ofSuspended(lag.Still)), err
 }
 
 // checkQueryLog looks at whether PostgreSQL's own log may quote what it was

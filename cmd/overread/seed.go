@@ -61,6 +61,9 @@ func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string, pacs *
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	if err := s.keepReaderAtEHR(ctx); err != nil {
+		return err
+	}
 	for i, row := range sampleCases {
 		if err := s.play(ctx, i, row); err != nil {
 			return fmt.Errorf("case %d, a %s to be %s: %w", i, row.sample, row.until, err)
@@ -73,6 +76,16 @@ func (c *demoCmd) seed(ctx context.Context, o *overread, url, ehr string, pacs *
 		return fmt.Errorf("the past of the hospital: %w", err)
 	}
 	return os.WriteFile(c.path("seeded"), []byte(s.now.UTC().Format(time.RFC3339)+"\n"), 0o600)
+}
+
+// keepReaderAtEHR has the hospital know one of our readers before a report of theirs
+// arrives, which would bring a second record of them: orders name them as first reader.
+func (s *seeder) keepReaderAtEHR(ctx context.Context) error {
+	them := order{quirk: readHere}.firstReader()
+	if _, err := (client{base: s.ehr}).send(ctx, http.MethodPut, "Practitioner/"+them.Text("id"), them); err != nil {
+		return fmt.Errorf("stand-in EHR: %w", err)
+	}
+	return nil
 }
 
 // addHospital makes a tenant with its desks, its readers and its EHR.

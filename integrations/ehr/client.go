@@ -1,11 +1,11 @@
 // Package ehr brings reports to an EHR over FHIR R4 REST.
 //
-// It sends what the outbox holds (workflow.Parcel) byte for byte and reads
-// the answer just far enough to know whether the EHR has the report:
-// answer.go says what counts as an acknowledgement, verdict.go has the one
-// table of what follows from each answer. Nothing that an EHR writes is
-// logged, stored or shown, for it may hold patient data; only codes of our own
-// and the report's place at the EHR leave this package.
+// It sends what the outbox holds (workflow.Parcel) byte for byte, but for people
+// whom an EHR does not take (people.go), and reads the answer just far enough to
+// know whether the EHR has the report: answer.go says what counts as an
+// acknowledgement, verdict.go has the one table of what follows from each answer.
+// Nothing that an EHR writes is logged, stored or shown, for it may hold patient
+// data; only codes of our own and the report's place at the EHR leave this package.
 package ehr
 
 import (
@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,8 +51,24 @@ func New(version string, guard *outbound.Guard, now func() time.Time) *Client {
 }
 
 // Send makes one attempt and says what came of it. It never returns later
-// than the context ends.
+// than the context ends. An attempt that is refused where the people whom it brings
+// may be the reason is made once more without them (people.go).
 func (c *Client) Send(ctx context.Context, p workflow.Parcel) workflow.Receipt {
+	r := c.send(ctx, p)
+	if !slices.Contains(maybePeople, r.Status) {
+		return r
+	}
+	named, ok := withoutPeople(p)
+	if !ok {
+		return r
+	}
+	if r = c.send(ctx, named); r.Verdict == workflow.Delivered {
+		r.Reason = namedOnly
+	}
+	return r
+}
+
+func (c *Client) send(ctx context.Context, p workflow.Parcel) workflow.Receipt {
 	req, err := c.request(ctx, p)
 	if err != nil {
 		return workflow.Receipt{Verdict: workflow.Retry, Reason: "destination-misconfigured", Sick: true}

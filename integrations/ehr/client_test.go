@@ -76,7 +76,7 @@ func TestWhatFollowsFromEachAnswer(t *testing.T) {
 		"408":                                {transaction, 408, "", "", sick("timeout")},
 		"409":                                {transaction, 409, "", "", again("conflict")},
 		"410":                                {transaction, 410, "", "", parked("refused-gone")},
-		"412":                                {transaction, 412, "", "", again("precondition-failed")},
+		"412":                                {transaction, 412, "", "", parked("refused-ambiguous")},
 		"413":                                {transaction, 413, "", "", parked("refused-too-large")},
 		"415":                                {transaction, 415, "", "", parked("refused-media-type")},
 		"418":                                {transaction, 418, "", "", parked("refused")},

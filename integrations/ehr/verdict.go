@@ -40,14 +40,16 @@ var verdicts = map[int]row{
 	// A matter of time.
 	http.StatusRequestTimeout:     {workflow.Retry, "timeout", true},
 	http.StatusConflict:           {workflow.Retry, "conflict", false},
-	http.StatusPreconditionFailed: {workflow.Retry, "precondition-failed", false},
 	http.StatusLocked:             {workflow.Retry, "locked", false},
 	http.StatusTooEarly:           {workflow.Retry, "too-early", false},
 	http.StatusTooManyRequests:    {workflow.Retry, "rate-limited", false},
 	http.StatusServiceUnavailable: {workflow.Retry, "unavailable", true},
 
 	// Poison: the EHR will never take these bytes.
+	// 412 is among it: no request of ours says If-Match, and an EHR that has two of what
+	// is to be one (http.html#ccreate, #cond-update) has two tomorrow.
 	http.StatusBadRequest:            {workflow.Parked, "refused-invalid", false},
+	http.StatusPreconditionFailed:    {workflow.Parked, "refused-ambiguous", false},
 	http.StatusMethodNotAllowed:      {workflow.Parked, "refused-method", false},
 	http.StatusNotAcceptable:         {workflow.Parked, "refused-media-type", false},
 	http.StatusGone:                  {workflow.Parked, "refused-gone", false},

@@ -33,6 +33,7 @@ func Graded(value, warnAbove, failAbove time.Duration) Verdict {
 type Lag struct {
 	Waiting int
 	Stopped int           // until a person does something
+	Failing int           // of those that wait, tried three times or more in vain
 	Still   int           // of tenants that are suspended, which is no illness
 	Oldest  time.Duration // of those that wait
 }
@@ -64,17 +65,21 @@ func AgendaLag(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (l Lag, v Verdi
 	return l, Graded(l.Oldest, time.Minute, 10*time.Minute), err
 }
 
-// OutboxLag is what still has to reach the endpoints, or one of them.
+// OutboxLag is what still has to reach the endpoints, or one of them. What was tried in
+// vain is a warning before it is old: it may be a finding that cannot wait.
 func OutboxLag(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, endpoint string) (l Lag, v Verdict, err error) {
-	err = l.scan(tx.QueryRow(ctx, `
+	var seconds float64
+	err = tx.QueryRow(ctx, `
 		SELECT count(*) FILTER (WHERE d.state = 'queued' AND t.state = 'active'), count(*) FILTER (WHERE d.state = 'parked' AND t.state = 'active'),
+		       count(*) FILTER (WHERE d.state = 'queued' AND t.state = 'active' AND d.attempts >= 3 AND d.lease_until IS NULL),
 		       count(*) FILTER (WHERE t.state <> 'active'),
 		       coalesce(extract(epoch FROM now() - min(d.queued_at) FILTER (WHERE d.state = 'queued' AND t.state = 'active')), 0)
 		FROM delivery d
 		JOIN tenant t USING (tenant_id)
 		WHERE d.state IN ('queued', 'parked') AND t.state <> 'moved' AND (@endpoint = '' OR d.destination = @endpoint) AND `+ofTenant,
-		pgx.NamedArgs{"tenant": tenant, "endpoint": endpoint}))
-	if v = Graded(l.Oldest, 10*time.Minute, 24*time.Hour); l.Stopped > 0 && v == OK {
+		pgx.NamedArgs{"tenant": tenant, "endpoint": endpoint}).Scan(&l.Waiting, &l.Stopped, &l.Failing, &l.Still, &seconds)
+	l.Oldest = age(seconds)
+	if v = Graded(l.Oldest, 10*time.Minute, 24*time.Hour); l.Stopped+l.Failing > 0 && v == OK {
 		v = Warn
 	}
 	return l, v, err
