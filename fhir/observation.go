@@ -42,8 +42,22 @@ var managementCodes = map[string]string{
 	"referral":  "Referral",
 }
 
-// observations are the parts of the report that a machine may want one by one.
+// observations are the parts of the report that a machine may want one by one, each with
+// the status of what has become of it (observationstatus.go).
 func observations(src reportSources) []*Node {
+	out := parts(src)
+	if withdrawn(src) {
+		for _, o := range out {
+			takenBack(o)
+		}
+		return out
+	}
+	mended(src, out)
+	return out
+}
+
+// parts are the Observations of one version as that version alone has them.
+func parts(src reportSources) []*Node {
 	var out []*Node
 	for _, s := range sections {
 		if text := s.text(src.Report.Opinion); text != "" {
@@ -64,11 +78,6 @@ func observations(src reportSources) []*Node {
 		o.Set("issued", instant(a.At))
 		o.Set("valueString", a.Text)
 		out = append(out, o)
-	}
-	if withdrawn(src) {
-		for _, o := range out {
-			takenBack(o)
-		}
 	}
 	return out
 }
@@ -133,7 +142,7 @@ func observationFrame(src reportSources, slot string, code workflow.Coding) *Nod
 		"id", derivedID(c, slot),
 		"identifier", []*Node{Object("system", sidObservation, "value", c.CaseID.String()+"/"+slot)},
 		"basedOn", []*Node{src.Order.Clone()},
-		"status", observationStatus[src.Report.Status],
+		"status", unmended(src.Report.Status),
 		"category", []*Node{concept(obsCategory, "imaging", "Imaging")},
 		"code", concept(code.System, code.Code, code.Display),
 		"subject", src.Subject.Clone(),
@@ -147,15 +156,4 @@ func observationFrame(src reportSources, slot string, code workflow.Coding) *Nod
 		o.Set("derivedFrom", []*Node{src.Study.Clone()})
 	}
 	return o
-}
-
-// observationStatus: an Observation knows no "appended"; with an addendum, the
-// earlier text stands as it was.
-var observationStatus = map[string]string{
-	"preliminary":      "preliminary",
-	"final":            "final",
-	"appended":         "final",
-	"corrected":        "corrected",
-	"amended":          "amended",
-	"entered-in-error": "entered-in-error",
 }
