@@ -90,6 +90,11 @@ var doorKinds = map[access.EventKind]doorKind{
 	access.DestinationResumed: {securityAlert, networkConfigured, "U", "destination"},
 	access.DestinationTried:   {securityAlert, networkConfigured, "R", "destination"},
 
+	access.DestinationProposed:  {securityAlert, networkConfigured, "U", "destination"},
+	access.DestinationWithdrawn: {securityAlert, networkConfigured, "U", "destination"},
+	access.OperatorNamed:        {securityAlert, rolesChanged, "U", "person"},
+	access.OperatorDismissed:    {securityAlert, rolesChanged, "D", "person"},
+
 	access.PACSSet:         {securityAlert, networkConfigured, "U", "pacs"},
 	access.PACSRemoved:     {securityAlert, networkConfigured, "D", "pacs"},
 	access.PolicySet:       {securityAlert, securityConfigured, "U", "policy-version"},

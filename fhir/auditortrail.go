@@ -110,6 +110,7 @@ var toldDoors = []access.EventKind{
 	access.ClientAdded, access.ClientChanged, access.ClientRevoked, access.KeyAdded, access.KeysRevoked, access.ReaderSet, access.DestinationSet,
 	access.IssuerListed, access.IssuerRemoved, access.ProviderSet, access.ProviderRemoved, access.PersonSet, access.PersonEnded,
 	access.RoleGranted, access.RoleRevoked, access.GroupSet, access.GroupRemoved, access.SessionsEnded, access.DestinationPaused, access.DestinationResumed, access.DestinationTried,
+	access.DestinationProposed, access.DestinationWithdrawn, access.OperatorNamed, access.OperatorDismissed,
 	access.PACSSet, access.PACSRemoved, access.PolicySet, access.TemplateSet, access.LogRestored, access.CheckpointsLost, access.LogCompared,
 }
 

@@ -10,11 +10,14 @@ import (
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/internal/tenant"
 )
 
 // AdminDesk is what the rooms of administrators show and do.
 type AdminDesk struct {
 	administration.Keeper
+
+	Tenants func(by administration.By) tenant.Keeper // does what is done to a whole hospital, as somebody
 
 	Version      string // of this program
 	Built        time.Time
@@ -30,6 +33,8 @@ var administrators = []access.Role{access.Admin}
 func (s *Server) adminRooms() []room {
 	return []room{
 		{http.MethodGet, "/overview", "Overview", administrators, s.adminOverview},
+		{http.MethodGet, "/hospital", "", administrators, s.hospitalForm},
+		{http.MethodPost, "/hospital", "", administrators, s.setHospital},
 
 		{http.MethodGet, "/systems", "Systems", administrators, s.systems},
 		{http.MethodPost, "/systems", "", administrators, s.addSystem},
@@ -46,12 +51,18 @@ func (s *Server) adminRooms() []room {
 		{http.MethodPost, "/people", "", administrators, s.invite},
 		{http.MethodGet, "/people/new", "", administrators, s.newPerson},
 		{http.MethodGet, "/people/:person", "", administrators, s.person},
+		{http.MethodGet, "/people/reader", "", administrators, s.readerLinkForm},
+		{http.MethodPost, "/people/reader", "", administrators, s.linkReader},
 		{http.MethodPost, "/people/:person/roles", "", administrators, s.changeRole},
 		{http.MethodPost, "/people/:person/sessions", "", administrators, s.endSessionsOf},
 		{http.MethodPost, "/groups", "", administrators, s.addGroup},
 		{http.MethodPost, "/groups/remove", "", administrators, s.removeGroup},
 
 		{http.MethodGet, "/endpoints", "Endpoints", administrators, s.endpoints},
+		{http.MethodGet, "/endpoints/set", "", administrators, s.endpointForm},
+		{http.MethodPost, "/endpoints/set", "", administrators, s.proposeEndpoint},
+		{http.MethodPost, "/endpoints/agree", "", administrators, s.agreeEndpoint},
+		{http.MethodPost, "/endpoints/withdraw", "", administrators, s.withdrawEndpoint},
 		{http.MethodPost, "/endpoints/pause", "", administrators, s.pauseEndpoint},
 		{http.MethodPost, "/endpoints/resume", "", administrators, s.resumeEndpoint},
 		{http.MethodPost, "/endpoints/try", "", administrators, s.tryEndpoint},
@@ -119,19 +130,20 @@ type adminView struct {
 	Sessions int
 	Ends     []administration.Endpoint
 	Paused   int
+	Proposed int // endpoints that wait for a second administrator
 }
 
 func (s *Server) adminOverview(c echo.Context, at seat) error {
-	ctx, desk, tenant := c.Request().Context(), s.Desk.Admin, at.place.Tenant
+	ctx, desk, here := c.Request().Context(), s.Desk.Admin, at.place.Tenant
 	page, err := s.adminPage(c, at)
 	if err != nil {
 		return err
 	}
 	v := adminView{adminPage: page, Version: desk.Version, Built: desk.Built}
-	if v.Health, err = desk.Health(ctx, tenant); err != nil {
+	if v.Health, err = desk.Health(ctx, here); err != nil {
 		return err
 	}
-	clients, err := desk.Clients(ctx, tenant)
+	clients, err := desk.Clients(ctx, here)
 	if err != nil {
 		return err
 	}
@@ -140,16 +152,16 @@ func (s *Server) adminOverview(c echo.Context, at seat) error {
 			v.Systems++
 		}
 	}
-	keys, err := desk.Keys(ctx, tenant)
+	keys, err := desk.Keys(ctx, here)
 	if err != nil {
 		return err
 	}
-	launches, err := desk.Launches(ctx, tenant)
+	launches, err := desk.Launches(ctx, here)
 	if err != nil {
 		return err
 	}
 	v.Keys, v.Launches = len(keys), len(launches)
-	members, err := desk.Members(ctx, tenant)
+	members, err := desk.Members(ctx, here)
 	if err != nil {
 		return err
 	}
@@ -162,7 +174,7 @@ func (s *Server) adminOverview(c echo.Context, at seat) error {
 			v.Admins++
 		}
 	}
-	if v.Ends, err = desk.Endpoints(ctx, tenant); err != nil {
+	if v.Ends, err = desk.Endpoints(ctx, here); err != nil {
 		return err
 	}
 	for _, e := range v.Ends {
@@ -170,5 +182,10 @@ func (s *Server) adminOverview(c echo.Context, at seat) error {
 			v.Paused++
 		}
 	}
+	proposed, err := desk.Proposals(ctx, here)
+	if err != nil {
+		return err
+	}
+	v.Proposed = len(proposed)
 	return s.show(c, at, "adminoverview", "Overview", v)
 }

@@ -13,6 +13,7 @@ type endpointsView struct {
 	adminPage
 
 	All    []administration.Endpoint
+	Asked  []proposed
 	Tried  string // which one was asked
 	Trial  administration.Trial
 	Failed string // whose form was refused
@@ -23,7 +24,20 @@ func (s *Server) endpointsView(c echo.Context, at seat) (v endpointsView, err er
 	if v.adminPage, err = s.adminPage(c, at); err == nil {
 		v.All, err = s.Desk.Admin.Endpoints(c.Request().Context(), at.place.Tenant)
 	}
+	if err != nil {
+		return v, err
+	}
+	all, err := s.Desk.Admin.Proposals(c.Request().Context(), at.place.Tenant)
+	for _, p := range all {
+		v.Asked = append(v.Asked, proposed{p, p.By == at.session.PersonID})
+	}
 	return v, err
+}
+
+// proposed is an endpoint that waits for a second administrator.
+type proposed struct {
+	administration.Proposal
+	Own bool // who looks has proposed it
 }
 
 func (s *Server) endpoints(c echo.Context, at seat) error {

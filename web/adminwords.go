@@ -22,6 +22,20 @@ var adminDone = map[string]string{
 	"sessions-ended":   "Ended: the next request leads to the sign-in page.",
 	"endpoint-paused":  "Nothing is sent to this endpoint until it is resumed. What is signed waits.",
 	"endpoint-resumed": "Reports are sent to this endpoint again.",
+
+	"endpoint-proposed":  "It is proposed. Another administrator looks at it here, and puts it in force.",
+	"endpoint-withdrawn": "The proposal is gone. Nothing has changed.",
+	"endpoint-set":       "It is in force. An endpoint with another address is paused: try the connection, and resume it.",
+	"hospital-set":       "The settings are changed.",
+	"reader-linked":      "Whoever signs in so is this reader from the next sign-in. A role that rests on credentials is given here, or by a group.",
+
+	"tenant-added":     "The hospital is here. Say who administers it: everything else is theirs.",
+	"tenant-set":       "The settings are changed.",
+	"tenant-suspended": "The hospital is suspended: nothing is shown or done for it until it is resumed.",
+	"tenant-resumed":   "The hospital goes on where it stopped.",
+	"admins-set":       "The members of this group administer the hospital from their next sign-in, yourself excepted.",
+	"provider-set":     "The identity provider is set. What its groups mean at a hospital its administrators say.",
+	"provider-removed": "The identity provider is removed, and whoever signed in by it is signed out.",
 }
 
 // adminWords are the words of the codes that administrators see, by table.
@@ -33,13 +47,14 @@ var adminWords = map[string]map[string]string{
 	"trial": {
 		"answers":     "It answers, and speaks FHIR.",
 		"asks":        "It answers, and wants to know who asks even for what everybody may read. The way to it is open.",
-		"other":       "Something answers, and it is no FHIR server at this address. Have its address corrected: overread destination add.",
+		"other":       "Something answers, and it is no FHIR server at this address. Have its address corrected.",
 		"fenced":      "The server may not call out to this address. Its operator decides, by the setting that is named here.",
 		"untrusted":   "It answers, and its certificate is not trusted: it has expired, is for another name, or comes from an authority that this server does not know.",
 		"silent":      "It does not answer in time: see that it runs, and that a firewall lets this server through.",
 		"unreachable": "It cannot be reached: its name is unknown, or nothing listens there.",
 	},
-	"verdict": {"ok": "good", "warn": "to be looked at", "fail": "bad"},
+	"tenantstate": {"active": "at work", "suspended": "suspended", "moved": "moved away", "copied": "a copy, not at work"},
+	"verdict":     {"ok": "good", "warn": "to be looked at", "fail": "bad"},
 }
 
 // vital is the words for one of the things that are looked at.

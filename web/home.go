@@ -22,7 +22,7 @@ const mostWork = 25
 var elsewhere = map[access.Role]string{
 	access.Auditor: "As auditor you have figures and the audit trail, and no worklist. The clinical record is not for auditors.",
 	access.Quality: "For quality there are figures and the peer-learning room, and no worklist. That you open how a case was graded is recorded.",
-	access.Admin:   "As administrator you have no worklist: your rooms are below. Practitioners, organizations and locations are kept by the API; what concerns the whole installation, at the command line of the server.",
+	access.Admin:   "As administrator you have no worklist: your rooms are below. Practitioners, organizations and locations are kept by the API; what concerns the whole installation is done by its operator.",
 }
 
 // work is what there is to do at a place.
@@ -87,6 +87,7 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 		Now       time.Time
 		Worker    bool     // one of their roles has a worklist
 		Elsewhere []string // where the work of their other roles is
+		Steward   bool     // they operate the installation
 	}{Tenants: found.Tenants(), Now: s.Now()}
 	for _, p := range found.Places {
 		if p.Suspended { // it stands still, for people too
@@ -121,6 +122,10 @@ func (s *Server) home(c echo.Context, found *session.Session) error {
 			}
 			data.Told = append(data.Told, told{p, list})
 		}
+	}
+	var err error
+	if data.Steward, _, err = s.Desk.Admin.Operates(ctx, found.PersonID); err != nil {
+		return err
 	}
 	for _, p := range data.Tenants {
 		if len(p.Opened) > 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -52,7 +53,7 @@ const mostForm = 64 << 10
 
 // Register puts the pages on the router.
 func (s *Server) Register(e *echo.Echo) {
-	for _, r := range s.routes() {
+	for _, r := range slices.Concat(s.routes(), s.installationRoutes()) {
 		e.Add(r.method, r.path, s.admit(r))
 	}
 	for _, r := range s.rooms {

@@ -211,6 +211,7 @@ var trailWords = map[string]string{
 	string(access.ProviderSet): "Identity provider set", string(access.ProviderRemoved): "Identity provider removed", string(access.PersonSet): "Person set", string(access.PersonEnded): "Person ended",
 	string(access.RoleGranted): "Role granted", string(access.RoleRevoked): "Role taken away", string(access.GroupSet): "Meaning of a group set", string(access.GroupRemoved): "Meaning of a group removed", string(access.SessionsEnded): "Sessions of somebody ended",
 	string(access.DestinationPaused): "Deliveries to a destination paused", string(access.DestinationResumed): "Deliveries to a destination resumed", string(access.DestinationTried): "Destination tried",
+	string(access.DestinationProposed): "Another address for a destination proposed", string(access.DestinationWithdrawn): "Proposal for a destination withdrawn", string(access.OperatorNamed): "Operator of the installation named", string(access.OperatorDismissed): "Operator of the installation dismissed",
 	string(access.PACSSet): "PACS set", string(access.PACSRemoved): "PACS removed", string(access.PolicySet): "Policy set", string(access.TemplateSet): "Report template set",
 	string(access.LogRestored): "Audit log went on after a restore that lost some of it", string(access.CheckpointsLost): "File of checkpoints was lost", string(access.LogCompared): "Had the audit log compared",
 }

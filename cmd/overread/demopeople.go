@@ -25,12 +25,12 @@ const demoProvider = "demo"
 
 // demoRoles are what the groups of the demo's provider mean.
 var demoRoles = []meaning{
-	{"readers", "mercy", access.Reader}, {"readers", "lakeside", access.Reader},
-	{"adjudicators", "mercy", access.Adjudicator}, {"adjudicators", "lakeside", access.Adjudicator},
-	{"supervisors", "mercy", access.Supervisor}, {"supervisors", "lakeside", access.Supervisor},
-	{"mercy-coordinators", "mercy", access.Coordinator}, {"lakeside-coordinators", "lakeside", access.Coordinator},
-	{"mercy-directors", "mercy", access.Director}, {"mercy-auditors", "mercy", access.Auditor},
-	{"mercy-quality", "mercy", access.Quality}, {"mercy-admins", "mercy", access.Admin},
+	{Value: "readers", Tenant: "mercy", Role: access.Reader}, {Value: "readers", Tenant: "lakeside", Role: access.Reader},
+	{Value: "adjudicators", Tenant: "mercy", Role: access.Adjudicator}, {Value: "adjudicators", Tenant: "lakeside", Role: access.Adjudicator},
+	{Value: "supervisors", Tenant: "mercy", Role: access.Supervisor}, {Value: "supervisors", Tenant: "lakeside", Role: access.Supervisor},
+	{Value: "mercy-coordinators", Tenant: "mercy", Role: access.Coordinator}, {Value: "lakeside-coordinators", Tenant: "lakeside", Role: access.Coordinator},
+	{Value: "mercy-directors", Tenant: "mercy", Role: access.Director}, {Value: "mercy-auditors", Tenant: "mercy", Role: access.Auditor},
+	{Value: "mercy-quality", Tenant: "mercy", Role: access.Quality}, {Value: "mercy-admins", Tenant: "mercy", Role: access.Admin},
 }
 
 // demoPersons are those of the desks; radiologists come from the table of readers.

@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/overread/overread/internal/access"
-	"github.com/overread/overread/internal/outbound"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -57,38 +52,12 @@ func (c destinationAddCmd) Run(ctx context.Context, t terminal) error {
 
 // addDestination inserts the destination or changes the one of this name.
 func addDestination(ctx context.Context, db *pg.DB, row destinationRow) error {
-	row.BaseURL = strings.TrimRight(row.BaseURL, "/")
-	switch {
-	case !shortName.MatchString(row.Name):
-		return fmt.Errorf("destination name %q: use small letters, digits and hyphens, at most 63", row.Name)
-	case !baseURL.MatchString(row.BaseURL):
-		return fmt.Errorf("destination base %q is no http or https URL", row.BaseURL)
-	case outbound.WellFormed(row.BaseURL) != nil:
-		return fmt.Errorf("destination base: %w", outbound.WellFormed(row.BaseURL))
-	case row.Timeout < 100*time.Millisecond || row.Timeout > 2*time.Minute:
-		return fmt.Errorf("--timeout: %s is not between 100ms and 2m", row.Timeout)
-	case row.InFlightMax < 1 || row.InFlightMax > 64:
-		return fmt.Errorf("--in-flight-max: %d is not between 1 and 64", row.InFlightMax)
+	by, err := operatorAt(ctx, db, row.Tenant)
+	if err != nil {
+		return err
 	}
-	return db.System(ctx, func(tx pgx.Tx) error {
-		tenant, err := tenantToChange(ctx, tx, row.Tenant)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO destination (tenant_id, destination, base_url, packaging, token_file, timeout_ms, in_flight_max)
-			VALUES (@tenant_id, @destination, @base_url, @packaging, nullif(@token_file, ''), @timeout_ms, @in_flight_max)
-			ON CONFLICT (tenant_id, destination) DO UPDATE SET
-				base_url = excluded.base_url, packaging = excluded.packaging, token_file = excluded.token_file,
-				timeout_ms = excluded.timeout_ms, in_flight_max = excluded.in_flight_max,
-				failures = 0, failed_lanes = '{}', breaker_until = NULL`,
-			pgx.NamedArgs{"tenant_id": tenant, "destination": row.Name, "base_url": row.BaseURL, "packaging": row.Packaging,
-				"token_file": row.TokenFile, "timeout_ms": row.Timeout.Milliseconds(), "in_flight_max": row.InFlightMax})
-		if err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.DestinationSet, Tenant: tenant, Object: row.Name})
-	})
+	d := administration.Destination{Name: row.Name, BaseURL: row.BaseURL, Packaging: row.Packaging, TokenFile: row.TokenFile, Timeout: row.Timeout, InFlightMax: row.InFlightMax}
+	return byFlag(office(db).SetDestination(ctx, by, d), map[string]string{"name": "destination name", "base": "destination base", "timeout": "--timeout", "in-flight-max": "--in-flight-max", "packaging": "--packaging"})
 }
 
 type destinationListCmd struct {

@@ -42,6 +42,7 @@ type verbs struct {
 	Provider    providerCmd         `cmd:"" help:"Identity providers by which people sign in (OpenID Connect)."`
 	Person      personCmd           `cmd:"" help:"People who sign in: who they are among the readers."`
 	Role        roleCmd             `cmd:"" help:"Who may do what at a tenant, by name."`
+	Operator    operatorCmd         `cmd:"" help:"Who may do by pages what concerns the whole installation."`
 	BreakGlass  emergencyCmd        `cmd:"" name:"break-glass" help:"Records that were opened in an emergency."`
 	Audit       auditCmd            `cmd:"" help:"Proof of everything that was done: keys, exports, verification, erasure."`
 	Statistics  verifyStatisticsCmd `cmd:"" name:"verify-statistics" help:"Show our statistics beside what six published studies print, with the misprints named; fail where one is not the same. Needs no database."`

@@ -45,7 +45,7 @@ func overreadOutput(t *testing.T, args ...string) (string, error) {
 
 func TestEveryVerbHasHelp(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant create", "tenant set", "tenant list", "tenant suspend", "tenant resume", "tenant export", "tenant import", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "pacs add", "pacs list", "pacs remove", "reader add", "provider add", "provider list", "provider remove", "person add", "person list", "person end", "break-glass list", "audit key", "audit export", "audit verify", "audit restored", "audit checkpoints-lost", "audit erase", "policy check", "policy schema", "policy show", "policy set", "policy history", "stand-in-ehr"} {
+	for _, verb := range []string{"", "serve", "demo", "migrate", "doctor", "version", "tenant create", "tenant set", "tenant list", "tenant suspend", "tenant resume", "tenant export", "tenant import", "token add", "token revoke", "client add", "client list", "client revoke", "client key", "client token", "destination add", "pacs add", "pacs list", "pacs remove", "reader add", "provider add", "provider list", "provider remove", "person add", "person list", "person end", "operator grant", "operator list", "operator revoke", "break-glass list", "audit key", "audit export", "audit verify", "audit restored", "audit checkpoints-lost", "audit erase", "policy check", "policy schema", "policy show", "policy set", "policy history", "stand-in-ehr"} {
 		out, err := overreadOutput(t, append(strings.Fields(verb), "--help")...)
 		if err != nil || !strings.Contains(out, "Usage: overread") {
 			t.Errorf("overread %s --help: %v\n%s", verb, err, out)

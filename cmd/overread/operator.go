@@ -44,6 +44,11 @@ func operatorAt(ctx context.Context, db *pg.DB, tenant string) (administration.B
 	return administration.By{Actor: access.OperatorActor(id, operatorName())}, err
 }
 
+// operatorOfAll is the operator, where it is no single tenant's.
+func operatorOfAll() administration.By {
+	return administration.By{Actor: access.OperatorActor(uuid.Nil, operatorName())}
+}
+
 // officeAt opens the database for what the operator does at the tenant of a name; whoever
 // calls closes the DB of the Keeper.
 func officeAt(ctx context.Context, d databaseFlags, tenant string) (k administration.Keeper, by administration.By, err error) {
@@ -74,24 +79,7 @@ func byFlag(err error, flags map[string]string) error {
 // recordAtEach writes it at several tenants, in the order in which everybody holds
 // their logs. Nothing is added to the log of one that was moved away.
 func recordAtEach(ctx context.Context, db *pg.DB, tx pgx.Tx, tenants []uuid.UUID, e access.Event) error {
-	rows, err := tx.Query(ctx, `
-		SELECT tenant_id
-		FROM tenant
-		WHERE tenant_id = ANY ($1) AND state <> 'moved'
-		ORDER BY tenant_id`, tenants)
-	if err != nil {
-		return err
-	}
-	here, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
-		return err
-	}
-	for _, e.Tenant = range here {
-		if err := record(ctx, db, tx, e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return office(db).RecordAtEach(ctx, tx, tenants, e)
 }
 
 // operatorName is who runs this program, as the machine knows them.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -66,77 +67,12 @@ func (c personAddCmd) Run(ctx context.Context, t terminal) error {
 // addPerson links a provider's subject to a reader, or changes to whom, and lets
 // in again who was ended. It refuses a reader whom no tenant has credentialed.
 func addPerson(ctx context.Context, db *pg.DB, provider string, row *personRow) error {
-	if row.Subject == "" || len(row.Subject) > 255 {
-		return errors.New("SUBJECT: is empty, or longer than 255 letters")
-	}
-	return db.System(ctx, func(tx pgx.Tx) error {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		err = tx.QueryRow(ctx, `SELECT issuer FROM provider WHERE name = $1`, provider).Scan(&row.Issuer)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("PROVIDER: there is no provider %q (overread provider list)", provider)
-		}
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT r.tenant_id, r.display
-			FROM reader r
-			JOIN tenant n ON n.tenant_id = r.tenant_id
-			WHERE r.reader_id = $1 AND n.state <> 'moved'
-			ORDER BY 1`, row.ReaderID)
-		if err != nil {
-			return err
-		}
-		type place struct {
-			TenantID uuid.UUID
-			Display  string
-		}
-		at, err := pgx.CollectRows(rows, pgx.RowToStructByName[place])
-		if err != nil {
-			return err
-		}
-		if len(at) == 0 {
-			return fmt.Errorf("--reader: %s is no reader of any tenant that is here; add them with: overread reader add", row.ReaderID)
-		}
-		row.Display = at[0].Display
-		err = tx.QueryRow(ctx, `
-			INSERT INTO person (person_id, issuer, subject, reader_id, display)
-			VALUES (@id, @issuer, @subject, @reader, @display)
-			ON CONFLICT (issuer, subject) DO UPDATE SET
-				reader_id = excluded.reader_id, ended_at = NULL,
-				display = CASE WHEN person.last_login_at IS NULL THEN excluded.display ELSE person.display END -- who has signed in has a name of their own
-			RETURNING person_id, display`,
-			pgx.NamedArgs{"id": id, "issuer": row.Issuer, "subject": row.Subject, "reader": row.ReaderID, "display": row.Display}).
-			Scan(&row.PersonID, &row.Display)
-		if err != nil {
-			return err
-		}
-		if row.Others, err = alsoReader(ctx, tx, *row.ReaderID, row.PersonID); err != nil {
-			return err
-		}
-		var tenants []uuid.UUID
-		for _, p := range at {
-			tenants = append(tenants, p.TenantID)
-		}
-		return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.PersonSet, Object: row.PersonID.String()})
-	})
-}
-
-// alsoReader are the other persons in force who are the same reader, as one who
-// has two providers is.
-func alsoReader(ctx context.Context, tx pgx.Tx, reader, person uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT person_id
-		FROM person
-		WHERE reader_id = $1 AND person_id <> $2 AND ended_at IS NULL
-		ORDER BY person_id`, reader, person)
+	who, err := office(db).LinkReader(ctx, operatorOfAll(), provider, row.Subject, *row.ReaderID)
 	if err != nil {
-		return nil, err
+		return byFlag(err, map[string]string{"provider": "PROVIDER", "subject": "SUBJECT", "reader": "--reader"})
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	row.PersonID, row.Issuer, row.Subject, row.Display, row.Others = who.PersonID, who.Issuer, who.Subject, who.Display, who.Others
+	return nil
 }
 
 type personListCmd struct {
@@ -251,7 +187,7 @@ func endPerson(ctx context.Context, db *pg.DB, tx pgx.Tx, id uuid.UUID) (over en
 	if over.tokens, err = revokeEverywhere(ctx, db, tx, *reader); err != nil {
 		return over, err
 	}
-	over.others, err = alsoReader(ctx, tx, *reader, id)
+	over.others, err = administration.AlsoReader(ctx, tx, *reader, id)
 	return over, err
 }
 

@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
 	"github.com/overread/overread/integrations/oidc"
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/administration"
-	"github.com/overread/overread/internal/outbound"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/pg"
 )
 
@@ -39,24 +35,10 @@ type providerAddCmd struct {
 }
 
 // providerRow is a provider as --json prints it.
-type providerRow struct {
-	Name       string    `json:"name"`
-	Issuer     string    `json:"issuer"`
-	Display    string    `json:"display"`
-	ClientID   string    `json:"clientId"`
-	SecretFile *string   `json:"clientSecretFile,omitempty"`
-	Scopes     string    `json:"scopes"`
-	RolesClaim string    `json:"rolesClaim"`
-	Roles      []meaning `json:"roles" db:"-"`
-	Ended      int64     `json:"sessionsEnded,omitempty" db:"-"` // of who had a role that is meant no more
-}
-
-// meaning is what a value of the roles claim means.
-type meaning struct {
-	Value  string      `json:"value"`
-	Tenant string      `json:"tenant"`
-	Role   access.Role `json:"role"`
-}
+type (
+	providerRow = administration.IdentityProvider
+	meaning     = administration.Meaning
+)
 
 // claimed are the roles that a claim can mean.
 var claimed = []access.Role{access.Coordinator, access.Reader, access.Adjudicator, access.Supervisor, access.Auditor, access.Quality, access.Director, access.Admin}
@@ -114,108 +96,12 @@ func (c providerAddCmd) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-// addProvider adds a provider or changes it: what its claims mean is replaced as a
-// whole where the row says it, and else stays.
-// The issuer of one that is there does not change, as persons are known by it.
-func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
-	switch {
-	case !shortName.MatchString(row.Name):
-		return fmt.Errorf("provider name %q: use small letters, digits and hyphens, at most 63", row.Name)
-	case !slices.Contains(strings.Fields(row.Scopes), "openid"):
-		return fmt.Errorf("--scopes: %q has no openid", row.Scopes)
-	}
-	if err := outbound.WellFormed(row.Issuer); err != nil {
-		return fmt.Errorf("ISSUER: %w", err)
-	}
-	if row.Display == "" {
-		row.Display = row.Name
-	}
-	err := db.System(ctx, func(tx pgx.Tx) error {
-		var claim string // of before; the lock keeps sign-ins away (integrations/oidc)
-		err := tx.QueryRow(ctx, `SELECT roles_claim FROM provider WHERE name = $1 FOR UPDATE`, row.Name).Scan(&claim)
-		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		otherClaim := err == nil && claim != row.RolesClaim
-		tag, err := tx.Exec(ctx, `
-			INSERT INTO provider (name, issuer, display, client_id, secret_file, scopes, roles_claim)
-			VALUES (@name, @issuer, @display, @client_id, @secret_file, @scopes, @roles_claim)
-			ON CONFLICT (name) DO UPDATE SET
-				display = excluded.display, client_id = excluded.client_id, secret_file = excluded.secret_file,
-				scopes = excluded.scopes, roles_claim = excluded.roles_claim
-			WHERE provider.issuer = excluded.issuer`,
-			pgx.NamedArgs{"name": row.Name, "issuer": row.Issuer, "display": row.Display, "client_id": row.ClientID,
-				"secret_file": row.SecretFile, "scopes": row.Scopes, "roles_claim": row.RolesClaim})
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("ISSUER: provider %s has another issuer; remove it first, or choose another name", row.Name)
-		}
-		switch {
-		case len(row.Roles) > 0:
-			err = setMeanings(ctx, db, tx, row, otherClaim)
-		case otherClaim:
-			err = fmt.Errorf("--roles-claim: it was %s, whose values mean something here; say with --role what those of %s mean", claim, row.RolesClaim)
-		}
-		if err == nil {
-			row.Roles, err = meanings(ctx, tx, row.Name)
-		}
-		return err
-	})
-	if pg.Constraint(err) == "provider_issuer_key" {
-		return fmt.Errorf("ISSUER: %s is there already by another name (overread provider list)", row.Issuer)
-	}
-	return err
-}
+// providerFlags are the arguments for the fields that package administration refuses.
+var providerFlags = map[string]string{"name": "NAME", "issuer": "ISSUER", "client-id": "--client-id", "display": "--display", "scopes": "--scopes", "roles-claim": "--roles-claim", "role": "--role"}
 
-// setMeanings replaces what the provider's claims mean, tells each tenant that had
-// or has a part in it, and ends the sessions that rest on what is gone. Which
-// values somebody's claims had is not kept, so all end that have such a role there.
-func setMeanings(ctx context.Context, db *pg.DB, tx pgx.Tx, row *providerRow, otherClaim bool) error {
-	type mapped struct {
-		TenantID   uuid.UUID
-		ClaimValue string
-		Role       access.Role
-	}
-	rows, err := tx.Query(ctx, `DELETE FROM provider_role WHERE provider = $1 RETURNING tenant_id, claim_value, role`, row.Name)
-	if err != nil {
-		return err
-	}
-	gone, err := pgx.CollectRows(rows, pgx.RowToStructByName[mapped])
-	if err != nil {
-		return err
-	}
-	var tenants []uuid.UUID
-	for _, m := range gone {
-		tenants = append(tenants, m.TenantID)
-	}
-	for _, m := range row.Roles {
-		tenant, err := tenantToChange(ctx, tx, m.Tenant)
-		if err != nil {
-			return fmt.Errorf("--role: %w", err)
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO provider_role (tenant_id, provider, claim_value, role)
-			VALUES (@tenant, @provider, @value, @role)
-			ON CONFLICT DO NOTHING`,
-			pgx.NamedArgs{"tenant": tenant, "provider": row.Name, "value": m.Value, "role": m.Role})
-		if err != nil {
-			return err
-		}
-		tenants = append(tenants, tenant)
-		if is := (mapped{tenant, m.Value, m.Role}); !otherClaim {
-			gone = slices.DeleteFunc(gone, func(m mapped) bool { return m == is })
-		}
-	}
-	for _, m := range gone {
-		ended, err := administration.EndByRoleTx(ctx, tx, m.TenantID, row.Issuer, m.Role)
-		if err != nil {
-			return err
-		}
-		row.Ended += ended
-	}
-	return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.ProviderSet, Object: row.Name})
+// addProvider adds a provider or changes it.
+func addProvider(ctx context.Context, db *pg.DB, row *providerRow) error {
+	return byFlag(office(db).AddProvider(ctx, operatorOfAll(), row), providerFlags)
 }
 
 type providerListCmd struct {
@@ -229,7 +115,7 @@ func (c providerListCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	found, err := listProviders(ctx, db)
+	found, err := office(db).IdentityProviders(ctx)
 	if err != nil {
 		return err
 	}
@@ -249,42 +135,6 @@ func (c providerListCmd) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-func listProviders(ctx context.Context, db *pg.DB) (found []providerRow, err error) {
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT name, issuer, display, client_id, secret_file, scopes, roles_claim
-			FROM provider
-			ORDER BY name`)
-		if err != nil {
-			return err
-		}
-		if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[providerRow]); err != nil {
-			return err
-		}
-		for i := range found {
-			if found[i].Roles, err = meanings(ctx, tx, found[i].Name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return found, err
-}
-
-// meanings is what the claims of a provider mean, at all tenants.
-func meanings(ctx context.Context, tx pgx.Tx, provider string) ([]meaning, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT m.claim_value AS value, n.name AS tenant, m.role
-		FROM provider_role m
-		JOIN tenant n ON n.tenant_id = m.tenant_id
-		WHERE m.provider = $1
-		ORDER BY m.claim_value, n.name, m.role`, provider)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[meaning])
-}
-
 type providerRemoveCmd struct {
 	Database databaseFlags `embed:""`
 	Name     string        `arg:"" help:"Short name of the provider."`
@@ -298,36 +148,12 @@ func (c providerRemoveCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer db.Close()
-	var ended int64
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		var tenants []uuid.UUID
-		err := tx.QueryRow(ctx, `
-			SELECT coalesce(array_agg(DISTINCT tenant_id), '{}')
-			FROM provider_role
-			WHERE provider = $1`, c.Name).Scan(&tenants)
-		if err != nil {
-			return err
-		}
-		var issuer string
-		err = tx.QueryRow(ctx, `DELETE FROM provider WHERE name = $1 RETURNING issuer`, c.Name).Scan(&issuer)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("NAME: there is no provider %q (overread provider list)", c.Name)
-		}
-		if err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, `
-			UPDATE session
-			SET ended_at = now(), end_reason = 'operator'
-			WHERE ended_at IS NULL AND came_from = 'oidc' AND person_id IN (SELECT person_id FROM person WHERE issuer = $1)`, issuer)
-		if err != nil {
-			return err
-		}
-		ended = tag.RowsAffected()
-		return recordAtEach(ctx, db, tx, tenants, access.Event{Kind: access.ProviderRemoved, Object: c.Name})
-	})
+	ended, err := office(db).RemoveProvider(ctx, operatorOfAll(), c.Name)
+	if fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("NAME: there is no provider %q (overread provider list)", c.Name)
+	}
 	if err != nil {
-		return err
+		return byFlag(err, providerFlags)
 	}
 	t.printf("provider %s removed, sessions ended: %d\n", c.Name, ended)
 	return nil

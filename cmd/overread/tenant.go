@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/pg"
-	"github.com/overread/overread/workflow"
 )
 
 type tenantCmd struct {
@@ -29,29 +26,29 @@ type tenantCmd struct {
 type tenantSetCmd struct {
 	Database databaseFlags `embed:""`
 	Name     string        `arg:"" help:"Short name of the tenant."`
-	Update   *bool         `name:"update-create" negatable:"" required:"" help:"A PUT to an id that is not here yet creates it."`
+	Display  *string       `name:"display" help:"Name for people."`
+	Update   *bool         `name:"update-create" negatable:"" help:"A PUT to an id that is not here yet creates it."`
 }
 
 func (c tenantSetCmd) Run(ctx context.Context, t terminal) error {
-	db, err := c.Database.open(ctx)
+	if c.Display == nil && c.Update == nil {
+		return errors.New("missing flags: give --display, --update-create or --no-update-create: nothing else is set here")
+	}
+	k, by, err := officeAt(ctx, c.Database, c.Name)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		id, err := tenantToChange(ctx, tx, c.Name)
-		if err != nil {
-			return err
-		}
-		if _, err = tx.Exec(ctx, `UPDATE tenant SET update_create = $2 WHERE tenant_id = $1`, id, *c.Update); err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.TenantChanged, Tenant: id, Object: c.Name})
-	})
-	if err == nil {
+	defer k.DB.Close()
+	if err := byFlag(k.SetTenant(ctx, by, administration.TenantSettings{Display: c.Display, CreatesByID: c.Update}), tenantFlags); err != nil {
+		return err
+	}
+	if c.Display != nil {
+		t.printf("tenant %s: people read %s\n", c.Name, *c.Display)
+	}
+	if c.Update != nil {
 		t.printf("tenant %s: a PUT to an id that is not here yet %s\n", c.Name, map[bool]string{true: "creates it", false: "is refused"}[*c.Update])
 	}
-	return err
+	return nil
 }
 
 type tenantCreateCmd struct {
@@ -65,14 +62,7 @@ type tenantCreateCmd struct {
 }
 
 // tenantRow is a tenant, as it is added and as `--json` prints it.
-type tenantRow struct {
-	TenantID uuid.UUID               `json:"tenantId"`
-	Name     string                  `json:"name"`
-	Display  string                  `json:"display"`
-	EHRBase  string                  `json:"ehrBase,omitempty"`
-	Policy   workflow.PolicyDocument `json:"-"`
-	OwnIDs   bool                    `json:"ownIds,omitempty"` // a PUT to an unknown id is refused
-}
+type tenantRow = administration.NewTenant
 
 func (c tenantCreateCmd) Run(ctx context.Context, t terminal) error {
 	policy, err := readPolicy(c.PolicyFile)
@@ -96,50 +86,14 @@ func (c tenantCreateCmd) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-var (
-	shortName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	baseURL   = regexp.MustCompile(`^https?://[^/]+(/.*)?[^/]$`)
-)
+var shortName, baseURL = administration.ShortName, administration.BaseURL
 
-// addTenant inserts the tenant and fills in its id. It refuses a name that is
-// not a short name, that is taken, and a base that is not an http(s) URL.
+// tenantFlags are the arguments for the fields that package administration refuses.
+var tenantFlags = map[string]string{"name": "NAME", "display": "--display", "ehr-base": "--ehr-base"}
+
+// addTenant inserts the tenant and fills in its id.
 func addTenant(ctx context.Context, db *pg.DB, row *tenantRow) error {
-	if !shortName.MatchString(row.Name) {
-		return fmt.Errorf("tenant name %q: use small letters, digits and hyphens, at most 63", row.Name)
-	}
-	if row.EHRBase != "" && !baseURL.MatchString(row.EHRBase) {
-		return fmt.Errorf("--ehr-base: %q is no http or https URL", row.EHRBase)
-	}
-	if row.Display == "" {
-		row.Display = row.Name
-	}
-	var err error
-	if row.Policy.Text == nil {
-		if row.Policy, err = readPolicy(""); err != nil {
-			return err
-		}
-	}
-	if row.TenantID, err = uuid.NewV7(); err != nil {
-		return err
-	}
-	err = db.System(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO tenant (tenant_id, name, display, ehr_base, update_create)
-			VALUES (@tenant_id, @name, @display, nullif(@ehr_base, ''), @update_create)`,
-			pgx.NamedArgs{"update_create": !row.OwnIDs,
-				"tenant_id": row.TenantID, "name": row.Name, "display": row.Display, "ehr_base": row.EHRBase})
-		if err != nil {
-			return err
-		}
-		if _, _, err := workflow.SetPolicyTx(ctx, tx, row.TenantID, row.Policy, operatorName(), "with the tenant"); err != nil {
-			return err
-		}
-		return record(ctx, db, tx, access.Event{Kind: access.TenantAdded, Tenant: row.TenantID, Object: row.Name})
-	})
-	if pg.Constraint(err) == "tenant_name_key" {
-		return fmt.Errorf("tenant %q exists already", row.Name)
-	}
-	return err
+	return byFlag(office(db).AddTenant(ctx, operatorOfAll(), row), tenantFlags)
 }
 
 // tenantID finds a tenant by its short name.

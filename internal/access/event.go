@@ -62,6 +62,11 @@ const (
 	DestinationResumed EventKind = "destination-resumed"
 	DestinationTried   EventKind = "destination-tried" // whether it can be reached
 
+	DestinationProposed  EventKind = "destination-proposed"  // by one administrator; another one agrees (destination-set)
+	DestinationWithdrawn EventKind = "destination-withdrawn" // what was proposed
+	OperatorNamed        EventKind = "operator-named"        // who does by pages what concerns the whole installation
+	OperatorDismissed    EventKind = "operator-dismissed"
+
 	PACSSet         EventKind = "pacs-set"
 	PACSRemoved     EventKind = "pacs-removed"
 	PolicySet       EventKind = "policy-set"

@@ -53,6 +53,9 @@ func (b By) event(kind access.EventKind, object string) access.Event {
 // the tenant does not move.
 func (k Keeper) change(ctx context.Context, by By, do func(tx pgx.Tx) (access.Event, error)) error {
 	return k.DB.System(ctx, func(tx pgx.Tx) error {
+		if err := MustOperateTx(ctx, tx, by); err != nil {
+			return err
+		}
 		if err := HoldTx(ctx, tx, by.Actor.Tenant); err != nil {
 			return err
 		}

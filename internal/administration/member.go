@@ -21,16 +21,17 @@ var personal = []access.Role{access.Reader, access.Adjudicator, access.Superviso
 
 // Member is a person who belongs to a tenant.
 type Member struct {
-	PersonID  uuid.UUID
-	Display   string
-	Provider  string // name for people of the identity provider; its issuer where it was removed
-	Subject   string // what the provider calls them
-	Since     time.Time
-	LastLogin *time.Time // with a role here
-	Reads     bool       // they are a reader of the tenant
-	Ended     bool       // their access was ended everywhere
-	Sessions  int        // in force, with a role here
-	Reasons   []Reason   // for and against each role
+	PersonID     uuid.UUID
+	Display      string
+	Provider     string // name for people of the identity provider; its issuer where it was removed
+	ProviderName string // its short name, "" where it was removed
+	Subject      string // what the provider calls them
+	Since        time.Time
+	LastLogin    *time.Time // with a role here
+	Reads        bool       // they are a reader of the tenant
+	Ended        bool       // their access was ended everywhere
+	Sessions     int        // in force, with a role here
+	Reasons      []Reason   // for and against each role
 }
 
 // Reason is why a member has a role, or has it not.
@@ -98,7 +99,7 @@ func noMember() error { return fault.New(fault.NotFound, "There is no such perso
 func (k Keeper) members(ctx context.Context, tenant, person uuid.UUID) (all []Member, err error) {
 	err = k.DB.System(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT m.person_id, p.display, coalesce(v.display, p.issuer) AS provider, p.subject, m.since, m.last_login_at AS last_login, p.ended_at IS NOT NULL AS ended,
+			SELECT m.person_id, p.display, coalesce(v.display, p.issuer) AS provider, coalesce(v.name, '') AS provider_name, p.subject, m.since, m.last_login_at AS last_login, p.ended_at IS NOT NULL AS ended,
 			       EXISTS (SELECT FROM reader r WHERE r.tenant_id = m.tenant_id AND r.reader_id = p.reader_id AND r.active) AS reads,
 			       (SELECT count(DISTINCT s.session_id)
 			        FROM session s
@@ -202,7 +203,7 @@ func grantTx(ctx context.Context, tx pgx.Tx, by By, person uuid.UUID, role acces
 		return err
 	}
 	if slices.Contains(personal, role) && !reads {
-		return fault.At(fault.Value, "role", "This person is no reader of this hospital, and the role rests on a reader's credentials. The operator says who is which reader: overread person add.")
+		return fault.At(fault.Value, "role", "This person is no reader of this hospital, and the role rests on a reader's credentials. First say which reader they are, at the page of people.")
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM member_role WHERE tenant_id = @tenant AND person_id = @person AND role = @role AND way = 'withheld'`, args); err != nil || claimed {
 		return err

@@ -11,28 +11,30 @@ import (
 
 // LeftOut are the tables of tenants that do not go into the file, and why.
 var LeftOut = map[string]string{
-	"export_job":    "a bulk export lives a day and looks at a snapshot of this database's; the client asks for it again",
-	"export_file":   "as export_job",
-	"export_chunk":  "as export_job",
-	"mail":          "mail that waits is news of a day, and is sent from where it was queued",
-	"member":        "people are the installation's; who signs in there is a member there, by what its provider says",
-	"member_role":   "as member; a role by name is granted anew there",
-	"token_use":     "when a token was used here says nothing there",
-	"session_actor": "who is logged in logs in again: sessions are the installation's",
-	"ehr_launch":    "a launch takes ten minutes, and is begun again",
-	"launched":      "what a launched session shows goes with the session",
-	"viewer_ticket": "as launched",
-	"image_opening": "which images a session has shown already goes with the session; the audit log, which goes along, has it",
+	"export_job":           "a bulk export lives a day and looks at a snapshot of this database's; the client asks for it again",
+	"export_file":          "as export_job",
+	"export_chunk":         "as export_job",
+	"mail":                 "mail that waits is news of a day, and is sent from where it was queued",
+	"member":               "people are the installation's; who signs in there is a member there, by what its provider says",
+	"member_role":          "as member; a role by name is granted anew there",
+	"token_use":            "when a token was used here says nothing there",
+	"session_actor":        "who is logged in logs in again: sessions are the installation's",
+	"destination_proposal": "what waits for a second administrator, who is another person there, is proposed anew",
+	"ehr_launch":           "a launch takes ten minutes, and is begun again",
+	"launched":             "what a launched session shows goes with the session",
+	"viewer_ticket":        "as launched",
+	"image_opening":        "which images a session has shown already goes with the session; the audit log, which goes along, has it",
 }
 
 // NobodysTables have no tenant, and why.
 var NobodysTables = map[string]string{
-	"goose_db_version": "which migrations the database has",
-	"provider":         "identity providers are the installation's; those that the tenant's roles name must be there",
-	"person":           "a person is the same at every tenant; their credentials as a reader are in reader",
-	"session":          "of a person, not of a tenant",
-	"replica":          "the servers that work on this database",
-	"login":            "nobody knows yet who is logging in",
+	"goose_db_version":      "which migrations the database has",
+	"provider":              "identity providers are the installation's; those that the tenant's roles name must be there",
+	"person":                "a person is the same at every tenant; their credentials as a reader are in reader",
+	"session":               "of a person, not of a tenant",
+	"installation_operator": "the operators of this installation are nobody's there",
+	"replica":               "the servers that work on this database",
+	"login":                 "nobody knows yet who is logging in",
 }
 
 // table is a table of tenants, as the catalogue has it.
