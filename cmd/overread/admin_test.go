@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 
@@ -18,15 +19,22 @@ import (
 // administrator signs somebody in who administers the first hospital.
 func (w *world) administrator(t *testing.T) (v *visitor, rooms string) {
 	t.Helper()
+	v, _ = w.adminCalled(t, "Sam")
+	return v, "/at/mercy/admin"
+}
+
+// adminCalled signs somebody of a name in who administers the first hospital.
+func (w *world) adminCalled(t *testing.T, name string) (v *visitor, person uuid.UUID) {
+	t.Helper()
 	ctx, value := t.Context(), ""
 	store := session.NewStore(session.Config{DB: w.database.DB, BaseURL: w.base})
 	err := w.database.System(ctx, func(tx pgx.Tx) error {
-		a := access.Actor{Role: access.Admin, Display: "Sam"}
+		a := access.Actor{Role: access.Admin, Display: name}
 		if err := tx.QueryRow(ctx, `SELECT tenant_id FROM tenant WHERE name = 'mercy'`).Scan(&a.Tenant); err != nil {
 			return err
 		}
-		person, _, err := store.Known(ctx, tx, session.Person{Issuer: "https://idp.example", Subject: "sam", Display: "Sam"})
-		if err != nil {
+		var err error
+		if person, _, err = store.Known(ctx, tx, session.Person{Issuer: "https://idp.example", Subject: strings.ToLower(name), Display: name}); err != nil {
 			return err
 		}
 		a.ID = person
@@ -42,7 +50,7 @@ func (w *world) administrator(t *testing.T) (v *visitor, rooms string) {
 	people := &peopleWorld{t: t, db: w.database, root: strings.TrimSuffix(w.base, "/fhir")}
 	v = people.visitor()
 	v.jar.SetCookies(must(url.Parse(people.root)), []*http.Cookie{{Name: store.CookieName(), Value: value, Path: "/"}})
-	return v, "/at/mercy/admin"
+	return v, person
 }
 
 // An administrator's pages and the API hold nothing of patients for them, and nothing
@@ -54,7 +62,7 @@ func TestAnAdministratorSeesNoPatientAndNoOtherHospital(t *testing.T) {
 	task := w.sends(t, o)
 	w.live(t, o, task, chapter{"", "", nil, workflow.Ready})
 	v, rooms := w.administrator(t)
-	for _, path := range []string{"/overview", "/systems", "/systems/new", "/launches/new", "/people", "/people/new", "/endpoints", "/health"} {
+	for _, path := range []string{"/overview", "/systems", "/systems/new", "/launches/new", "/people", "/people/new", "/people/reader", "/endpoints", "/endpoints/set", "/hospital", "/health"} {
 		page := v.get(rooms + path)
 		if page.status != http.StatusOK {
 			t.Fatalf("%s: %d", path, page.status)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/devidp"
 )
 
@@ -22,6 +23,9 @@ import (
 
 // demoProvider is what it is called here.
 const demoProvider = "demo"
+
+// demoOperator has the pages of the installation.
+const demoOperator = "vance"
 
 // demoRoles are what the groups of the demo's provider mean.
 var demoRoles = []meaning{
@@ -42,6 +46,7 @@ var demoPersons = []devidp.Person{
 	{Subject: "nowak", Name: "Piotr Nowak", About: "auditor of Mercy", Groups: []string{"mercy-auditors"}},
 	{Subject: "lee", Name: "Sam Lee", About: "admin of Mercy", Groups: []string{"mercy-admins"}},
 	{Subject: "albrecht", Name: "Ines Albrecht", About: "admin of Mercy too", Groups: []string{"mercy-admins"}},
+	{Subject: demoOperator, Name: "Ruth Vance", About: "admin of Lakeside; operates the installation", Groups: []string{"computing"}},
 	{Subject: "doe", Name: "Jo Doe", About: "nobody whom Overread knows", Groups: []string{"canteen"}},
 }
 
@@ -120,7 +125,16 @@ func (c *demoCmd) knowProvider(ctx context.Context, o *overread, issuer string) 
 			return err
 		}
 	}
-	return nil
+	by, err := operatorAt(ctx, o.db, "lakeside")
+	if err != nil {
+		return err
+	}
+	const reason = "the demo shows what operators do"
+	id, err := office(o.db).Invite(ctx, by, administration.Newcomer{Provider: demoProvider, Subject: demoOperator, Display: "Ruth Vance"}, access.Admin, reason)
+	if err == nil {
+		_, err = office(o.db).Appoint(ctx, operatorOfAll(), id, reason, 365*24*time.Hour)
+	}
+	return err
 }
 
 // readerID is the id that a radiologist of the demo has at both hospitals.

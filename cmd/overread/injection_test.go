@@ -297,6 +297,7 @@ func (h *harvest) administer(tenant uuid.UUID) {
 		`INSERT INTO member (tenant_id, person_id) VALUES (@tenant, @person)`,
 		`INSERT INTO member_role (tenant_id, person_id, role, way, set_by, reason, claim_value) VALUES (@tenant, @person, 'auditor', 'granted', @text, @text, ''), (@tenant, @person, 'auditor', 'claim', '', '', @text)`,
 		`INSERT INTO destination (tenant_id, destination, base_url, paused_at, paused_by, pause_reason) VALUES (@tenant, 'hostile', 'https://ehr.example/' || @text || 'x', now(), @text, @text)`,
+		`INSERT INTO destination_proposal (tenant_id, destination, base_url, packaging, timeout_ms, in_flight_max, reason, proposed_by, proposed_by_name) VALUES (@tenant, 'proposed', 'https://ehr.example/' || @text || 'x', 'report', 1000, 1, @text, @person, @text)`,
 		`INSERT INTO replica (replica_id, host, version, schema, seen_at, mails, signs) VALUES (@client, @text, @text, 1, now() - interval '1 hour', true, true)`,
 	} {
 		text := h.next("")
@@ -311,6 +312,9 @@ func (h *harvest) open(store *session.Store, actors []access.Actor, subject, nam
 	ctx, value := h.t.Context(), ""
 	err := h.database.System(ctx, func(tx pgx.Tx) error {
 		person, _, err := store.Known(ctx, tx, session.Person{Issuer: "https://idp.example", Subject: subject, Display: name})
+		if err == nil {
+			_, err = tx.Exec(ctx, `INSERT INTO installation_operator (person_id, granted_by, reason, ends_at) VALUES ($1, $2, $2, now() + interval '1 hour')`, person, name)
+		}
 		if err == nil {
 			_, value, err = store.Open(ctx, tx, person, session.FromOIDC, name, actors)
 		}
@@ -403,7 +407,7 @@ func (h *harvest) values() map[string][]string {
 	return map[string][]string{
 		":type": slices.Sorted(maps.Keys(h.ids)), ":id": {h.ids["Task"], h.ids["Patient"], h.ids["DiagnosticReport"], h.ids["Practitioner"]},
 		":version": {"1", "2"}, ":file": {"1", "csv"}, ":operation": {"$claim"}, ":code": {"x"}, ":member": {"Observation"}, ":name": {"x"}, ":template": {"ct-chest", "x"}, "*": {"x"},
-		":provider": {"<img src=%2Fowned>", "x"}, ":tenant": {"mercy", "<img src=%2Fowned>"}, ":role": {"reader", "adjudicator", "supervisor", "coordinator", "director", "quality", "auditor", "admin"}, ":task": {h.ids["Task"]},
+		":provider": {"<img src=%2Fowned>", "x", "hostile"}, ":tenant": {"mercy", "<img src=%2Fowned>"}, ":role": {"reader", "adjudicator", "supervisor", "coordinator", "director", "quality", "auditor", "admin"}, ":task": {h.ids["Task"]},
 		":session": append([]string{"x"}, h.launched...), ":report": {h.ids["DiagnosticReport"]}, ":form": {"html", "pdf"}, ":pack": {h.pack, "x"}, ":language": {"en", "x"}, ":event": {h.ids["AuditEvent"]},
 		":client": {h.ids["client"], "x"}, ":person": {h.ids["person"], "x"},
 	}
