@@ -147,7 +147,7 @@ test('the pages of administrators have nothing that axe-core finds, in both lang
   const system = await page.locator('tbody a').first().getAttribute('href');
   await page.goto(at + '/people');
   const person = await page.locator('tbody a:not(:has-text("Sam Lee"))').first().getAttribute('href');
-  const addresses = { overview: '/overview', systems: '/systems', newsystem: '/systems/new', newlaunch: '/launches/new', people: '/people', newperson: '/people/new', endpoints: '/endpoints', health: '/health' };
+  const addresses = { overview: '/overview', systems: '/systems', newsystem: '/systems/new', newlaunch: '/launches/new', people: '/people', newperson: '/people/new', endpoints: '/endpoints', endpoint: '/endpoints/set', readerlink: '/people/reader', hospital: '/hospital', health: '/health' };
   const pages = Object.entries(addresses).map(([name, path]) => [name, at + path]).concat([['system', new URL(system, root).href], ['person', new URL(person, root).href]]);
   for (const [theme, language] of process.env.SHORT ? [['dark', 'en']] : [['dark', 'en'], ['light', 'de'], ['light', 'en'], ['dark', 'de']]) {
     await context.addCookies([cookie('overread-theme', theme), cookie('overread-language', language)]);
