@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -15,6 +17,8 @@ type standInCmd struct {
 	Listen     string `name:"listen" env:"OVERREAD_EHR_LISTEN" default:"127.0.0.1:8090" help:"Address and port. It asks nobody who they are unless a token is set: keep it on loopback."`
 	OrFreePort bool   `name:"or-free-port" help:"Take a free port when that one is taken."`
 	Journal    string `name:"journal" env:"OVERREAD_EHR_JOURNAL" type:"path" placeholder:"FILE" help:"Keep what it is told in this file; without one it forgets at its end."`
+	Cert       string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Speak TLS, with this certificate (PEM)."`
+	Key        string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"The certificate's private key (PEM)."`
 	TokenFile  string `name:"token-file" env:"OVERREAD_EHR_TOKEN_FILE" type:"existingfile" placeholder:"FILE" help:"A file that holds the bearer token which it wants."`
 	WithParent bool   `name:"until-stdin-closes" hidden:"" help:"End when stdin closes."`
 }
@@ -29,6 +33,10 @@ func (c *standInCmd) Run(ctx context.Context, t terminal) error {
 		}
 		options.Token = strings.TrimSpace(string(token))
 	}
+	certs, err := gateFlags{Cert: c.Cert, Key: c.Key}.certificates(slog.New(slog.NewTextHandler(t.stderr, nil)))
+	if err != nil {
+		return err
+	}
 	bind := listen
 	if c.OrFreePort {
 		bind = listenOrFree
@@ -41,7 +49,11 @@ func (c *standInCmd) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	t.printf("http://%s/fhir\n", listener.Addr())
+	scheme := "http"
+	if certs != nil {
+		scheme, listener = "https", tls.NewListener(listener, certs.Config())
+	}
+	t.printf("%s://%s/fhir\n", scheme, listener.Addr())
 	if c.WithParent {
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
