@@ -22,8 +22,8 @@ type confirmation struct {
 	Danger  bool
 }
 
-// change is one line of what will change.
-type change struct{ Title, Before, After string }
+// change is one line of what will change, or with Said of what it is about.
+type change struct{ Title, Before, After, Said string }
 
 // caution is a sentence about it.
 type caution struct{ Message string }

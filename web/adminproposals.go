@@ -112,16 +112,13 @@ func (s *Server) proposalLines(c echo.Context, at seat, p administration.Proposa
 		return nil, err
 	}
 	in := languageOf(c.Request())
-	lines := []change{{Title: "Endpoint", Before: p.Name, After: p.Name}, {Title: "Address", Before: p.Now, After: p.BaseURL},
+	lines := []change{{Title: "Endpoint", Said: p.Name}, {Title: "Address", Before: p.Now, After: p.BaseURL},
 		{Title: "What is sent", After: in.words("packaging", p.Packaging)}, {Title: "Seconds for an attempt", After: inSeconds(p.Timeout)},
-		{Title: "At once", After: strconv.Itoa(p.InFlightMax)}, {Title: "Reason", Before: p.Reason, After: p.Reason}}
+		{Title: "At once", After: strconv.Itoa(p.InFlightMax)}, {Title: "Reason", Said: p.Reason}}
 	for _, e := range all {
 		if e.Name == p.Name {
 			lines[2].Before, lines[3].Before, lines[4].Before = in.words("packaging", e.Packaging), inSeconds(e.Timeout), strconv.Itoa(e.InFlightMax)
 		}
-	}
-	if p.Now == "" {
-		lines[0].Before = ""
 	}
 	return lines, nil
 }
@@ -165,7 +162,7 @@ func (s *Server) agreeEndpoint(c echo.Context, at seat) error {
 	if ask.Lines, err = s.proposalLines(c, at, p); err != nil {
 		return err
 	}
-	ask.Lines = append(ask.Lines, change{Title: "Proposed by", Before: p.ByName, After: p.ByName})
+	ask.Lines = append(ask.Lines, change{Title: "Proposed by", Said: p.ByName})
 	return s.confirm(c, at, ask)
 }
 
@@ -282,7 +279,7 @@ func (s *Server) linkReader(c echo.Context, at seat) error {
 		}
 	}
 	return s.confirm(c, at, confirmation{Title: "Is this the same person?", Message: "Whoever signs in so will read and sign as this reader, where they have such a role.",
-		Lines:  []change{{Title: "Identity provider", Before: provider, After: provider}, {Title: "What it calls the person", Before: v.Subject, After: v.Subject}, {Title: "Reads and signs as", After: chosen.Display}},
+		Lines:  []change{{Title: "Identity provider", Said: provider}, {Title: "What it calls the person", Said: v.Subject}, {Title: "Reads and signs as", After: chosen.Display}},
 		Notes:  []caution{{Message: "Ask the person for what the provider calls them, or whoever runs the provider. A wrong letter lets somebody else sign reports."}},
 		Fields: fieldsOf(c, "provider", "subject", "reader"), Action: v.At + "/people/reader", Back: v.At + "/people", Button: caution{Message: "Yes, it is this reader"}, Danger: true})
 }

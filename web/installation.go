@@ -262,8 +262,8 @@ func (s *Server) suspendHospital(c echo.Context, as steward) error {
 	}
 	in := languageOf(c.Request())
 	return s.stewardAsks(c, as, confirmation{Title: "Suspend this hospital?", Message: "Nobody reads, signs or orders there until it is resumed, and its EHR is answered that it is suspended. Nothing is lost; clocks go on, and what became due is done on resuming.",
-		Lines: []change{{Title: "Hospital", Before: v.Row.Display, After: v.Row.Display}, {Title: "State", Before: in.say("at work"), After: in.say("suspended")},
-			{Title: "Open cases", Before: in.number(v.Row.CasesOpen), After: in.number(v.Row.CasesOpen)}, {Title: "Reason", After: v.Reason}},
+		Lines: []change{{Title: "Hospital", Said: v.Row.Display}, {Title: "State", Before: in.say("at work"), After: in.say("suspended")},
+			{Title: "Open cases", Said: in.number(v.Row.CasesOpen)}, {Title: "Reason", After: v.Reason}},
 		Fields: fieldsOf(c, "reason"), Action: v.At + "/hospitals/" + v.Row.Name + "/suspend", Back: v.At + "/hospitals/" + v.Row.Name, Button: caution{Message: "Suspend it"}, Danger: true})
 }
 
@@ -302,6 +302,6 @@ func (s *Server) firstAdministrators(c echo.Context, as steward) error {
 		return s.stewardAgain(c, as, err, "installhospital", "Hospital", &v.Wrong, &v)
 	}
 	return s.stewardAsks(c, as, confirmation{Title: "Let this group administer the hospital?", Message: "Its members say who has which role there, and which systems may call. From then on only administrators of the hospital change who administers it.",
-		Lines:  []change{{Title: "Hospital", Before: v.Row.Display, After: v.Row.Display}, {Title: "Identity provider", After: v.Provider}, {Title: "Group", After: v.Value}},
+		Lines:  []change{{Title: "Hospital", Said: v.Row.Display}, {Title: "Identity provider", After: v.Provider}, {Title: "Group", After: v.Value}},
 		Fields: fieldsOf(c, "provider", "value"), Action: v.At + "/hospitals/" + v.Row.Name + "/administrators", Back: v.At + "/hospitals/" + v.Row.Name, Button: caution{Message: "Let them administer it"}, Danger: true})
 }
