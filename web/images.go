@@ -96,6 +96,17 @@ type galleryView struct {
 	Strips   []stripView
 	Again    string // where one waits longer for the PACS
 	ViewerAt string
+	Stays    bool // nothing of ours is opened in a tab
+}
+
+// stay has images and viewer opened where the page is; at is the page's address.
+func (v *galleryView) stay(at string) {
+	v.Stays = true
+	for _, strip := range v.Strips {
+		for i := range strip.Images {
+			strip.Images[i].Large = at + "/image" + strip.Images[i].Path
+		}
+	}
 }
 
 type stripView struct {

@@ -80,6 +80,7 @@ func (l *Launched) Register(e *echo.Echo) {
 	e.GET("/launched/:session/opinion/:task/dicomweb/*", l.dicomweb)
 	e.HEAD("/launched/:session/opinion/:task/dicomweb/*", l.dicomweb)
 	e.GET("/launched/:session/opinion/:task/viewer", l.toViewer)
+	e.GET("/launched/:session/opinion/:task/image/*", l.image)
 	e.GET("/launched/:session/report/:report/:version/:form", l.form)
 	e.POST("/launched/:session/acknowledge", l.acknowledge)
 	e.POST("/launched/:session/opinion/:task/:act", l.act)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,11 @@ func (l *Launched) opinion(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := l.whole(c, v, launchedView{Title: "Second opinion", Gallery: viewOfGallery(shown, at+"/dicomweb", at+"?images=wait#images"), Opened: &opened, Patient: &opened.Patient, Done: acts[c.QueryParam("done")].done})
+	gallery := viewOfGallery(shown, at+"/dicomweb", at+"?images=wait#images")
+	if inFrame(c.Request()) {
+		gallery.stay(at)
+	}
+	view := l.whole(c, v, launchedView{Title: "Second opinion", Gallery: gallery, Opened: &opened, Patient: &opened.Patient, Done: acts[c.QueryParam("done")].done})
 	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
 }
 
@@ -71,7 +76,45 @@ func (l *Launched) toViewer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusSeeOther, address)
+	if !inFrame(c.Request()) {
+		return c.Redirect(http.StatusSeeOther, address)
+	}
+	return l.page(c, http.StatusOK, v.shows.FrameOrigins, launchedView{Title: "Open the viewer", Path: l.path(v.id), Door: address, Return: l.path(v.id) + "/opinion/" + url.PathEscape(c.Param("task")) + "#images",
+		Message: "It opens in a tab of its own, since it is shown within no other page. The way there is good once, within a minute: after that, go back and ask for it again."})
+}
+
+// A frame of another site has a cookie of its own, which no tab has (CHIPS). So a page in a
+// frame opens nothing of ours in a tab: an image is shown in the frame, with a way back, and
+// the viewer, which is at an origin of its own and in no frame, is reached by a ticket that
+// the frame's page has (internal/session/ticket.go).
+
+// inFrame tells whether a page is asked for by a frame, and not by a tab (Fetch Metadata,
+// Sec-Fetch-Dest). Browsers that do not say get what works in both.
+func inFrame(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") != "document" }
+
+// picture is one image, as large as the page.
+type picture struct{ Src string }
+
+// imagePath is the path of a rendered image below the root of DICOMweb (PS3.18 section 10.4.1).
+var imagePath = regexp.MustCompile(`^studies/[0-9.]{1,64}/series/[0-9.]{1,64}/instances/[0-9.]{1,64}(/frames/[0-9]{1,6})?/rendered$`)
+
+// image shows one image of a second opinion, with a way back. The image itself is asked for
+// by the page as any other one, and so judged and recorded as any other one.
+func (l *Launched) image(c echo.Context) error {
+	v, ok, err := l.enter(c)
+	if !ok {
+		return err
+	}
+	at := l.path(v.id) + "/opinion/" + url.PathEscape(c.Param("task"))
+	opened, err := l.Opinion(c.Request().Context(), v.actor, c.Param("task"), 0, 0)
+	if missing(err) || err == nil && !imagePath.MatchString(c.Param("*")) {
+		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such second opinion", Path: l.path(v.id), Message: "It is not this patient's, or not here any more."})
+	}
+	if err != nil {
+		return err
+	}
+	view := l.whole(c, v, launchedView{Title: "Image", Patient: &opened.Patient, Return: at + "#images", Picture: &picture{at + "/dicomweb/" + c.Param("*") + "?viewport=1600,1600"}})
+	return l.page(c, http.StatusOK, v.shows.FrameOrigins, view)
 }
 
 // session is that of a request for what is no page; an error where it is over.

@@ -93,11 +93,14 @@ type launchedView struct {
 	Alarm          bool
 	Path, CSRF     string
 	Back           string // "" for the chart
+	Door           string // an address to open in a tab
+	Return         string // where the page came from
 	Lang           string
 	Who, At        string
 	Chart          *bedside.Chart
 	Opened         *bedside.Opened
 	Gallery        *galleryView // of the opened one
+	Picture        *picture
 	Patient        *bedside.Patient
 	Banner         bool
 	OrderUnknown   bool

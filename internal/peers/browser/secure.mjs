@@ -11,7 +11,7 @@ import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 
-const names = { ehr: 'mercy-ehr.test', other: 'other-ehr.test', elsewhere: 'elsewhere.test', overread: 'overread.test', control: 'control.test' };
+const names = { ehr: 'mercy-ehr.test', other: 'other-ehr.test', elsewhere: 'elsewhere.test', overread: 'overread.test', control: 'control.test', viewer: 'viewer.test' };
 
 // started waits until a program says what fits.
 function started(program, args, env, says) {
@@ -46,7 +46,7 @@ const tells = (req, res) => {
 };
 
 // secured starts all of it; what it returns has the origins, and ends it.
-export async function secured({ binary, data, demoEHR, order }) {
+export async function secured({ binary, data, demoEHR, order, viewer }) {
   const folder = mkdtempSync(`${tmpdir()}/overread-https.`);
   const running = [];
   const servers = [];
@@ -71,13 +71,16 @@ export async function secured({ binary, data, demoEHR, order }) {
     const ehrPort = Number((await ehr.ready)[1]);
     const origins = { ehr: `https://${names.ehr}:${ehrPort}`, other: `https://${names.other}:${ehrPort}`, elsewhere: `https://${names.elsewhere}:${ehrPort}`, control: `https://${names.control}:${controlPort}` };
 
-    // The server takes a port that was free a moment ago: its own address has to be told it.
-    const port = await new Promise((yes) => { const s = net.createServer().listen(0, '127.0.0.1', () => { const { port: free } = s.address(); s.close(() => yes(free)); }); });
+    // The server takes ports that were free a moment ago: its own addresses have to be told it.
+    const freePort = () => new Promise((yes) => { const s = net.createServer().listen(0, '127.0.0.1', () => { const { port: free } = s.address(); s.close(() => yes(free)); }); });
+    const [port, viewerPort] = [await freePort(), await freePort()];
+    origins.viewer = `https://${names.viewer}:${viewerPort}`;
+    const viewerToo = viewer ? ['--viewer-dir', viewer, '--viewer-listen', `127.0.0.1:${viewerPort}`, '--viewer-url', origins.viewer] : [];
     origins.overread = `https://${names.overread}:${port}`;
     const database = `${data}/audit/database-url`;
     execFileSync(binary, ['issuer', 'add', 'mercy', `${origins.ehr}/fhir`, '--database-url-file', database, '--client-id', 'overread', '--frame-origin', origins.ehr, '--frame-origin', origins.other], { stdio: 'pipe' });
     const server = started(binary, ['serve', '--database-url-file', database, '--listen', `127.0.0.1:${port}`, '--base-url', `${origins.overread}/fhir`, '--tls-cert', cert, '--tls-key', key,
-      '--outbound-proxy', '--outbound-allow', `${names.ehr}:${ehrPort}`, '--outbound-allow', '127.0.0.0/8', '--outbound-http'],
+      '--outbound-proxy', '--outbound-allow', `${names.ehr}:${ehrPort}`, '--outbound-allow', '127.0.0.0/8', '--outbound-http', ...viewerToo],
     { HTTPS_PROXY: `http://127.0.0.1:${proxyPort}`, https_proxy: '', NO_PROXY: '', no_proxy: '', SSL_CERT_FILE: cert }, /msg=serving|"serving"/);
     running.push(server.child);
     await server.ready;

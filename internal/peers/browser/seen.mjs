@@ -28,6 +28,7 @@ function routeOf(path, all) {
   const steps = path.split('/');
   const fits = all.filter((route) => {
     const wanted = route.split('/');
+    if (wanted.at(-1) === '*') return steps.length >= wanted.length && wanted.slice(0, -1).every((w, i) => w === steps[i] || w.startsWith(':') && steps[i]);
     return wanted.length === steps.length && wanted.every((w, i) => w === steps[i] || w.startsWith(':') && steps[i]);
   });
   return fits.sort((a, b) => (a.match(/:/g) ?? []).length - (b.match(/:/g) ?? []).length)[0];

@@ -3,7 +3,7 @@
 // patient; in both themes and languages, in a tab and at 400 pixels, without script.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judge, launch, shot, upright, visitor } from '../browser.mjs';
+import { judge, launch, root, shot, upright, visitor } from '../browser.mjs';
 
 const short = Boolean(process.env.SHORT);
 
@@ -36,6 +36,13 @@ for (const colorScheme of themes) {
       assert.match(await page.textContent('#done'), /Your question was sent/);
     }
     await look('opinion');
+    const opinion = page.url();
+    const shown = await page.locator('ul.strip img').count() ? await page.locator('ul.strip img').first().getAttribute('src') : `${new URL(opinion).pathname}/dicomweb/studies/1/series/1/instances/1/rendered`;
+    const large = root + shown.replace('/dicomweb/', '/image/').replace(/\?.*/, '');
+    await page.goto(large); // as it is shown in a frame
+    await look('image');
+    assert.equal((await page.goto(large + '/thumbnail')).status(), 404);
+    await page.goto(opinion);
     await page.click('button[value="de"]');
     await page.click('article.current h2 a');
     assert.match(await page.textContent('main'), /Beide Befunde nebeneinander/);
