@@ -31,7 +31,7 @@ async function framed(context, origin, address) {
 }
 
 test('over https, in a frame of another site', { skip }, async (t) => {
-  const at = await secured({ binary: process.env.OVERREAD_BINARY, data: process.env.OVERREAD_DATA, demoEHR, order: await orderOf('2025-0145'), viewer: process.env.VIEWER_DIR });
+  const at = await secured({ binary: process.env.OVERREAD_BINARY, data: process.env.OVERREAD_DATA, demoEHR, order: await orderOf('2025-0124'), viewer: process.env.VIEWER_DIR });
   t.after(() => at.stop());
   const { context } = await visitor({ ignoreHTTPSErrors: true });
   const { ehr, other, elsewhere, overread, control } = at.origins;
