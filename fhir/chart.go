@@ -52,15 +52,12 @@ func (s *Server) Chart(ctx context.Context, actor access.Actor, inContext string
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (bedside.Chart, error) {
 		c := bedside.Chart{Patient: patientAtBedside(patient)}
-		for _, task := range tasks {
-			o, ok, err := s.opinionOn(ctx, tx, actor, task, readable)
-			if err != nil {
-				return c, err
-			}
-			if ok {
-				o.InContext = inContext != "" && o.Task == inContext
-				c.Opinions = append(c.Opinions, o)
-			}
+		var err error
+		if c.Opinions, err = s.opinionsOn(ctx, tx, actor, tasks, readable); err != nil {
+			return c, err
+		}
+		for i, o := range c.Opinions {
+			c.Opinions[i].InContext = inContext != "" && o.Task == inContext
 		}
 		slices.SortStableFunc(c.Opinions, func(a, b bedside.Opinion) int {
 			switch {
@@ -75,74 +72,66 @@ func (s *Server) Chart(ctx context.Context, actor access.Actor, inContext string
 	})
 }
 
-// opinionOn is the second opinion that runs on a Task; ok is false where none does.
-func (s *Server) opinionOn(ctx context.Context, tx pgx.Tx, actor access.Actor, task *Node, readable map[string]bool) (o bedside.Opinion, ok bool, err error) {
-	c, err := workflow.CaseByTaskTx(ctx, tx, task.Text("id"))
-	if fault.Is(err, fault.NotFound) || err == nil && casePatient(c) != actor.Patient {
-		return o, false, nil
-	}
+// opinionsOn are the second opinions that run on Tasks, of those where any does.
+func (s *Server) opinionsOn(ctx context.Context, tx pgx.Tx, actor access.Actor, tasks []*Node, readable map[string]bool) (all []bedside.Opinion, err error) {
+	k, err := s.chartRecords(ctx, tx, actor, tasks)
 	if err != nil {
-		return o, false, err
+		return nil, err
 	}
-	src, err := s.reportSources(ctx, tx, c)
-	if err != nil {
-		return o, false, err
+	for _, task := range tasks {
+		if c, ok := k.cases[task.Text("id")]; ok {
+			all = append(all, k.opinionOn(c, task, readable))
+		}
 	}
-	o = bedside.Opinion{
-		Task: task.Text("id"), Exam: examName(c.Exam), Order: c.PlacerValue, Question: question(src), Ordered: c.OpenedAt,
+	return all, nil
+}
+
+// opinionOn is the second opinion of a case.
+func (k *chartRecords) opinionOn(c workflow.Case, task *Node, readable map[string]bool) bedside.Opinion {
+	o := bedside.Opinion{
+		Task: c.TaskID, Exam: examName(c.Exam), Order: c.PlacerValue, Question: k.questions[c.CaseID], Ordered: c.OpenedAt,
 		Urgent: slices.Contains([]string{"stat", "asap", "urgent"}, c.Priority),
 		State:  bedside.StateWords(c.State), Next: nextWords(task), Steps: bedside.StepsOf(c), Zone: zoneOf(c.Policy),
 		Ended: slices.Contains([]workflow.State{workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError}, c.State),
 	}
-	if err := tellMatters(ctx, tx, actor, c, &o); err != nil {
-		return o, false, err
+	tellMatters(k.matters[c.CaseID], &o)
+	switch {
+	case c.ReportNo > 0 && c.ReportID != nil && readable[*c.ReportID]:
+		k.tellReport(c, &o)
+	case !o.Ended:
+		o.Due = k.due[c.CaseID]
 	}
-	if c.ReportNo > 0 && c.ReportID != nil && readable[*c.ReportID] {
-		return o, true, s.tellReport(ctx, tx, c, src, &o)
-	}
-	if !o.Ended {
-		o.Due, err = workflow.DueTx(ctx, tx, c.CaseID)
-	}
-	return o, true, err
+	return o
 }
 
 // tellReport adds what the signed report says, and its versions.
-func (s *Server) tellReport(ctx context.Context, tx pgx.Tx, c workflow.Case, src reportSources, o *bedside.Opinion) error {
-	reports, err := workflow.ReportsTx(ctx, tx, c.CaseID)
-	if err != nil || len(reports) == 0 {
-		return err
+func (k *chartRecords) tellReport(c workflow.Case, o *bedside.Opinion) {
+	src, signed := k.sources(c)
+	if !signed {
+		return
 	}
-	if src, err = s.signers(ctx, tx, c, src, reports); err != nil {
-		return err
-	}
-	last := len(reports) - 1
-	src.Report, src.History = reports[last], reports[:last]
 	o.Signed, o.Report, o.Steps = true, *c.ReportID, nil
 	o.Amending = c.State == workflow.Amending // of that version nobody has read anything yet
 	o.CanTell, o.CanAsk = c.State == workflow.Final || o.Amending && c.ClosedAt == nil, o.Amending || slices.Contains([]workflow.State{workflow.Final, workflow.Closed}, c.State)
 	if c.State == workflow.Closed || o.Amending {
 		o.SeenAt = c.ClosedAt
 	}
-	written := letterOf(src)
+	r, history := src.Report, letterHistory(src)
 	o.Glance = bedside.Glance{
-		Number: written.Number, Status: written.Status, Agreement: written.Agreement, Difference: written.Difference, Management: written.Management,
-		Recommendation: written.Recommendation, Actionable: written.Actionable, Impression: src.Report.Opinion.Impression, Signatures: written.Signatures,
+		Number: r.No, Status: r.Status, Agreement: agreementCodes[r.Level].Code, Difference: r.Difference, Management: r.Management,
+		Recommendation: r.Opinion.Recommendation, Actionable: r.Actionable, Impression: r.Opinion.Impression, Signatures: signatures(src),
 	}
-	if last > 0 {
-		made, was := written.History[last], written.History[last-1]
+	if last := len(history) - 1; last > 0 {
+		made, was := history[last], history[last-1]
 		o.Glance.Change = &bedside.Change{Status: made.Status, No: was.Number, At: was.At, Text: made.Text, Reason: made.Reason}
 	}
 	o.ForThem = c.Policy.PatientSummary != nil && !o.Glance.Withdrawn()
-	kept, err := releases(ctx, tx, *c.ReportID)
-	if err != nil {
-		return err
+	read := map[int][]bedside.Reading{}
+	for _, a := range k.read[c.CaseID] {
+		read[a.ReportNo] = append(read[a.ReportNo], bedside.Reading{At: a.AcknowledgedAt, By: a.Content.Person})
 	}
-	read, err := acknowledgementsOf(ctx, tx, c)
-	if err != nil {
-		return err
-	}
-	for _, v := range slices.Backward(written.History) {
-		id, ok := kept[instant(v.At)]
+	for _, v := range slices.Backward(history) {
+		id, ok := k.releases[*c.ReportID][instant(v.At)]
 		if !ok {
 			continue
 		}
@@ -152,62 +141,6 @@ func (s *Server) tellReport(ctx context.Context, tx pgx.Tx, c workflow.Case, src
 		}
 		o.Versions = append(o.Versions, shown)
 	}
-	return nil
-}
-
-// acknowledgementsOf are those of a report, by the number of the version.
-func acknowledgementsOf(ctx context.Context, tx pgx.Tx, c workflow.Case) (map[int][]bedside.Reading, error) {
-	all, err := workflow.AcknowledgementsTx(ctx, tx, c.CaseID)
-	by := map[int][]bedside.Reading{}
-	for _, a := range all {
-		by[a.ReportNo] = append(by[a.ReportNo], bedside.Reading{At: a.AcknowledgedAt, By: a.Content.Person})
-	}
-	return by, err
-}
-
-// signers adds the names of all who signed a version.
-func (s *Server) signers(ctx context.Context, tx pgx.Tx, c workflow.Case, src reportSources, reports []workflow.Report) (reportSources, error) {
-	for _, r := range reports {
-		if _, known := src.names[r.SignedBy]; known {
-			continue
-		}
-		n, err := s.practitioner(ctx, tx, c.TenantID, &r.SignedBy)
-		if err != nil {
-			return src, err
-		}
-		src.names[r.SignedBy] = displayOf(n)
-	}
-	return src, nil
-}
-
-// releases are the versions of the resource that hold the signed versions of a
-// report, by the instant of the signature. Of several with the same it is the
-// first: what came after it changed nothing that was signed.
-func releases(ctx context.Context, tx pgx.Tx, report string) (map[string]string, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT version, body
-		FROM resource
-		WHERE type = 'DiagnosticReport' AND id = @id AND NOT deleted
-		UNION ALL
-		SELECT version, body
-		FROM resource_history
-		WHERE type = 'DiagnosticReport' AND id = @id AND NOT deleted
-		ORDER BY version DESC`,
-		pgx.NamedArgs{"id": report})
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]string{}
-	var version int64
-	var body []byte
-	_, err = pgx.ForEachRow(rows, []any{&version, &body}, func() error {
-		n, err := Parse(body, Limits{})
-		if err == nil && n.Text("issued") != "" {
-			found[n.Text("issued")] = strconv.FormatInt(version, 10)
-		}
-		return err
-	})
-	return found, err
 }
 
 // Form is a form (html or pdf) of one version of a report, as it was signed.

@@ -43,10 +43,14 @@ func (s *Server) OpinionOn(ctx context.Context, actor access.Actor, task string,
 	}
 	opened := bedside.Opened{Patient: patientAtBedside(patient)}
 	reports, err := inTenant(ctx, s, actor, func(tx pgx.Tx) (reports []workflow.Report, err error) {
-		if opened.Opinion, _, err = s.opinionOn(ctx, tx, actor, seen, readable); err != nil || !opened.Opinion.Signed {
+		k, err := s.chartRecords(ctx, tx, actor, []*Node{seen})
+		if c, ok := k.cases[task]; ok && err == nil {
+			opened.Opinion = k.opinionOn(c, seen, readable)
+		}
+		if err != nil || !opened.Opinion.Signed {
 			return nil, err
 		}
-		return workflow.ReportsTx(ctx, tx, c.CaseID)
+		return k.reports[c.CaseID], nil
 	})
 	if err != nil || len(reports) == 0 {
 		return opened, err
@@ -221,14 +225,7 @@ func sidesOf(first originalSaid, second workflow.Opinion) (sides []bedside.Side)
 
 // tellMatters adds what is open on the case besides its state, as Task/{id}/$matters
 // tells a placer.
-func tellMatters(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, o *bedside.Opinion) error {
-	if !actor.May("Communication", access.Read) || hidesOriginals(actor) {
-		return nil
-	}
-	all, err := workflow.MattersTx(ctx, tx, c.CaseID)
-	if err != nil {
-		return err
-	}
+func tellMatters(all []workflow.Matter, o *bedside.Opinion) {
 	_, o.Changed = openStudyChange(all)
 	for _, m := range all {
 		switch {
@@ -255,7 +252,6 @@ func tellMatters(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.
 		}
 		return b.At.Compare(a.At)
 	})
-	return nil
 }
 
 // patientAtBedside is whom a page is about.

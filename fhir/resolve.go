@@ -92,6 +92,35 @@ func (r resolver) get(ctx context.Context, typ, id string) (found, error) {
 	return f, err
 }
 
+// foresee reads resources ("Patient/1") at once that get will be asked for.
+func (r resolver) foresee(ctx context.Context, names []string) error {
+	var types, ids []string
+	for _, name := range names {
+		if typ, id, ok := strings.Cut(name, "/"); ok {
+			types, ids = append(types, typ), append(ids, id)
+			r.seen[name] = found{}
+		}
+	}
+	rows, err := r.tx.Query(ctx, `
+		SELECT type, id, version, last_updated, deleted, body
+		FROM resource
+		WHERE tenant_id = @tenant AND (type, id) IN (SELECT * FROM unnest(@types::text[], @ids::text[])) AND NOT deleted`,
+		pgx.NamedArgs{"tenant": r.tenant, "types": types, "ids": ids})
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[Stored])
+	if err != nil {
+		return fmt.Errorf("read resources: %w", err)
+	}
+	for _, stored := range all {
+		if r.seen[stored.Reference()], err = stored.found(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // byIdentifier finds the one resource of a type with this identifier. Two of
 // them are nobody: a logical reference that is ambiguous leads nowhere.
 func (r resolver) byIdentifier(ctx context.Context, typ, system, value string) (found, error) {

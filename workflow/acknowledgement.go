@@ -86,15 +86,26 @@ func insertAcknowledgementTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, a
 // AcknowledgementsTx returns which versions of a case's report were read, the
 // first one first.
 func AcknowledgementsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Acknowledgement, error) {
+	by, err := AcknowledgementsOfTx(ctx, tx, []uuid.UUID{caseID})
+	return by[caseID], err
+}
+
+// AcknowledgementsOfTx is AcknowledgementsTx of several cases at once.
+func AcknowledgementsOfTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID][]Acknowledgement, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT report_no, reading_no, acknowledged_at, actor_id, actor_role, content
+		SELECT case_id, report_no, reading_no, acknowledged_at, actor_id, actor_role, content
 		FROM acknowledgement
-		WHERE case_id = $1
-		ORDER BY report_no, reading_no`, caseID)
+		WHERE case_id = ANY ($1)
+		ORDER BY case_id, report_no, reading_no`, cases)
 	if err != nil {
 		return nil, fmt.Errorf("acknowledgements: %w", err)
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[Acknowledgement])
+	return perCase(rows, func(r struct {
+		CaseID uuid.UUID
+		Acknowledgement
+	}) (uuid.UUID, Acknowledgement) {
+		return r.CaseID, r.Acknowledgement
+	})
 }
 
 // VersionReadTx returns which version of its report a case's clinician can have read

@@ -169,14 +169,20 @@ func insertCallTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, call Call) e
 	return nil
 }
 
-func callsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Call, error) {
+// callsOfTx are what was said about the matters of cases.
+func callsOfTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID][]Call, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT matter_no, call_no AS no, made_at, recorded_at, recorded_by, recorded_role, reached, content
+		SELECT case_id, matter_no, call_no AS no, made_at, recorded_at, recorded_by, recorded_role, reached, content
 		FROM matter_call
-		WHERE case_id = $1
-		ORDER BY matter_no, call_no`, caseID)
+		WHERE case_id = ANY ($1)
+		ORDER BY case_id, matter_no, call_no`, cases)
 	if err != nil {
 		return nil, fmt.Errorf("communications: %w", err)
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[Call])
+	return perCase(rows, func(r struct {
+		CaseID uuid.UUID
+		Call
+	}) (uuid.UUID, Call) {
+		return r.CaseID, r.Call
+	})
 }

@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,19 +12,27 @@ import (
 // DueTx is when the report of a case is due: the deadline of its final clock.
 // It is nil before the order is complete and after the signature.
 func DueTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (*time.Time, error) {
-	var due *time.Time
-	err := tx.QueryRow(ctx, `
-		SELECT deadline_at
+	by, err := DueOfTx(ctx, tx, []uuid.UUID{caseID})
+	return by[caseID], err
+}
+
+// DueOfTx is DueTx of several cases at once.
+func DueOfTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID]*time.Time, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT case_id, deadline_at
 		FROM agenda
-		WHERE case_id = @case AND kind = @kind`,
-		pgx.NamedArgs{"case": caseID, "kind": kindOf(ClockFinal)}).Scan(&due)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
+		WHERE case_id = ANY (@cases) AND kind = @kind`,
+		pgx.NamedArgs{"cases": cases, "kind": kindOf(ClockFinal)})
 	if err != nil {
-		return nil, fmt.Errorf("due time of case %s: %w", caseID, err)
+		return nil, fmt.Errorf("due times: %w", err)
 	}
-	return due, nil
+	by := map[uuid.UUID]*time.Time{}
+	var id uuid.UUID
+	var due *time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&id, &due}, func() error { by[id] = due; return nil }); err != nil {
+		return nil, fmt.Errorf("due times: %w", err)
+	}
+	return by, nil
 }
 
 // deadlineOf is the deadline of the final clock among the rows of a case, nil where it

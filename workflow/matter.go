@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -214,28 +215,41 @@ func (t *turn) settleMatter(ctx context.Context, m Matter, how string, closing C
 
 // MattersTx returns the matters of a case, the first one first, with the calls.
 func MattersTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Matter, error) {
+	by, err := MattersOfTx(ctx, tx, []uuid.UUID{caseID})
+	return by[caseID], err
+}
+
+// MattersOfTx is MattersTx of several cases at once.
+func MattersOfTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID][]Matter, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT matter_no AS no, kind, request_key AS key, category, content, opened_at, opened_by, opened_role, due_at,
+		SELECT case_id, matter_no AS no, kind, request_key AS key, category, content, opened_at, opened_by, opened_role, due_at,
 		       settled_at, settled_by, settled_role, settlement, closing, report_no
 		FROM matter
-		WHERE case_id = $1
-		ORDER BY matter_no`, caseID)
+		WHERE case_id = ANY ($1)
+		ORDER BY case_id, matter_no`, cases)
 	if err != nil {
 		return nil, fmt.Errorf("matters: %w", err)
 	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[Matter])
-	if err != nil || len(all) == 0 {
+	by, err := perCase(rows, func(r struct {
+		CaseID uuid.UUID
+		Matter
+	}) (uuid.UUID, Matter) {
+		return r.CaseID, r.Matter
+	})
+	if err != nil || len(by) == 0 {
 		return nil, err
 	}
-	calls, err := callsTx(ctx, tx, caseID)
+	calls, err := callsOfTx(ctx, tx, slices.Collect(maps.Keys(by)))
 	if err != nil {
 		return nil, err
 	}
-	for _, call := range calls {
-		m := &all[call.MatterNo-1]
-		m.Calls = append(m.Calls, call)
+	for id, all := range calls {
+		for _, call := range all {
+			m := &by[id][call.MatterNo-1]
+			m.Calls = append(m.Calls, call)
+		}
 	}
-	return all, nil
+	return by, nil
 }
 
 // chosen is the matter that the event is about: the one that was named, or the

@@ -189,15 +189,40 @@ func insertReportTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, r Report) 
 
 // ReportsTx returns every version of the case's report, the oldest first.
 func ReportsTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]Report, error) {
+	by, err := ReportsOfTx(ctx, tx, []uuid.UUID{caseID})
+	return by[caseID], err
+}
+
+// ReportsOfTx is ReportsTx of several cases at once.
+func ReportsOfTx(ctx context.Context, tx pgx.Tx, cases []uuid.UUID) (map[uuid.UUID][]Report, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT content
+		SELECT case_id, content
 		FROM signed_report
-		WHERE case_id = $1
-		ORDER BY report_no`, caseID)
+		WHERE case_id = ANY ($1)
+		ORDER BY case_id, report_no`, cases)
 	if err != nil {
 		return nil, fmt.Errorf("signed reports: %w", err)
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[Report])
+	return perCase(rows, func(r struct {
+		CaseID  uuid.UUID
+		Content Report
+	}) (uuid.UUID, Report) {
+		return r.CaseID, r.Content
+	})
+}
+
+// perCase collects rows of several cases, in their order.
+func perCase[Row, T any](rows pgx.Rows, of func(Row) (uuid.UUID, T)) (map[uuid.UUID][]T, error) {
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[Row])
+	if err != nil {
+		return nil, err
+	}
+	by := map[uuid.UUID][]T{}
+	for _, row := range all {
+		id, found := of(row)
+		by[id] = append(by[id], found)
+	}
+	return by, nil
 }
 
 // lastReportTx returns the version in force; a fault of kind BusinessRule

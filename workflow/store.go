@@ -52,6 +52,23 @@ func CaseByTaskTx(ctx context.Context, tx pgx.Tx, taskID string) (Case, error) {
 	return queryCase(ctx, tx, `task_id = $1`, taskID)
 }
 
+// CasesByTaskTx are those cases of Coordination Tasks that are there, by their Tasks.
+func CasesByTaskTx(ctx context.Context, tx pgx.Tx, tasks []string) (map[string]Case, error) {
+	rows, err := tx.Query(ctx, `SELECT `+caseColumns+` FROM case_file WHERE task_id = ANY ($1)`, tasks)
+	if err != nil {
+		return nil, fmt.Errorf("cases of Tasks: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[Case])
+	if err != nil {
+		return nil, fmt.Errorf("cases of Tasks: %w", err)
+	}
+	by := make(map[string]Case, len(all))
+	for _, c := range all {
+		by[c.TaskID] = c
+	}
+	return by, nil
+}
+
 // CaseByPlacerTx returns the case of a placer order number, as CaseByIDTx.
 func CaseByPlacerTx(ctx context.Context, tx pgx.Tx, system, value string) (Case, error) {
 	return queryCase(ctx, tx, `placer_system = $1 AND placer_value = $2`, system, value)

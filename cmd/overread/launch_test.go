@@ -26,7 +26,12 @@ type clinic struct {
 
 func newClinic(t *testing.T, hospitals ...string) *clinic {
 	t.Helper()
-	w := newWorld(t, hospitals...)
+	return clinicOf(t, newWorld(t, hospitals...))
+}
+
+// clinicOf has clinicians come to a world from its EHR.
+func clinicOf(t *testing.T, w *world) *clinic {
+	t.Helper()
 	c := &clinic{world: w, root: strings.TrimSuffix(w.base, "/fhir")}
 	for name := range w.tenants {
 		id := "overread-" + name
