@@ -141,7 +141,7 @@ func (s *Server) newHospital(c echo.Context, as steward) error {
 func (s *Server) addHospital(c echo.Context, as steward) error {
 	v := newHospitalView{s.stewardPage(c, as), administration.NewTenant{Name: c.FormValue("name"), Display: c.FormValue("display"), EHRBase: c.FormValue("ehr-base"), OwnIDs: c.FormValue("creates") == "no"}}
 	ctx := c.Request().Context()
-	err := v.NewTenant.Check()
+	err := v.Check()
 	if err == nil && confirmed(c) {
 		if err = s.Desk.Admin.AddTenant(ctx, as.by, &v.NewTenant); err == nil {
 			return s.stewardGoes(c, "/hospitals/"+v.Name, "tenant-added")
