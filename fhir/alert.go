@@ -26,7 +26,14 @@ var media = map[string]workflow.Coding{
 
 // findingResources are what is kept of a finding.
 func findingResources(src reportSources, m workflow.Matter) []*Node {
-	o := findingObservation(src, m.No, m.Category, m.Content.Text, m.OpenedAt, m.OpenedBy)
+	by := m.OpenedBy
+	if m.Content.Stands != nil {
+		by = &m.Content.Stands.By
+	}
+	o := findingObservation(src, m.No, m.Category, m.Content.Text, m.OpenedAt, by)
+	if m.Content.Uncosigned {
+		o.Append("note", Object("text", notCountersigned))
+	}
 	if m.Withdrawn() {
 		takenBack(o)
 	}
@@ -115,8 +122,14 @@ func findingWords(m workflow.Matter) string {
 	if m.Content.Doubtful {
 		text += "\nThe identity is in doubt: the order was corrected since the images were looked at, and they may be of another patient. Make sure whose they are."
 	}
+	if m.Content.Uncosigned {
+		text += "\n" + notCountersigned
+	}
 	return text
 }
+
+// notCountersigned marks what was found by a reader whose report a supervisor signs.
+const notCountersigned = "Not countersigned yet: found by a reader whose report a supervisor has still to sign."
 
 // withdrawal tells those who were told of a finding that it was taken back.
 func withdrawal(src reportSources, m workflow.Matter) *Node {
@@ -174,6 +187,9 @@ func findingLines(src reportSources) (out []shownSection) {
 		var text []string
 		if !f.FromReport {
 			text = append(text, f.Text)
+		}
+		if stands := byReader(src, f.StandsBy); stands != "" {
+			text = append(text, "It came from another text than the one that is signed, and was let stand"+stands+".")
 		}
 		for _, call := range f.Calls {
 			text = append(text, capitalised(call.Words(zone))+byReader(src, call.By)+".")

@@ -94,7 +94,7 @@ func (k *chartRecords) opinionOn(c workflow.Case, task *Node, readable map[strin
 		State:  bedside.StateWords(c.State), Next: nextWords(task), Steps: bedside.StepsOf(c), Zone: zoneOf(c.Policy),
 		Ended: slices.Contains([]workflow.State{workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError}, c.State),
 	}
-	tellMatters(k.matters[c.CaseID], &o)
+	tellMatters(c, k.matters[c.CaseID], &o)
 	switch {
 	case c.ReportNo > 0 && c.ReportID != nil && readable[*c.ReportID]:
 		k.tellReport(c, &o)

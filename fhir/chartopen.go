@@ -225,10 +225,11 @@ func sidesOf(first originalSaid, second workflow.Opinion) (sides []bedside.Side)
 
 // tellMatters adds what is open on the case besides its state, as Task/{id}/$matters
 // tells a placer.
-func tellMatters(all []workflow.Matter, o *bedside.Opinion) {
+func tellMatters(c workflow.Case, all []workflow.Matter, o *bedside.Opinion) {
 	_, o.Changed = openStudyChange(all)
 	for _, m := range all {
 		switch {
+		case c.WaitsForSignature(m):
 		case m.Kind == workflow.FindingMatter && !m.Withdrawn():
 			o.Findings = append(o.Findings, bedside.Finding{No: m.No, Category: m.Category, Text: m.Content.Text, At: m.OpenedAt,
 				Open: m.Open(), Due: m.DueAt, SeenAt: m.SettledAt, SeenBy: m.Closing.Person})

@@ -31,6 +31,9 @@ func (s *Server) publishMatters(ctx context.Context, tx pgx.Tx, ch workflow.Chan
 	}
 	var all []*Node
 	for _, m := range ch.Matters {
+		if ch.Case.WaitsForSignature(m) {
+			continue
+		}
 		made, err := s.matterResources(ctx, tx, src, m)
 		if err != nil {
 			return err
@@ -89,6 +92,9 @@ func (s *Server) matterSources(ctx context.Context, tx pgx.Tx, ch workflow.Chang
 // matterResources are what is kept of a matter.
 func (s *Server) matterResources(ctx context.Context, tx pgx.Tx, src reportSources, m workflow.Matter) ([]*Node, error) {
 	who := []*uuid.UUID{m.OpenedBy, m.SettledBy}
+	if m.Content.Stands != nil {
+		who = append(who, &m.Content.Stands.By)
+	}
 	for i := range m.Calls {
 		who = append(who, &m.Calls[i].RecordedBy)
 	}

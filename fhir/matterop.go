@@ -20,10 +20,26 @@ func numbered(what string) parameter {
 		Set: func(r *request, v *Node) { r.number(v) }}
 }
 
-func (r *request) number(v *Node) {
+func (r *request) number(v *Node) { r.Matter = smallNumber(v) }
+
+// outcomeOfFinding is what whoever signs says of a finding that came from another text.
+var outcomeOfFinding = parameter{Name: "finding", Many: true,
+	Doc: "An actionable finding of the case, and whether it stands now that another text is signed than the one with which it came (of another reader, or before it was changed). " +
+		"Each of which the new text does not say the same must be named. What is withdrawn is in the report no more, and whoever was told of it is told so; what stands is in it under the name of who signs.",
+	Parts: []parameter{
+		{Name: "number", Type: "positiveInt", Min: 1, Doc: "Its number, as Task/{id}/$matters tells it.", Set: func(r *request, v *Node) { r.outcome().Number = smallNumber(v) }},
+		{Name: "outcome", Type: "code", Codes: workflow.Outcomes, Doc: "Whether it stands or is withdrawn; nothing is said of it where it is left out.", Set: func(r *request, v *Node) { r.outcome().Outcome = v.Text() }},
+	},
+	Set: func(r *request, _ *Node) { r.Outcomes = append(r.Outcomes, workflow.FindingOutcome{}) }}
+
+func (r *request) outcome() *workflow.FindingOutcome { return &r.Outcomes[len(r.Outcomes)-1] }
+
+// smallNumber is a number of which it does not matter how large it is beyond a million.
+func smallNumber(v *Node) (number int) {
 	for _, digit := range v.Text() {
-		r.Matter = min(r.Matter*10+int(digit-'0'), 1_000_000)
+		number = min(number*10+int(digit-'0'), 1_000_000)
 	}
+	return number
 }
 
 // raised is a finding.

@@ -91,7 +91,7 @@ func (s *Server) publishPreliminary(ctx context.Context, tx pgx.Tx, ch workflow.
 	report := registeredReport(src, "preliminary")
 	said := []string{"Preliminary: the examination is still being read."}
 	for _, m := range all {
-		if m.Kind == workflow.FindingMatter && !m.Withdrawn() {
+		if m.Kind == workflow.FindingMatter && !m.Withdrawn() && !c.WaitsForSignature(m) {
 			said = append(said, findingWords(m))
 			report.Append("result", refer("Observation/"+derivedID(c, matterSlot(m.Kind, m.No)), "Observation", "Actionable finding"))
 		}

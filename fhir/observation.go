@@ -71,7 +71,11 @@ func parts(src reportSources) []*Node {
 	}
 	out = append(out, agreement(src))
 	for _, f := range src.Report.Findings {
-		out = append(out, findingObservation(src, f.No, f.Category, f.Text, f.RaisedAt, f.RaisedBy))
+		by := f.RaisedBy
+		if f.StandsBy != nil {
+			by = f.StandsBy
+		}
+		out = append(out, findingObservation(src, f.No, f.Category, f.Text, f.RaisedAt, by))
 	}
 	for _, a := range amendments(src) {
 		o := observationFrame(src, "addendum-"+strconv.Itoa(a.No), workflow.Coding{System: loinc, Code: "55107-7", Display: "Addendum Document"})

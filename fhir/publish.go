@@ -162,7 +162,7 @@ func (s *Server) release(ctx context.Context, tx pgx.Tx, ch workflow.Change, bef
 	}
 	src.History = src.History[:ch.Report.No-1] // the last one is this version
 	for _, f := range src.Report.Findings {
-		who := []*uuid.UUID{f.RaisedBy}
+		who := []*uuid.UUID{f.RaisedBy, f.StandsBy}
 		for _, call := range f.Calls {
 			who = append(who, call.By)
 		}

@@ -309,6 +309,9 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 	if !p.actor.May("Communication", access.Read) {
 		return nil
 	}
+	if err := p.theJudged(ctx); err != nil {
+		return err
+	}
 	all, err := workflow.MattersTx(ctx, p.tx, p.c.CaseID)
 	for _, m := range p.c.Choosable(all, p.actor) {
 		may, err := mayAbout(ctx, p.offers, m)
@@ -332,6 +335,18 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 			row.Told = append(row.Told, toldOnScreen(call, p.page.Zone))
 		}
 		p.page.Matters = append(p.page.Matters, row)
+	}
+	return err
+}
+
+// theJudged are the findings of which who signs may say whether they stand.
+func (p *readingPage) theJudged(ctx context.Context) error {
+	if !p.page.May["sign"] {
+		return nil
+	}
+	all, must, err := p.offers.Findings(ctx)
+	for _, m := range all {
+		p.page.Judged = append(p.page.Judged, screen.Judged{No: m.Number, Category: m.Category, Text: m.Content.Text, Must: must[m.Number]})
 	}
 	return err
 }

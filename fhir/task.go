@@ -174,7 +174,7 @@ func afterSigning(c workflow.Case, src taskSources) (out []*Node) {
 		out = append(out, Object("type", concept(csOutput, "unread-version", "A newer version of the report waits to be read"), "valueString", text))
 	}
 	for _, m := range src.Matters {
-		if m.Open() && m.Kind != workflow.VerificationMatter {
+		if m.Open() && m.Kind != workflow.VerificationMatter && !c.WaitsForSignature(m) {
 			ref := communicationReference(c, matterSlot(m.Kind, m.No))
 			if m.Content.Resource != "" {
 				ref = refer(m.Content.Resource, "Communication", "")

@@ -155,6 +155,15 @@ func viewOfCase(r screen.Reading, base string) caseView {
 	return v
 }
 
+// Judging are the findings of which a signature asks whether they stand: those of which
+// it must be said, or, where the text is changed with it, all.
+func (v caseView) Judging(all bool) judging { return judging{v.Judged, all} }
+
+type judging struct {
+	Judged []screen.Judged
+	All    bool
+}
+
 // textBefore is the text that somebody may change: the one in force, else the last
 // that they see, their own first.
 func textBefore(r screen.Reading) workflow.Opinion {

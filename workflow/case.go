@@ -198,30 +198,31 @@ type Amendment struct {
 
 // Input is what the actor of an event gives with it; each event reads its own part.
 type Input struct {
-	Reason       string         // why, for whoever asks later; required by the guard reasonGiven
-	Independent  bool           // claim: the reader attests independence from the first reading
-	ReaderID     *uuid.UUID     // offer, reassign: to whom
-	Code         string         // decline: why, one of DeclineCodes
-	Breadth      Breadth        // broaden: how far
-	Priority     string         // reprioritise
-	Opinion      *Opinion       // draft, lock; adjudicate and amend: the corrected opinion, else nil
-	DraftNo      *int           // draft, lock: the draft that it follows; nil: none
-	SHA256       string         // concur: of the text that is agreed to, hex
-	Decision     string         // arbitrate, adjudicate: whose opinion stands: first, second, own
-	Grade        *Grade         // grade, adjudicate; sign, at co-signature or of an amendment: a new one
-	GradeStands  bool           // sign, at co-signature: the reader's grade holds for the changed text
-	Amendment    *Amendment     // sign, when amending
-	Judgement    *Judgement     // judge-management
-	Truth        *Truth         // outcome
-	Point        *LearningPoint // add-learning-point, withdraw-learning-point
-	Conclusion   *Conclusion    // close-review
-	Matter       int            // of several, the number of the one that is meant; 0: the only open one
-	Finding      *RaisedFinding // raise-finding
-	Call         *Call          // communicate
-	Acknowledged Acknowledged   // acknowledge, acknowledge-finding: by whom
-	ReportNo     int            // acknowledge: which version was read; 0: the one in force
-	Question     *Asked         // ask
-	Answer       string         // answer
+	Reason       string           // why, for whoever asks later; required by the guard reasonGiven
+	Independent  bool             // claim: the reader attests independence from the first reading
+	ReaderID     *uuid.UUID       // offer, reassign: to whom
+	Code         string           // decline: why, one of DeclineCodes
+	Breadth      Breadth          // broaden: how far
+	Priority     string           // reprioritise
+	Opinion      *Opinion         // draft, lock; adjudicate and amend: the corrected opinion, else nil
+	DraftNo      *int             // draft, lock: the draft that it follows; nil: none
+	SHA256       string           // concur: of the text that is agreed to, hex
+	Decision     string           // arbitrate, adjudicate: whose opinion stands: first, second, own
+	Grade        *Grade           // grade, adjudicate; sign, at co-signature or of an amendment: a new one
+	GradeStands  bool             // sign, at co-signature: the reader's grade holds for the changed text
+	Amendment    *Amendment       // sign, when amending
+	Judgement    *Judgement       // judge-management
+	Truth        *Truth           // outcome
+	Point        *LearningPoint   // add-learning-point, withdraw-learning-point
+	Conclusion   *Conclusion      // close-review
+	Matter       int              // of several, the number of the one that is meant; 0: the only open one
+	Finding      *RaisedFinding   // raise-finding
+	Call         *Call            // communicate
+	Outcomes     []FindingOutcome // sign: which findings of another text stand
+	Acknowledged Acknowledged     // acknowledge, acknowledge-finding: by whom
+	ReportNo     int              // acknowledge: which version was read; 0: the one in force
+	Question     *Asked           // ask
+	Answer       string           // answer
 
 	// Of the system's own events.
 	Facts        *Facts                 // intake, correct, continue-reading: what the order means now

@@ -111,6 +111,12 @@ func (w *ward) name(who uuid.UUID) string { return w.m.byID[who].Display }
 
 func (w *ward) fire(a access.Actor, event Event, in Input) bool {
 	before := w.now()
+	if event == "sign" {
+		undecided, _ := w.m.Undecided(a, w.id, in)
+		for _, m := range undecided {
+			in.Outcomes = append(in.Outcomes, FindingOutcome{m.Number, Outcomes[m.No%2]})
+		}
+	}
 	_, err := w.m.Fire(a, w.id, event, in)
 	switch {
 	case err == nil:

@@ -101,7 +101,7 @@ func TestTwoWhoAgreeAreOneByTheWordOfOneOfThem(t *testing.T) {
 	h.fire(h.anna, c, "reveal", Input{})
 	h.refused(fault.Forbidden, h.ben, c, "grade", Input{Grade: &agreement})
 	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
-	r := h.fire(h.anna, c, "sign", Input{}).Report
+	r := h.fire(h.anna, c, "sign", letStand).Report
 	if r.Opinion.Impression != opinion.Impression || r.ReaderID != h.anna.ID || r.OtherReaderID == nil || *r.OtherReaderID != h.ben.ID {
 		t.Errorf("%+v", r)
 	}
@@ -125,7 +125,7 @@ func TestConsensusIsATextThatBothConfirm(t *testing.T) {
 	c = h.stands(c, Locked)
 	h.fire(h.anna, c, "reveal", Input{})
 	h.fire(h.anna, c, "grade", Input{Grade: &minorMiss})
-	r := h.fire(h.anna, c, "sign", Input{}).Report
+	r := h.fire(h.anna, c, "sign", letStand).Report
 	if diff := cmp.Diff(common, r.Opinion); diff != "" || *c.Settled != "consensus" || *r.OtherReaderID != h.ben.ID {
 		t.Errorf("%+v %s", r, diff)
 	}
@@ -193,7 +193,7 @@ func TestAThirdReaderDecidesBetweenTwoAndReadsForThemselvesFirst(t *testing.T) {
 		h.refused(fault.Forbidden, h.anna, c, "reveal", Input{})
 		h.fire(carl, c, "reveal", Input{})
 		h.fire(carl, c, "grade", Input{Grade: &majorMiss}) // a third has read it already: no fourth
-		r := h.fire(carl, h.stands(c, Comparing), "sign", Input{}).Report
+		r := h.fire(carl, h.stands(c, Comparing), "sign", letStand).Report
 		if r.Opinion.Impression != test.impression || *r.AdjudicatorID != h.carl.ID || r.SignedBy != h.carl.ID || len(h.sealed(c)) != 3 {
 			t.Errorf("%s: %+v", test.decision, r)
 		}
@@ -349,7 +349,7 @@ func TestAThirdReaderRevisesWhatASupervisorHasReturned(t *testing.T) {
 	if diff := cmp.Diff([]string{"revision"}, h.readings(dora, c)); diff != "" {
 		t.Error("the supervisor sees what waits for their signature:", diff)
 	}
-	r := h.fire(dora, c, "sign", Input{}).Report
+	r := h.fire(dora, c, "sign", letStand).Report
 	if r.Opinion.Impression != "Nodule, 9 mm." || r.Level != LevelMinor || !slices.Equal(r.AuthoredBy(), []uuid.UUID{h.carl.ID}) {
 		t.Errorf("%+v", r)
 	}

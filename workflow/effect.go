@@ -346,9 +346,9 @@ var lookAtOnce = Effect{"lookAtOnce", "what came during the hold is looked at; w
 	}}
 
 var endCase = Effect{"endCase", "the case is over; nothing stays on its agenda but what is open besides, such as a finding that nobody has acknowledged",
-	func(_ context.Context, t *turn) error {
+	func(ctx context.Context, t *turn) error {
 		t.c.ClosedAt = &t.now
-		return nil
+		return t.tellUnsigned(ctx)
 	}}
 
 var proposeError = Effect{"proposeError", "the actor is the first of the two directors",

@@ -188,7 +188,7 @@ var withdrawnBySignatory = &Choice{"withdrawnBySignatory", "the report in force 
 	func(ctx context.Context, t *turn) (bool, error) {
 		m, err := t.chosen(ctx, FindingMatter)
 		if err != nil {
-			return false, nil //nolint:nilerr // the guards of the next row say so
+			return false, nil // the guards of the next row say so
 		}
 		if told, err := t.reportTells(ctx, m); err != nil || !told {
 			return false, err

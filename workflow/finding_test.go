@@ -394,16 +394,16 @@ func TestAnotherEmergencyIsToldThoughOneWasToldBefore(t *testing.T) {
 		h.fire(reader, c, "sign", Input{})
 		return c
 	}
-	correct := func(h *house, c Case, text Opinion) {
+	correct := func(h *house, c Case, text Opinion, outcomes ...FindingOutcome) {
 		h.fire(h.anna, c, "amend", Input{Reason: "second look"})
-		h.fire(h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "correction", Reason: "missed", Text: "Not described before."}, Opinion: &text, GradeStands: true})
+		h.fire(h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "correction", Reason: "missed", Text: "Not described before."}, Opinion: &text, GradeStands: true, Outcomes: outcomes})
 	}
 	t.Run("a correction", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, `{"assignment": "pool"}`)
 		c := reported(h, h.anna)
 		h.fire(h.placer, c, "acknowledge-finding", Input{Acknowledged: Acknowledged{Person: "Dr W"}})
-		correct(h, c, dissection)
+		correct(h, c, dissection, letStand.Outcomes...)
 		h.wantFindings(c, "Pulmonary embolism.", "Acute aortic dissection type A.")
 		h.refused(fault.BusinessRule, h.placer, c, "acknowledge", Input{})
 	})
@@ -419,7 +419,7 @@ func TestAnotherEmergencyIsToldThoughOneWasToldBefore(t *testing.T) {
 		h := newHouse(t, `{"assignment": "pool"}`)
 		c := reported(h, h.trainee)
 		h.stands(c, AwaitingCosign)
-		h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &dissection, Grade: &agreement})
+		h.fire(as(h.carl, access.Supervisor), c, "sign", Input{Opinion: &dissection, Grade: &agreement, Outcomes: letStand.Outcomes})
 		h.wantFindings(c, "Pulmonary embolism.", "Acute aortic dissection type A.")
 	})
 	t.Run("the supervisor's full stop is none", func(t *testing.T) {
@@ -427,7 +427,7 @@ func TestAnotherEmergencyIsToldThoughOneWasToldBefore(t *testing.T) {
 		for name, edit := range map[string]Input{
 			"alone":                   {Opinion: &Opinion{Impression: "pulmonary embolism"}, GradeStands: true},
 			"with what differs":       {Opinion: &Opinion{Impression: "pulmonary embolism"}, Grade: &majorMiss},
-			"and something else said": {Opinion: &Opinion{Impression: "Pulmonary embolism and dissection."}, GradeStands: true},
+			"and something else said": {Opinion: &Opinion{Impression: "Pulmonary embolism and dissection."}, GradeStands: true, Outcomes: letStand.Outcomes},
 		} {
 			h := newHouse(t, `{"assignment": "pool", "adjudicateOn": "never"}`)
 			c := reported(h, h.trainee)

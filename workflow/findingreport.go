@@ -20,6 +20,7 @@ type ReportedFinding struct {
 	FromReport     bool           `json:"fromReport,omitempty"`
 	RaisedAt       time.Time      `json:"raisedAt"`
 	RaisedBy       *uuid.UUID     `json:"raisedBy,omitempty"`
+	StandsBy       *uuid.UUID     `json:"standsBy,omitempty"` // who signed another text and let it stand
 	Calls          []ReportedCall `json:"calls,omitempty"`
 	AcknowledgedAt *time.Time     `json:"acknowledgedAt,omitempty"`
 	AcknowledgedBy string         `json:"acknowledgedBy,omitempty"`
@@ -34,6 +35,9 @@ func (t *turn) reportedFindings(ctx context.Context, r Report) (out []ReportedFi
 			continue
 		}
 		f := ReportedFinding{No: m.No, Category: m.Category, Text: m.Content.Text, RaisedAt: m.OpenedAt.UTC(), RaisedBy: m.OpenedBy}
+		if m.Content.Stands != nil {
+			f.StandsBy = &m.Content.Stands.By
+		}
 		f.FromReport = m.Content.FromReport && (f.Text == r.Opinion.Impression || f.Text == r.Difference)
 		for _, call := range m.Calls {
 			call.MadeAt = call.MadeAt.UTC()

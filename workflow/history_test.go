@@ -175,6 +175,9 @@ func (h *house) randomInput(rt *rapid.T, c Case) Input {
 	in.Question, in.Answer = &Asked{Text: rapid.SampledFrom([]string{"Which side?", "How large?"}).Draw(rt, "question")}, "As the report says."
 	in.Matter = rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(rt, "matter")
 	in.ReportNo = rapid.IntRange(0, c.ReportNo).Draw(rt, "version")
+	for no := 1; no <= rapid.IntRange(0, 3).Draw(rt, "findings judged"); no++ {
+		in.Outcomes = append(in.Outcomes, FindingOutcome{no, rapid.SampledFrom(Outcomes).Draw(rt, "outcome")})
+	}
 	if in.Amendment.Kind == "addition" || rapid.IntRange(0, 4).Draw(rt, "terse") == 0 {
 		in.Opinion = nil
 	}
@@ -384,7 +387,14 @@ func (h *house) mattersFit(rt *rapid.T, c Case) {
 		if c.State == Closed && !slices.ContainsFunc(read, func(a Acknowledgement) bool { return a.ReportNo == c.ReportNo }) {
 			rt.Errorf("the case is closed, and nobody has read version %d, which is in force", c.ReportNo)
 		}
+		reports, err := ReportsTx(ctx, tx, c.CaseID)
+		if err != nil {
+			return err
+		}
 		for _, m := range all {
+			if n := len(reports); n > 0 && slices.Contains(signed, c.State) && m.Withdrawn() && reports[n-1].tells(m) {
+				rt.Errorf("the report in force tells of finding %d, which was withdrawn", m.No)
+			}
 			var runs bool
 			err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM agenda WHERE case_id = $1 AND kind = $2)`, c.CaseID, kindOf(m.clock())).Scan(&runs)
 			switch {

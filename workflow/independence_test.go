@@ -116,7 +116,7 @@ func TestAThirdReaderWhoHasRevealedDoesNotDecideAnewBetweenTheTwo(t *testing.T) 
 	h.fire(dora, c, "arbitrate", Input{Decision: "first"})
 	h.fire(dora, c, "reveal", Input{})
 	h.fire(dora, c, "grade", Input{Grade: &agreement})
-	h.fire(dora, c, "sign", Input{})
+	h.fire(dora, c, "sign", letStand)
 	h.stands(c, Final)
 	h.replays(c)
 
@@ -354,7 +354,7 @@ func TestNobodyDecidesForTheOneWhoMadeTheOriginal(t *testing.T) {
 			h.fire(carl, c, "arbitrate", Input{Decision: map[string]string{"first": "second", "second": "first"}[wrong]})
 			h.fire(carl, c, "reveal", Input{})
 			h.fire(carl, c, "grade", Input{Grade: &agreement})
-			h.fire(carl, c, "sign", Input{})
+			h.fire(carl, c, "sign", letStand)
 			h.stands(c, Final)
 		}
 	})

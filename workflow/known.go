@@ -21,19 +21,27 @@ type KnownMatter struct {
 
 // Known are the matters of the case of which the actor may know, by their numbers.
 func (c Case) Known(all []Matter, actor access.Actor) []KnownMatter {
-	return numberedFor(all, viewer(actor), func(m Matter) bool { return c.MayKnow(m, actor) })
+	return numberedFor(all, actor, func(m Matter) bool { return c.MayKnow(m, actor) })
 }
 
 // Choosable are those that the actor may name: what they may know, and at the desk and
 // for who may stand in after the signature what they were told of.
 func (c Case) Choosable(all []Matter, actor access.Actor) []KnownMatter {
-	return numberedFor(all, viewer(actor), func(m Matter) bool { return c.mayChoose(m, actor) })
+	return numberedFor(all, actor, func(m Matter) bool { return c.mayChoose(m, actor) })
 }
 
 // numberedFor: what somebody has opened keeps the number that they were told; the rest
 // that they know fills the numbers between, in the order of the case.
-func numberedFor(all []Matter, me uuid.UUID, knows func(Matter) bool) (known []KnownMatter) {
-	taken := map[int]bool{}
+func numberedFor(all []Matter, actor access.Actor, knows func(Matter) bool) (known []KnownMatter) {
+	if !readsHere(actor) && actor.Reader == uuid.Nil {
+		for _, m := range all {
+			if knows(m) {
+				known = append(known, KnownMatter{m.No, m})
+			}
+		}
+		return known
+	}
+	me, taken := viewer(actor), map[int]bool{}
 	own := func(m Matter) bool { return m.OpenedBy != nil && *m.OpenedBy == me }
 	for _, m := range all {
 		if own(m) && knows(m) {
@@ -66,6 +74,9 @@ func (m Matter) ownNumber() int {
 
 // nextNumber is by which the actor will know what they open now.
 func (c Case) nextNumber(all []Matter, actor access.Actor) int {
+	if !readsHere(actor) && actor.Reader == uuid.Nil {
+		return len(all) + 1
+	}
 	known := c.Choosable(all, actor)
 	if len(known) == 0 {
 		return 1
@@ -77,7 +88,7 @@ func (c Case) nextNumber(all []Matter, actor access.Actor) int {
 // reading whoever reads knows of their own, and after it who took part, or is to sign.
 func (c Case) MayKnow(m Matter, actor access.Actor) bool {
 	if !readsHere(actor) && actor.Reader == uuid.Nil {
-		return true
+		return actor.Role != access.Placer || !c.WaitsForSignature(m)
 	}
 	me := viewer(actor)
 	own := m.OpenedBy != nil && *m.OpenedBy == me

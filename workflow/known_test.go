@@ -135,11 +135,11 @@ func TestAnUrgentDiscrepancyIsToldThoughAnotherFindingPressesAsMuch(t *testing.T
 	missed := majorMiss
 	missed.Difference = "An acute infarct is not mentioned."
 	aneurysm := Input{Finding: &RaisedFinding{Category: "urgent", Text: "Aneurysm of the basilar tip."}}
-	sign := func(h *house, c Case, reader access.Actor) {
+	sign := func(h *house, c Case, reader access.Actor, outcomes ...FindingOutcome) {
 		h.fire(reader, c, "lock", Input{Opinion: &opinion})
 		h.fire(reader, c, "reveal", Input{})
 		h.fire(reader, c, "grade", Input{Grade: &missed})
-		h.fire(reader, c, "sign", Input{})
+		h.fire(reader, c, "sign", Input{Outcomes: outcomes})
 	}
 	t.Run("of another reader", func(t *testing.T) {
 		t.Parallel()
@@ -149,7 +149,7 @@ func TestAnUrgentDiscrepancyIsToldThoughAnotherFindingPressesAsMuch(t *testing.T
 		h.fire(h.anna, c, "communicate", phoned)
 		h.fire(h.anna, c, "release", Input{Reason: "ill"})
 		h.fire(h.ben, c, "claim", Input{Independent: true})
-		sign(h, c, h.ben)
+		sign(h, c, h.ben, letStand.Outcomes...)
 		h.wantFindings(c, "Aneurysm of the basilar tip.", missed.Difference)
 		h.replays(c)
 	})

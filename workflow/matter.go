@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,22 +49,24 @@ type Matter struct {
 
 // MatterContent is what a matter is about.
 type MatterContent struct {
-	Text        string   `json:"text,omitempty"`        // the finding or the question, in words
-	FromReport  bool     `json:"fromReport,omitempty"`  // a finding that nobody raised: the signed report says that it is pressing
-	Person      string   `json:"person,omitempty"`      // who asks, as the EHR says it
-	Resource    string   `json:"resource,omitempty"`    // "Communication/1": the EHR's own resource that asks
-	Earlier     []string `json:"earlier,omitempty"`     // what the question said before it was corrected, the first one first
-	Follows     int      `json:"follows,omitempty"`     // the question of the same thread that was answered before
-	Images      int      `json:"images,omitempty"`      // how many the study has now
-	ImagesThen  int      `json:"imagesThen,omitempty"`  // and had for the report
-	Doubtful    bool     `json:"doubtful,omitempty"`    // a finding in images that may be of another patient: the order was corrected meanwhile
-	Replaced    bool     `json:"replaced,omitempty"`    // other images have come in the place of those that were read
-	Ordered     bool     `json:"ordered,omitempty"`     // the order names another part of the body now, or another side
-	SameReader  bool     `json:"sameReader,omitempty"`  // who read it turns out to have read it first
-	FirstReport bool     `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
-	Sealed      string   `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency
-	OwnNo       int      `json:"ownNo,omitempty"`       // by which who opened it knows it, where they did not know of others (known.go)
-	Independent *Found   `json:"independent,omitempty"` // a director has found it independent; what else it is open for stays open
+	Text        string    `json:"text,omitempty"`        // the finding or the question, in words
+	FromReport  bool      `json:"fromReport,omitempty"`  // a finding that nobody raised: the signed report says that it is pressing
+	Person      string    `json:"person,omitempty"`      // who asks, as the EHR says it
+	Resource    string    `json:"resource,omitempty"`    // "Communication/1": the EHR's own resource that asks
+	Earlier     []string  `json:"earlier,omitempty"`     // what the question said before it was corrected, the first one first
+	Follows     int       `json:"follows,omitempty"`     // the question of the same thread that was answered before
+	Images      int       `json:"images,omitempty"`      // how many the study has now
+	ImagesThen  int       `json:"imagesThen,omitempty"`  // and had for the report
+	Doubtful    bool      `json:"doubtful,omitempty"`    // a finding in images that may be of another patient: the order was corrected meanwhile
+	Replaced    bool      `json:"replaced,omitempty"`    // other images have come in the place of those that were read
+	Ordered     bool      `json:"ordered,omitempty"`     // the order names another part of the body now, or another side
+	SameReader  bool      `json:"sameReader,omitempty"`  // who read it turns out to have read it first
+	FirstReport bool      `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
+	Sealed      string    `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency
+	Uncosigned  bool      `json:"uncosigned,omitempty"`  // a finding of a reader whose report a supervisor signs, and nobody has yet
+	Stands      *LetStand `json:"stands,omitempty"`      // who signed another text and let the finding stand
+	OwnNo       int       `json:"ownNo,omitempty"`       // by which who opened it knows it, where they did not know of others (known.go)
+	Independent *Found    `json:"independent,omitempty"` // a director has found it independent; what else it is open for stays open
 }
 
 // Found is what somebody has found of a part of a matter that goes on.
@@ -156,6 +159,13 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 	}
 	if m.Key == "" {
 		m.Key = key
+	}
+	if m.Kind == FindingMatter && t.c.ReportNo == 0 && readsHere(t.actor) {
+		r, err := t.ledger.reader(ctx, t.actor.ID)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		m.Content.Uncosigned = err != nil || r.needsCosign(t.now)
 	}
 	m.DueAt = t.c.Policy.Calendar.Add(t.now, t.c.limit(m.clock()))
 	switch first, err := t.ledger.insertMatter(ctx, t.c, m); {
@@ -351,13 +361,13 @@ func insertMatterTx(ctx context.Context, tx pgx.Tx, c *Case, m Matter) (first bo
 	return tag.RowsAffected() == 1, nil
 }
 
-// updateMatterTx writes what may change of a matter that is open; a finding may be
-// taken back after it was acknowledged too.
+// updateMatterTx writes what may change of a matter that is open, and what it is about
+// also of one that is settled; a finding may be taken back after it was acknowledged too.
 func updateMatterTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID, m Matter) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE matter
 		SET content = @content, settled_at = @at, settled_by = @by, settled_role = @role, settlement = @how, closing = @closing, report_no = @report
-		WHERE case_id = @case AND matter_no = @no AND (settled_at IS NULL OR @how = 'withdrawn' AND settlement = 'acknowledged')`,
+		WHERE case_id = @case AND matter_no = @no AND (settled_at IS NULL OR settled_at = @at AND settlement = @how OR @how = 'withdrawn' AND settlement = 'acknowledged')`,
 		pgx.NamedArgs{"case": caseID, "no": m.No, "content": m.Content, "at": m.SettledAt, "by": m.SettledBy, "role": m.SettledRole,
 			"how": m.Settlement, "closing": m.Closing, "report": m.ReportNo})
 	if err != nil {

@@ -439,7 +439,9 @@ func (l memory) insertMatter(_ context.Context, c *Case, m Matter) (bool, error)
 
 func (l memory) updateMatter(_ context.Context, id uuid.UUID, m Matter) error {
 	f := l.file(id)
-	if i := slices.IndexFunc(f.matters, func(o Matter) bool { return o.No == m.No && o.SettledAt == nil }); i >= 0 {
+	if i := slices.IndexFunc(f.matters, func(o Matter) bool {
+		return o.No == m.No && (o.SettledAt == nil || m.Withdrawn() && *o.Settlement == "acknowledged" || m.SettledAt != nil && m.SettledAt.Equal(*o.SettledAt))
+	}); i >= 0 {
 		f.matters[i] = m
 	}
 	return nil

@@ -245,6 +245,17 @@ func (m *Model) OpenMatters(id uuid.UUID) (open []Matter) {
 	return open
 }
 
+// Undecided are the findings of which somebody who signs by in must say whether they
+// stand, by the numbers under which they know them.
+func (m *Model) Undecided(actor access.Actor, id uuid.UUID, in Input) ([]KnownMatter, error) {
+	f := m.files[id]
+	if f == nil {
+		return nil, nil
+	}
+	c := f.c
+	return (&turn{ledger: memory{m}, actor: actor, c: &c, event: "sign", in: in, now: m.now}).undecided(context.Background())
+}
+
 // Reader is a reader as the model knows them.
 func (m *Model) Reader(id uuid.UUID) Reader { return *m.byID[id] }
 

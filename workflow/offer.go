@@ -26,7 +26,7 @@ type Offers struct {
 // can be told before. Every other one is asked; each test that fires something (house.fire) holds that it was offered.
 var ofWhatIsGiven = []Guard{
 	reasonGiven, candidateEligible, standInEligible, declineCodeKnown, independenceAttested, draftFollows, opinionGiven, opinionComplete, proposalComplete, knowsTheText,
-	gradeComplete, decisionGiven, decidesForIndependent, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, sameImages,
+	gradeComplete, decisionGiven, decidesForIndependent, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, findingsJudged, sameImages,
 	findingComplete, callComplete, questionGiven, answerGiven, priorityGiven, judgementGiven, truthGiven, pointGiven, concluded,
 }
 
@@ -48,6 +48,23 @@ func (o *Offers) May(ctx context.Context, ev Event, matter int) (why *fault.Erro
 		return why, nil
 	}
 	return nil, err
+}
+
+// Findings are those of which a signature may say whether they stand; undecided tells of
+// which it must, as the text is now.
+func (o *Offers) Findings(ctx context.Context) (all []KnownMatter, undecided map[int]bool, err error) {
+	t := &o.t
+	t.event, t.in = "sign", Input{}
+	matters, err := t.ledger.matters(ctx, t.c.CaseID)
+	if err != nil {
+		return nil, nil, err
+	}
+	must, err := t.undecided(ctx)
+	undecided = map[int]bool{}
+	for _, m := range must {
+		undecided[m.Number] = true
+	}
+	return slices.DeleteFunc(t.c.Choosable(matters, t.actor), func(m KnownMatter) bool { return !m.isFinding() }), undecided, err
 }
 
 func (o *Offers) refusal(ctx context.Context, ev Event, matter int) error {

@@ -97,9 +97,9 @@ func TestAnAmendmentThatGradesAMajorDiscrepancyOpensAReview(t *testing.T) {
 	h.signed(c)
 	worse := opinion
 	worse.Impression = "Acute infarct."
-	amends := func(grade Grade) {
+	amends := func(grade Grade, outcomes ...FindingOutcome) {
 		h.fire(h.anna, c, "amend", Input{Reason: "I looked again"})
-		h.fire(h.anna, c, "sign", Input{Opinion: &worse, Grade: &grade, Amendment: &Amendment{Kind: "amendment", Reason: "I looked again", Text: "An infarct."}})
+		h.fire(h.anna, c, "sign", Input{Opinion: &worse, Grade: &grade, Outcomes: outcomes, Amendment: &Amendment{Kind: "amendment", Reason: "I looked again", Text: "An infarct."}})
 	}
 	reviews := func() int {
 		return h.number(`SELECT count(*) FROM quality_review WHERE reason = '` + AmendedToDiscrepancy + `'`)
@@ -111,7 +111,7 @@ func TestAnAmendmentThatGradesAMajorDiscrepancyOpensAReview(t *testing.T) {
 	worse.Impression = "Large acute infarct."
 	amends(majorMiss)
 	worse.Impression = "A large acute infarct."
-	amends(majorMiss)
+	amends(majorMiss, letStand.Outcomes...)
 	if n := reviews(); n != 1 {
 		t.Errorf("%d reviews, want one", n)
 	}

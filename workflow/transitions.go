@@ -119,10 +119,10 @@ var Transitions = []Transition{
 
 	// The signature: the report is written down, rendered and queued here, once.
 	{From: in(Comparing), Event: "sign", To: AwaitingCosign, By: by(role.Reader, role.Adjudicator), When: textNeedsCosign, Guards: check(isReader, graded, mayPractise, readersIndependent)},
-	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Comparing), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, graded, mayPractise, readersIndependent, findingsJudged), Effects: do(judgeFindings, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(Adjudication), Event: "sign", To: AwaitingCosign, By: by(role.Adjudicator), When: textNeedsCosign, Guards: check(isAdjudicator, hasDecided, mayPractise, mayDecide, readersIndependent)},
-	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, mayDecide, readersIndependent), Effects: do(signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
-	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, readersIndependent, editComplete, editGraded), Effects: do(noteSupervisor, sealEdit, recordEditGrade, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(Adjudication), Event: "sign", To: Final, By: by(role.Adjudicator), Guards: check(isAdjudicator, hasDecided, mayPractise, mayDecide, readersIndependent, findingsJudged), Effects: do(judgeFindings, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
+	{From: in(AwaitingCosign), Event: "sign", To: Final, By: by(role.Supervisor), Guards: check(maySupervise, readersIndependent, editComplete, editGraded, findingsJudged), Effects: do(noteSupervisor, sealEdit, recordEditGrade, judgeFindings, signReport, verifyGrowth, startAcknowledgement, lookAfterSigning)},
 	{From: in(AwaitingCosign), Event: "release", To: Arbitration, By: by(role.Coordinator), When: decidedByThird, Guards: check(reasonGiven), Effects: do(unassignAdjudicator, startArbitration, lookForThird)},
 	{From: in(AwaitingCosign), Event: "release", To: Adjudication, By: by(role.Coordinator), When: isAdjudicated, Guards: check(reasonGiven), Effects: do(unassignAdjudicator, startAdjudication, lookForThird)},
 	{From: in(AwaitingCosign), Event: "release", To: Ready, By: by(role.Coordinator), Guards: check(reasonGiven), Effects: do(keepIndependent, unassignReader, startAssignment)},
@@ -137,7 +137,7 @@ var Transitions = []Transition{
 	{From: signed, Event: "amend", To: Amending, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn, startAmendmentClock)},
 	{From: in(Amending), Event: "amend", To: Same, By: by(role.Adjudicator, role.Supervisor), Guards: check(isSignatory, reasonGiven), Effects: do(noteStandIn)},
 	{From: in(Amending), Event: "reassign", To: Same, By: by(role.Coordinator, role.Director), Guards: check(reasonGiven, standInEligible), Effects: do(nameStandIn)},
-	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport), Effects: do(noteStandIn, signAmendment, reviewAmendedGrade, settleVerified, startAcknowledgement)},
+	{From: in(Amending), Event: "sign", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor), Guards: check(isSignatory, mayPractise, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, findingsJudged), Effects: do(noteStandIn, judgeFindings, signAmendment, reviewAmendedGrade, settleVerified, startAcknowledgement)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Closed, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), When: acknowledgedBefore, Guards: check(reasonGiven, mayDropAmendment, findingsReported), Effects: do(dropStandIn, reviewUntold)},
 	{From: in(Amending), Event: "withdraw-amendment", To: Final, By: by(role.Reader, role.Adjudicator, role.Supervisor, role.Coordinator, role.Director), Guards: check(reasonGiven, mayDropAmendment, findingsReported), Effects: do(dropStandIn, reviewUntold, keepAcknowledgement)},
 

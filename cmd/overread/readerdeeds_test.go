@@ -130,3 +130,45 @@ func TestAReaderGivesBackTakesNoteTakesBackAndTeachesByTheForms(t *testing.T) {
 	v, rooms := r.at(t, access.Quality)
 	wants(t, v.get(rooms+"/learning/points"), "Growth plates are no fractures", "growth-plate")
 }
+
+// Whoever signs another text than the one with which an emergency came says of it at the
+// signature whether it stands: the page asks them, and nobody else.
+func TestThePageAsksWhoSignsAnotherTextWhetherAFindingStands(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "knee", asItShouldBe)
+	tanaka, petrov := r.comes("tanaka", access.Reader), r.comes("petrov", access.Reader)
+	claim := func(who string) chapter {
+		return chapter{who, "claim", []*fhir.Node{param("independent", "valueBoolean", true)}, workflow.Accepted}
+	}
+	r.live(t, r.o, r.task, claim("tanaka"))
+	tanaka.does("/do/start", nil)
+	tanaka.does("/do/raise-finding", url.Values{"category": {"emergent"}, "text": {"A thrombus in the popliteal vein."}})
+	tanaka.does("/do/release", url.Values{"reason": {"I am called to the theatre."}, "then": {tanaka.base + "/worklist"}})
+	r.is(workflow.Ready)
+	r.live(t, r.o, r.task, claim("petrov"))
+	petrov.does("/do/start", nil)
+	if page := petrov.page(); strings.Contains(page.text, "thrombus") || strings.Contains(page.text, "Does this finding stand?") {
+		t.Error("a blinded reader is asked of what another has found")
+	}
+	petrov.does("/write/lock", opinionOf("The vein is patent.", "Normal knee."))
+	petrov.does("/do/reveal", nil)
+	page := petrov.does("/do/grade", nil)
+	wants(t, page, "Does this finding stand?", "A thrombus in the popliteal vein.", "It came from another text than the one that you sign.", `name="finding.1.outcome" value="withdrawn"`)
+	if refused := petrov.tries("/do/sign", nil); refused.status == http.StatusOK {
+		t.Error("it is signed without a word of the finding")
+	}
+	signed := petrov.does("/do/sign", url.Values{"finding.1.number": {"1"}, "finding.1.outcome": {"withdrawn"}})
+	r.is(workflow.Final)
+	if strings.Contains(signed.text, "Does this finding stand?") {
+		t.Error("it is asked again")
+	}
+	wants(t, signed, "withdrawn")
+
+	// An amendment may say so of what it changes.
+	petrov.does("/do/raise-finding", url.Values{"category": {"urgent"}, "text": {"An effusion."}})
+	amending := petrov.does("/do/amend", url.Values{"reason": {"A second look."}})
+	wants(t, amending, "Say so where your text no longer says the same of it.", `name="finding.2.outcome" value="stands">`)
+	petrov.does("/write/sign", url.Values{"kind": {"correction"}, "reason": {"There is no effusion."}, "text": {"No effusion."}, "impression": {"Normal."}, "gradeStands": {"true"},
+		"finding.2.number": {"2"}, "finding.2.outcome": {"withdrawn"}})
+	r.is(workflow.Final)
+}

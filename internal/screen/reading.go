@@ -33,6 +33,7 @@ type Reading struct {
 	Returned bool            // a supervisor has returned it
 	Signed   bool            // the report in force has their signature
 	Verifies bool            // an amendment may say that it takes into account what the study has become
+	Judged   []Judged        // findings of which a signature may say whether they stand
 	Compares bool            // and is to compare the report with a first one that has come
 	OwnFirst bool            // as the third reader they read for themselves before they see the others
 	Reading  workflow.ReadingProtocol
@@ -128,6 +129,14 @@ type Matter struct {
 	Compare    bool            // a first report is to be compared: by an amendment with a grade alone
 	Answer     string
 	Told       []Told
+}
+
+// Judged is a finding of which whoever signs may say whether it stands.
+type Judged struct {
+	No       int
+	Category string
+	Text     string
+	Must     bool // it came from another text than the one that is in force
 }
 
 // Form is a template with what has been answered.

@@ -41,6 +41,7 @@ type watched struct {
 	two           watchedTwo
 	matters       map[int]*watchedMatter // by number; those that are open
 	findings      int                    // ever
+	takenBack     []int                  // findings that were withdrawn
 }
 
 // seen is that somebody knows a study, from a case.

@@ -27,6 +27,9 @@ func (k *checker) listed(ch *workflow.Change, w *watched) {
 		k.late(m.clock(no), &m.run, m.limit, fourStages, ch.At)
 	}
 	for _, m := range ch.Matters {
+		if m.Kind == workflow.FindingMatter && m.Withdrawn() {
+			w.takenBack = append(w.takenBack, m.No)
+		}
 		switch known := w.matters[m.No]; {
 		case known != nil && m.SettledAt != nil:
 			delete(w.matters, m.No)
@@ -46,6 +49,13 @@ func (k *checker) listed(ch *workflow.Change, w *watched) {
 				w.matters = map[int]*watchedMatter{}
 			}
 			w.matters[m.No] = watched
+		}
+	}
+	if r := ch.Report; r != nil && r.Status != "entered-in-error" {
+		for _, f := range r.Findings {
+			if slices.Contains(w.takenBack, f.No) {
+				k.wrong("withdrawn finding reported", "version %d tells of finding %d, which was taken back", r.No, f.No)
+			}
 		}
 	}
 	if o := ch.Input.Opinion; ch.Event == "lock" && o != nil && pressing(o.Actionable) && w.findings == 0 {

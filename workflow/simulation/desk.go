@@ -291,7 +291,7 @@ func (s *service) finish(a *agent, o *order) {
 	if c, _ := s.model.Case(o.id); c.State != workflow.Comparing {
 		return // a third reader decides
 	}
-	if !s.fire(reader, o.id, "sign", workflow.Input{}) {
+	if !s.sign(reader, o, workflow.Input{}) {
 		s.giveBack(a, o)
 		return
 	}
@@ -326,7 +326,7 @@ func (s *service) cosign(a *agent) bool {
 			s.fire(who, e.id, "return", workflow.Input{Reason: "look at the bones again"})
 			return
 		}
-		s.fire(who, e.id, "sign", workflow.Input{})
+		s.sign(who, o, workflow.Input{})
 	})
 	return true
 }

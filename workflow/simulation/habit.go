@@ -83,6 +83,7 @@ const (
 	refers      = 0.7  // of those who differ and may refer: they do so before their time is over
 	comeToOne   = 0.85 // of those who differ and seek one text
 	ownDecision = 0.2  // of third readers: neither the first opinion nor the second
+	letsStand   = 0.3  // of findings that came from another text than is signed
 	decidesNot  = 0.05 // of who decided between two: once they see the original, they give the case back
 
 	emergent   = 0.01 // of opinions

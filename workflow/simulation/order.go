@@ -380,7 +380,7 @@ func (s *service) deliver(o *order, ch workflow.Change) {
 			return
 		}
 		s.after(o.c.lognormal(30*time.Minute, .7), func() {
-			if o.c.happens(.1) || !s.fire(by, o.id, "sign", workflow.Input{Amendment: &workflow.Amendment{Kind: "addition", Reason: "a prior came to light", Text: "Unchanged since 2019."}}) {
+			if o.c.happens(.1) || !s.sign(by, o, workflow.Input{Amendment: &workflow.Amendment{Kind: "addition", Reason: "a prior came to light", Text: "Unchanged since 2019."}}) {
 				s.fire(s.offices[access.Coordinator], o.id, "withdraw-amendment", workflow.Input{Reason: "nothing is to be changed"})
 			}
 		})

@@ -129,7 +129,7 @@ func (s *service) compareLate(o *order, no, times int) {
 	}
 	grade := gradeOf(o.level)
 	s.fire(o.signedBy, o.id, "amend", workflow.Input{Reason: "the first report came"})
-	if !s.fire(o.signedBy, o.id, "sign", workflow.Input{Matter: no, Grade: &grade,
+	if !s.sign(o.signedBy, o, workflow.Input{Matter: no, Grade: &grade,
 		Amendment: &workflow.Amendment{Kind: "amendment", Reason: "the first report came", Text: "The two were compared.", Verifies: true}}) {
 		s.after(4*time.Hour, func() { s.compareLate(o, no, times-1) })
 	}
@@ -171,6 +171,22 @@ func (s *service) madeByOne(o *order) bool {
 	}
 	return o.signedBy.ID == o.originalBy || slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID},
 		func(id *uuid.UUID) bool { return id != nil && *id == o.originalBy })
+}
+
+// sign: who signs says of each finding that came from another text whether it stands.
+func (s *service) sign(who access.Actor, o *order, in workflow.Input) bool {
+	undecided, err := s.model.Undecided(who, o.id, in)
+	if err != nil {
+		return s.fire(who, o.id, "sign", in) // which is refused for the same reason
+	}
+	for _, m := range undecided {
+		outcome := "withdrawn"
+		if o.c.happens(letsStand) {
+			outcome = "stands"
+		}
+		in.Outcomes = append(in.Outcomes, workflow.FindingOutcome{Number: m.Number, Outcome: outcome})
+	}
+	return s.fire(who, o.id, "sign", in)
 }
 
 // acknowledge: the clinician takes note of the report, and first of what cannot wait.

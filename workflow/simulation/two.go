@@ -130,7 +130,7 @@ func (s *service) third(a *agent, o *order, c workflow.Case, who access.Actor) b
 	}
 	if c.State == workflow.Adjudication {
 		grade := gradeOf(o.level)
-		if !s.fire(who, o.id, "adjudicate", workflow.Input{Grade: &grade}) || !s.fire(who, o.id, "sign", workflow.Input{}) {
+		if !s.fire(who, o.id, "adjudicate", workflow.Input{Grade: &grade}) || !s.sign(who, o, workflow.Input{}) {
 			return false
 		}
 		a.read++
