@@ -65,7 +65,7 @@ func TestWhatIsWrittenForACaseThatIsTakenAwayIsKept(t *testing.T) {
 	}
 	c.mustAct(access.Placer, task, "$cancel")
 	c.by(next)
-	if got := c.act(access.Reader, task, "$draft", "findings", "After all.", "impression", "six"); got.status != http.StatusConflict || !strings.Contains(got.body, "is kept, sealed, as version 1 of your draft of opinion 2") {
+	if got := c.act(access.Reader, task, "$draft", "findings", "After all.", "impression", "six"); got.status != http.StatusConflict || !strings.Contains(got.body, "is kept, sealed, as version 1 of your draft of opinion 1") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

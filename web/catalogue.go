@@ -203,10 +203,11 @@ func (c *catalogue) written(text string, zone *time.Location) string {
 // dimensionName is what cases are told apart by, in words.
 func dimensionName(name string) string { return strings.ReplaceAll(name, "-", " ") }
 
-// languageCookie and themeCookie keep what a person chose, in their browser.
+// These cookies keep what a person chose, in their browser.
 const (
 	languageCookie = "overread-language"
 	themeCookie    = "overread-theme"
+	keysCookie     = "overread-keys"
 )
 
 // languageOf is what a browser's person chose, else what it asks for, else English.

@@ -151,6 +151,7 @@ type View struct {
 	Prefix  string // of all addresses
 	Style   string
 	Script  string
+	Keys    string // alt, off, or "" where a key is pressed alone
 	Theme   string // dark, light, or "" as the browser is set
 	Lang    string
 	Session *session.Session // nil on pages for everybody
@@ -191,7 +192,7 @@ func parsePages(c *catalogue) map[string]*template.Template {
 func (s *Server) render(r *http.Request, name string, v View) ([]byte, error) {
 	v.Prefix, v.Style, v.Script = s.prefix, s.prefix+s.style.path, s.prefix+s.script.path
 	v.Here = name
-	v.Theme, v.Lang = themeOf(r, v.Place), languageOf(r).Code
+	v.Theme, v.Keys, v.Lang = themeOf(r, v.Place), chosenKeys(r), languageOf(r).Code
 	if v.Place != nil {
 		v.Doors = s.doors(*v.Place, s.prefix+r.URL.Path)
 	}

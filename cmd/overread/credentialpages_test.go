@@ -59,7 +59,7 @@ func TestAnAdministratorKeepsAReadersCredentials(t *testing.T) {
 	role["conflict"] = []string{"http://hl7.org/fhir/sid/us-npi|1111111112", "Practitioner/" + colleague}
 	role.Set("to", "2025-12-31")
 	role.Set("from", "2025-01-01")
-	wants(t, v.post(at+"/role", role), "privilege ended 2025-12-31", "us-npi|1111111112", "Practitioner/"+colleague+`" checked>`+whom, "Monday, Tuesday: 20:00–06:00")
+	wants(t, v.post(at+"/role", role), "privilege ended 31 Dec 2025", "us-npi|1111111112", "Practitioner/"+colleague+`" checked>`+whom, "Monday, Tuesday: 20:00–06:00")
 	if !w.recordedAsking(t, "credentials of readers") {
 		t.Error("who looked at the readers is not recorded")
 	}

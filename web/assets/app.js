@@ -5,28 +5,32 @@
 const typing = (e) => e.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
 
 // data-key="c": the element is followed, pressed or focused by this key, when nobody
-// types; "mod+Enter" also while they do (mod is Ctrl, or Command).
+// types; "mod+Enter" also while they do (mod is Ctrl, or Command). A letter is pressed with
+// Alt, or does nothing, where somebody has chosen so (preferences, data-keys).
+const letters = document.documentElement.dataset.keys;
 document.addEventListener("keydown", (e) => {
   const mod = e.ctrlKey || e.metaKey;
-  if (e.altKey || (!mod && typing(e))) return;
-  const key = (mod ? "mod+" : "") + e.key;
+  const letter = !mod && (e.key.length === 1 || e.altKey);
+  if (e.altKey !== (letter && letters === "alt") || (letter && letters === "off") || (!mod && typing(e))) return;
+  const pressed = e.altKey && e.code.startsWith("Key") ? e.code.slice(3).toLowerCase() : e.key; // Alt types other letters on some keyboards
+  const key = (mod ? "mod+" : "") + pressed;
   const scope = document.querySelector("dialog[open]") || document;
   const row = scope.querySelector("[data-row].on");
   const all = [...scope.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
   const found = all.find((a) => row?.contains(a)) || all.find((a) => !a.closest("[data-row]")); // of rows, only the chosen one's
-  if (!found) return moveRow(e, scope);
+  if (!found) return moveRow(e, pressed, scope);
   e.preventDefault();
   found.focus();
   if (!found.matches("input:not([type=radio], [type=checkbox]), textarea, select")) found.click();
 });
 
 // j and k, or the arrows, go through the rows of a list (data-row); Enter opens one.
-function moveRow(e, scope) {
+function moveRow(e, pressed, scope) {
   if (e.ctrlKey || e.metaKey) return;
   const rows = [...scope.querySelectorAll("[data-row]")];
   if (!rows.length) return;
   const at = rows.findIndex((r) => r.classList.contains("on"));
-  const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[e.key];
+  const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[pressed];
   if (step) {
     e.preventDefault();
     const next = rows[Math.max(0, Math.min(rows.length - 1, at + step))];

@@ -35,7 +35,7 @@ const rooms = [
     ['break-glass', root + '/break-glass', 'A record is opened in an emergency: audited, and told the coordinator'],
     ['home', root + '/home', 'Everybody’s first page: their work at all hospitals'],
     ['sessions', root + '/sessions', 'Where one is signed in'],
-    ['preferences', root + '/preferences', 'Language and colours'],
+    ['preferences', root + '/preferences', 'Language, colours and keys'],
   ]],
   ['tanaka', 'dark', 'en', 'reader', [
     ['reading', '/worklist?whose=mine', 'Reader: the reading page, the first report withheld; images, question, history, structured report with autosave', async (page) => { await page.locator('[data-row] th a').first().click(); await page.waitForSelector('#images'); }],

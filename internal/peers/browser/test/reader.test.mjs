@@ -167,3 +167,30 @@ test('the page works without a script, and on a phone', async () => {
   assert.doesNotMatch(await page.textContent('.tabs'), /Quiet ones/);
   await context.close();
 });
+
+// WCAG 2.2, 2.1.4: whoever dictates into the page turns its keys off, or has them with Alt.
+test('the keys of the pages are had with Alt, or not at all', async () => {
+  const { context, page } = await visitor();
+  await signIn(page, 'okafor');
+  const choose = async (way) => {
+    await page.goto(root + '/preferences');
+    await page.selectOption('#keys', way);
+    await page.click('main form .primary');
+    await page.goto(at('reader') + '/worklist');
+  };
+  await choose('off');
+  await page.keyboard.press('p');
+  await page.keyboard.press('Alt+p');
+  await page.waitForTimeout(300);
+  assert.ok(!page.url().includes('whose=pool'), 'a key that is off does something');
+  await choose('alt');
+  await page.keyboard.press('p');
+  await page.waitForTimeout(300);
+  assert.ok(!page.url().includes('whose=pool'), 'the key alone does something');
+  await page.keyboard.press('Alt+p');
+  await page.waitForURL(/whose=pool/);
+  await choose('');
+  await page.keyboard.press('p');
+  await page.waitForURL(/whose=pool/);
+  await context.close();
+});
