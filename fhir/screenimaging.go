@@ -35,9 +35,28 @@ func (p *readingPage) theStudy(ctx context.Context) error {
 	add("Made on", letter.Day(study.Text("started")))
 	add("Modality", strings.Join(modalities(study), ", "))
 	add("Body part", bodySite(study))
+	p.theSide(seriesLaterality(study))
 	add("Series", strconv.Itoa(len(study.Each("series"))))
 	add("Images", study.Text("numberOfInstances"))
 	return nil
+}
+
+// theSide says of which side the images are and which one was ordered. Where they differ, and
+// the coordinator has settled that, whoever reads is told; without the reason, which may
+// tell of the original.
+func (p *readingPage) theSide(images string) {
+	ordered := ""
+	if site := p.c.Exam.Ordered; site != nil {
+		ordered = site.Side
+	}
+	for _, side := range []struct{ label, value string }{{"Side of the images", images}, {"Side that was ordered", ordered}} {
+		if side.value != "" {
+			p.page.Study = append(p.page.Study, screen.Line{Label: side.label, Value: side.value})
+		}
+	}
+	if p.c.SetAside("laterality-mismatch") || p.c.SetAside("pacs-laterality-mismatch") {
+		p.page.Notices = append(p.page.Notices, workflow.Phrase("The order and the images name different sides. The coordinator has settled it: make sure of which side you write."))
+	}
 }
 
 // thePriors are the patient's other examinations, with the text of their reports, the

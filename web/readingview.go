@@ -90,7 +90,7 @@ var codeTexts = map[string]string{
 
 // textsOfReading are texts that pages of readers say and that stand elsewhere.
 var textsOfReading = []string{
-	"Name", "Born", "Sex", "Record number", "male", "female", "unknown", "Description", "Made on", "Modality", "Body part", "Series", "Images",
+	"Name", "Born", "Sex", "Record number", "male", "female", "unknown", "Description", "Made on", "Modality", "Body part", "Side of the images", "Side that was ordered", "left", "right", "bilateral", "Series", "Images",
 	"Technique", "Comparison", "Findings", "Impression", "Recommendation", "Compared with the original report", "Level of the difference", "Effect on management", "Urgency", "Coded conclusions", "Addendum",
 }
 

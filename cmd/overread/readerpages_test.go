@@ -355,3 +355,24 @@ func TestAFindingThatCannotWaitAndOnesOwnStatistics(t *testing.T) {
 		t.Error("somebody else's statistics have it")
 	}
 }
+
+// A doubt of the side that a coordinator has settled is no doubt of the intake any more,
+// and the first thing to know for who reads.
+func TestWhoReadsIsToldThatOrderAndImagesNameDifferentSides(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.knee("SIDE-1")
+	o.quirk = otherSide
+	r := &readingRoom{world: w, t: t, o: o, task: w.sends(t, o)}
+	r.is(workflow.IntakeReview)
+	desk, rooms := w.at(t, access.Coordinator)
+	desk.does(desk.get(rooms+"/board/"+r.task), "resolve", url.Values{"reason": {"the first report is of the left one"}})
+	r.is(workflow.Ready)
+	tanaka := r.comes("tanaka", access.Reader)
+	tanaka.does("/claim", url.Values{"independent": {"true"}})
+	page := tanaka.page()
+	wants(t, page, "name different sides", "Side of the images", "Side that was ordered")
+	if strings.Contains(page.text, "the first report is of the left one") {
+		t.Error("a blinded reader is told what the coordinator wrote of the first report")
+	}
+}
