@@ -16,6 +16,7 @@ import (
 // chart is a picture of figures as SVG. What it shows stands in a table below it.
 type chart struct {
 	Points     []mark
+	Dots       []line // of many points, those that are not named
 	Lines      []line
 	Ticks      []tick // along the left
 	Marks      []tick // along the bottom
@@ -26,6 +27,40 @@ type chart struct {
 	Horizontal string // what the bottom is
 
 	in *catalogue // of its numbers
+}
+
+// crowded makes of very many points those that are outside stand out by their names, and the
+// others dots: of points in one place one is drawn.
+func (c *chart) crowded() {
+	if len(c.Points) <= mostGroups {
+		return
+	}
+	paths, drawn := map[string]*strings.Builder{}, map[string]bool{}
+	var named []mark
+	for _, m := range c.Points {
+		outside := strings.HasSuffix(m.Class, "outside")
+		if outside && len(named) < mostGroups {
+			named = append(named, m)
+			continue
+		}
+		class := "dots"
+		if outside {
+			class += " outside"
+		}
+		if paths[class] == nil {
+			paths[class] = &strings.Builder{}
+		}
+		if at := fmt.Sprintf("M%.0f %.0fh0", m.X, m.Y); !drawn[class+at] {
+			drawn[class+at] = true
+			paths[class].WriteString(at)
+		}
+	}
+	c.Points = named
+	for _, class := range []string{"dots", "dots outside"} {
+		if paths[class] != nil {
+			c.Dots = append(c.Dots, line{paths[class].String(), class})
+		}
+	}
 }
 
 // mark is a point, and the group that it is, which a pointer or a screen reader is told.
@@ -106,7 +141,9 @@ func (p *figuresPage) charts(in *catalogue) {
 		return
 	}
 	if p.By[0] == facts.Month {
-		p.Control = controlChart(in, rows)
+		if p.Control = controlChart(in, rows); p.Control != nil {
+			p.Control.crowded()
+		}
 		return
 	}
 	if i := slices.IndexFunc(p.Statistics, func(s screen.Statistic) bool { return s.Name == "funnel" }); i >= 0 {
@@ -114,6 +151,7 @@ func (p *figuresPage) charts(in *catalogue) {
 			for n := range p.Funnel.Points {
 				p.Funnel.Points[n].Name = p.Called(p.Funnel.Points[n].Name)
 			}
+			p.Funnel.crowded()
 		}
 	}
 }

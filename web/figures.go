@@ -49,6 +49,7 @@ type figuresPage struct {
 	Moment    string // as of which is asked, as a field of a form has it
 	Latest    string // that may be asked
 	MeasureID string
+	Part      groupPage
 	Here      string
 	Address   string // what was asked, as it stands in the address
 }
@@ -105,14 +106,17 @@ func (s *Server) figures(c echo.Context, at seat) error {
 		page.Refused = known.Issues[0].Text
 	}
 	page.Figures = found
+	part := c.QueryParam("page")
+	page.Asked.Del("page")
 	if page.AsOf.IsZero() {
 		page.AsOf = s.Now()
 	}
 	page.Asked.Set("measure", query.Get("measure"))
 	page.MeasureID = strings.TrimPrefix(query.Get("measure"), "Measure/")
-	page.only(query.Get("filter"))
 	page.Moment, page.Latest = asFormField(query.Get("asOf")), s.Now().UTC().Format(formMoment)
 	page.charts(languageOf(c.Request()))
+	page.list(part)
+	page.only(query.Get("filter"))
 	return s.show(c, at, "figures", "Figures", page)
 }
 
@@ -195,11 +199,15 @@ type onlyChoices struct {
 	Choices   []screen.Choice // their values are dimension|word
 }
 
-// only are the words to choose: those that are known, and what the page shows or asks for.
+// only are the words to choose: those that are known, and what the page shows or asks for; of
+// a dimension of very many words the latter alone.
 func (p *figuresPage) only(chosen string) {
 	p.Chosen = chosen
 	for _, name := range p.Choices.Dimensions {
 		words := slices.Clone(p.Choices.Words[name])
+		if len(words) > mostGroups {
+			words = nil
+		}
 		if i := slices.Index(p.By, name); i >= 0 && !facts.IsReader(name) {
 			for _, r := range p.Rows {
 				words = append(words, r.Values[i])

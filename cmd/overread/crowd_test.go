@@ -40,6 +40,31 @@ type crowd struct {
 // made of its own.
 func newCrowd(t testing.TB, through func(database string) string) *crowd {
 	t.Helper()
+	c := noCrowd(t, through)
+	for i, row := range sampleCases {
+		if row.hospital != "mercy" {
+			continue
+		}
+		if err := c.play(t.Context(), i, row); err != nil {
+			t.Fatalf("case %d, a %s to be %s: %v", i, row.sample, row.until, err)
+		}
+	}
+	if err := c.pack(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range c.jobs {
+		if j.name == "facts" || j.name == "audit-log" {
+			if _, err := j.run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return c
+}
+
+// noCrowd is the hospital before its first case.
+func noCrowd(t testing.TB, through func(database string) string) *crowd {
+	t.Helper()
 	w := newEHR(t)
 	db, err := (databaseFlags{URL: through(w.database.URL)}).open(t.Context())
 	if err != nil {
@@ -64,24 +89,6 @@ func newCrowd(t testing.TB, through func(database string) string) *crowd {
 	c.settleIn(t, base)
 	c.url, c.jobs = w.database.URL, o.jobs
 	c.store = session.NewStore(session.Config{DB: w.database.DB, BaseURL: base})
-	for i, row := range sampleCases {
-		if row.hospital != "mercy" {
-			continue
-		}
-		if err := c.play(t.Context(), i, row); err != nil {
-			t.Fatalf("case %d, a %s to be %s: %v", i, row.sample, row.until, err)
-		}
-	}
-	if err := c.pack(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, j := range o.jobs {
-		if j.name == "facts" || j.name == "audit-log" {
-			if _, err := j.run(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	return c
 }
 
