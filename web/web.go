@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -117,7 +118,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	// Pico is a layer below ours: whatever we say of an element comes first.
 	base := bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`))
-	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), asset("style.css")))
+	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), squeezed(asset("style.css"))))
 	s.script = newFile("js", asset("app.js"))
 	s.rooms = s.allRooms()
 	return s, nil
@@ -127,6 +128,25 @@ func New(cfg Config) (*Server, error) {
 type file struct {
 	path    string
 	content []byte
+}
+
+// inSheet are strings of a style sheet, which stay as they are; its comments; and blanks that nothing needs.
+var inSheet = regexp.MustCompile(`"[^"]*"|/\*(?s:.*?)\*/|\s+\{\s*|[{};:,]\s+|\s+\}`)
+
+// squeezed is a style sheet without what is in it for who writes it: every page carries it.
+func squeezed(sheet []byte) []byte {
+	for range 2 { // where a comment was, blanks meet
+		sheet = inSheet.ReplaceAllFunc(sheet, func(found []byte) []byte {
+			switch {
+			case found[0] == '"':
+				return found
+			case bytes.HasPrefix(found, []byte("/*")):
+				return nil
+			}
+			return bytes.TrimSpace(found)
+		})
+	}
+	return sheet
 }
 
 func newFile(extension string, content []byte) file {
