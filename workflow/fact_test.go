@@ -165,6 +165,42 @@ func TestAnAmendedGradeRestatesLaterMomentsOnly(t *testing.T) {
 	}
 }
 
+// Who has opened the record reads no longer independently: so it is known since the lock,
+// before the signature and after it, whatever a third reader does, and facts made again say it of the same moments.
+func TestARecordThatWasOpenedIsKnownSinceTheLock(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool", "adjudicateOn": "minor", "blindAdjudication": true}`)
+	c := h.ready()
+	var seen []string
+	look := func() {
+		h.in(func(ctx context.Context, tx pgx.Tx) error {
+			var word string
+			err := tx.QueryRow(ctx, `SELECT word FROM measure_fact JOIN measure_word ON word_no = blinding WHERE case_id = $1`, c.CaseID).Scan(&word)
+			seen = append(seen, word)
+			return err
+		})
+	}
+	h.fire(h.anna, c, "claim", Input{Independent: true})
+	h.breaksGlass(h.anna, h.find(c))
+	look()
+	carl := as(h.carl, access.Adjudicator)
+	for _, step := range []struct {
+		who   access.Actor
+		event Event
+		in    Input
+	}{
+		{h.anna, "lock", Input{Opinion: &opinion}}, {h.anna, "reveal", Input{}}, {h.anna, "grade", Input{Grade: &majorMiss}},
+		{carl, "claim", Input{Independent: true}}, {carl, "lock", Input{Opinion: &opinion}}, {carl, "adjudicate", Input{Grade: &minorMiss}}, {carl, "sign", Input{}},
+	} {
+		h.fire(step.who, c, step.event, step.in)
+		look()
+	}
+	if diff := cmp.Diff([]string{"blinded", "unveiled", "unveiled", "unveiled", "unveiled", "unveiled", "unveiled", "unveiled"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	rapid.Check(t, func(rt *rapid.T) { h.factsFit(rt, c) })
+}
+
 func TestTheFactsOfCasesOfBeforeAreMadeInBatchesOnce(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

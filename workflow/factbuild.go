@@ -115,7 +115,7 @@ func (k *knowledge) learn(c *Case, p past, e pastEvent) error {
 	if k.acknowledged == nil && e.Event == "acknowledge" {
 		k.acknowledged = &e.OccurredAt
 	}
-	if e.Event == "lock" {
+	if e.Event == "lock" && !slices.Contains(third, e.ToState) { // what a third reader has seen says nothing of the reading before
 		k.unveiled = e.Unveiled
 	}
 	for _, g := range p.grades {

@@ -35,7 +35,7 @@ func (t *turn) changesFact(before State) bool {
 
 // keepFactTx writes what statistics count of a case from now on, and of the others of
 // its study, where it is another than before.
-func keepFactTx(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) error {
+func keepFactTx(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) (err error) {
 	k := c.known()
 	if c.FinalAt != nil {
 		line, err := timelineTx(ctx, tx, c)
@@ -43,6 +43,8 @@ func keepFactTx(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) error {
 			return err
 		}
 		k = line[len(line)-1].known
+	} else if k.unveiled, err = lockedUnveiledTx(ctx, tx, c); err != nil {
+		return err
 	}
 	f := k.fact(now)
 	var changed []*Fact
@@ -65,6 +67,25 @@ func keepFactTx(ctx context.Context, tx pgx.Tx, c *Case, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// lockedUnveiledTx tells whether who locked a blinded case last had opened the record
+// before, as the history tells it (learn).
+func lockedUnveiledTx(ctx context.Context, tx pgx.Tx, c *Case) (unveiled bool, err error) {
+	if c.Protocol != Blinded {
+		return false, nil
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT coalesce((
+			SELECT (detail->>'unveiled')::boolean
+			FROM case_event
+			WHERE case_id = $1 AND event = 'lock' AND to_state <> ALL ($2)
+			ORDER BY seq DESC
+			LIMIT 1), false)`, c.CaseID, third).Scan(&unveiled)
+	if err != nil {
+		return false, fmt.Errorf("whether who locked had opened the record: %w", err)
+	}
+	return unveiled, nil
 }
 
 // lockStudy keeps two transactions from deciding of one study at once which case counts.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
@@ -27,6 +28,8 @@ func TestRandomHistoriesKeepToTheTable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := houses[rapid.IntRange(0, len(houses)-1).Draw(rt, "house")]
 		c := h.open(func(f *Facts) {
+			patient := uuid.NewString() // of this case alone: whoever opens the record reads none of theirs
+			f.OrderPatient, f.Study.Patient, f.Original.Patient = patient, patient, patient
 			switch rapid.IntRange(0, 5).Draw(rt, "facts") {
 			case 0:
 				f.Original = nil
@@ -42,6 +45,9 @@ func TestRandomHistoriesKeepToTheTable(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(rt, "who acts") == 0 {
 				h.pass(time.Duration(rapid.SampledFrom([]int{0, 1, 10, 100}).Draw(rt, "hours")) * time.Hour)
 				continue
+			}
+			if rapid.IntRange(0, 7).Draw(rt, "emergency") == 0 {
+				h.breaksGlass(rapid.SampledFrom([]access.Actor{h.anna, h.ben, h.trainee, as(h.carl, access.Adjudicator)}).Draw(rt, "who opens the record"), h.find(c))
 			}
 			h.randomEvent(rt, h.find(c))
 		}
@@ -65,7 +71,12 @@ func (h *house) headStart(rt *rapid.T, c Case) {
 	way := []func(){
 		func() { h.fire(h.coordinator, c, "offer", Input{ReaderID: &reader.ID}) },
 		func() { h.fire(reader, c, "claim", Input{Independent: true}) },
-		func() { h.fire(reader, c, "lock", Input{Opinion: &opinion}) },
+		func() {
+			if rapid.IntRange(0, 2).Draw(rt, "opens the record") == 0 {
+				h.breaksGlass(reader, h.find(c))
+			}
+			h.fire(reader, c, "lock", Input{Opinion: &opinion})
+		},
 		func() { h.fire(reader, c, "reveal", Input{}) },
 		func() { h.fire(reader, c, "grade", Input{Grade: grade}) },
 		func() {
@@ -89,6 +100,19 @@ func (h *house) headStart(rt *rapid.T, c Case) {
 	for _, step := range way[:rapid.IntRange(0, len(way)).Draw(rt, "head start")] {
 		step()
 	}
+}
+
+// breaksGlass opens the record of the case's patient in an emergency, as a person of whom
+// it is the first.
+func (h *house) breaksGlass(who access.Actor, c Case) {
+	h.Helper()
+	if c.PatientID == nil {
+		return
+	}
+	h.in(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := EmergencyTx(ctx, tx, who, uuid.New(), *c.PatientID, "the surgeon stands at the table and asks")
+		return err
+	})
 }
 
 // ends are the events after which little can happen; they are drawn less often.
