@@ -28,9 +28,10 @@ func compareKind() statKind {
 			{Name: "first", Kind: flat.Text, Doc: "The one group."}, {Name: "second", Kind: flat.Text, Doc: "The other."}},
 			decimals("difference", "The first rate less the second, in percentage points.", "low", "Its 95 % interval (Newcombe 1998, method 10).", "high", "Its 95 % interval.",
 				"z", "Of the two-proportion test, pooled.", "p", "Two-sided.", "chiSquare", "Of the two by two, without correction.", "chiSquareP", "Two-sided.",
-				"yates", "Chi-square with Yates' correction.", "yatesP", "Two-sided.", "fisherP", "Fisher's exact test, two-sided; left out where the smallest margin is so large that chi-square is as good.",
-				"allChiSquare", "Of all groups that are told.", "allP", "Whether they have one rate."),
-			[]flat.Column{{Name: "allFreedom", Kind: flat.Integer, Doc: "Degrees of freedom of it."}, {Name: "notTold", Kind: flat.Integer, Doc: "Groups whose counts are not told: in no figure here."}}),
+				"yates", "Chi-square with Yates' correction.", "yatesP", "Two-sided.", "smallestExpected", "The smallest count that is expected in a cell of the two by two; below 5 z, chi-square and Yates are left out.", "fisherP", "Fisher's exact test, two-sided; left out where the smallest margin is so large that chi-square is as good.",
+				"allChiSquare", "Of all groups that are told.", "allP", "Whether they have one rate.", "allSmallestExpected", "The smallest count that is expected in a cell of all groups; below 5 their chi-square is left out."),
+			[]flat.Column{{Name: "leftOut", Kind: flat.Text, Doc: "Why z, chi-square and Yates are left out: expected-below-5. Fisher's test is exact then too."}, {Name: "allLeftOut", Kind: flat.Text, Doc: "Why chi-square of all groups is left out: expected-below-5."},
+				{Name: "allFreedom", Kind: flat.Integer, Doc: "Degrees of freedom of it."}, {Name: "notTold", Kind: flat.Integer, Doc: "Groups whose counts are not told: in no figure here."}}),
 		rows: append(slices.Clone(groupColumns), decimals("low", "The 95 % interval of the rate.", "high", "The 95 % interval of the rate.")...),
 		make: (*Server).compare,
 	}
@@ -97,11 +98,15 @@ func compareOf(report *Node, method measure.Method, names []string) (*statistic,
 	}
 	st.heads["notTold"] = notTold(groups)
 	if len(table) > 1 {
+		enough, err := st.enough(table, "allSmallestExpected", "allLeftOut")
+		if err != nil {
+			return nil, err
+		}
 		test, err := measure.ChiSquare(table, false)
 		if err != nil {
 			return nil, err
 		}
-		if test != nil {
+		if test != nil && enough {
 			st.heads["allChiSquare"], st.heads["allFreedom"], st.heads["allP"] = test.Statistic, test.Freedom, test.P
 		}
 	}
@@ -125,6 +130,21 @@ func compareOf(report *Node, method measure.Method, names []string) (*statistic,
 	return st, st.difference(pair[0], pair[1])
 }
 
+// enough tells whether chi-square may be used of a table, and puts the smallest count that it
+// expects into the head, and that the test is left out where that is too few.
+func (st *statistic) enough(table [][]int, smallest, leftOut string) (bool, error) {
+	expected, err := measure.SmallestExpected(table)
+	if err != nil || expected == nil {
+		return false, err
+	}
+	st.heads[smallest] = *expected
+	if *expected < measure.EnoughExpected {
+		st.heads[leftOut] = "expected-below-5"
+		return false, nil
+	}
+	return true, nil
+}
+
 // difference compares two groups.
 func (st *statistic) difference(one, other statUnit) error {
 	d, err := measure.TwoProportions(one.Events, one.Trials, other.Events, other.Trials, confidence)
@@ -133,16 +153,20 @@ func (st *statistic) difference(one, other statUnit) error {
 	}
 	st.heads["first"], st.heads["second"], st.heads["difference"] = one.name(), other.name(), 100*d.Difference
 	putInterval(st.heads, "low", "high", &d.Interval)
-	if d.Test != nil {
+	table := [][]int{{one.Events, one.Trials - one.Events}, {other.Events, other.Trials - other.Events}}
+	enough, err := st.enough(table, "smallestExpected", "leftOut")
+	if err != nil {
+		return err
+	}
+	if d.Test != nil && enough { // its square is chi-square
 		st.heads["z"], st.heads["p"] = d.Test.Statistic, d.Test.P
 	}
-	table := [][]int{{one.Events, one.Trials - one.Events}, {other.Events, other.Trials - other.Events}}
 	for yates, names := range map[bool][2]string{false: {"chiSquare", "chiSquareP"}, true: {"yates", "yatesP"}} {
 		test, err := measure.ChiSquare(table, yates)
 		if err != nil {
 			return err
 		}
-		if test != nil {
+		if test != nil && enough {
 			st.heads[names[0]], st.heads[names[1]] = test.Statistic, test.P
 		}
 	}

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func controlKind() statKind {
 				"odds", "For which change CUSUM watches.", "threshold", "At which it signals.", "monthSize", "The mean number of cases of a charted month.", "runLengthIn", "The mean number of months, as large as those that are charted, until it signals without a cause (Brook, Evans 1972, of binomial counts: Gan 1993; the centre taken as known); left out where hardly ever.", "runLengthOut", "And until it signals when the odds have changed as it watches for."),
 			[]flat.Column{{Name: "notTold", Kind: flat.Integer, Doc: "Months whose figures are not told: in no chart."}, {Name: "signals", Kind: flat.Integer, Doc: "Months with a signal of any chart."}}),
 		rows: slices.Concat(groupColumns, decimals("low", "Limit of the p-chart.", "high", "Limit of the p-chart."), []flat.Column{{Name: "signal", Kind: flat.Text, Doc: "Of the p-chart: beyond-limits, run."}},
-			decimals("x", "What the XmR chart charts: the rate in per cent, or the median hours.", "xLow", "Its limit.", "xHigh", "Its limit.", "range", "From the month before."), []flat.Column{{Name: "xSignal", Kind: flat.Text, Doc: "Of the XmR chart: beyond-limits, run, wide-step."}},
+			decimals("x", "What the XmR chart charts: the rate in per cent, or the median hours.", "xLow", "Its limit, not below 0.", "xHigh", "Its limit; of a rate not above 100.", "range", "From the month before."), []flat.Column{{Name: "xSignal", Kind: flat.Text, Doc: "Of the XmR chart: beyond-limits, run, wide-step."}},
 			decimals("cusum", "The sum after this month."), []flat.Column{{Name: "cusumSignal", Kind: flat.Boolean, Doc: "It has reached the threshold, and starts again."}}),
 		make: (*Server).control,
 	}
@@ -119,6 +120,11 @@ func (st *statistic) single(at []int, values []float64, baseline int) error {
 	chart, err := measure.NewXmR(values, baseline)
 	if err != nil || chart == nil {
 		return err
+	}
+	if timedReport(st.report) {
+		chart.Within(0, math.Inf(1)) // hours
+	} else {
+		chart.Within(0, 100) // per cent
 	}
 	st.heads["mean"], st.heads["meanRange"], st.heads["rangeLimit"] = chart.Centre, chart.Range, chart.RangeLimit
 	for i, p := range chart.Points {

@@ -23,18 +23,20 @@ var groupColumns = []flat.Column{
 func funnelKind() statKind {
 	return statKind{
 		name: "funnel", title: "Limits of the funnel", row: "unit",
-		does:  "Puts groups beside each other in a funnel: exact binomial limits of 95 and 99.8 % around a target (Spiegelhalter 2005), whether they differ more than chance makes them (phi, tau squared of additive random effects), the limits with that in them, and who is outside. A reader under 200 cases is not judged.",
+		does:  "Puts groups beside each other in a funnel: exact binomial limits of 95 and 99.8 % around a target (Spiegelhalter 2005), from 10 groups on whether they differ more than chance makes them (Q; phi, tau squared of additive random effects), the limits with that in them where they do, and who is outside. A reader under 200 cases is not judged.",
 		takes: []parameter{{Name: "target", Type: "decimal", Doc: "The rate, in per cent, that groups are compared with; that of the whole where it is left out."}},
-		heads: append(decimals("target", "The rate in per cent that groups are compared with.", "phi", "The mean of the squared z, winsorised at 10 %: about 1 where there is chance only.", "tau2", "The variance between groups, on the arcsine scale."),
+		heads: append(decimals("target", "The rate in per cent that groups are compared with.", "phi", "The mean of the squared z, winsorised at 10 %: about 1 where there is chance only.", "tau2", "The variance between groups, on the arcsine scale: an estimate, which is above 0 by chance alone in many funnels.", "q", "Cochran's Q of the winsorised z, around the mean of the groups.", "qP", "Its P, of chi-square with one degree of freedom fewer than groups."),
 			flat.Column{Name: "limitsMethod", Kind: flat.Text, Doc: "How the limits were found: binomial-exact (interpolated, Spiegelhalter 2005), the wide ones with additive-random-effects."},
-			flat.Column{Name: "overdispersed", Kind: flat.Boolean, Doc: "Whether groups differ more than chance makes them: then the wide limits are those to look at."},
+			flat.Column{Name: "overdispersed", Kind: flat.Boolean, Doc: "Whether groups differ more than chance makes them (Q is significant at 5 %): then the wide limits are those to look at. Left out of fewer than 10 groups, which cannot tell."},
+			flat.Column{Name: "judgedBy", Kind: flat.Text, Doc: "The limits that count: exact-limits, or adjusted-limits (the wide ones)."},
+			flat.Column{Name: "judgedWhy", Kind: flat.Text, Doc: "Why these: few-groups (fewer than 10: one that stands out would widen the limits around itself), no-heterogeneity (Q is not significant at 5 %), heterogeneity (it is)."},
 			flat.Column{Name: "units", Kind: flat.Integer, Doc: "Groups that are told and have cases."},
 			flat.Column{Name: "notTold", Kind: flat.Integer, Doc: "Groups whose counts are not told: in no figure here."},
 			flat.Column{Name: "outside", Kind: flat.Integer, Doc: "Groups outside of the limits of 99.8 % that count: the wide ones (adjusted for over-dispersion) where there is over-dispersion, else the exact ones (unadjusted)."},
 			flat.Column{Name: "outsideUnadjusted", Kind: flat.Integer, Doc: "Groups outside of the exact limits of 99.8 %, not adjusted for over-dispersion."}),
 		rows: slices.Concat(groupColumns,
 			decimals("low95", "Exact limit.", "high95", "Exact limit.", "low998", "Exact limit of 99.8 %.", "high998", "Exact limit of 99.8 %.",
-				"wideLow95", "With the variance between groups in it.", "wideHigh95", "With the variance between groups in it.", "wideLow998", "The same of 99.8 %.", "wideHigh998", "The same of 99.8 %.", "z", "Standard deviations from the target, of chance and of the variance between groups."),
+				"wideLow95", "With the variance between groups in it.", "wideHigh95", "With the variance between groups in it.", "wideLow998", "The same of 99.8 %.", "wideHigh998", "The same of 99.8 %.", "z", "Standard deviations from the target, of chance, and of the variance between groups where the wide limits count."),
 			[]flat.Column{
 				{Name: "standing", Kind: flat.Text, Doc: "In the exact limits: inside, low-warning, high-warning (95 %), low-alarm, high-alarm (99.8 %); not-judged of a reader under 200 cases."},
 				{Name: "wideStanding", Kind: flat.Text, Doc: "The same in the wide limits, where there is over-dispersion."},
@@ -91,11 +93,17 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 	}
 	st := &statistic{report: report, heads: map[string]any{"target": 100 * target, "units": len(told), "notTold": notTold(groups)}}
 	if spread != nil {
-		st.heads["phi"], st.heads["tau2"], st.heads["overdispersed"] = spread.Phi, spread.Tau2, spread.Overdispersed
+		st.heads["phi"], st.heads["tau2"], st.heads["q"], st.heads["qP"] = spread.Phi, spread.Tau2, spread.Q, spread.P
 	}
-	st.heads["limitsMethod"] = "binomial-exact"
-	if spread != nil && spread.Overdispersed {
-		st.heads["limitsMethod"] = "binomial-exact additive-random-effects"
+	st.heads["limitsMethod"], st.heads["judgedBy"] = "binomial-exact", "exact-limits"
+	switch {
+	case len(told) < measure.DispersionUnits:
+		st.heads["judgedWhy"] = "few-groups"
+	case spread != nil && spread.Overdispersed:
+		st.heads["limitsMethod"], st.heads["judgedBy"] = "binomial-exact additive-random-effects", "adjusted-limits"
+		st.heads["judgedWhy"], st.heads["overdispersed"] = "heterogeneity", true
+	case spread != nil:
+		st.heads["judgedWhy"], st.heads["overdispersed"] = "no-heterogeneity", false
 	}
 	outside, unadjusted := 0, 0
 	for _, u := range groups {

@@ -1,6 +1,9 @@
 package measure
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Test is the outcome of a test of significance.
 type Test struct {
@@ -92,6 +95,24 @@ func ChiSquare(table [][]int, yates bool) (*Test, error) {
 	}
 	freedom := (r - 1) * (c - 1)
 	return &Test{Statistic: sum, Freedom: freedom, P: chiSquareAbove(sum, freedom)}, nil
+}
+
+// EnoughExpected is the expected count in every cell from which on chi-square is near
+// enough (Cochran 1954, Biometrics 10:417).
+const EnoughExpected = 5
+
+// SmallestExpected is the smallest count that ChiSquare expects in a cell of a table.
+// Nil where it has no test.
+func SmallestExpected(table [][]int) (*float64, error) {
+	rows, columns, n, err := margins(table)
+	if err != nil || filled(rows) < 2 || filled(columns) < 2 {
+		return nil, err
+	}
+	smallest := func(sums []int) int {
+		return slices.Min(slices.DeleteFunc(slices.Clone(sums), func(sum int) bool { return sum == 0 }))
+	}
+	expected := float64(smallest(rows)) * float64(smallest(columns)) / float64(n)
+	return &expected, nil
 }
 
 // margins are the sums of rows and columns of a table that has both.

@@ -69,3 +69,11 @@ func NewXmR(values []float64, baseline int) (*XmR, error) {
 	}
 	return chart, nil
 }
+
+// Within draws in the limits of values that are never below low or above high: a share
+// is never below 0, nor a time. It changes no signal, as such a value is beyond neither.
+func (c *XmR) Within(low, high float64) {
+	for _, p := range c.Points {
+		p.Limits.Low, p.Limits.High = max(p.Limits.Low, low), min(p.Limits.High, high)
+	}
+}

@@ -21,6 +21,7 @@ type chart struct {
 	Ticks      []tick // along the left
 	Marks      []tick // along the bottom
 	Flagged    int    // points that are outside of what chance explains
+	Why        string // of a funnel: why the limits that count do
 	Adjusted   bool   // of a funnel: the limits are adjusted for over-dispersion, and the exact ones drawn beside them
 	Unadjusted int    // of a funnel: points outside of the exact limits
 	Unit       string // of the left
@@ -165,7 +166,7 @@ func funnelChart(in *catalogue, rows []screen.FigureRow, table screen.Statistic)
 		return nil
 	}
 	target := *whole("target").Number / 100
-	c := &chart{in: in, Unit: "%", Horizontal: "cases", Adjusted: whole("overdispersed").Text == "yes"}
+	c := &chart{in: in, Unit: "%", Horizontal: "cases", Adjusted: whole("overdispersed").Text == "yes", Why: whole("judgedWhy").Text}
 	cases, most := 0, target
 	for _, r := range rows {
 		cases = max(cases, *r.Counted)
