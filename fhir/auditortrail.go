@@ -34,14 +34,17 @@ var toldOperations = []string{
 	"validate", "validate-code", "lookup", "expand", "translate",
 }
 
-// toldParams are what a search may ask of toldTypes so that whom it finds depends on no
-// grade: no chain, no _has, no code of a result.
+// toldParams are what a search may ask of toldTypes: who somebody is, or which one record.
+// What finds records by what they are (a priority, a modality, a status, a period) counts
+// the values of a dimension; a chain, _has or a code of a result, grades.
 var toldParams = []string{
-	"_id", "_lastUpdated", "_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_include", "_after", "_since", "_at", "_type",
+	"_id", "_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_include", "_after", "_type",
 	"identifier", "patient", "subject", "name", "family", "given", "birthdate", "gender", "phone", "email", "address", "active",
-	"date", "issued", "started", "authored", "status", "intent", "priority", "category", "code", "modality", "encounter", "requester",
-	"based-on", "basedOn", "imaging-study", "organization", "practitioner", "role", "specialty", "location", "member",
+	"encounter", "based-on", "basedOn", "imaging-study", "practitioner", "member",
 }
+
+// toldParamsOfReports are those for DiagnosticReports: which of them are ours tells what is signed.
+var toldParamsOfReports = []string{"patient", "subject", "_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_include", "_after"}
 
 // toldRoles are the roles whose accesses auditors are told of. Those who read, the role
 // quality and the server itself do what a grade makes them do.
@@ -92,8 +95,8 @@ func toldToAuditors(event *Node) bool {
 		return false
 	case query != "":
 		return toldQuery(query)
-	case typ == "DiagnosticReport": // ours is written as its case goes on
-		return event.Text("action") == "R" || role == string(access.Placer)
+	case typ == "DiagnosticReport": // ours is written as its case goes on, and read when it is signed
+		return event.Text("action") != "R" && role == string(access.Placer)
 	}
 	return target != ""
 }
@@ -161,13 +164,17 @@ func toldQuery(query string) bool {
 	if parts := strings.Split(below, "/"); parts[0] == auditEventType { // finds nobody
 		return true
 	}
+	told := toldParams
+	if strings.HasPrefix(below, "DiagnosticReport") {
+		told = toldParamsOfReports
+	}
 	for _, text := range []string{params, form} {
 		asked, err := url.ParseQuery(text)
 		if err != nil {
 			return false
 		}
 		for name, values := range asked {
-			if base, _, _ := strings.Cut(name, ":"); strings.Contains(name, ".") || !slices.Contains(toldParams, base) {
+			if base, _, _ := strings.Cut(name, ":"); strings.Contains(name, ".") || !slices.Contains(told, base) {
 				return false
 			}
 			if name == "_type" && slices.ContainsFunc(strings.Split(strings.Join(values, ","), ","), func(typ string) bool { return !slices.Contains(toldTypes, typ) }) {

@@ -269,3 +269,42 @@ func TestAnAuditorReachesNothingOfTheRecordByAnyRoute(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// A search that finds records by what they are counts the values of a dimension, and a read
+// of our reports counts what is signed: auditors are told of neither, and of whom
+// somebody has looked for they are.
+func TestTheTrailOfAnAuditorCountsNoDimension(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.signed("counted")
+	patient, report := c.task(task).Text("for", "reference"), c.report(task).Text("id")
+	told := func() (n int) { // besides what the auditor has asked
+		if err := c.server.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.settle()
+		for _, e := range c.do(access.Auditor, "GET", "/fhir/AuditEvent?_count=500&patient="+patient, "").node.Each("entry", "resource") {
+			if role, _ := whoseAccess(e); role != string(access.Auditor) {
+				n++
+			}
+		}
+		return n
+	}
+	before := told()
+	for _, path := range []string{"ServiceRequest?priority=routine", "ServiceRequest?status=active,completed", "ServiceRequest?authored=ge2000", "ServiceRequest?_lastUpdated=ge2000",
+		"ImagingStudy?modality=CT", "ImagingStudy?started=ge2000", "DiagnosticReport?status=final", "DiagnosticReport/" + report, "DiagnosticReport?_id=" + report} {
+		if got := c.do(access.Placer, "GET", "/fhir/"+path, ""); got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", path, got.status, got.body)
+		}
+		if n := told(); n != before {
+			t.Errorf("%s: an auditor is told", path)
+			before = n
+		}
+	}
+	for i, path := range []string{patient, "ServiceRequest?patient=" + patient, "DiagnosticReport?patient=" + patient, "ImagingStudy?subject=" + patient} {
+		c.do(access.Placer, "GET", "/fhir/"+path, "")
+		if n := told(); n != before+i+1 {
+			t.Errorf("%s: an auditor is told %d times, want %d", path, n, before+i+1)
+		}
+	}
+}

@@ -104,7 +104,7 @@ func (r resolver) foresee(ctx context.Context, names []string) error {
 	rows, err := r.tx.Query(ctx, `
 		SELECT type, id, version, last_updated, deleted, body
 		FROM resource
-		WHERE tenant_id = @tenant AND (type, id) IN (SELECT * FROM unnest(@types::text[], @ids::text[])) AND NOT deleted`,
+		WHERE tenant_id = @tenant AND (type, id) IN (SELECT t, i FROM unnest(@types::text[], @ids::text[]) AS named(t, i)) AND NOT deleted`,
 		pgx.NamedArgs{"tenant": r.tenant, "types": types, "ids": ids})
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ var roleDoes = map[access.Role]string{
 	access.Adjudicator: "decides where two readings differ, by credentials",
 	access.Supervisor:  "countersigns those in training, by credentials",
 	access.Director:    "answers for the service: declares errors, opens records in an emergency",
-	access.Auditor:     "sees figures and what was done, and no names in them",
+	access.Auditor:     "sees figures without names, and in the audit trail who did what to whose record",
 	access.Quality:     "sees how readings were graded; each opening is recorded",
 	access.Admin:       "these pages; no patient",
 }
