@@ -66,6 +66,13 @@ func TestAFunnelFlagsWhoTheTableSaysIsOutsideInTheLimitsThatItHas(t *testing.T) 
 			t.Errorf("τ² %v: flagged %q, %+v", tt.tau2, got, p.Funnel)
 		}
 	}
+	few := figuresPage{Figures: screen.Figures{By: []string{"site"}, Whole: []screen.FigureRow{row("", 1, 10)}, Rows: rows, Statistics: []screen.Statistic{{Name: "funnel", Whole: []screen.StatisticFigure{
+		{Name: "target", Number: new(float64(10))}, {Name: "tau2", Number: new(0.02)}, {Name: "judgedWhy", Text: "few-groups"},
+	}}}}}
+	few.charts(languages[english])
+	if few.Funnel == nil || few.Funnel.Adjusted || few.Funnel.Why != "few-groups" || len(few.Funnel.Lines) != 5 {
+		t.Errorf("of few groups: %+v", few.Funnel)
+	}
 	// What is drawn are the limits of the table: at 100 cases the adjusted upper one of 99.8 %.
 	p := funnelOf(0.1, 0.02, standing, rows...)
 	l, err := measure.Dispersion{Target: 0.1, Tau2: 0.02}.Limits(1680) // the right end: 1.05 times 1600

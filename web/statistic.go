@@ -29,7 +29,7 @@ var standingWords = map[string]string{
 	"exact-limits": "the exact, unadjusted ones", "adjusted-limits": "those adjusted for over-dispersion", "few-groups": "fewer than 10 groups, too few to tell over-dispersion from one that stands out",
 	"no-heterogeneity": "the groups do not differ significantly more than chance makes them (Q, 5 %)", "heterogeneity": "the groups differ significantly more than chance makes them (Q, 5 %)",
 	"expected-below-5": "a count below 5 is expected: χ² is too rough; use Fisher’s test of two groups",
-	"binomial-exact": "exact binomial, unadjusted", "binomial-exact additive-random-effects": "exact binomial, unadjusted; adjusted for over-dispersion by additive random effects", "garwood": "exact Poisson limits (Garwood)", "gwet-t": "t of the standard error (Gwet)",
+	"binomial-exact":   "exact binomial, unadjusted", "binomial-exact additive-random-effects": "exact binomial, unadjusted; adjusted for over-dispersion by additive random effects", "garwood": "exact Poisson limits (Garwood)", "gwet-t": "t of the standard error (Gwet)",
 	"three-sigma": "three sigma; XmR: 2.66 mean moving ranges", "wilson": "Wilson", "wilson-cc": "Wilson with continuity correction", "clopper-pearson": "Clopper-Pearson", "brookmeyer-crowley": "Brookmeyer-Crowley",
 	"unweighted": "unweighted", "linear": "linear weights", "quadratic": "quadratic weights",
 }
