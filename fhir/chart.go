@@ -90,8 +90,8 @@ func (s *Server) opinionsOn(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 func (k *chartRecords) opinionOn(c workflow.Case, task *Node, readable map[string]bool) bedside.Opinion {
 	o := bedside.Opinion{
 		Task: c.TaskID, Exam: examName(c.Exam), Order: c.PlacerValue, Question: k.questions[c.CaseID], Ordered: c.OpenedAt,
-		Urgent: slices.Contains([]string{"stat", "asap", "urgent"}, c.Priority),
-		State:  bedside.StateWords(c.State), Next: nextWords(task), Steps: bedside.StepsOf(c), Zone: zoneOf(c.Policy),
+		Priority: c.Priority,
+		State:    bedside.StateWords(c.State), Next: nextWords(task), Steps: bedside.StepsOf(c), Zone: zoneOf(c.Policy),
 		Ended: slices.Contains([]workflow.State{workflow.Rejected, workflow.Cancelled, workflow.Failed, workflow.EnteredInError}, c.State),
 	}
 	tellMatters(c, k.matters[c.CaseID], &o)

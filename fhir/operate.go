@@ -188,7 +188,7 @@ func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Acto
 		r.ReaderID = &id
 	}
 	if slices.ContainsFunc(op.Takes, func(p parameter) bool { return p.Name == "discrepancy" }) {
-		r.grade() // no discrepancy at all is a grade too
+		r.grade() // no discrepancy at all is a grade too, for programs: at a page somebody says that the readings agree (Perform)
 	}
 	if err := s.completeQuality(ctx, tx, actor, c, &r); err != nil {
 		return err

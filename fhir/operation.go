@@ -40,6 +40,7 @@ type request struct {
 	workflow.Input
 	reader string          // offer, reassign: the Practitioner's reference
 	saved  *workflow.Draft // draft: what was saved, for the answer
+	agrees *bool           // grade, adjudicate, sign: what the parameter agreement says, nil where it is not given
 	form   *Node           // the QuestionnaireResponse that answers the template's form
 	read   *Node           // acknowledge: the Reference to the version that was read
 }
@@ -223,8 +224,15 @@ func (r *request) amendment() *workflow.Amendment {
 }
 
 // grade is how far the two readings differ (workflow.Grade). No difference at
-// all is a grade without discrepancy.
+// all is a grade without discrepancy; who fills in a form says so by agreement.
 var grade = []parameter{
+	{Name: "agreement", Type: "boolean", Doc: "The two readings agree: a grade without discrepancy. false says that they differ, or that no comparison is possible, and then one of these is given.",
+		Set: func(r *request, v *Node) {
+			agrees := v.Text() == "true"
+			if r.agrees = &agrees; agrees {
+				r.grade()
+			}
+		}},
 	{Name: "discrepancy", Many: true, Doc: "One point in which the readings differ.",
 		Parts: discrepancy,
 		Set: func(r *request, _ *Node) {
@@ -243,14 +251,8 @@ var grade = []parameter{
 		Set: func(r *request, v *Node) { r.grade().Comment = v.Text() }},
 }
 
-// gradeAtSigning is how a signature says without a discrepancy what the grade is.
+// gradeAtSigning is how a signature says that the grade is as it was.
 var gradeAtSigning = []parameter{
-	{Name: "agreement", Type: "boolean", Doc: "The two readings agree: a grade without discrepancy.",
-		Set: func(r *request, v *Node) {
-			if v.Text() == "true" {
-				r.grade()
-			}
-		}},
 	{Name: "gradeStands", Type: "boolean", Doc: "The grade in force holds for the text as the supervisor, or an amendment, has changed it.",
 		Set: func(r *request, v *Node) { r.GradeStands = v.Text() == "true" }},
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/overread/overread/internal/fault"
+	"github.com/overread/overread/workflow"
 )
 
 const parametersExample = `{"resourceType":"Parameters","parameter":[{"name":"reason","valueString":"..."}]}`
@@ -29,7 +30,36 @@ func readParameters(op operation, body []byte) (request, error) {
 		}
 		given = n.Get("parameter").Items()
 	}
-	return r, fill(&r, "$"+op.Name, op.Takes, given, "Parameters.parameter")
+	if err := fill(&r, "$"+op.Name, op.Takes, given, "Parameters.parameter"); err != nil {
+		return r, err
+	}
+	return r, r.agreementFits()
+}
+
+// agreementFits refuses an agreement beside what says that the readings differ, and the
+// word that they do not agree without any.
+func (r *request) agreementFits() error {
+	if r.agrees == nil {
+		return nil
+	}
+	switch differs := r.Grade != nil && r.Grade.Level() != workflow.LevelNone; {
+	case *r.agrees && differs:
+		return fault.At(fault.BusinessRule, atAgreement, "%s", workflow.Phrase("agreement and a discrepancy (or noComparisonReason) contradict each other: give the one or the other"))
+	case !*r.agrees && !r.compared():
+		return notCompared()
+	}
+	return nil
+}
+
+const atAgreement = "Parameters.parameter.where(name = 'agreement')"
+
+// compared tells that the grade says of itself how the readings compare.
+func (r *request) compared() bool {
+	return r.Grade != nil && (len(r.Grade.Discrepancies) > 0 || r.Grade.Level() == workflow.LevelNoComparison)
+}
+
+func notCompared() error {
+	return fault.At(fault.BusinessRule, atAgreement, "%s", workflow.Phrase("say whether the readings agree (agreement), in what they differ (discrepancy), or why no comparison is possible (noComparisonReason)"))
 }
 
 // fill gives each parameter to its row. owner is what takes the rows: "$claim",

@@ -50,6 +50,7 @@ type readingPage struct {
 	shown []string // for the audit
 
 	offers *workflow.Offers
+	grade  *workflow.GivenGrade // the one in force, nil before the first
 }
 
 // look is a resource, nil where there is none for this person.
@@ -89,9 +90,10 @@ func (p *readingPage) theCase(ctx context.Context) error {
 	if p.task, err = Parse(found.Body, Limits{}); err != nil {
 		return err
 	}
-	if page.Graded, err = workflow.GradedByTx(ctx, p.tx, c.CaseID, p.actor.ID); err != nil {
+	if p.grade, err = workflow.LastGradeTx(ctx, p.tx, c.CaseID); err != nil {
 		return err
 	}
+	page.Graded = p.grade != nil && p.grade.GradedBy == p.actor.ID
 	p.offers = workflow.OffersTx(p.tx, p.actor, c, p.s.now())
 	if page.May, err = p.offers.All(ctx); err != nil {
 		return err
@@ -184,6 +186,7 @@ func (p *readingPage) theOpinions(ctx context.Context) error {
 		}
 	}
 	p.page.Stage = stageOf(p.c, p.actor, third)
+	p.theGrade()
 	if err := p.theNext(ctx); err != nil {
 		return err
 	}
@@ -200,6 +203,25 @@ func (p *readingPage) theOpinions(ctx context.Context) error {
 		p.page.Follows, p.page.SavedAt, p.page.Draft = last.DraftNo, &at, last.Content
 	}
 	return err
+}
+
+// theGrade: what they graded themselves, what the reader graded to the third who decides
+// after them, without the comment for quality; and to who signs what the report will say of it.
+func (p *readingPage) theGrade() {
+	if p.grade == nil {
+		return
+	}
+	content := p.grade.Content
+	if !p.page.Graded {
+		content.Comment = ""
+	}
+	deciding := p.page.Stage == screen.Deciding
+	if deciding || p.page.Stage == screen.Comparing && p.page.Graded {
+		p.page.Grade = &content
+	}
+	if p.page.Stage == screen.Comparing && p.page.Graded || deciding || p.page.Stage == screen.Cosigning {
+		p.page.Says = &screen.Says{Level: p.grade.Level, Difference: content.Difference}
+	}
 }
 
 // nextSteps are what one goes on by at a stage, where it is not barred.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -50,6 +51,11 @@ func (s *Server) write(c echo.Context, at seat) error {
 		return fault.New(fault.NotFound, "There is no such page, or not in your role.")
 	}
 	fields := c.Request().PostForm
+	if c.Param("operation") == "adjudicate" && fields.Get("agreement") == "true" { // what was filled in before is what the reader graded
+		maps.DeleteFunc(fields, func(name string, _ []string) bool {
+			return strings.HasPrefix(name, "discrepancy.") || slices.Contains([]string{"difference", "noComparisonReason", "noComparison"}, name)
+		})
+	}
 	answers, err := answersOf(fields)
 	if err != nil {
 		return err

@@ -26,8 +26,9 @@ type caseView struct {
 	Media         []codeWord
 	Declines      []codeWord
 	Discrepancies []discrepancyView
-	Sections      []section // of the text that may be changed, as it is
-	Blank         []section // the same without a text
+	Given         workflow.Grade // what the form of the grade is filled with
+	Sections      []section      // of the text that may be changed, as it is
+	Blank         []section      // the same without a text
 }
 
 // codeWord is a code with the words for it.
@@ -53,9 +54,14 @@ type matterView struct {
 
 // discrepancyView is the part of the form for one discrepancy.
 type discrepancyView struct {
+	workflow.Discrepancy // what is filled in
+
 	No, Number int // from 0, from 1
 	Words      map[string][]codeWord
 }
+
+// Lacked tells whether the first reader lacked this, as it is filled in.
+func (d discrepancyView) Lacked(code string) bool { return slices.Contains(d.Asymmetry, code) }
 
 // section is a field of an opinion.
 type section struct {
@@ -148,8 +154,15 @@ func viewOfCase(r screen.Reading, base string) caseView {
 	for _, m := range r.Matters {
 		v.Matters = append(v.Matters, matterView{m, codeTexts[string(m.Kind)]})
 	}
-	for n := range mostDiscrepancies {
-		v.Discrepancies = append(v.Discrepancies, discrepancyView{n, n + 1, v.Words})
+	if r.Grade != nil {
+		v.Given = *r.Grade
+	}
+	for n := range max(mostDiscrepancies, len(v.Given.Discrepancies)) {
+		row := discrepancyView{No: n, Number: n + 1, Words: v.Words}
+		if n < len(v.Given.Discrepancies) {
+			row.Discrepancy = v.Given.Discrepancies[n]
+		}
+		v.Discrepancies = append(v.Discrepancies, row)
 	}
 	v.Sections, v.Blank = sectionsOf(textBefore(r)), sectionsOf(workflow.Opinion{})
 	return v

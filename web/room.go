@@ -1,7 +1,10 @@
 package web
 
 import (
+	"errors"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -96,7 +99,7 @@ func (s *Server) perform(c echo.Context, at seat) error {
 	done, err := s.Desk.Perform(c.Request().Context(), at.place.Actor, screen.Errand{
 		Task: c.Param("task"), Operation: c.Param("operation"), Version: follows, Fields: fields}, s.caller(c))
 	if err != nil {
-		return err
+		return s.refused(c, at, err, then, fields)
 	}
 	if wantsJSON(c.Request()) {
 		c.Response().Header().Set("Cache-Control", "no-store")
@@ -106,6 +109,36 @@ func (s *Server) perform(c echo.Context, at seat) error {
 		then = s.prefix + "/home"
 	}
 	return c.Redirect(http.StatusSeeOther, then)
+}
+
+// problem is why something did not work, as its page says it.
+type problem struct {
+	Text    string
+	Back    string   // to where it was tried, "" for nowhere
+	Written []string // what somebody had written there, so that it is not lost
+}
+
+// refused shows why a form was refused, at the place where it was sent, with the way back
+// and with what was written.
+func (s *Server) refused(c echo.Context, at seat, err error, then string, fields url.Values) error {
+	if _, known := errors.AsType[*fault.Error](err); !known || wantsJSON(c.Request()) {
+		return err
+	}
+	// where it would have led is often the case itself; where not, the case is still where it was tried
+	p, room := problem{}, map[bool]string{true: "/board/", false: "/case/"}[slices.Contains(offices, at.place.Role)]
+	if p.Back = s.at(at.place) + room + url.PathEscape(c.Param("task")); s.ours(then) && strings.Contains(then, "/"+c.Param("task")) {
+		p.Back = then
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		for _, value := range fields[name] {
+			if name != "answers" && strings.ContainsAny(strings.TrimSpace(value), " \n") { // words, and no code
+				p.Written = append(p.Written, value)
+			}
+		}
+	}
+	status, text := s.told(c, err)
+	p.Text = text
+	return s.reply(c, status, "problem", View{Title: titleOf(status), Session: at.session, Place: &at.place, Data: p})
 }
 
 // ours tells whether a path is one of the rooms here.

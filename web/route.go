@@ -157,7 +157,17 @@ var statuses = map[fault.Kind]int{
 
 // fail shows an error. What is internal is logged, and told as such.
 func (s *Server) fail(c echo.Context, err error) error {
-	status, text := http.StatusServiceUnavailable, "Something went wrong here, not with you. Please try again in a moment."
+	status, text := s.told(c, err)
+	if wantsJSON(c.Request()) {
+		c.Response().Header().Set("Cache-Control", "no-store")
+		return c.JSON(status, map[string]string{"error": text})
+	}
+	return s.reply(c, status, "problem", View{Title: titleOf(status), Data: problem{Text: text}})
+}
+
+// told is the status of an error, and what is said of it.
+func (s *Server) told(c echo.Context, err error) (status int, text string) {
+	status, text = http.StatusServiceUnavailable, "Something went wrong here, not with you. Please try again in a moment."
 	if known, ok := errors.AsType[*fault.Error](err); ok {
 		text = known.Issues[0].Text
 		if status, ok = statuses[known.Kind()]; !ok {
@@ -166,11 +176,7 @@ func (s *Server) fail(c echo.Context, err error) error {
 	} else {
 		s.Log.Error("page failed", "error", pg.Describe(err), "route", c.Path(), "request_id", s.caller(c).RequestID)
 	}
-	if wantsJSON(c.Request()) {
-		c.Response().Header().Set("Cache-Control", "no-store")
-		return c.JSON(status, map[string]string{"error": text})
-	}
-	return s.reply(c, status, "problem", View{Title: titleOf(status), Data: text})
+	return status, text
 }
 
 func titleOf(status int) string {

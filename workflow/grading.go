@@ -213,6 +213,9 @@ func (g Grade) Check() string {
 			}
 		}
 	}
+	if len(g.Discrepancies) == 0 && strings.TrimSpace(g.Difference) != "" {
+		return Phrase("difference says in words that the readings differ: give the discrepancy too, or leave difference out where they agree")
+	}
 	if level := g.Level(); level != LevelNone && strings.TrimSpace(g.Difference) == "" {
 		return fmt.Sprintf("a %s discrepancy needs the difference in plain words, for the chart", level)
 	}

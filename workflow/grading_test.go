@@ -66,6 +66,7 @@ func TestAnIncompleteGradeSaysWhatIsMissing(t *testing.T) {
 		"discrepancies[0] changes":      with(func(d *Discrepancy) { d.Significance, d.Management = "unimportant", "treatment" }),
 		"discrepancies[0] changes t":    with(func(d *Discrepancy) { d.Significance, d.Actionable = "none", "emergent" }),
 		"in plain words":                {Discrepancies: []Discrepancy{full}},
+		"give the discrepancy too":      {Difference: "A nodule was not mentioned."},
 		"has no discrepancies":          {NoComparisonReason: "no-original", Discrepancies: []Discrepancy{full}},
 		"noComparisonReason must be":    {NoComparison: "no original"},
 		"noComparison must say":         {NoComparisonReason: "other"},

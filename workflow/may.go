@@ -2,7 +2,7 @@ package workflow
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -32,18 +32,12 @@ func (c *Case) DecidedBy(who uuid.UUID) bool {
 	return c.AdjudicatorID != nil && *c.AdjudicatorID == who
 }
 
-// GradedByTx tells whether the last grade of a case is somebody's. What it says is for
-// the role of quality alone.
-func GradedByTx(ctx context.Context, tx pgx.Tx, caseID, who uuid.UUID) (bool, error) {
-	var is bool
-	err := tx.QueryRow(ctx, `
-		SELECT coalesce((SELECT graded_by = @who
-		                 FROM grade
-		                 WHERE case_id = @case
-		                 ORDER BY grade_no DESC
-		                 LIMIT 1), false)`, pgx.NamedArgs{"case": caseID, "who": who}).Scan(&is)
-	if err != nil {
-		return false, fmt.Errorf("graded: %w", err)
+// LastGradeTx is the grade in force, nil before the first. What it says is for the role
+// of quality, for who gave it, and for the third reader who decides after it.
+func LastGradeTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) (*GivenGrade, error) {
+	g, err := lastGradeTx(ctx, tx, caseID)
+	if errors.Is(err, errNoGrade) {
+		return nil, nil
 	}
-	return is, nil
+	return &g, err
 }

@@ -166,7 +166,7 @@ func TestAReaderReadsACaseByTheFormsOfThePages(t *testing.T) {
 	if strings.Contains(compared.text, `id="signing"`) && strings.Contains(compared.text, `data-dialog="signing"`) {
 		t.Error("it can be signed before it is graded")
 	}
-	graded := tanaka.does("/do/grade", nil)
+	graded := tanaka.does("/do/grade", url.Values{"agreement": {"true"}})
 	if !strings.Contains(graded.text, `data-dialog="signing"`) {
 		t.Error("it cannot be signed after the grade")
 	}
@@ -305,7 +305,7 @@ func TestASupervisorChangesAndSignsAtThePages(t *testing.T) {
 	ruiz.does("/claim", nil)
 	ruiz.does("/write/lock", opinionOf("All is normal.", "Normal brain."))
 	ruiz.does("/do/reveal", nil)
-	ruiz.does("/do/grade", nil)
+	ruiz.does("/do/grade", url.Values{"agreement": {"true"}})
 	ruiz.does("/do/sign", nil)
 	r.is(workflow.AwaitingCosign)
 	waits := petrov.page()

@@ -35,7 +35,7 @@ type Opinion struct {
 	Question  string
 	Ordered   time.Time
 	Due       *time.Time // while it is not signed
-	Urgent    bool       // ordered as urgent, asap or stat
+	Priority  string     // as it was ordered: routine, urgent, asap, stat
 
 	State    string // in English words
 	Next     string // who is to do what now, or why it ended; "" when nothing is left

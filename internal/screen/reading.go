@@ -30,6 +30,8 @@ type Reading struct {
 	Alone    bool            // there is no original to compare with
 	Scored   bool            // expectedness may be graded
 	Graded   bool            // they have graded it
+	Grade    *workflow.Grade // theirs; else to the third reader who decides the reader's, for a beginning
+	Says     *Says           // what the report will say of the grade in force, to who signs
 	Returned bool            // a supervisor has returned it
 	Signed   bool            // the report in force has their signature
 	Verifies bool            // an amendment may say that it takes into account what the study has become
@@ -56,6 +58,12 @@ type Reading struct {
 	Report   *workflow.Report         // the version in force
 
 	Matters []Matter
+}
+
+// Says is what a report says of its grade.
+type Says struct {
+	Level      workflow.Level
+	Difference string
 }
 
 // Stage is which of the pages of a case somebody has before them.
