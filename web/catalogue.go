@@ -162,6 +162,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"role":      func(r any) string { return c.say(roleName(r)) },
 		"state":     func(s any) string { return c.say(stateName(s)) },
+		"owed":      func(o workflow.Owed) string { return c.say(owedWords[o]) },
 		"words":     c.words,
 		"said":      c.said,
 		"add":       func(a, b int) int { return a + b },
@@ -260,6 +261,7 @@ func textsOfTables() (all []string) {
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}
+	all = append(all, slices.Collect(maps.Values(owedWords))...)
 	all = append(all, textsOfLaunched()...)
 	return append(all, slices.Collect(maps.Values(elsewhere))...)
 }

@@ -98,6 +98,12 @@ func urgency(i workflow.WorkItem, now time.Time) string {
 	return ""
 }
 
+// owedWords say what is to be done about a signed case.
+var owedWords = map[workflow.Owed]string{
+	workflow.OwesAnswer: "A clinician asks: answer the question", workflow.OwesComparison: "The first report has come: compare it",
+	workflow.OwesLook: "The study has changed: look whether the report holds", workflow.OwesCall: "A finding that cannot wait: nobody has taken note of it yet",
+}
+
 // listedCase is a row of the page.
 type listedCase struct {
 	workflow.WorkItem

@@ -41,6 +41,47 @@ func TestAQuestionIsAnsweredByAnAddendum(t *testing.T) {
 	h.replays(c)
 }
 
+// What is open on a signed case stands before who signed it, until it is settled, and
+// before nobody else.
+func TestWhatIsOpenOnASignedCaseIsOnTheWorklistOfWhoSigned(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"clocks": {"routine": {"question": "10h"}}}`)
+	listed := func(who access.Actor) (owed []Owed, due *time.Time) {
+		h.in(func(ctx context.Context, tx pgx.Tx) error {
+			items, err := WorklistTx(ctx, tx, who, 10)
+			for _, item := range items {
+				owed, due = append(owed, item.Owed), item.Due
+			}
+			return err
+		})
+		return owed, due
+	}
+	c := h.ready()
+	h.signed(c)
+	if owed, _ := listed(h.anna); owed != nil {
+		t.Errorf("nothing is open: %v", owed)
+	}
+	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Which segment?"}})
+	owed, due := listed(h.anna)
+	if len(owed) != 1 || owed[0] != OwesAnswer || due == nil || !due.Equal(h.matters(c)[0].DueAt) {
+		t.Errorf("the question: %v, due %v", owed, due)
+	}
+	for _, other := range []access.Actor{h.ben, as(h.anna, access.Supervisor)} {
+		if owed, _ := listed(other); owed != nil {
+			t.Errorf("%s has it too: %v", other.Role, owed)
+		}
+	}
+	h.fire(h.anna, c, "raise-finding", Input{Finding: &RaisedFinding{Category: "emergent", Text: "Free air."}})
+	if owed, _ := listed(h.anna); len(owed) != 1 || owed[0] != OwesCall {
+		t.Errorf("the finding is due before the question: %v", owed)
+	}
+	h.fire(h.placer, c, "acknowledge-finding", Input{})
+	h.fire(h.anna, c, "answer", Input{Answer: "S3."})
+	if owed, _ := listed(h.anna); owed != nil {
+		t.Errorf("it is answered: %v", owed)
+	}
+}
+
 func TestAQuestionEscalatesToWhoSigned(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{"clocks": {"routine": {"question": "10h"}}}`)

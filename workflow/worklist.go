@@ -28,6 +28,7 @@ type WorkItem struct {
 	OpenedAt  time.Time  // when the order came
 	Due       *time.Time // the nearest of its deadlines
 	Pool      bool       `db:"-"` // it is nobody's, and the actor may claim it
+	Owed      Owed       `db:"-"` // what is to be done about it though it is signed, "" where it is not
 }
 
 // worklists say what is a role's to do. @me is the actor.
@@ -60,7 +61,7 @@ const mostLooked = 50
 // WorklistTx is what an actor has to do at the transaction's tenant, the most
 // pressing first; nothing for roles that have no part in the life of a case. Who
 // reads, adjudicates or supervises gets the cases in their pool among their own:
-// those that they may take. A stat case of the pool stands before a routine one of theirs.
+// those that they may take; and those that they signed where something is open since. A stat case of the pool stands before a routine one of theirs.
 func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([]WorkItem, error) {
 	var items []WorkItem
 	if list, ok := worklists[actor.Role]; ok {
@@ -68,6 +69,15 @@ func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([
 		if items, err = workItems(ctx, tx, list.states, list.whose, actor, most); err != nil {
 			return nil, err
 		}
+	}
+	owed, err := owedTx(ctx, tx, actor)
+	if err != nil {
+		return nil, err
+	}
+	if owed != nil {
+		items = append(items, owed...)
+		slices.SortStableFunc(items, morePressing)
+		items = items[:min(len(items), most)]
 	}
 	if _, ok := pools[actor.Role]; !ok || len(items) >= most {
 		return items, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -167,9 +168,9 @@ func newOfferedWorld(t *testing.T) *offeredWorld {
 	v := at(l.signed, "okafor", access.Reader)
 	v.does("/claim", nil)
 	v.does("/write/lock", opinionOf("A sclerosis.", "Sclerosis."))
-	for _, step := range []string{"/do/reveal", "/do/grade", "/do/sign"} {
-		v.does(step, nil)
-	}
+	v.does("/do/reveal", nil)
+	v.does("/do/grade", url.Values{"agreement": {"true"}})
+	v.does("/do/sign", nil)
 	l.live(t, l.signed, l.tasks["OFFERED-2"], chapter{then: workflow.Final})
 
 	rows, err := l.owner.Query(t.Context(), `SELECT lower(split_part(display, ' ', -1)), reader_id::text FROM reader WHERE tenant_id = (SELECT tenant_id FROM tenant WHERE name = 'mercy')`)

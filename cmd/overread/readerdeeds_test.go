@@ -116,7 +116,7 @@ func TestAReaderGivesBackTakesNoteTakesBackAndTeachesByTheForms(t *testing.T) {
 	if page := tanaka.page(); strings.Contains(page.text, `href="#signing"`) {
 		t.Error("a signature is offered before the grade")
 	}
-	tanaka.does("/do/grade", nil)
+	tanaka.does("/do/grade", url.Values{"agreement": {"true"}})
 	signed := tanaka.does("/do/sign", nil)
 	r.is(workflow.Final)
 	wants(t, signed, "Add a learning point")

@@ -376,3 +376,55 @@ func TestWhoReadsIsToldThatOrderAndImagesNameDifferentSides(t *testing.T) {
 		t.Error("a blinded reader is told what the coordinator wrote of the first report")
 	}
 }
+
+// A form in which nothing is filled in is no agreement; the third reader begins with what
+// the reader graded; and whoever signs is told before what the report will say.
+func TestAGradeIsSaidAtThePagesAndNeverLeftOut(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "head-ct", asItShouldBe)
+	okafor, petrov := r.comes("okafor", access.Reader), r.comes("petrov", access.Adjudicator)
+	okafor.does("/claim", nil)
+	okafor.does("/write/lock", opinionOf("A subdural haematoma.", "Subdural haematoma."))
+	okafor.does("/do/reveal", nil)
+	for _, fields := range []url.Values{nil, {"agreement": {"false"}}, {"comment": {"none yet"}}, {"agreement": {"false"}, "difference": {"A haematoma is not mentioned."}}, {"difference": {"A haematoma is not mentioned."}}} {
+		refused := okafor.tries("/do/grade", fields)
+		if refused.status == http.StatusOK || !strings.Contains(refused.text, "say whether the readings agree (agreement)") {
+			t.Errorf("%v is a grade: %d %s", fields, refused.status, refused.text)
+		}
+		wants(t, refused, `href="`+okafor.base+"/case/"+r.task+`">Back to the case`)
+		if text := fields.Get("difference"); text != "" {
+			wants(t, refused, text) // it is not lost
+		}
+	}
+	if both := okafor.tries("/do/grade", url.Values{"agreement": {"true"}, "difference": {"A haematoma is not mentioned."}}); both.status == http.StatusOK {
+		t.Error("they agree, and differ")
+	}
+	if strings.Contains(okafor.page().text, "You have graded it.") {
+		t.Error("it is graded after all")
+	}
+
+	missed := url.Values{"agreement": {"false"}, "discrepancy.0.description": {"Subdural haematoma"}, "discrepancy.0.significance": {"important"}, "discrepancy.0.nature": {"detection"}, "difference": {"A haematoma is not mentioned."}, "comment": {"For quality alone."}}
+	okafor.does("/do/grade", missed)
+	r.is(workflow.Adjudication)
+	petrov.does("/claim", nil)
+	decides := petrov.page()
+	wants(t, decides, `value="Subdural haematoma"`)
+	wants(t, decides, `value="important" checked`)
+	wants(t, decides, `<option value="detection" selected>`)
+	wants(t, decides, "A haematoma is not mentioned.</textarea>")
+	wants(t, decides, "It is filled in as the reader graded it.")
+	if strings.Contains(decides.text, "For quality alone.") {
+		t.Error("the third reader has the reader's comment for quality")
+	}
+	if empty := petrov.tries("/write/adjudicate", url.Values{"decision": {"first"}}); empty.status == http.StatusOK {
+		t.Error("a decision without a grade")
+	}
+	filled := maps.Clone(missed)
+	filled.Set("agreement", "true") // what stands below does not count then
+	filled.Set("decision", "first")
+	wants(t, petrov.does("/write/adjudicate", filled), "The report will say: the second reading agrees with the first report.")
+	filled.Set("agreement", "false")
+	wants(t, petrov.does("/write/adjudicate", filled), "The report will say: the readings differ in a way that may change management.")
+	petrov.does("/do/sign", nil)
+	r.is(workflow.Final)
+}
