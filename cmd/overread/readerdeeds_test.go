@@ -152,7 +152,7 @@ func TestThePageAsksWhoSignsAnotherTextWhetherAFindingStands(t *testing.T) {
 	}
 	petrov.does("/write/lock", opinionOf("The vein is patent.", "Normal knee."))
 	petrov.does("/do/reveal", nil)
-	page := petrov.does("/do/grade", nil)
+	page := petrov.does("/do/grade", url.Values{"agreement": {"true"}})
 	wants(t, page, "Does this finding stand?", "A thrombus in the popliteal vein.", "It came from another text than the one that you sign.", `name="finding.1.outcome" value="withdrawn"`)
 	if refused := petrov.tries("/do/sign", nil); refused.status == http.StatusOK {
 		t.Error("it is signed without a word of the finding")
