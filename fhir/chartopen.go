@@ -200,14 +200,12 @@ func sidesOf(first originalSaid, second workflow.Opinion) (sides []bedside.Side)
 			return
 		}
 		side := bedside.Side{Heading: heading}
-		for _, r := range workflow.CompareWords(a, b) {
-			run := letter.Run{Text: r.Text, Added: r.Edit == workflow.Added, Removed: r.Edit == workflow.Removed}
-			if !run.Added {
-				side.First = append(side.First, run)
-			}
-			if !run.Removed {
-				side.Second = append(side.Second, run)
-			}
+		left, right := workflow.SideBySide(a, b)
+		for _, r := range left {
+			side.First = append(side.First, letter.Run{Text: r.Text, Removed: r.Edit == workflow.Removed})
+		}
+		for _, r := range right {
+			side.Second = append(side.Second, letter.Run{Text: r.Text, Added: r.Edit == workflow.Added})
 		}
 		sides = append(sides, side)
 	}

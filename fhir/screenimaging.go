@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/overread/overread/internal/access"
-	"github.com/overread/overread/internal/letter"
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/workflow"
 )
@@ -32,7 +31,7 @@ func (p *readingPage) theStudy(ctx context.Context) error {
 		}
 	}
 	add("Description", study.Text("description"))
-	add("Made on", letter.Day(study.Text("started")))
+	add("Made on", dayWritten(study.Text("started")))
 	add("Modality", strings.Join(modalities(study), ", "))
 	add("Body part", bodySite(study))
 	p.theSide(seriesLaterality(study))
@@ -58,6 +57,10 @@ func (p *readingPage) theSide(images string) {
 		p.page.Notices = append(p.page.Notices, workflow.Phrase("The order and the images name different sides. The coordinator has settled it: make sure of which side you write."))
 	}
 }
+
+// dayWritten is the day of a FHIR date or dateTime, of whatever precision, which a page writes
+// as its language has it.
+func dayWritten(text string) string { return text[:min(len(text), len("2006-01-02"))] }
 
 // thePriors are the patient's other examinations, with the text of their reports, the
 // latest first.
@@ -193,14 +196,7 @@ func (p *readingPage) theOriginal(ctx context.Context) error {
 // markedPair is two texts with what only one of them says.
 func markedPair(title, left, right string) screen.Pair {
 	pair := screen.Pair{Title: title}
-	for _, run := range workflow.CompareWords(left, right) {
-		if run.Edit != workflow.Added {
-			pair.Left = append(pair.Left, run)
-		}
-		if run.Edit != workflow.Removed {
-			pair.Right = append(pair.Right, run)
-		}
-	}
+	pair.Left, pair.Right = workflow.SideBySide(left, right)
 	return pair
 }
 

@@ -150,6 +150,9 @@ func (p *readingPage) thePatient(ctx context.Context) error {
 		return err
 	}
 	for _, line := range patientLines(patient) {
+		if line.Label == "Born" {
+			line.Value = dayWritten(patient.Text("birthDate"))
+		}
 		if line.Value != "" {
 			p.page.Patient = append(p.page.Patient, screen.Line{Label: line.Label, Value: line.Value})
 		}

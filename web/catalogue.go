@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -168,6 +169,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"add":       func(a, b int) int { return a + b },
 		"span":      c.span,
 		"date":      c.date,
+		"encoded":   encoded,
 		"agreed":    func(agrees *bool) bool { return *agrees },
 		"less":      func(n, by int) int { return n - by },
 	}
@@ -264,4 +266,14 @@ func textsOfTables() (all []string) {
 	all = append(all, slices.Collect(maps.Values(owedWords))...)
 	all = append(all, textsOfLaunched()...)
 	return append(all, slices.Collect(maps.Values(elsewhere))...)
+}
+
+// encoded is a query that was kept, as part of an address: a template would take the whole
+// of it for one value.
+func encoded(query string) template.URL {
+	asked, err := url.ParseQuery(query)
+	if err != nil {
+		return ""
+	}
+	return template.URL(asked.Encode()) //nolint:gosec // encoded
 }

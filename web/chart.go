@@ -26,6 +26,7 @@ type chart struct {
 	Unadjusted int    // of a funnel: points outside of the exact limits
 	Unit       string // of the left
 	Horizontal string // what the bottom is
+	Steps      []step // of a curve, as a table
 
 	in *catalogue // of its numbers
 }
@@ -77,6 +78,9 @@ type line struct {
 	Path  string
 	Class string
 }
+
+// step is the share that is still open from an hour on.
+type step struct{ Hours, Open string }
 
 type tick struct {
 	At   float64
@@ -293,6 +297,9 @@ func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
 	return c
 }
 
+// mostSteps is about how many rows the table of a curve has.
+const mostSteps = 20
+
 // curveChart is the share that is still open after so many hours.
 func curveChart(in *catalogue, points []screen.CurvePoint) *chart {
 	c := &chart{in: in, Unit: "%", Horizontal: "hours"}
@@ -314,6 +321,11 @@ func curveChart(in *catalogue, points []screen.CurvePoint) *chart {
 		lineTo(&path, x(p.Hours), c.y(open, 1))
 		lineTo(&path, x(p.Hours), c.y(p.Open, 1))
 		open = p.Open
+	}
+	for i, p := range points {
+		if every := len(points)/mostSteps + 1; i%every == 0 || i == len(points)-1 {
+			c.Steps = append(c.Steps, step{c.plain(p.Hours), c.percent(p.Open)})
+		}
 	}
 	c.Lines = []line{{path.String(), "course"}}
 	c.Ticks = ticks(1, func(v float64) float64 { return c.y(v, 1) }, c.percent)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,13 +46,15 @@ type figuresPage struct {
 	ByNames   []string // fields of the form for what cases are told apart by
 	Compared  []string // fields of the form for what is compared
 	Only      []onlyChoices
-	Chosen    string // of them, as dimension|word
-	Moment    string // as of which is asked, as a field of a form has it
-	Latest    string // that may be asked
+	Chosen    string         // of them, as dimension|word
+	Within    []withinGroup  // what the figures are narrowed to besides it
+	Links     []template.URL // for each of the rows: the figures narrowed to it
+	Moment    string         // as of which is asked, as a field of a form has it
+	Latest    string         // that may be asked
 	MeasureID string
 	Part      groupPage
 	Here      string
-	Address   string // what was asked, as it stands in the address
+	Address   template.URL // what is shown, as the address of a file asks for it
 }
 
 // period is a quarter or year to choose.
@@ -83,7 +86,6 @@ func periodsBefore(now time.Time, running bool) (all []period) {
 func (s *Server) figures(c echo.Context, at seat) error {
 	exact := at.place.Role == access.Quality
 	page := figuresPage{Asked: c.QueryParams(), Periods: periodsBefore(s.Now(), exact), Formats: flat.Formats(), ByNames: []string{"by", "by2"}, Compared: []string{"first", "second"}, Here: s.at(at.place) + "/figures"}
-	page.Address = c.QueryString()
 	query, chosen := figuresQuery(page.Asked, page.Periods)
 	page.Period = chosen
 	for _, name := range []string{"first", "second"} { // of the comparison that the page shows, too
@@ -111,12 +113,14 @@ func (s *Server) figures(c echo.Context, at seat) error {
 	if page.AsOf.IsZero() {
 		page.AsOf = s.Now()
 	}
-	page.Asked.Set("measure", query.Get("measure"))
 	page.MeasureID = strings.TrimPrefix(query.Get("measure"), "Measure/")
+	page.Address = page.shownAs(nil)
+	page.Asked.Set("measure", query.Get("measure"))
 	page.Moment, page.Latest = asFormField(query.Get("asOf")), s.Now().UTC().Format(formMoment)
 	page.charts(languageOf(c.Request()))
 	page.list(part)
-	page.only(query.Get("filter"))
+	page.drillDown()
+	page.only(query["filter"])
 	return s.show(c, at, "figures", "Figures", page)
 }
 
@@ -156,9 +160,12 @@ func figuresQuery(asked url.Values, periods []period) (query url.Values, chosen 
 	if v := asked.Get("asOf"); v != "" {
 		query.Set("asOf", fromFormField(v))
 	}
-	if v := asked.Get("only"); v != "" {
-		query.Set("filter", v)
-	} else if word := asked.Get("word"); word != "" { // an address that was kept
+	for _, v := range asked["only"] {
+		if v != "" {
+			query.Add("filter", v)
+		}
+	}
+	if word := asked.Get("word"); word != "" && !query.Has("filter") { // an address that was kept
 		query.Set("filter", asked.Get("dimension")+"|"+word)
 	}
 	for _, by := range []string{asked.Get("by"), asked.Get("by2")} {
@@ -201,8 +208,14 @@ type onlyChoices struct {
 
 // only are the words to choose: those that are known, and what the page shows or asks for; of
 // a dimension of very many words the latter alone.
-func (p *figuresPage) only(chosen string) {
-	p.Chosen = chosen
+func (p *figuresPage) only(chosen []string) {
+	if len(chosen) > 0 { // the last is the one to choose, those before it stay
+		p.Chosen = chosen[len(chosen)-1]
+		for _, v := range chosen[:len(chosen)-1] {
+			dimension, word, _ := strings.Cut(v, "|")
+			p.Within = append(p.Within, withinGroup{dimension, word, v})
+		}
+	}
 	for _, name := range p.Choices.Dimensions {
 		words := slices.Clone(p.Choices.Words[name])
 		if len(words) > mostGroups {
@@ -213,7 +226,7 @@ func (p *figuresPage) only(chosen string) {
 				words = append(words, r.Values[i])
 			}
 		}
-		if dimension, word, _ := strings.Cut(chosen, "|"); dimension == name {
+		if dimension, word, _ := strings.Cut(p.Chosen, "|"); dimension == name {
 			words = append(words, word)
 		}
 		for i, word := range words {

@@ -64,6 +64,7 @@ func formsOf(keys []string) (forms []phraseForm) {
 // said is a text of a record in the language: the whole of it is a phrase, or several
 // with "; " between them, as a sentence or not.
 func (c *catalogue) said(text string) string {
+	text = ofElement.ReplaceAllString(text, "$1")
 	if c.Code == english && !dated.MatchString(text) { // its phrases are English; days are written as the language has them
 		return text
 	}
@@ -84,6 +85,10 @@ func (c *catalogue) said(text string) string {
 	}
 	return strings.Join(out, "; ")
 }
+
+// ofElement is the path of an element before what the intake checks say of it, as what is
+// asked of a placer has it ("ServiceRequest.bodySite: "): people are told the sentence.
+var ofElement = regexp.MustCompile(`(^|; )[A-Z][A-Za-z]+(?:\.[A-Za-z]+(?:\[\d+\])?)+: `)
 
 // dated is a text that has a day in it.
 var dated = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}\b`)

@@ -135,3 +135,21 @@ func TestPhrasesOfRecordsAreSaidInTheLanguageOfThePage(t *testing.T) {
 		}
 	}
 }
+
+// What is asked of a placer has the path of the element before the sentence: the sentence is
+// in the language all the same, and people are told no path.
+func TestWhatIsAskedOfAPlacerIsSaidInTheLanguage(t *testing.T) {
+	t.Parallel()
+	const side = "the order's side is not that of the ImagingStudy; refer to the right study or correct the order"
+	for code, c := range languages {
+		if got := c.said("ServiceRequest.bodySite: " + side); got != c.said(side) || strings.Contains(got, "ServiceRequest.") {
+			t.Errorf("%s: %q", code, got)
+		}
+	}
+	if got := languages["de"].said(side); got == side {
+		t.Error("it is not translated")
+	}
+	if got := languages["de"].said("Dr. Petrov: seen"); got != "Dr. Petrov: seen" {
+		t.Errorf("what a person wrote: %q", got)
+	}
+}

@@ -90,33 +90,40 @@ func Changes(before, after Report) []SectionChange {
 // by line, since the effort grows with the square of what differs.
 const mostTokens = 8000
 
-// CompareWords compares two texts word by word. The same texts give the same runs, on
-// every machine.
+// CompareWords compares two texts: the sentences that both have, in their order, are kept,
+// and what lies between them is compared word by word. The same texts give the same runs,
+// on every machine.
 func CompareWords(was, is string) []Run {
+	var runs []Run
+	for _, part := range sharedSentences(sentencesOf(was), sentencesOf(is)) {
+		for _, r := range wordRuns(sentencesText(part.was), sentencesText(part.is), !part.shared) {
+			if last := len(runs) - 1; last >= 0 && runs[last].Edit == r.Edit {
+				runs[last].Text += r.Text
+				continue
+			}
+			runs = append(runs, r)
+		}
+	}
+	return apart(runs)
+}
+
+// wordRuns are the runs of two texts, word by word. Of texts that say different things,
+// what few words they have in common between others is no reading and goes with these.
+func wordRuns(was, is string, different bool) (runs []Run) {
 	split := tokensOf
 	if len(tokensOf(was)) > mostTokens || len(tokensOf(is)) > mostTokens {
 		split = func(s string) []string { return strings.SplitAfter(s, "\n") }
 	}
-	names := map[string]rune{}
-	next := rune(0)
-	tokens := map[rune]string{}
-	encode := func(text string) (out []rune) {
-		for _, token := range split(text) {
-			if _, known := names[token]; !known {
-				if next++; next == 0xD800 { // surrogates stand for nothing
-					next = 0xE000
-				}
-				names[token], tokens[next] = next, token
-			}
-			out = append(out, names[token])
-		}
-		return out
-	}
-	a, b := encode(was), encode(is)
+	names := tokenNames{}
+	a, b := names.of(split(was)), names.of(split(is))
 	differ := diffmatchpatch.New()
 	differ.DiffTimeout = 0 // else the clock has a say in what is shown
-	var runs []Run
-	for _, d := range differ.DiffCleanupSemantic(differ.DiffMainRunes(a, b, false)) {
+	diffs := differ.DiffMainRunes(a, b, false)
+	if different {
+		diffs = differ.DiffCleanupSemantic(diffs)
+	}
+	tokens := names.texts()
+	for _, d := range diffs {
 		var text strings.Builder
 		for _, name := range d.Text {
 			text.WriteString(tokens[name])
@@ -124,7 +131,32 @@ func CompareWords(was, is string) []Run {
 		runs = append(runs, Run{map[diffmatchpatch.Operation]Edit{
 			diffmatchpatch.DiffEqual: Kept, diffmatchpatch.DiffDelete: Removed, diffmatchpatch.DiffInsert: Added}[d.Type], text.String()})
 	}
-	return apart(runs)
+	return runs
+}
+
+// tokenNames gives every token a character, since those are what can be compared.
+type tokenNames map[string]rune
+
+func (names tokenNames) of(tokens []string) (out []rune) {
+	for _, token := range tokens {
+		if _, known := names[token]; !known {
+			next := rune(len(names) + 1)
+			if next >= 0xD800 { // surrogates stand for nothing
+				next += 0x800
+			}
+			names[token] = next
+		}
+		out = append(out, names[token])
+	}
+	return out
+}
+
+func (names tokenNames) texts() map[rune]string {
+	texts := map[rune]string{}
+	for token, name := range names {
+		texts[name] = token
+	}
+	return texts
 }
 
 // apart gives what was removed and what took its place the blanks that follow both, so

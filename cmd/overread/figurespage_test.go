@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	groupInPage = regexp.MustCompile(`(?m)^<tr><th scope="row">(w\d+|<span class="quiet">not said</span>)</th>(?:<td>(w\d+)</td>)?(?:<td>\d+</td>)?$`)
+	groupInPage = regexp.MustCompile(`(?m)^<tr><th scope="row">(?:<a href="[^"]+">)?(w\d+|<span class="quiet">not said</span>)(?:</a>)?</th>(?:<td>(w\d+)</td>)?(?:<td>\d+</td>)?$`)
 	nextInPage  = regexp.MustCompile(`href="(\?[^"]+)" rel="next"`)
 )
 

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"html"
 	"maps"
 	"net/http"
 	"net/url"
@@ -241,6 +242,10 @@ func TestAViewOfTheWorklistIsKeptForItsOwner(t *testing.T) {
 	kept := keep(tanaka, "Urgent MR", "modality=MR&priority=urgent&nothing=of-ours")
 	if kept.at != tanaka.base+"/worklist?modality=MR&priority=urgent" || !strings.Contains(kept.text, "Urgent MR") || !strings.Contains(kept.text, r.task) {
 		t.Errorf("kept: %s", kept.at)
+	}
+	link := regexp.MustCompile(`href="([^"]+)"[^>]*>Urgent MR<`).FindStringSubmatch(tanaka.get(tanaka.base + "/worklist").text)
+	if link == nil || html.UnescapeString(link[1]) != tanaka.base+"/worklist?modality=MR&priority=urgent" {
+		t.Errorf("the link of the view: %q", link)
 	}
 	if strings.Contains(petrov.get(petrov.base+"/worklist").text, "Urgent MR") {
 		t.Error("somebody else has the view")
