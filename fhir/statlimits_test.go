@@ -38,9 +38,9 @@ func TestAFunnelSaysWhichLimitsCountAndWhy(t *testing.T) {
 		alike, apart = append(alike, [2]int{46 + i%5, 300}), append(apart, [2]int{20 + 6*i, 300})
 	}
 	for _, tt := range []struct {
-		groups          [][2]int
-		by, why         string
-		overdispersed   any
+		groups         [][2]int
+		by, why        string
+		overdispersed  any
 		outside, exact int // of those that count, of the exact
 	}{
 		{few, "exact-limits", "few-groups", nil, 1, 1},
