@@ -2,7 +2,10 @@ package fhir
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +40,7 @@ type flatSource struct {
 type viewAsked struct {
 	from, to, asOf time.Time
 	zone           *time.Location
+	start, end     string // the days
 	pseudonyms     *disclosure.Pseudonyms
 }
 
@@ -51,22 +55,27 @@ func views() []flatSource {
 		{Name: "reader_level", Kind: flat.Text, Doc: "As the reader graded it."},
 		{Name: "adjudicator_level", Kind: flat.Text, Doc: "As a third reader did."},
 		{Name: "who_right", Kind: flat.Text, Doc: "Who was right, where that is known."},
-		{Name: "hours_to_signed", Kind: flat.Decimal, Doc: "From the order to the first signature."},
-		{Name: "hours_to_acknowledged", Kind: flat.Decimal, Doc: "From the first signature to the first acknowledgement."},
+		{Name: "hours_to_signed", Kind: flat.Decimal, Doc: "From the order to the first signature, in whole minutes."},
+		{Name: "hours_to_acknowledged", Kind: flat.Decimal, Doc: "From the first signature to the first acknowledgement, in whole minutes."},
 		{Name: "no_comparison", Kind: flat.Text, Doc: "Why there was no comparison."},
 	}
 	for _, d := range workflow.FactDimensions {
 		cases = append(cases, flat.Column{Name: strings.ReplaceAll(d.Name, "-", "_"), Kind: flat.Text, Doc: d.Title + ": " + d.Doc + "."})
 	}
+	made := []flat.Column{
+		{Name: "as_of", Kind: flat.Instant, Doc: "By what was known at this moment."},
+		{Name: "view_version", Kind: flat.Text, Doc: "Of the view."},
+		{Name: "query", Kind: flat.Text, Doc: "What was asked, in one form, and its digest."},
+	}
 	return []flatSource{
-		{"cases", "A row for each case that was signed in the period, as it was known at the as-of time.", "Task", cases, caseRows},
-		{"grades", "A row for each grade of these cases that was given by the as-of time.", "Task", []flat.Column{key, signed,
+		{"cases", "A row for each case that was signed in the period, as it was known at the as-of time.", "Task", append(cases, made...), caseRows},
+		{"grades", "A row for each grade of these cases that was given by the as-of time.", "Task", append([]flat.Column{key, signed,
 			{Name: "grade_no", Kind: flat.Integer, Doc: "Which of the case's."},
 			{Name: "grader_key", Kind: flat.Text, Doc: "Who graded, by a pseudonym of this export: the same as in original_reader and second_reader of cases."},
 			{Name: "role", Kind: flat.Text, Doc: "As what."},
 			{Name: "graded_on", Kind: flat.Text, Doc: "The day, in the tenant's time zone."},
 			{Name: "level", Kind: flat.Text, Doc: "none, minor, major or no-comparison."},
-		}, gradeRows},
+		}, made...), gradeRows},
 	}
 }
 
@@ -77,7 +86,7 @@ func (v flatSource) description() *Node {
 	for _, c := range v.columns {
 		columns = append(columns, Object("name", c.Name, "type", string(c.Kind), "description", c.Doc))
 	}
-	return Object("resourceType", "http://hl7.org/fhir/uv/sql-on-fhir/StructureDefinition/ViewDefinition", "name", v.name, "status", "active", "description", v.does, "resource", v.from,
+	return Object("resourceType", "http://hl7.org/fhir/uv/sql-on-fhir/StructureDefinition/ViewDefinition", "name", v.name, "version", viewVersion, "status", "active", "description", v.does, "resource", v.from,
 		"select", []*Node{Object("column", columns)})
 }
 
@@ -129,6 +138,9 @@ func (s *Server) flatView(c echo.Context, actor access.Actor, in *Node) error {
 			if tables[i].Rows, err = v.rows(ctx, tx, a); err != nil {
 				return nil, err
 			}
+			for r := range tables[i].Rows {
+				tables[i].Rows[r] = append(tables[i].Rows[r], a.asOf, viewVersion, a.query(v.name))
+			}
 		}
 		return nil, nil
 	})
@@ -156,7 +168,17 @@ func (s *Server) askView(ctx context.Context, tx pgx.Tx, actor access.Actor, in 
 	if err := errorsIn(ask.readPeriod(in), ask.readMoment(in, s.now())); err != nil {
 		return nil, err
 	}
-	return &viewAsked{ask.From, ask.To, ask.AsOf, zone, disclosure.NewPseudonyms()}, nil
+	return &viewAsked{ask.From, ask.To, ask.AsOf, zone, ask.start, ask.end, disclosure.NewPseudonyms()}, nil
+}
+
+// viewVersion is that of the columns and of what they mean.
+const viewVersion = "1.1.0"
+
+// query is what was asked of a view, in one form, and its SHA-256.
+func (a *viewAsked) query(view string) string {
+	text := "view=" + view + "|" + viewVersion + "&periodStart=" + a.start + "&periodEnd=" + a.end + "&zone=" + a.zone.String() + "&asOf=" + instant(a.asOf)
+	sum := sha256.Sum256([]byte(text))
+	return text + " sha256:" + hex.EncodeToString(sum[:])
 }
 
 func errorsIn(list ...error) error {
@@ -213,18 +235,24 @@ func caseRows(ctx context.Context, tx pgx.Tx, a *viewAsked) ([][]any, error) {
 		}
 		var waited any
 		if acknowledged != nil {
-			waited = acknowledged.Sub(signed).Hours()
+			waited = wholeHours(acknowledged.Sub(signed))
 		}
 		row := []any{a.pseudonyms.Of("case", id.String()), a.day(signed), workflow.Exclusions[excluded],
 			nameOf(workflow.FactLevels, level), nameOf(workflow.FactManagements, management), nameOf(workflow.FactManagements, clinician),
 			nameOf(workflow.FactLevels, reader), nameOf(workflow.FactLevels, adjudicator), nameOf(workflow.FactRights, right),
-			signed.Sub(opened).Hours(), waited, words[0]}
+			wholeHours(signed.Sub(opened)), waited, words[0]}
 		for i, d := range workflow.FactDimensions {
 			row = append(row, a.person(d.Name, words[1+i]))
 		}
 		return row, nil
 	})
 	return a.sorted(rows, err)
+}
+
+// wholeHours are hours to two digits, of whole minutes, begun ones counted as whole, as reports count
+// them: times to the second would join the rows of two exports.
+func wholeHours(d time.Duration) float64 {
+	return math.Round(math.Ceil(d.Minutes())/60*100) / 100
 }
 
 // person is a word, or the pseudonym of whom it names.

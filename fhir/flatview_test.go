@@ -92,6 +92,11 @@ func TestAFlatViewHasPseudonymsAndIsRecorded(t *testing.T) {
 			t.Errorf("%v", row)
 		}
 	}
+	for _, row := range rows {
+		if _, digits, _ := strings.Cut(row["hours_to_signed"], "."); len(digits) > 2 || row["as_of"] == "" || row["view_version"] != viewVersion || !strings.Contains(row["query"], "view=cases|"+viewVersion+"&periodStart=2026-01-01&periodEnd=2027-12-31&") || !strings.Contains(row["query"], " sha256:") {
+			t.Errorf("%v", row)
+		}
+	}
 	grades := c.do(access.Quality, "GET", ask("grades"), "")
 	if list := csvRows(t, grades.body); len(list) < 2 || list[0]["level"] == "" || !strings.HasPrefix(list[0]["grader_key"], "reader-") {
 		t.Errorf("%s", grades.body)

@@ -33,6 +33,7 @@ func measureURL(d facts.Definition) string { return Canonical + "/Measure/" + d.
 func measureResource(d facts.Definition) *Node {
 	n := conformance("Measure", d.ID, d.Title, d.Does)
 	n.Set("version", d.Version)
+	n.Set("subjectCodeableConcept", Object("coding", []*Node{coding("http://hl7.org/fhir/resource-types", "Task", "")})) // what lists hold
 	scoring, kind, better := "proportion", "outcome", "decrease"
 	if d.Timed() {
 		scoring, kind = "continuous-variable", "process"
@@ -111,10 +112,14 @@ func measurePopulations(d facts.Definition) []*Node {
 
 func sentence(words string) string { return strings.ToUpper(words[:1]) + words[1:] + "." }
 
-// measureCriterion is a population; its expression is SQL (RFC 6922) over a row of measure_fact.
+// criteriaLanguage: the conditions are for people, and no statement that a database takes. The
+// binding of Expression.language is extensible: FHIR R4 valueset-expression-language.html.
+const criteriaLanguage = "text/plain"
+
+// measureCriterion is a population; its expression is a condition on a row of measure_fact, in the manner of SQL.
 func measureCriterion(code, words, expression string) *Node {
 	return Object("code", Object("coding", []*Node{coding(measurePopulation, code, "")}), "description", words,
-		"criteria", Object("language", "application/sql", "expression", expression))
+		"criteria", Object("language", criteriaLanguage, "expression", expression))
 }
 
 func measureStratifiers() []*Node {
@@ -131,7 +136,7 @@ func measureStratifiers() []*Node {
 			words, column = "As the grade says.", "no_comparison"
 		}
 		rows = append(rows, Object("code", dimensionCode(name), "description", words,
-			"criteria", Object("language", "application/sql", "expression", column)))
+			"criteria", Object("language", criteriaLanguage, "expression", column)))
 	}
 	return rows
 }

@@ -162,6 +162,9 @@ func TestWhoIsCountedIsToldToTheQualityRoleAloneAndThatIsRecorded(t *testing.T) 
 	if one.node.Text("type") != "individual" || one.node.Text("subject", "reference") != patient || countsOf(one.node.Each("group")[0])["numerator"] != "1" {
 		t.Errorf("%s", one.body)
 	}
+	if got := c.evaluate(access.Quality, "discrepancy-important", "subject", "Patient/nobody"); got.status != http.StatusNotFound {
+		t.Errorf("of somebody who is not known: %d %s", got.status, got.body)
+	}
 	open := c.evaluate(access.Quality, "discrepancy-important", "stratifier", "second-reader", "readers", "open")
 	if !strings.Contains(open.body, "Dr Second Reader") {
 		t.Errorf("opened readers: %s", open.body)

@@ -320,17 +320,28 @@ func (a *askedMeasure) readPeople(ctx context.Context, tx pgx.Tx, in *Node) erro
 	if a.Cases, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
 		return fmt.Errorf("cases of a patient: %w", err)
 	}
-	if a.Cases == nil {
+	if given(in, "asOf") != nil {
+		if moved, err := workflow.MovedSinceTx(ctx, tx, *id, a.AsOf); err != nil {
+			return err
+		} else if moved {
+			return fault.At(fault.BusinessRule, paramAt("asOf"), "since this moment a case has come to this patient or gone from them, by a merge of records or a correction of the order: a report of the patient can be had as of later moments alone")
+		}
+	}
+	if len(a.Cases) == 0 {
 		return fault.At(fault.NotFound, paramAt("subject"), "there are no cases of this patient")
 	}
 	return nil
 }
 
-// query is what was asked, in one form, and its SHA-256.
+// reportTypes are the codes by which each kind is asked for: FHIR R4
+// measure-operation-evaluate-measure.html, reportType.
+var reportTypes = map[string]string{"summary": "population", "subject-list": "subject-list", "individual": "subject"}
+
+// query is what was asked, in one form, and its SHA-256. It can be asked again as it is.
 func (a askedMeasure) query() string {
 	parts := []string{
 		"measure=" + measureURL(a.Measure) + "|" + a.Measure.Version, "periodStart=" + a.start, "periodEnd=" + a.end, "zone=" + a.Zone.String(),
-		"asOf=" + instant(a.AsOf), "reportType=" + a.kind, "interval=" + string(a.method),
+		"asOf=" + instant(a.AsOf), "reportType=" + reportTypes[a.kind], "interval=" + string(a.method),
 	}
 	for _, name := range a.By {
 		parts = append(parts, "stratifier="+name)

@@ -34,6 +34,52 @@ func restated(report *Node) string {
 	return string(report.Bytes())
 }
 
+// What a report says that it was asked can be asked as it is, and gives the same.
+func TestTheQueryOfAReportCanBeAskedAgain(t *testing.T) {
+	t.Parallel()
+	c, id, _ := counting(t)
+	for _, more := range [][]string{nil, {"reportType", "subject-list"}, {"subject", c.task(id).Text("for", "reference")}} {
+		first := c.evaluate(access.Quality, "agreement", more...)
+		_, query, err := reportAsked(first.node)
+		text, _, found := strings.Cut(query, " sha256:")
+		if err != nil || !found {
+			t.Fatal(err, first.body)
+		}
+		again := c.do(access.Quality, "GET", "/fhir/Measure/$evaluate-measure?"+strings.ReplaceAll(text, "+", "%2B"), "")
+		if again.status != http.StatusOK || restated(again.node) != restated(first.node) {
+			t.Errorf("%s: %d %s", text, again.status, again.body)
+		}
+	}
+}
+
+// A merge of records moves cases: reports of a patient as of before would be of others.
+func TestAReportOfAPatientIsRefusedAsOfBeforeAMergeOfRecords(t *testing.T) {
+	t.Parallel()
+	c, id, _ := counting(t)
+	old := parseReference(c.task(id).Text("for", "reference")).id
+	stays := c.mustCreate("Patient", `{"resourceType":"Patient","identifier":[{"system":"urn:mrn:new","value":"N1"}],"name":[{"family":"Stays"}]}`)
+	ask := func(patient, asOf string) response {
+		return c.evaluate(access.Quality, "discrepancy-important", "subject", "Patient/"+patient, "asOf", asOf)
+	}
+	before := asOfOf(t, c.evaluate(access.Quality, "discrepancy-important").node)
+	if got := ask(old, before); got.status != http.StatusOK || countsOf(got.node.Each("group")[0])["numerator"] != "1" {
+		t.Fatalf("before the merge: %d %s", got.status, got.body)
+	}
+	for i, into := range []string{stays, ""} {
+		if got := c.mergeInto(old, into); got.status != http.StatusOK {
+			t.Fatal(got.body)
+		}
+		for _, patient := range []string{old, stays} {
+			if got := ask(patient, before); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "merge of records") {
+				t.Errorf("change %d: %d %s", i, got.status, got.body)
+			}
+		}
+	}
+	if got := ask(old, asOfOf(t, c.evaluate(access.Quality, "discrepancy-important").node)); got.status != http.StatusOK || countsOf(got.node.Each("group")[0])["numerator"] != "1" {
+		t.Errorf("after they were parted: %d %s", got.status, got.body)
+	}
+}
+
 // A grade is amended twice over HTTP, and acknowledged, and somebody says who was right. Each measure, asked for as of each moment
 // between these, is afterwards what it was then, with the same query and digest, as MeasureReport and as
 // file; so it is when the facts are made again from the history. Only later moments are other.

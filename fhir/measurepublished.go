@@ -41,8 +41,9 @@ func (s *Server) PublishTick(ctx context.Context) (worked int, err error) {
 	return worked, nil
 }
 
-// publishedOnly are the parameters of $evaluate-measure that auditors may give.
-var publishedOnly = []string{"measure", "format", "periodStart", "periodEnd", "reportType", "stratifier", "interval"}
+// publishedOnly are the parameters of $evaluate-measure that auditors may give;
+// asOf, zone and page as the report of the publication says them, so that its query can be asked again.
+var publishedOnly = []string{"measure", "format", "periodStart", "periodEnd", "reportType", "stratifier", "interval", "asOf", "zone", "page"}
 
 // evaluatePublished is $evaluate-measure for auditors.
 func (s *Server) evaluatePublished(ctx context.Context, tx pgx.Tx, actor access.Actor, d facts.Definition, in *Node) (*Node, error) {
@@ -70,6 +71,14 @@ func (s *Server) askPublished(ctx context.Context, tx pgx.Tx, d facts.Definition
 	if ask.kind != "summary" {
 		return ask, nil, fault.At(fault.Forbidden, paramAt("reportType"), "auditors are shown counts, and no case")
 	}
+	if zone, err := workflow.ZoneTx(ctx, tx); err != nil {
+		return ask, nil, err
+	} else if ask.Zone.String() != zone.String() {
+		return ask, nil, fault.At(fault.Forbidden, paramAt("zone"), "auditors are shown published figures, whose days are of the time zone %s", zone)
+	}
+	if ask.Page != 1 {
+		return ask, nil, fault.At(fault.Forbidden, paramAt("page"), "published figures have one page")
+	}
 	days, err := ask.quarters()
 	if err != nil {
 		return ask, nil, err
@@ -81,7 +90,11 @@ func (s *Server) askPublished(ctx context.Context, tx pgx.Tx, d facts.Definition
 	if err != nil {
 		return ask, nil, err
 	}
+	asked := ask.AsOf
 	ask.AsOf = p.AsOf
+	if given(in, "asOf") != nil && instant(asked) != instant(p.AsOf) {
+		return ask, nil, fault.At(fault.Forbidden, paramAt("asOf"), "of this period figures were published as of %s, and auditors are shown no others", instant(p.AsOf))
+	}
 	return ask, p, nil
 }
 

@@ -193,6 +193,17 @@ func TestAnAuditorIsShownWhatWasPublishedAndNothingElse(t *testing.T) {
 			t.Errorf("%v: %d %s", params, got.status, got.body)
 		}
 	}
+	whole := c.published("discrepancy-any")
+	_, query, err := reportAsked(whole.node)
+	text, _, _ := strings.Cut(query, " sha256:")
+	if again := c.do(access.Auditor, "GET", "/fhir/Measure/$evaluate-measure?"+text, ""); err != nil || again.status != http.StatusOK || restated(again.node) != restated(whole.node) {
+		t.Errorf("the query of what was published, asked again: %v %s %s", err, text, again.body)
+	}
+	for _, params := range [][]string{{"page", "2"}, {"zone", "Asia/Tokyo"}} {
+		if got := c.published("discrepancy-any", params...); got.status != http.StatusForbidden {
+			t.Errorf("%v: %d %s", params, got.status, got.body)
+		}
+	}
 	for _, period := range []string{"periodStart=2025-01-02&periodEnd=2025-03-31", "periodStart=2025-02&periodEnd=2025-04", "periodStart=2025-01&periodEnd=2025-06", "periodStart=2025-01&periodEnd=2025-01"} {
 		if got := c.do(access.Auditor, "GET", "/fhir/Measure/agreement/$evaluate-measure?"+period, ""); got.status != http.StatusForbidden {
 			t.Errorf("%s: %d %s", period, got.status, got.body)

@@ -165,7 +165,7 @@ func (e *Engine) fire(ctx context.Context, t *turn) (Change, error) {
 	t.item = e.item
 	hands, resume, forCoordinator := t.c.hands(), t.c.ResumeState, t.c.heldForCoordinator()
 	if t.tx != nil {
-		t.was, t.wasComplete = t.c.description(), t.c.CompleteAt
+		t.was, t.wasComplete, t.wasOf = t.c.description(), t.c.CompleteAt, t.c.PatientID
 	}
 	for _, effect := range row.Effects {
 		if err := effect.Do(ctx, t); err != nil {

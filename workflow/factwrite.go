@@ -13,13 +13,16 @@ import (
 )
 
 // describe writes down with the event how the case is to be told apart, where the
-// event has changed it.
+// event has changed it, and whose it was before, where it is another patient's.
 func (t *turn) describe(first bool) {
 	if t.tx == nil {
 		return // a simulation counts by itself
 	}
 	if is := t.c.description(); first || is != t.was {
 		t.detail["counts"] = is
+	}
+	if was, is := orNothing(t.wasOf), orNothing(t.c.PatientID); !first && was != is {
+		t.detail["patientWas"] = was
 	}
 }
 

@@ -37,6 +37,7 @@ type turn struct {
 	item         func(kind string) (item, bool) // of the agenda
 	was          Description                    // of the case, before the event
 	wasComplete  *time.Time
+	wasOf        *string // whose case it was: the patient
 }
 
 // Guard refuses an event with a reason: a fault of kind Forbidden when the
