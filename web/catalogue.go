@@ -275,5 +275,5 @@ func encoded(query string) template.URL {
 	if err != nil {
 		return ""
 	}
-	return template.URL(asked.Encode()) //nolint:gosec // encoded
+	return template.URL(asked.Encode())
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"html/template"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,13 +23,11 @@ func (p *figuresPage) shownAs(other url.Values) template.URL {
 	for _, name := range []string{"by", "by2", "interval", "from", "to", "only", "dimension", "word", "asOf"} {
 		asked[name] = p.Asked[name]
 	}
-	for name, values := range other {
-		asked[name] = values
-	}
+	maps.Copy(asked, other)
 	for name, values := range asked {
 		asked[name] = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 	}
-	return template.URL(asked.Encode()) //nolint:gosec // encoded
+	return template.URL(asked.Encode())
 }
 
 // drillDown makes for each group the address of the figures narrowed to it. Only who may

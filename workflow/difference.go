@@ -140,8 +140,8 @@ type tokenNames map[string]rune
 func (names tokenNames) of(tokens []string) (out []rune) {
 	for _, token := range tokens {
 		if _, known := names[token]; !known {
-			next := rune(len(names) + 1)
-			if next >= 0xD800 { // surrogates stand for nothing
+			next := rune(len(names) + 1) //nolint:gosec // a report has fewer words than Unicode characters
+			if next >= 0xD800 {          // surrogates stand for nothing
 				next += 0x800
 			}
 			names[token] = next
