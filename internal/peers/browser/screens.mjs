@@ -72,6 +72,7 @@ const rooms = [
     ['learning-pack', '/learning/packs', 'Quality: a pack, which names no patient and no reader', first('tbody th a')],
   ]],
   ['nowak', 'light', 'en', 'auditor', [
+    ['auditor-figures', '/figures?measure=discrepancy-any&by=modality', 'Auditor: published figures, small counts withheld'],
     ['trail', '/trail', 'Auditor: the audit trail'],
     ['trail-event', '/trail', 'Auditor: one event: who, what, when, why', first('table.trail tbody a')],
     ['trail-proof', '/trail/proof', 'Auditor: the log is compared, and how anybody proves it'],
@@ -86,6 +87,9 @@ const rooms = [
     ['admin-person', '/people', 'Administrator: one person’s roles and sessions', first('tbody th a')],
     ['admin-new-person', '/people/new', 'Administrator: somebody gets a role before they come'],
     ['admin-endpoints', '/endpoints', 'Administrator: where reports go'],
+    ['admin-endpoint', '/endpoints/set', 'Administrator: an endpoint is proposed; another administrator agrees'],
+    ['admin-reader-link', '/people/reader', 'Administrator: who is which reader'],
+    ['admin-hospital', '/hospital', 'Administrator: the settings of the hospital'],
     ['admin-health', '/health', 'Administrator: the health of the system'],
     ['admin-readers', '/readers', 'Administrator: who may read, and what ends soon'],
     ['admin-reader', '/readers', 'Administrator: a reader’s licences, role, shifts and conflicts', first('tr:has-text("Lindqvist") a')],
@@ -95,6 +99,12 @@ const rooms = [
     ['admin-templates', '/templates', 'Administrator: report templates'],
     ['admin-template', '/templates/ct-chest', 'Administrator: a template and its preview'],
     ['admin-template-edit', '/templates/ct-chest/edit', 'Administrator: a template is written', async (page) => { await page.click('button[value=check]'); }],
+  ]],
+  ['vance', 'light', 'en', 'admin', [
+    ['installation', root + '/installation', 'Operator of the installation: its hospitals and identity providers'],
+    ['installation-hospital', root + '/installation/hospitals/mercy', 'Operator: one hospital'],
+    ['installation-new-hospital', root + '/installation/hospitals/new', 'Operator: a hospital is added'],
+    ['installation-provider', root + '/installation/providers/demo', 'Operator: who may say who somebody is'],
   ]],
 ];
 
