@@ -71,7 +71,8 @@ func TestTheReaderOfASecondOrderSeesNothingThatComesToTheFirstReportMeanwhile(t 
 	c.mustAct("signatory", first, "$raise-finding", "category", "urgent", "text", canary)
 	c.mustAct("signatory", first, "$communicate", "medium", "phone", "reached", true, "readBack", true, "recipient", canary)
 	c.mustAct("signatory", first, "$amend", "reason", canary)
-	c.mustAct("signatory", first, "$sign", "kind", "correction", "reason", canary, "text", canary, "impression", canary, "gradeStands", true)
+	c.mustAct("signatory", first, "$sign", "kind", "correction", "reason", canary, "text", canary, "impression", canary, "gradeStands", true,
+		"finding", []*Node{Object("name", "number", "valuePositiveInt", 3), Object("name", "outcome", "valueCode", "stands")})
 	patient := c.task(first).Text("for", "reference")
 	for i := range 2 { // of others, about the report, and about no more than its patient and basis
 		o := Object("resourceType", "Observation", "status", "final", "code", concept("http://loinc.org", "55107-7", ""),

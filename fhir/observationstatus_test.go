@@ -36,13 +36,13 @@ func TestEachObservationHasTheStatusOfWhatHasBecomeOfIt(t *testing.T) {
 		}
 	}
 	check("signed")
-	sign("correction", "impression", "Solitary pulmonary nodule, 19 mm.")
+	sign("correction", "impression", "Solitary pulmonary nodule, 19 mm.", "gradeStands", true)
 	want["19005-8"], want["55107-7"] = "corrected", "final"
 	check("the impression corrected")
 	sign("addition")
 	want["55107-7"] += "final"
 	check("something added")
-	sign("amendment", "findings", "A nodule of 19 mm, and a granuloma.")
+	sign("amendment", "findings", "A nodule of 19 mm, and a granuloma.", "gradeStands", true)
 	want["59776-5"] = "amended"
 	want["55107-7"] += "final"
 	check("the findings amended")
@@ -50,7 +50,7 @@ func TestEachObservationHasTheStatusOfWhatHasBecomeOfIt(t *testing.T) {
 	want["18783-1"] = "entered-in-error"
 	want["55107-7"] += "final"
 	check("the recommendation taken back")
-	sign("amendment", "impression", "Solitary pulmonary nodule of the left lung, 19 mm.", "recommendation", "CT in six months.")
+	sign("amendment", "impression", "Solitary pulmonary nodule of the left lung, 19 mm.", "recommendation", "CT in six months.", "gradeStands", true)
 	want["18783-1"] = "corrected" // taken back by a correction
 	want["55107-7"] += "final"
 	check("the impression amended, the recommendation given again")

@@ -17,8 +17,8 @@ type standInCmd struct {
 	Listen     string `name:"listen" env:"OVERREAD_EHR_LISTEN" default:"127.0.0.1:8090" help:"Address and port. It asks nobody who they are unless a token is set: keep it on loopback."`
 	OrFreePort bool   `name:"or-free-port" help:"Take a free port when that one is taken."`
 	Journal    string `name:"journal" env:"OVERREAD_EHR_JOURNAL" type:"path" placeholder:"FILE" help:"Keep what it is told in this file; without one it forgets at its end."`
-	Cert       string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Speak TLS, with this certificate (PEM)."`
-	Key        string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"The certificate's private key (PEM)."`
+	Cert       string `name:"tls-cert" env:"OVERREAD_EHR_TLS_CERT" type:"existingfile" placeholder:"FILE" help:"Speak TLS, with this certificate (PEM)."`
+	Key        string `name:"tls-key" env:"OVERREAD_EHR_TLS_KEY" type:"existingfile" placeholder:"FILE" help:"The certificate's private key (PEM)."`
 	TokenFile  string `name:"token-file" env:"OVERREAD_EHR_TOKEN_FILE" type:"existingfile" placeholder:"FILE" help:"A file that holds the bearer token which it wants."`
 	WithParent bool   `name:"until-stdin-closes" hidden:"" help:"End when stdin closes."`
 }

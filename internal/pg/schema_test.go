@@ -103,11 +103,13 @@ var rows = map[string]string{
 	"session_actor":    `INSERT INTO session_actor (tenant_id, session_id, actor_id, role) VALUES (@tenant, @tenant, @tenant, 'reader')`,
 	"break_glass":      `INSERT INTO break_glass (tenant_id, break_id, person_id, actor_id, role, display, patient_id, reason, till) VALUES (@tenant, @tenant, @tenant, @tenant, 'reader', 'Dr. R', 'p', 'in an emergency', now())`,
 	"case_unveiling":   `INSERT INTO case_unveiling (tenant_id, case_id, actor_id, break_id, before_lock) VALUES (@tenant, @tenant, @tenant, @tenant, true)`,
-	"ehr_issuer":       `INSERT INTO ehr_issuer (tenant_id, issuer, client_id, authentication, scopes) VALUES (@tenant, 'https://ehr.example/fhir', 'overread', 'public', 'launch openid')`,
-	"ehr_launch":       `INSERT INTO ehr_launch (tenant_id, state_sha256, browser_sha256, issuer, nonce, verifier, found, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), sha256(''), 'https://ehr.example/fhir', 'n', 'v', '{}', now())`,
-	"launched":         `INSERT INTO launched (tenant_id, session_id, issuer) VALUES (@tenant, @tenant, 'https://ehr.example/fhir')`,
-	"viewer_ticket":    `INSERT INTO viewer_ticket (tenant_id, ticket_id, session_id, role, task_id, expires_at) VALUES (@tenant, @tenant, @tenant, 'reader', '1', now())`,
-	"image_opening":    `INSERT INTO image_opening (tenant_id, session, task_id, study_uid) VALUES (@tenant, 'urn:uuid:1', '1', '1.2.3')`,
+	"destination_proposal": `INSERT INTO destination_proposal (tenant_id, destination, base_url, packaging, timeout_ms, in_flight_max, reason, proposed_by, proposed_by_name)
+	                         VALUES (@tenant, 'ehr', 'https://ehr.example/fhir', 'transaction', 1000, 1, 'it has moved', @tenant, 'Sam Lee')`,
+	"ehr_issuer":    `INSERT INTO ehr_issuer (tenant_id, issuer, client_id, authentication, scopes) VALUES (@tenant, 'https://ehr.example/fhir', 'overread', 'public', 'launch openid')`,
+	"ehr_launch":    `INSERT INTO ehr_launch (tenant_id, state_sha256, browser_sha256, issuer, nonce, verifier, found, expires_at) VALUES (@tenant, sha256(uuid_send(@tenant)), sha256(''), 'https://ehr.example/fhir', 'n', 'v', '{}', now())`,
+	"launched":      `INSERT INTO launched (tenant_id, session_id, issuer) VALUES (@tenant, @tenant, 'https://ehr.example/fhir')`,
+	"viewer_ticket": `INSERT INTO viewer_ticket (tenant_id, ticket_id, session_id, role, task_id, expires_at) VALUES (@tenant, @tenant, @tenant, 'reader', '1', now())`,
+	"image_opening": `INSERT INTO image_opening (tenant_id, session, task_id, study_uid) VALUES (@tenant, 'urn:uuid:1', '1', '1.2.3')`,
 	"delivery_attempt": `INSERT INTO delivery_attempt (tenant_id, case_id, report_no, destination, attempt, outcome, reason, duration_ms)
 	                     VALUES (@tenant, @tenant, 1, 'ehr', 1, 'retry', 'timeout', 1)`,
 }
@@ -116,11 +118,12 @@ var rows = map[string]string{
 // row for each: a person is the same at every tenant, and who is logging in
 // belongs to none yet (migrations/00019).
 var shared = map[string]string{
-	"provider": `INSERT INTO provider (name, issuer, display, client_id) VALUES ('p-' || @tenant::uuid, 'https://' || @tenant::uuid || '.example', 'P', 'overread')`,
-	"person":   `INSERT INTO person (person_id, issuer, subject, display) VALUES (@tenant, 'https://idp.example', @tenant::uuid::text, 'Dr. R')`,
-	"session":  `INSERT INTO session (session_id, cookie_sha256, person_id, came_from, ends_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'oidc', now())`,
-	"replica":  `INSERT INTO replica (replica_id, host, version, schema, mails, signs) VALUES (@tenant, 'one', 'dev', 1, false, false)`,
-	"login":    `INSERT INTO login (state_sha256, browser_sha256, provider, nonce, verifier, return_to, expires_at) VALUES (sha256(uuid_send(@tenant)), sha256(''), 'p-' || @tenant::uuid, 'n', 'v', '/', now())`,
+	"provider":              `INSERT INTO provider (name, issuer, display, client_id) VALUES ('p-' || @tenant::uuid, 'https://' || @tenant::uuid || '.example', 'P', 'overread')`,
+	"person":                `INSERT INTO person (person_id, issuer, subject, display) VALUES (@tenant, 'https://idp.example', @tenant::uuid::text, 'Dr. R')`,
+	"session":               `INSERT INTO session (session_id, cookie_sha256, person_id, came_from, ends_at) VALUES (@tenant, sha256(uuid_send(@tenant)), @tenant, 'oidc', now())`,
+	"installation_operator": `INSERT INTO installation_operator (person_id, granted_by, reason, ends_at) VALUES (@tenant, 'root', 'who runs it', now())`,
+	"replica":               `INSERT INTO replica (replica_id, host, version, schema, mails, signs) VALUES (@tenant, 'one', 'dev', 1, false, false)`,
+	"login":                 `INSERT INTO login (state_sha256, browser_sha256, provider, nonce, verifier, return_to, expires_at) VALUES (sha256(uuid_send(@tenant)), sha256(''), 'p-' || @tenant::uuid, 'n', 'v', '/', now())`,
 }
 
 // addRows fills every table for a tenant, in an order that foreign keys allow.
@@ -130,7 +133,7 @@ func addRows(t *testing.T, owner *pgx.Conn) uuid.UUID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"provider", "person", "session", "login", "replica"} {
+	for _, table := range []string{"provider", "person", "installation_operator", "session", "login", "replica"} {
 		if _, err := owner.Exec(context.Background(), shared[table], pgx.NamedArgs{"tenant": tenant}); err != nil {
 			t.Fatalf("%s: %v", table, err)
 		}
@@ -159,7 +162,7 @@ func TestATenantSeesAndWritesItsOwnRowsOnly(t *testing.T) {
 				FROM `+pgx.Identifier{table}.Sanitize(), north).Scan(&own, &others)
 		})
 		switch {
-		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "member", "member_role", "token_use", "ehr_issuer", "ehr_launch", "launched", "viewer_ticket"}, table): // nobody's business but System's
+		case denied(err) && slices.Contains([]string{"token", "client", "client_assertion", "access_token", "provider_role", "session_actor", "member", "member_role", "token_use", "ehr_issuer", "ehr_launch", "launched", "viewer_ticket", "destination_proposal"}, table): // nobody's business but System's
 		case err != nil:
 			t.Errorf("%s: %v", table, err)
 		case own == 0 || others != 0:
@@ -290,7 +293,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		WHERE c.relnamespace = 'public'::regnamespace
 		  AND c.relkind IN ('r', 'p')
 		  AND c.relname NOT IN ('tenant', 'tenant_policy', 'report_template', 'token', 'client', 'client_assertion', 'access_token', 'destination', 'pacs', 'reader', 'reader_credential', 'batch_run', 'agenda',
-		                        'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched', 'viewer_ticket', 'member', 'member_role', 'token_use', 'replica')
+		                        'destination_proposal', 'installation_operator', 'provider', 'provider_role', 'person', 'session', 'session_actor', 'login', 'ehr_issuer', 'ehr_launch', 'launched', 'viewer_ticket', 'member', 'member_role', 'token_use', 'replica')
 		  AND has_column_privilege('overread_system', c.oid, a.attnum, 'SELECT')
 		ORDER BY 1`)
 	if err != nil {
