@@ -449,7 +449,8 @@ func (h *house) escalationsFit(rt *rapid.T, c Case) {
 				GROUP BY clock, clock_started_at, stage, rule HAVING count(*) > 1`,
 			"a later link was told before an earlier one, or after somebody had taken note": `
 				SELECT a.clock FROM escalation a JOIN escalation b USING (tenant_id, case_id, clock, clock_started_at, stage, rule)
-				WHERE case_id = $1 AND a.link = b.link - 1 AND (a.told_at > b.told_at OR a.ended_at < b.told_at
+				WHERE case_id = $1 AND a.link < b.link AND (a.told_at > b.told_at
+				  OR a.ended_at < b.told_at AND (a.link = b.link - 1 OR a.clock !~ '^finding-(emergent|urgent)/')
 				  OR a.heeded_at < b.told_at AND a.clock !~ '^finding-(emergent|urgent)/')`,
 			"it is open though its clock has ended": `
 				SELECT clock FROM escalation e WHERE case_id = $1 AND heeded_at IS NULL AND ended_at IS NULL
