@@ -21,7 +21,7 @@ func seesAside(actor access.Actor) bool {
 	case access.Coordinator, access.Director, access.Quality, access.System:
 		return true
 	}
-	return readsHere(actor)
+	return actor.ReadsHere()
 }
 
 // notAside leaves out what is kept aside.

@@ -62,7 +62,7 @@ func (s *Server) candidates(c echo.Context, actor access.Actor, in *Node) error 
 		if err != nil {
 			return nil, err
 		}
-		if hidesOriginals(actor) && found.Protocol != workflow.Unblinded && found.RevealedAt == nil {
+		if actor.HidesOriginals() && found.Protocol != workflow.Unblinded && found.RevealedAt == nil {
 			return nil, fault.New(fault.Forbidden, "whoever reads here learns from the candidates who read first: ask again once the case is compared, or let another coordinator")
 		}
 		if found.Exam.Subspecialty == "" {
@@ -131,7 +131,7 @@ func (s *Server) expiring(c echo.Context, actor access.Actor, in *Node) error {
 			return nil, err
 		}
 		var inHand map[uuid.UUID][]string
-		if actor.Role != access.Admin && !hidesOriginals(actor) && !actor.Restricted() {
+		if actor.Role != access.Admin && !actor.HidesOriginals() && !actor.Restricted() {
 			if inHand, err = workflow.InHandTx(ctx, tx); err != nil {
 				return nil, err
 			}

@@ -60,7 +60,7 @@ func (s *Server) chartRecords(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if k.due, err = workflow.DueOfTx(ctx, tx, ids); err != nil {
 		return k, err
 	}
-	if actor.May("Communication", access.Read) && !hidesOriginals(actor) {
+	if actor.May("Communication", access.Read) && !actor.HidesOriginals() {
 		if k.matters, err = workflow.MattersOfTx(ctx, tx, ids); err != nil {
 			return k, err
 		}

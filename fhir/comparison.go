@@ -56,7 +56,7 @@ func (s *Server) comparison(c echo.Context, actor access.Actor, _ *Node) error {
 		if err != nil {
 			return nil, err
 		}
-		if hidesOriginals(actor) && found.Concealed() { // whatever the protocol: a rule may yet make it blinded
+		if actor.HidesOriginals() && found.Concealed() { // whatever the protocol: a rule may yet make it blinded
 			return nil, fault.New(fault.Forbidden, "whoever reads here learns from the comparison what the original says: let another coordinator ask")
 		}
 		e, err := s.evidence(ctx, tx, actor, found)
@@ -109,7 +109,7 @@ func (s *Server) evidence(ctx context.Context, tx pgx.Tx, actor access.Actor, c 
 	}
 	for _, task := range e.facts.Duplicates[:min(len(e.facts.Duplicates), mostOtherCases)] {
 		other, err := s.caseSeen(ctx, tx, actor, task)
-		if fault.Is(err, fault.NotFound) || err == nil && hidesOriginals(actor) && other.Concealed() {
+		if fault.Is(err, fault.NotFound) || err == nil && actor.HidesOriginals() && other.Concealed() {
 			continue
 		}
 		if err != nil {

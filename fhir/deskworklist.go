@@ -14,7 +14,7 @@ import (
 // ReadersWorklist is the worklist of one who reads, adjudicates or supervises, with
 // the views that they have kept, in one transaction and recorded as Worklist is.
 func (s *Server) ReadersWorklist(ctx context.Context, actor access.Actor, want screen.WorklistWanted, asked Asked) (screen.Worklist, error) {
-	if !readsHere(actor) {
+	if !actor.ReadsHere() {
 		return screen.Worklist{}, fault.New(fault.Forbidden, "This is the worklist of those who read.")
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (list screen.Worklist, err error) {
@@ -52,7 +52,7 @@ const ownDays = 365
 // OwnStatistics are the actor's own, of the last year; nobody can ask for another's.
 // They name no patient and no case, so they are not recorded.
 func (s *Server) OwnStatistics(ctx context.Context, actor access.Actor) (screen.OwnStatistics, error) {
-	if !readsHere(actor) {
+	if !actor.ReadsHere() {
 		return screen.OwnStatistics{}, fault.New(fault.Forbidden, "These statistics are for those who read.")
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (own screen.OwnStatistics, err error) {
@@ -60,7 +60,7 @@ func (s *Server) OwnStatistics(ctx context.Context, actor access.Actor) (screen.
 			return own, err
 		}
 		own.Since = s.now().In(own.Zone).AddDate(0, 0, -ownDays)
-		own.OwnStatistics, err = workflow.OwnStatisticsTx(ctx, tx, viewerOf(actor), own.Since, own.Zone)
+		own.OwnStatistics, err = workflow.OwnStatisticsTx(ctx, tx, actor.Viewer(), own.Since, own.Zone)
 		return own, err
 	})
 }

@@ -314,7 +314,7 @@ func (b *sqlBuilder) silent(actor access.Actor) {
 	silent := []string{}
 	for typ, rule := range redactions {
 		for _, param := range rule.params {
-			if hidesOriginals(actor) {
+			if actor.HidesOriginals() {
 				silent = append(silent, typ+"."+param)
 			}
 		}

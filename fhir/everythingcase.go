@@ -64,7 +64,7 @@ func (s *Server) gather(ctx context.Context, tx pgx.Tx, actor access.Actor, task
 	case err != nil:
 		return nil, err
 	}
-	if actor.Restricted() || !seesAside(actor) || hidesOriginals(actor) {
+	if actor.Restricted() || !seesAside(actor) || actor.HidesOriginals() {
 		if _, err := s.store.Visible(ctx, tx, actor, "Task", taskID); err != nil {
 			return nil, noCase()
 		}

@@ -93,7 +93,7 @@ func (s *Server) export(c echo.Context, actor access.Actor, in *Node) error {
 	if actor.Patient != "" {
 		return fault.New(fault.Forbidden, "this token is bound to one patient, and exports nothing: ask for %s/$everything", actor.Patient)
 	}
-	if hidesOriginals(actor) {
+	if actor.HidesOriginals() {
 		return fault.New(fault.Forbidden, "an export has what is withheld from readers, and whoever reads here is one in every role: let somebody else start it")
 	}
 	job, err := s.readExport(c, actor, in)

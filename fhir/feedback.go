@@ -74,7 +74,7 @@ type toldPage struct {
 // cases, is recorded with it.
 func (s *Server) feedbackTold(ctx context.Context, actor access.Actor, asked answerPage) (toldPage, error) {
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (page toldPage, err error) {
-		all, err := workflow.FeedbackForTx(ctx, tx, viewerOf(actor), asked.after, asked.count+1)
+		all, err := workflow.FeedbackForTx(ctx, tx, actor.Viewer(), asked.after, asked.count+1)
 		if err != nil || len(all) == 0 {
 			return page, err
 		}
@@ -130,11 +130,11 @@ func (s *Server) respond(c echo.Context, actor access.Actor, in *Node) error {
 // answerFeedback keeps an answer and gives the message with it.
 func (s *Server) answerFeedback(ctx context.Context, actor access.Actor, id uuid.UUID, agrees bool, text string) (*Node, error) {
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (*Node, error) {
-		file, err := s.engine.AnswerFeedbackTx(ctx, tx, viewerOf(actor), id, agrees, text)
+		file, err := s.engine.AnswerFeedbackTx(ctx, tx, actor.Viewer(), id, agrees, text)
 		if err != nil {
 			return nil, err
 		}
-		f, err := workflow.OneFeedbackTx(ctx, tx, viewerOf(actor), id)
+		f, err := workflow.OneFeedbackTx(ctx, tx, actor.Viewer(), id)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (s *Server) partiesTo(ctx context.Context, tx pgx.Tx, actor access.Actor) (
 	if p.service, err = s.service(ctx, tx, actor.Tenant); err != nil {
 		return p, err
 	}
-	me := viewerOf(actor)
+	me := actor.Viewer()
 	p.reader, err = s.practitioner(ctx, tx, actor.Tenant, &me)
 	return p, err
 }

@@ -257,7 +257,7 @@ func mayShow(actor access.Actor, r Stored) bool {
 func inside(ctx context.Context, tx pgx.Tx, actor access.Actor, references []string, any ...access.Permission) (map[string]bool, error) {
 	found := map[string]bool{}
 	f := fenceOf(actor, any...)
-	veiled := hidesOriginals(actor)
+	veiled := actor.HidesOriginals()
 	if f == nil && !veiled || len(references) == 0 {
 		for _, ref := range references {
 			found[ref] = true
@@ -312,7 +312,7 @@ func (c *change) fenced(ctx context.Context, tx pgx.Tx, actor access.Actor, ther
 			return Stored{}, err
 		}
 	}
-	if hidesOriginals(actor) && (!readsHere(actor) || c.row.name == "Task") {
+	if actor.HidesOriginals() && (!actor.ReadsHere() || c.row.name == "Task") {
 		if shown, err := c.unveiled(ctx, tx, actor); err != nil || !shown {
 			return Stored{}, err
 		}

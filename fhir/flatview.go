@@ -153,7 +153,7 @@ func (s *Server) flatView(c echo.Context, actor access.Actor, in *Node) error {
 // askView reads the parameters. Who reads here too gets no view: its rows tell of cases
 // that are withheld from them.
 func (s *Server) askView(ctx context.Context, tx pgx.Tx, actor access.Actor, in *Node) (*viewAsked, error) {
-	if hidesOriginals(actor) {
+	if actor.HidesOriginals() {
 		return nil, fault.New(fault.Forbidden, "you read here too, and these rows tell of cases that are withheld from you: let somebody else ask")
 	}
 	if err := workflow.FactsReadyTx(ctx, tx); err != nil {

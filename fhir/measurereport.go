@@ -285,7 +285,7 @@ func (s *Server) listed(ctx context.Context, tx pgx.Tx, actor access.Actor, a as
 	of, excluded, counted := populationCodes(a.Measure)
 	entries := map[string][]*Node{}
 	for _, one := range cases {
-		if hidesOriginals(actor) {
+		if actor.HidesOriginals() {
 			if _, shown, err := s.mayOpen(ctx, tx, actor, one.TaskID); err != nil {
 				return nil, nil, err
 			} else if !shown {

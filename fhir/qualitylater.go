@@ -162,7 +162,7 @@ func openTo(ctx context.Context, tx pgx.Tx, actor access.Actor, originals map[st
 	there, err := inside(ctx, tx, actor, names, access.Read)
 	shown := map[string]bool{}
 	for task, original := range originals { // a grade of another case tells of the original of one's own
-		shown[task] = there["Task/"+task] && (original == nil || !hidesOriginals(actor) || there["DiagnosticReport/"+*original])
+		shown[task] = there["Task/"+task] && (original == nil || !actor.HidesOriginals() || there["DiagnosticReport/"+*original])
 	}
 	return shown, err
 }
@@ -201,7 +201,7 @@ func samplesService() service {
 }
 
 func maySeeSamples(actor access.Actor) error {
-	if hidesOriginals(actor) {
+	if actor.HidesOriginals() {
 		return fault.New(fault.Forbidden, "who reads here is not told which cases are second reads for quality")
 	}
 	if actor.Restricted() {

@@ -170,7 +170,7 @@ func (s *Server) readings(c echo.Context, actor access.Actor, _ *Node) error {
 		}
 		var people *named
 		if actor.Role == access.Quality {
-			if hidesOriginals(actor) && file.FinalAt == nil { // whoever reads here may yet get the case
+			if actor.HidesOriginals() && file.FinalAt == nil { // whoever reads here may yet get the case
 				all = nil
 			}
 			if people, err = readersNamed(ctx, tx, file); err != nil {

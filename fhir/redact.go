@@ -27,7 +27,7 @@ var redactions = map[string]struct {
 // redacts tells whether the actor gets resources of the type without some of it.
 func redacts(actor access.Actor, typ string) bool {
 	_, ok := redactions[typ]
-	return ok && hidesOriginals(actor)
+	return ok && actor.HidesOriginals()
 }
 
 // redacted is the resource as the actor may have it. What was taken out of is
@@ -130,7 +130,7 @@ func (s *Server) mayUse(actor access.Actor, row *resourceType, key string) error
 	if err := s.mayRead(actor, row); err != nil {
 		return err
 	}
-	if !hidesOriginals(actor) || !slices.Contains(redactions[row.name].params, key) {
+	if !actor.HidesOriginals() || !slices.Contains(redactions[row.name].params, key) {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "who has read a study is not for readers, in whatever role: %s cannot be searched by %s", row.name, key)

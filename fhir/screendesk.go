@@ -22,7 +22,7 @@ func (s *Server) CaseCandidates(ctx context.Context, actor access.Actor, task st
 		if err != nil {
 			return all, err
 		}
-		if hidesOriginals(actor) && c.Protocol != workflow.Unblinded && c.RevealedAt == nil {
+		if actor.HidesOriginals() && c.Protocol != workflow.Unblinded && c.RevealedAt == nil {
 			return all, fault.New(fault.Forbidden, "You read at this hospital too, and the candidates tell who read first: let another coordinator choose.")
 		}
 		if c.Exam.Subspecialty == "" {

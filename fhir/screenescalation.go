@@ -32,10 +32,10 @@ func (s *Server) Escalations(ctx context.Context, actor access.Actor, f workflow
 			return page, err
 		}
 		page.Lines = slices.DeleteFunc(page.Lines, func(l workflow.LateClock) bool {
-			return !seen[task(l)] || hidesOriginals(actor) && l.Concealed && l.Clock.OfMatter() && !l.State.Ended()
+			return !seen[task(l)] || actor.HidesOriginals() && l.Concealed && l.Clock.OfMatter() && !l.State.Ended()
 		})
 		for i := range page.Lines {
-			if hidesOriginals(actor) && page.Lines[i].Concealed {
+			if actor.HidesOriginals() && page.Lines[i].Concealed {
 				page.Lines[i].Reader = nil
 				for j := range page.Lines[i].Told {
 					page.Lines[i].Told[j].Person, page.Lines[i].Told[j].HeededBy = nil, nil
@@ -57,7 +57,7 @@ func (s *Server) Pages(ctx context.Context, actor access.Actor, asked Asked) ([]
 		}
 		seen, err := inside(ctx, tx, actor, column(pages, func(p workflow.Page) string { return "Task/" + p.TaskID }), access.Search)
 		pages = slices.DeleteFunc(pages, func(p workflow.Page) bool {
-			office := !readsHere(actor) && hidesOriginals(actor)
+			office := !actor.ReadsHere() && actor.HidesOriginals()
 			return !seen["Task/"+p.TaskID] || office && p.Concealed && p.Clock.OfMatter() && !p.State.Ended()
 		})
 		if err != nil || len(pages) == 0 {

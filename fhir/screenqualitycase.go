@@ -120,7 +120,7 @@ func (s *Server) bothReadings(ctx context.Context, tx pgx.Tx, actor access.Actor
 // OwnFeedback is what the actor is told as the reader of originals, by the rules and
 // with the record of Communication/$feedback.
 func (s *Server) OwnFeedback(ctx context.Context, actor access.Actor, after string, asked Asked) (page screen.OwnFeedback, err error) {
-	if !readsHere(actor) {
+	if !actor.ReadsHere() {
 		return page, fault.New(fault.Forbidden, "This page is for those who read.")
 	}
 	from, err := listPlace(after)
@@ -143,7 +143,7 @@ func (s *Server) OwnFeedback(ctx context.Context, actor access.Actor, after stri
 
 // AnswerFeedback is Communication/{id}/$respond by a form.
 func (s *Server) AnswerFeedback(ctx context.Context, actor access.Actor, id uuid.UUID, agrees bool, text string, asked Asked) error {
-	if !readsHere(actor) {
+	if !actor.ReadsHere() {
 		return fault.New(fault.Forbidden, "This page is for those who read.")
 	}
 	ctx = asked.within(ctx)

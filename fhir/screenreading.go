@@ -18,7 +18,7 @@ import (
 // it is looked up as they would over the API: what blinding withholds from them there
 // is not here, and one AuditEvent says what was shown.
 func (s *Server) Reading(ctx context.Context, actor access.Actor, task string, asked Asked) (screen.Reading, error) {
-	if !readsHere(actor) {
+	if !actor.ReadsHere() {
 		return screen.Reading{}, fault.New(fault.Forbidden, "This page is for those who read.")
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (screen.Reading, error) {

@@ -57,7 +57,7 @@ func (b *sqlBuilder) unblinded(actor access.Actor) {
 	if !seesAside(actor) {
 		b.where = append(b.where, notAside)
 	}
-	if hidesOriginals(actor) {
+	if actor.HidesOriginals() {
 		b.where = append(b.where, notHidden)
 		viewArgs(actor, b.args)
 	}
@@ -66,7 +66,7 @@ func (b *sqlBuilder) unblinded(actor access.Actor) {
 // unblindedVersions is unblinded for versions r that may be earlier ones.
 func (b *sqlBuilder) unblindedVersions(actor access.Actor) {
 	b.unblinded(actor)
-	if hidesOriginals(actor) {
+	if actor.HidesOriginals() {
 		b.where = append(b.where, notEarlierTask)
 	}
 }

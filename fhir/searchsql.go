@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
@@ -31,27 +30,6 @@ func (b *sqlBuilder) arg(value any) string {
 	name := fmt.Sprintf("a%d", len(b.args))
 	b.args[name] = value
 	return "@" + name
-}
-
-// hidesOriginals tells whether blinding concerns the actor: everybody who reads,
-// and in any other role whoever is a reader of the tenant too.
-func hidesOriginals(actor access.Actor) bool {
-	return readsHere(actor) || actor.Reader != uuid.Nil
-}
-
-// readsHere tells whether the actor comes as one who reads: from them all
-// originals are withheld. Who adjudicates or supervises may have a token for each
-// role, and has nothing to decide before the reveal.
-func readsHere(actor access.Actor) bool {
-	return actor.Role == access.Reader || actor.Role == access.Adjudicator || actor.Role == access.Supervisor
-}
-
-// viewerOf is the actor as cases name them.
-func viewerOf(actor access.Actor) uuid.UUID {
-	if actor.Reader != uuid.Nil {
-		return actor.Reader
-	}
-	return actor.ID
 }
 
 // notHidden leaves out what blinding withholds: of all blinded cases that are not
@@ -138,7 +116,7 @@ func viewArgs(actor access.Actor, args pgx.NamedArgs) pgx.NamedArgs {
 	for _, patient := range actor.Opened {
 		opened = append(opened, strings.TrimPrefix(patient, "Patient/"))
 	}
-	args["viewer"], args["reads"], args["opened"] = viewerOf(actor), readsHere(actor), opened
+	args["viewer"], args["reads"], args["opened"] = actor.Viewer(), actor.ReadsHere(), opened
 	args["decides"], args["cosigns"] = actor.Role != access.Reader, actor.Role == access.Supervisor
 	return args
 }

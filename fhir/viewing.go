@@ -19,7 +19,7 @@ import (
 // a read of the Task and searches of the ImagingStudy would (Visible, ofPatient), so
 // that a fence or blinding that hides one there hides its images here.
 func (s *Server) Viewing(ctx context.Context, actor access.Actor, task string) (workflow.Viewing, error) {
-	if !readsHere(actor) && actor.Patient == "" {
+	if !actor.ReadsHere() && actor.Patient == "" {
 		return workflow.Viewing{}, fault.New(fault.Forbidden, "images are for those who read, and for the clinicians of the patient")
 	}
 	return inTenant(ctx, s, actor, func(tx pgx.Tx) (v workflow.Viewing, err error) {
@@ -103,7 +103,7 @@ func (p *readingPage) studies(ctx context.Context) (all []workflow.ViewedStudy, 
 // instead of resources, since what a PACS has beside the images is no resource here.
 // While their own case is, all are: what is noted in one may tell of another.
 func veil(ctx context.Context, tx pgx.Tx, actor access.Actor, of workflow.Case, studies []workflow.ViewedStudy) error {
-	if !hidesOriginals(actor) {
+	if !actor.HidesOriginals() {
 		return nil
 	}
 	var own bool

@@ -179,20 +179,6 @@ var mayPractise = Guard{"mayPractise", "the actor is credentialed and licensed t
 		return nil
 	}}
 
-// Who was matched as the third reader may have lost that since. It is no third reader's
-// opinion, then, that would decide, and nobody countersigns one.
-var mayDecide = Guard{"mayDecide", "the third reader is still credentialed to adjudicate, and writes nothing that a supervisor must sign",
-	func(ctx context.Context, t *turn) error {
-		r, err := t.ledger.reader(ctx, t.actor.ID)
-		if err != nil {
-			return err // mayPractise has asked whether they are here
-		}
-		if !r.is(IsAdjudicator, DateOf(r.local(t.now))) || r.needsCosign(t.now) {
-			return refuse("you are no longer credentialed to decide as the third reader, or a supervisor must sign what you write; what you have written is kept: release the case, and another one decides")
-		}
-		return nil
-	}}
-
 var opinionGiven = Guard{"opinionGiven", "there is text to save",
 	func(_ context.Context, t *turn) error {
 		if t.in.Opinion == nil {
@@ -268,45 +254,6 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, and again w
 
 var maySupervise = Guard{"maySupervise", "the actor is credentialed to supervise, and has had no other part in the case",
 	func(ctx context.Context, t *turn) error { return t.eligible(ctx, t.actor.ID, ToSupervise) }}
-
-var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves opinion and grade as they are; a grade that is given is complete",
-	func(ctx context.Context, t *turn) error {
-		a := t.in.Amendment
-		switch {
-		case a == nil:
-			return refuse("sign needs the amendment")
-		case reportStatus[a.Kind] == "":
-			return refuse("amendment.kind must be one of addition, correction, amendment")
-		case strings.TrimSpace(a.Reason) == "" || strings.TrimSpace(a.Text) == "":
-			return refuse("an amendment needs its reason and its text")
-		case slices.ContainsFunc(a.Remove, func(s string) bool { return !slices.Contains(Removable(), s) }):
-			return refuse("only these sections can be taken back: %s", strings.Join(Removable(), ", "))
-		case a.Kind == "addition" && (t.in.Opinion != nil || t.in.Grade != nil || len(a.Remove) > 0):
-			return refuse("an addition leaves the opinion and the grade as they are; call it a correction or an amendment")
-		case t.in.Opinion != nil && t.in.Opinion.unknownCategory():
-			return errCategory
-		case t.in.Grade != nil && t.in.GradeStands:
-			return errGradeStands
-		case t.in.Grade != nil:
-			return gradeComplete.Check(ctx, t)
-		}
-		return nil
-	}}
-
-var amendmentGraded = Guard{"amendmentGraded", "where an amendment changes findings, impression or how soon somebody must act, the grade is given with it, or it is said that the one in force stands",
-	func(ctx context.Context, t *turn) error {
-		if t.in.Grade != nil || t.in.GradeStands || !t.c.comparable() {
-			return nil
-		}
-		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
-		if err != nil {
-			return err
-		}
-		if after, ok := t.amendedOpinion(report.Opinion); ok && changesWeight(report.Opinion, after) {
-			return errRegradeChange
-		}
-		return nil
-	}}
 
 var notProposedYet = Guard{"notProposedYet", "the actor has not proposed it already; it takes a second director",
 	func(_ context.Context, t *turn) error {

@@ -33,7 +33,7 @@ func (c Case) Choosable(all []Matter, actor access.Actor) []KnownMatter {
 // numberedFor: what somebody has opened keeps the number that they were told; the rest
 // that they know fills the numbers between, in the order of the case.
 func numberedFor(all []Matter, actor access.Actor, knows func(Matter) bool) (known []KnownMatter) {
-	if !readsHere(actor) && actor.Reader == uuid.Nil {
+	if !actor.HidesOriginals() {
 		for _, m := range all {
 			if knows(m) {
 				known = append(known, KnownMatter{m.No, m})
@@ -41,7 +41,7 @@ func numberedFor(all []Matter, actor access.Actor, knows func(Matter) bool) (kno
 		}
 		return known
 	}
-	me, taken := viewer(actor), map[int]bool{}
+	me, taken := actor.Viewer(), map[int]bool{}
 	own := func(m Matter) bool { return m.OpenedBy != nil && *m.OpenedBy == me }
 	for _, m := range all {
 		if own(m) && knows(m) {
@@ -74,7 +74,7 @@ func (m Matter) ownNumber() int {
 
 // nextNumber is by which the actor will know what they open now.
 func (c Case) nextNumber(all []Matter, actor access.Actor) int {
-	if !readsHere(actor) && actor.Reader == uuid.Nil {
+	if !actor.HidesOriginals() {
 		return len(all) + 1
 	}
 	known := c.Choosable(all, actor)
@@ -87,17 +87,17 @@ func (c Case) nextNumber(all []Matter, actor access.Actor) int {
 // MayKnow tells whether an actor may know of a matter: before the reveal of a blinded
 // reading whoever reads knows of their own, and after it who took part, or is to sign.
 func (c Case) MayKnow(m Matter, actor access.Actor) bool {
-	if !readsHere(actor) && actor.Reader == uuid.Nil {
+	if !actor.HidesOriginals() {
 		return actor.Role != access.Placer || !c.WaitsForSignature(m)
 	}
-	me := viewer(actor)
+	me := actor.Viewer()
 	own := m.OpenedBy != nil && *m.OpenedBy == me
 	signs := c.State == AwaitingCosign && actor.Role == access.Supervisor
 	return own || !c.veiledFor(me) && (signs || c.isHand(me))
 }
 
 func (c Case) mayChoose(m Matter, actor access.Actor) bool {
-	me := viewer(actor)
+	me := actor.Viewer()
 	switch actor.Role {
 	case access.Coordinator, access.Director: // whom the chain tells, unless they read it themselves
 		return c.State.Ended() || !c.isHand(me) || c.MayKnow(m, actor)
@@ -115,16 +115,4 @@ func (c Case) veiledFor(who uuid.UUID) bool {
 // isHand tells whether somebody is one of those who read, decide or sign the case.
 func (c Case) isHand(who uuid.UUID) bool {
 	return slices.ContainsFunc([]*uuid.UUID{c.ReaderID, c.OtherReaderID, c.AdjudicatorID, c.SupervisorID}, func(id *uuid.UUID) bool { return id != nil && *id == who })
-}
-
-func readsHere(actor access.Actor) bool {
-	return actor.Role == access.Reader || actor.Role == access.Adjudicator || actor.Role == access.Supervisor
-}
-
-// viewer is the actor as cases name them.
-func viewer(actor access.Actor) uuid.UUID {
-	if actor.Reader != uuid.Nil {
-		return actor.Reader
-	}
-	return actor.ID
 }

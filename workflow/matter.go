@@ -160,7 +160,7 @@ func (t *turn) openMatter(ctx context.Context, m Matter, key string) error {
 	if m.Key == "" {
 		m.Key = key
 	}
-	if m.Kind == FindingMatter && t.c.ReportNo == 0 && readsHere(t.actor) {
+	if m.Kind == FindingMatter && t.c.ReportNo == 0 && t.actor.ReadsHere() {
 		r, err := t.ledger.reader(ctx, t.actor.ID)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -41,6 +42,45 @@ var signReport = Effect{"signReport", "the report is written down word for word 
 		}
 		t.c.FinalAt, r.Cosigned = &t.now, t.changed
 		return t.sign(ctx, r)
+	}}
+
+var amendmentComplete = Guard{"amendmentComplete", "the amendment has a kind, a reason and its text; an addition leaves opinion and grade as they are; a grade that is given is complete",
+	func(ctx context.Context, t *turn) error {
+		a := t.in.Amendment
+		switch {
+		case a == nil:
+			return refuse("sign needs the amendment")
+		case reportStatus[a.Kind] == "":
+			return refuse("amendment.kind must be one of addition, correction, amendment")
+		case strings.TrimSpace(a.Reason) == "" || strings.TrimSpace(a.Text) == "":
+			return refuse("an amendment needs its reason and its text")
+		case slices.ContainsFunc(a.Remove, func(s string) bool { return !slices.Contains(Removable(), s) }):
+			return refuse("only these sections can be taken back: %s", strings.Join(Removable(), ", "))
+		case a.Kind == "addition" && (t.in.Opinion != nil || t.in.Grade != nil || len(a.Remove) > 0):
+			return refuse("an addition leaves the opinion and the grade as they are; call it a correction or an amendment")
+		case t.in.Opinion != nil && t.in.Opinion.unknownCategory():
+			return errCategory
+		case t.in.Grade != nil && t.in.GradeStands:
+			return errGradeStands
+		case t.in.Grade != nil:
+			return gradeComplete.Check(ctx, t)
+		}
+		return nil
+	}}
+
+var amendmentGraded = Guard{"amendmentGraded", "where an amendment changes findings, impression or how soon somebody must act, the grade is given with it, or it is said that the one in force stands",
+	func(ctx context.Context, t *turn) error {
+		if t.in.Grade != nil || t.in.GradeStands || !t.c.comparable() {
+			return nil
+		}
+		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		if err != nil {
+			return err
+		}
+		if after, ok := t.amendedOpinion(report.Opinion); ok && changesWeight(report.Opinion, after) {
+			return errRegradeChange
+		}
+		return nil
 	}}
 
 var signAmendment = Effect{"signAmendment", "a new version of the report: the text and the grade that are given, the rest as it was; the versions before stay on record",

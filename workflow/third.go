@@ -39,6 +39,20 @@ var hasDecided = Guard{"hasDecided", "the third reader has decided",
 		return err
 	}}
 
+// Who was matched as the third reader may have lost that since. It is no third reader's
+// opinion, then, that would decide, and nobody countersigns one.
+var mayDecide = Guard{"mayDecide", "the third reader is still credentialed to adjudicate, and writes nothing that a supervisor must sign",
+	func(ctx context.Context, t *turn) error {
+		r, err := t.ledger.reader(ctx, t.actor.ID)
+		if err != nil {
+			return err // mayPractise has asked whether they are here
+		}
+		if !r.is(IsAdjudicator, DateOf(r.local(t.now))) || r.needsCosign(t.now) {
+			return refuse("you are no longer credentialed to decide as the third reader, or a supervisor must sign what you write; what you have written is kept: release the case, and another one decides")
+		}
+		return nil
+	}}
+
 var notLockedYet = Guard{"notLockedYet", "the actor has not locked an opinion as the third reader yet",
 	func(ctx context.Context, t *turn) error {
 		_, locked, err := t.ownOpinion(ctx)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/overread/overread/internal/administration"
 	"github.com/overread/overread/internal/fault"
 )
@@ -26,9 +24,9 @@ type operatorGrantCmd struct {
 }
 
 func (c operatorGrantCmd) Run(ctx context.Context, t terminal) error {
-	id, err := uuid.Parse(c.Person)
+	id, err := personID(c.Person)
 	if err != nil {
-		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
+		return err
 	}
 	db, err := c.Database.open(ctx)
 	if err != nil {
@@ -79,9 +77,9 @@ type operatorRevokeCmd struct {
 }
 
 func (c operatorRevokeCmd) Run(ctx context.Context, t terminal) error {
-	id, err := uuid.Parse(c.Person)
+	id, err := personID(c.Person)
 	if err != nil {
-		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
+		return err
 	}
 	db, err := c.Database.open(ctx)
 	if err != nil {

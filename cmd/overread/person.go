@@ -128,9 +128,9 @@ type personEndCmd struct {
 // Run ends at once: the next request of one of their sessions leads to the
 // sign-in page.
 func (c personEndCmd) Run(ctx context.Context, t terminal) error {
-	id, err := uuid.Parse(c.Person)
+	id, err := personID(c.Person)
 	if err != nil {
-		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
+		return err
 	}
 	db, err := c.Database.open(ctx)
 	if err != nil {

@@ -74,9 +74,9 @@ type roleGrantCmd struct {
 }
 
 func (c roleGrantCmd) Run(ctx context.Context, t terminal) error {
-	id, err := uuid.Parse(c.Person)
+	id, err := personID(c.Person)
 	if err != nil {
-		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
+		return err
 	}
 	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
@@ -95,9 +95,9 @@ type roleRevokeCmd struct {
 }
 
 func (c roleRevokeCmd) Run(ctx context.Context, t terminal) error {
-	id, err := uuid.Parse(c.Person)
+	id, err := personID(c.Person)
 	if err != nil {
-		return fmt.Errorf("PERSON: %q is no UUID", c.Person)
+		return err
 	}
 	k, by, err := officeAt(ctx, c.Database, c.Tenant)
 	if err != nil {
