@@ -349,7 +349,10 @@ func (w *ward) goesOn(c Case) bool {
 		if w.settled(c, grade, signers) {
 			return true
 		}
-		return w.any("acknowledge", why, placer) || w.any("declare-error", why, director) // nobody is there who is independent
+		if c.State == Final && w.any("acknowledge", why, placer) {
+			return true
+		}
+		return w.any("declare-error", why, director) // nobody is there who is independent
 	case Cancelled, Failed, Rejected:
 		return w.settled(c, grade, signers)
 	}
