@@ -263,7 +263,8 @@ func textsOfTables() (all []string) {
 	for _, words := range []map[string]string{notes, codeTexts} {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}
-	all = append(all, slices.Collect(maps.Values(owedWords))...)
+	all = slices.AppendSeq(all, maps.Values(owedWords))
+	all = slices.AppendSeq(all, maps.Values(titles))
 	all = append(all, textsOfLaunched()...)
 	return append(all, slices.Collect(maps.Values(elsewhere))...)
 }

@@ -281,8 +281,17 @@ func (l *Launched) act(c echo.Context) error {
 	err = l.Carry(c.Request().Context(), v.actor, screen.Errand{Task: task, Operation: c.Param("act"), Fields: given})
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		l.Log.Info("a clinician's request was refused", "operation", c.Param("act"), "kind", string(f.Kind()), "session", v.id)
-		return l.page(c, http.StatusConflict, v.shows.FrameOrigins, launchedView{Title: "This was not done", Path: l.path(v.id), Back: l.path(v.id) + "/opinion/" + url.PathEscape(task), Alarm: true,
-			Message: "It was done already, something is missing in what you wrote, or it is not this patient's. Look at the second opinion again."})
+		opinion, in := l.path(v.id)+"/opinion/"+url.PathEscape(task), l.spoken(c)
+		why := launchedView{Title: "This was not done", Path: l.path(v.id), Back: opinion, Alarm: true,
+			Message: "It was done already, something is missing in what you wrote, or it is not this patient's. Look at the second opinion again."}
+		page, ok := again(c, strings.TrimPrefix(opinion, l.Prefix), refusedForm{action: l.Prefix + c.Request().URL.Path, sent: sent,
+			title: in.say(why.Title), text: in.say(why.Title) + ": " + in.said(f.Issues[0].Text), field: fieldNamed(f), spare: in.say("What you had written")})
+		if !ok {
+			return l.page(c, http.StatusConflict, v.shows.FrameOrigins, why)
+		}
+		l.whole(c, v, why)
+		framed(c, v.shows.FrameOrigins, launchedPolicy)
+		return c.HTMLBlob(http.StatusConflict, page)
 	}
 	if err != nil {
 		return err

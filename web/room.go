@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -59,7 +60,14 @@ func (s *Server) enterRoom(r room) handler {
 		if p.Suspended {
 			return fault.New(fault.Forbidden, "This hospital is suspended: nothing is shown or done for it until its operator resumes it.")
 		}
-		return r.handle(c, seat{found, p})
+		if !changes(c.Request()) || wantsJSON(c.Request()) {
+			return r.handle(c, seat{found, p})
+		}
+		if err := c.Request().ParseForm(); err != nil {
+			return fault.New(fault.Structure, "This form did not come whole. Please go back and try again.")
+		}
+		sent := maps.Clone(c.Request().PostForm)
+		return s.refused(c, seat{found, p}, r.handle(c, seat{found, p}), sent)
 	}
 }
 
@@ -99,7 +107,7 @@ func (s *Server) perform(c echo.Context, at seat) error {
 	done, err := s.Desk.Perform(c.Request().Context(), at.place.Actor, screen.Errand{
 		Task: c.Param("task"), Operation: c.Param("operation"), Version: follows, Fields: fields}, s.caller(c))
 	if err != nil {
-		return s.refused(c, at, err, then, fields)
+		return err
 	}
 	if wantsJSON(c.Request()) {
 		c.Response().Header().Set("Cache-Control", "no-store")
@@ -115,30 +123,58 @@ func (s *Server) perform(c echo.Context, at seat) error {
 type problem struct {
 	Text    string
 	Back    string   // to where it was tried, "" for nowhere
+	OfCase  bool     // that is a case
 	Written []string // what somebody had written there, so that it is not lost
 }
 
-// refused shows why a form was refused, at the place where it was sent, with the way back
-// and with what was written.
-func (s *Server) refused(c echo.Context, at seat, err error, then string, fields url.Values) error {
-	if _, known := errors.AsType[*fault.Error](err); !known || wantsJSON(c.Request()) {
+// refused shows a form that was refused once more, with what was written in it and why it
+// was refused; where its page has no such form any more, the reason, the way back and
+// what was written.
+func (s *Server) refused(c echo.Context, at seat, err error, sent url.Values) error {
+	known, ok := errors.AsType[*fault.Error](err)
+	if !ok {
 		return err
 	}
-	// where it would have led is often the case itself; where not, the case is still where it was tried
-	p, room := problem{}, map[bool]string{true: "/board/", false: "/case/"}[slices.Contains(offices, at.place.Role)]
-	if p.Back = s.at(at.place) + room + url.PathEscape(c.Param("task")); s.ours(then) && strings.Contains(then, "/"+c.Param("task")) {
-		p.Back = then
-	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		for _, value := range fields[name] {
-			if name != "answers" && strings.ContainsAny(strings.TrimSpace(value), " \n") { // words, and no code
-				p.Written = append(p.Written, value)
-			}
-		}
-	}
 	status, text := s.told(c, err)
-	p.Text = text
-	return s.reply(c, status, "problem", View{Title: titleOf(status), Session: at.session, Place: &at.place, Data: p})
+	back := s.triedAt(c, at, sent.Get("then"))
+	in := languageOf(c.Request())
+	page, ok := again(c, strings.TrimPrefix(back, s.prefix), refusedForm{action: s.prefix + c.Request().URL.Path, sent: sent,
+		title: in.say(titleOf(status)), text: in.said(text), field: fieldNamed(known), spare: in.say("What you had written")})
+	if !ok {
+		p := problem{Text: text, Back: back, OfCase: c.Param("task") != "", Written: wordsOf(sent)}
+		return s.reply(c, status, "problem", View{Title: titleOf(status), Session: at.session, Place: &at.place, Data: p})
+	}
+	pageHeaders(c.Response().Header())
+	return c.HTMLBlob(status, page)
+}
+
+// triedAt is the page on which a form stood, as far as the browser says so; else the page
+// of its case, where it is of one.
+func (s *Server) triedAt(c echo.Context, at seat, then string) string {
+	if from, err := url.Parse(c.Request().Referer()); err == nil && s.ours(from.Path) && from.Path != s.prefix+c.Request().URL.Path {
+		return from.RequestURI()
+	}
+	task := c.Param("task")
+	switch {
+	case s.ours(then) && (task == "" || strings.Contains(then, "/"+task)):
+		return then
+	case task == "":
+		return s.prefix + "/home"
+	case slices.Contains(offices, at.place.Role):
+		return s.at(at.place) + "/board/" + url.PathEscape(task)
+	}
+	return s.at(at.place) + "/case/" + url.PathEscape(task)
+}
+
+// paramNamed is how the API names a parameter that is wrong.
+var paramNamed = regexp.MustCompile(`name ?= ?'([A-Za-z0-9-]+)'\)$`)
+
+// fieldNamed is the field that a refusal is about: fields are called as parameters.
+func fieldNamed(f *fault.Error) string {
+	if named := paramNamed.FindStringSubmatch(f.Issues[0].Expression); named != nil {
+		return named[1]
+	}
+	return f.Issues[0].Expression
 }
 
 // ours tells whether a path is one of the rooms here.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -165,9 +166,12 @@ func (s *Server) fail(c echo.Context, err error) error {
 	return s.reply(c, status, "problem", View{Title: titleOf(status), Data: problem{Text: text}})
 }
 
+// unexplained is what is said of an error that is ours.
+var unexplained = fault.New(fault.Unavailable, "Something went wrong here, not with you. Please try again in a moment.")
+
 // told is the status of an error, and what is said of it.
 func (s *Server) told(c echo.Context, err error) (status int, text string) {
-	status, text = http.StatusServiceUnavailable, "Something went wrong here, not with you. Please try again in a moment."
+	status, text = statuses[unexplained.Kind()], unexplained.Issues[0].Text
 	if known, ok := errors.AsType[*fault.Error](err); ok {
 		text = known.Issues[0].Text
 		if status, ok = statuses[known.Kind()]; !ok {
@@ -179,17 +183,10 @@ func (s *Server) told(c echo.Context, err error) (status int, text string) {
 	return status, text
 }
 
-func titleOf(status int) string {
-	switch status {
-	case http.StatusForbidden:
-		return "This is not possible"
-	case http.StatusNotFound:
-		return "Not here"
-	case http.StatusServiceUnavailable:
-		return "Please try again"
-	}
-	return "This did not work"
-}
+// titles are those of pages about something that did not work; the others have the last.
+var titles = map[int]string{http.StatusForbidden: "This is not possible", http.StatusNotFound: "Not here", http.StatusServiceUnavailable: "Please try again", 0: "This did not work"}
+
+func titleOf(status int) string { return cmp.Or(titles[status], titles[0]) }
 
 func wantsJSON(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Accept"), "application/json")

@@ -106,6 +106,12 @@ document.addEventListener("click", (e) => {
   if (e.target.closest("[data-close]")) { e.preventDefault(); e.target.closest("dialog")?.close(); }
 });
 
+// A form that was refused stands in its dialog again.
+for (const refused of document.querySelectorAll("dialog.again")) {
+  refused.classList.remove("again");
+  refused.showModal();
+}
+
 // A page of a session asks a minute before its end whether somebody is there, and then
 // leaves (WCAG 2.2.1). What is saved or sent meanwhile begins its time anew.
 if (document.body.dataset.idle) {

@@ -1,0 +1,255 @@
+package web
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+
+	"github.com/overread/overread/internal/session"
+)
+
+// A form that is refused is shown again where it was sent: on its page as that is now,
+// with what was written in its fields, why it was refused above them, and the field that
+// is meant marked (WCAG 2.2 criteria 3.3.1 and 3.3.7). The page is asked for anew with
+// the rights of who sent the form, so that no page has to know of it.
+
+// refusedForm is a form that was refused, and why, in the language of its page.
+type refusedForm struct {
+	action string     // where the form was sent
+	sent   url.Values // its fields
+	title  string
+	text   string
+	field  string // that is meant, "" for none in particular
+	spare  string // the heading of what was written and has no field now
+}
+
+// again is the page with the form filled in; false where it has no such form (any more).
+func again(c echo.Context, page string, r refusedForm) ([]byte, bool) {
+	where, err := url.Parse(page)
+	if err != nil {
+		return nil, false
+	}
+	request := c.Request().Clone(c.Request().Context())
+	request.Method, request.URL, request.RequestURI = http.MethodGet, where, where.RequestURI()
+	request.Body, request.ContentLength, request.Form, request.PostForm = http.NoBody, 0, nil, nil
+	for _, of := range []string{"Accept-Encoding", "Content-Length", "Content-Type", "Origin"} {
+		request.Header.Del(of)
+	}
+	answer := &caught{header: http.Header{}, status: http.StatusOK}
+	c.Echo().ServeHTTP(answer, request)
+	if answer.status != http.StatusOK || !strings.HasPrefix(answer.header.Get("Content-Type"), "text/html") {
+		return nil, false
+	}
+	document, err := html.Parse(&answer.body)
+	if err != nil || !r.fill(document) {
+		return nil, false
+	}
+	var text bytes.Buffer
+	err = html.Render(&text, document)
+	return text.Bytes(), err == nil
+}
+
+// caught is an answer that is not sent.
+type caught struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *caught) Header() http.Header               { return a.header }
+func (a *caught) WriteHeader(status int)            { a.status = status }
+func (a *caught) Write(content []byte) (int, error) { return a.body.Write(content) }
+
+// fill writes what was sent into its form, and above it why it was refused.
+func (r refusedForm) fill(document *html.Node) bool {
+	var form *html.Node
+	for n := range document.Descendants() {
+		switch {
+		case n.DataAtom == atom.Form && form == nil && r.isOf(n):
+			form = n
+		case n.DataAtom == atom.Title && n.Parent.DataAtom == atom.Head:
+			n.InsertBefore(textNode(r.title+" · "), n.FirstChild)
+		}
+		unset(n, "autofocus")
+	}
+	if form == nil {
+		return false
+	}
+	left, meant := url.Values{}, (*html.Node)(nil)
+	for name, values := range r.sent {
+		if !slices.Contains(givenAnew, name) {
+			left[name] = slices.Clone(values)
+		}
+	}
+	for n := range form.Descendants() {
+		name := attribute(n, "name")
+		if name == "" || slices.Contains(givenAnew, name) {
+			continue
+		}
+		fillIn(n, name, left)
+		if name == r.field && meant == nil && attribute(n, "type") != "hidden" {
+			meant = n
+		}
+	}
+	for n := range form.Ancestors() {
+		switch n.DataAtom {
+		case atom.Details:
+			set(n, "open", "")
+		case atom.Dialog:
+			set(n, "class", strings.TrimSpace(attribute(n, "class")+" again")) // app.js opens it
+		}
+	}
+	r.explain(form, meant, left)
+	return true
+}
+
+// explain says above a form why it was refused, and what of it has no field any more.
+func (r refusedForm) explain(form, meant *html.Node, left url.Values) {
+	note := element(atom.Div, "class", "note bad refused", "role", "alert", "id", "refused", "tabindex", "-1")
+	why := element(atom.P)
+	why.AppendChild(textNode(r.text))
+	note.AppendChild(why)
+	if words := wordsOf(left); words != nil {
+		heading := element(atom.P)
+		heading.AppendChild(textNode(r.spare))
+		note.AppendChild(heading)
+		for _, text := range words {
+			area := element(atom.Textarea, "readonly", "", "aria-label", r.spare)
+			area.AppendChild(textNode(text))
+			note.AppendChild(area)
+		}
+	}
+	if meant == nil {
+		meant = note
+	} else {
+		set(meant, "aria-invalid", "true")
+		set(meant, "aria-describedby", "refused")
+		for n := range meant.Ancestors() {
+			if n.DataAtom == atom.Details {
+				set(n, "open", "")
+			}
+		}
+	}
+	set(meant, "autofocus", "")
+	form.InsertBefore(note, form.FirstChild)
+}
+
+// wordsOf are the texts of fields that somebody wrote, and no codes.
+func wordsOf(fields url.Values) (words []string) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		for _, value := range fields[name] {
+			if name != "answers" && strings.ContainsAny(strings.TrimSpace(value), " \n") {
+				words = append(words, value)
+			}
+		}
+	}
+	return words
+}
+
+// givenAnew are the fields of a form that are the page's own.
+var givenAnew = []string{session.CSRFField, "then", "task-version"}
+
+// isOf tells whether it is the form that was sent: there are several to one address where
+// each is of another thing, which its hidden fields name.
+func (r refusedForm) isOf(form *html.Node) bool {
+	sends := attribute(form, "action") == r.action
+	for n := range form.Descendants() {
+		name, value := attribute(n, "name"), attribute(n, "value")
+		if attribute(n, "type") == "hidden" && !slices.Contains(givenAnew, name) && r.sent.Get(name) != value {
+			return false
+		}
+		sends = sends || attribute(n, "formaction") == r.action
+	}
+	return sends && strings.EqualFold(attribute(form, "method"), http.MethodPost)
+}
+
+// fillIn gives a field what was sent for it, and takes that out of what is left.
+func fillIn(n *html.Node, name string, left url.Values) {
+	kind := attribute(n, "type")
+	switch {
+	case n.DataAtom == atom.Input && (kind == "checkbox" || kind == "radio"):
+		unset(n, "checked")
+		if taken(left, name, attribute(n, "value")) {
+			set(n, "checked", "")
+		}
+	case n.DataAtom == atom.Select:
+		for option := range n.Descendants() {
+			if option.DataAtom == atom.Option {
+				unset(option, "selected")
+				if taken(left, name, optionValue(option)) {
+					set(option, "selected", "")
+				}
+			}
+		}
+	case n.DataAtom == atom.Textarea || n.DataAtom == atom.Input && kind != "file" && kind != "password":
+		values := left[name]
+		if len(values) == 0 {
+			return
+		}
+		left[name] = values[1:]
+		if n.DataAtom == atom.Input {
+			set(n, "value", values[0])
+			return
+		}
+		for n.FirstChild != nil {
+			n.RemoveChild(n.FirstChild)
+		}
+		n.AppendChild(textNode(values[0]))
+	}
+}
+
+// taken tells whether a value was sent under a name, and takes it.
+func taken(left url.Values, name, value string) bool {
+	at := slices.Index(left[name], value)
+	if at < 0 {
+		return false
+	}
+	left[name] = slices.Delete(left[name], at, at+1)
+	return true
+}
+
+func optionValue(option *html.Node) string {
+	if i := slices.IndexFunc(option.Attr, func(a html.Attribute) bool { return a.Key == "value" }); i >= 0 {
+		return option.Attr[i].Val
+	}
+	var text strings.Builder
+	for n := range option.Descendants() {
+		text.WriteString(n.Data)
+	}
+	return strings.TrimSpace(text.String())
+}
+
+func attribute(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func unset(n *html.Node, key string) {
+	n.Attr = slices.DeleteFunc(n.Attr, func(a html.Attribute) bool { return a.Key == key })
+}
+
+func set(n *html.Node, key, value string) {
+	unset(n, key)
+	n.Attr = append(n.Attr, html.Attribute{Key: key, Val: value})
+}
+
+func textNode(text string) *html.Node { return &html.Node{Type: html.TextNode, Data: text} }
+
+func element(tag atom.Atom, attributes ...string) *html.Node {
+	n := &html.Node{Type: html.ElementNode, DataAtom: tag, Data: tag.String()}
+	for i := 0; i < len(attributes); i += 2 {
+		set(n, attributes[i], attributes[i+1])
+	}
+	return n
+}
