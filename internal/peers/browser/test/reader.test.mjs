@@ -86,6 +86,31 @@ test('two windows do not overwrite each other, and a reload shows what was saved
   await context.close();
 });
 
+test('a form that is refused stands there again with what was written, with and without a script', async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    const { context, page } = await visitor({ javaScriptEnabled });
+    await signIn(page, 'haddad');
+    await page.goto(at('reader') + '/worklist?whose=mine');
+    await page.locator('[data-row]', { hasText: 'Comparing' }).first().locator('th a').click();
+    await page.waitForSelector('#beside');
+    const differ = page.locator('#differ');
+    await page.click('[data-dialog=differ]');
+    await differ.locator('[name="discrepancy.0.description"]').fill('A nodule of the left lung');
+    await differ.locator('[name="discrepancy.0.nature"]').selectOption('detection');
+    await differ.locator('[name=comment]').fill('Seen on two slices only');
+    await differ.locator('button.primary').click();
+    await page.waitForSelector('#differ #refused');
+    assert.match(await page.title(), /^This did not work/);
+    assert.ok(await differ.isVisible());
+    assert.equal(await differ.locator('[name="discrepancy.0.description"]').inputValue(), 'A nodule of the left lung');
+    assert.equal(await differ.locator('[name="discrepancy.0.nature"]').inputValue(), 'detection');
+    assert.equal(await differ.locator('[name=comment]').inputValue(), 'Seen on two slices only');
+    await shot(page, javaScriptEnabled ? 'reader-refused' : 'reader-refused-plain');
+    if (javaScriptEnabled) await judge(page, 'refused form');
+    await context.close();
+  }
+});
+
 test('a discrepancy, a finding that cannot wait, and the desks of those who decide', async () => {
   const { context, page } = await visitor();
   await signIn(page, 'haddad');
