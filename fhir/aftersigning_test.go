@@ -99,7 +99,7 @@ func TestAnEmergentFindingReachesTheClinicianBeforeTheReport(t *testing.T) {
 
 	c.mustAct(access.Reader, id, "$lock", "findings", "Collapsed left lung.", "impression", "Tension pneumothorax.")
 	c.mustAct(access.Reader, id, "$reveal")
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	report := c.report(id)
 	for _, want := range []string{"Told to Dr Jones (emergency physician) by phone on ", "Could not reach Dr Who by phone"} {
@@ -288,7 +288,7 @@ func TestAPreliminaryReportGoesWhereThePolicyWantsOne(t *testing.T) {
 	c.wantCount(access.Reader, "DiagnosticReport?status=preliminary", 0)
 	c.mustAct(access.Reader, id, "$lock", "findings", "Pneumothorax.", "impression", "Pneumothorax.")
 	c.mustAct(access.Reader, id, "$reveal")
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	if r := c.report(id); r.Text("status") != "final" || r.Text("id") != report.Text("id") {
 		t.Errorf("%s", r.Bytes())
@@ -346,7 +346,7 @@ func TestAStudyThatGrowsWhileItIsReadIsLookedAt(t *testing.T) {
 			if err := c.db.Owner(t).QueryRow(t.Context(), `SELECT count(*) FROM case_notice WHERE event = 'study-grows'`).Scan(&told); err != nil {
 				t.Fatal(err)
 			}
-			c.mustAct(access.Reader, id, "$grade")
+			c.mustAct(access.Reader, id, "$grade", "agreement", true)
 			c.mustAct(access.Reader, id, "$sign")
 			if got := strings.Count(string(c.task(id).Bytes()), "The study has 4 images now, and had 2"); got != row.want || told != 1 {
 				t.Errorf("%d verifications are open, want %d; the reader was told %d times", got, row.want, told)

@@ -65,7 +65,7 @@ func (c cast) arbitrates(params ...any) {
 
 func (c cast) signs(who access.Role) {
 	c.mustAct(who, c.task, "$reveal")
-	c.mustAct(who, c.task, "$grade")
+	c.mustAct(who, c.task, "$grade", "agreement", true)
 	c.mustAct(who, c.task, "$sign")
 }
 

@@ -120,7 +120,7 @@ func TestAnOrderThatContainsTheOriginalIsWithheldAndItsQuestionIsNot(t *testing.
 	if there := c.reads(access.Reader, addresses...); len(there) != len(addresses) {
 		t.Errorf("after the reveal the reader reads %v", there)
 	}
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 }
 

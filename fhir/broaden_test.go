@@ -43,7 +43,7 @@ func TestThatACaseWasReadByAnotherThanItAskedForIsToldInTheTaskAndTheReport(t *t
 	if got := told(); got != want {
 		t.Error(got)
 	}
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	report := c.report(id)
 	if got := report.Text("conclusion"); !strings.Contains(got, want) {
@@ -86,7 +86,7 @@ func TestTheNextReaderNeverSeesWhatTheFormerOneWrote(t *testing.T) {
 	}
 	c.mustAct(asReader, id, "$lock", "findings", "Clear.", "impression", "Normal.")
 	c.mustAct(asReader, id, "$reveal")
-	c.mustAct(asReader, id, "$grade")
+	c.mustAct(asReader, id, "$grade", "agreement", true)
 	c.mustAct(asReader, id, "$sign")
 	if body := string(c.report(id).Bytes()); strings.Contains(body, "Zanzibar") {
 		t.Error("the report has it")

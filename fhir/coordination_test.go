@@ -72,7 +72,7 @@ func TestACoordinationTaskOpensACaseHoweverItNamesTheOrder(t *testing.T) {
 			c.tick()
 			c.wantState(id, "ready")
 			c.read(id)
-			c.mustAct(access.Reader, id, "$grade")
+			c.mustAct(access.Reader, id, "$grade", "agreement", true)
 			c.mustAct(access.Reader, id, "$sign")
 			task := c.task(id)
 			if task.Text("identifier", "value") != "t1" || task.Text("note", "text") == "" {
@@ -195,7 +195,7 @@ func TestACaseFindsWhatItsOrderNamesOnlyByIdentifier(t *testing.T) {
 	c.tick()
 	c.wantState(id, "ready")
 	c.read(id)
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	sent := c.deliveries()[0].resources(t, "DiagnosticReport")[0]
 	if sent.Text("imagingStudy", "reference") != "ImagingStudy/xr1" || sent.Text("subject", "identifier", "value") != "1032702" {

@@ -32,9 +32,6 @@ func (s *Server) Perform(ctx context.Context, actor access.Actor, e screen.Erran
 	if err != nil {
 		return screen.Done{}, err
 	}
-	if (op.Name == "grade" || op.Name == "adjudicate") && r.agrees == nil && !r.compared() {
-		return screen.Done{}, notCompared() // a form with nothing filled in is no agreement
-	}
 	if op.Name == "draft" {
 		r.saved = new(workflow.Draft)
 	}

@@ -147,7 +147,7 @@ func TestTheSecondReaderIsToldNothingOfTheFirst(t *testing.T) {
 	if there := c.reads(access.Reader, original); there == nil {
 		t.Error("after the reveal the original is not there")
 	}
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	report := c.report(id)
 	var names []string

@@ -31,7 +31,7 @@ func TestAnOverruledEmergencyIsNotTheHeadlineOfTheSignedReport(t *testing.T) {
 			c.mustAct(access.Adjudicator, task, "$claim", "independent", true)
 			c.mustAct(access.Adjudicator, task, "$arbitrate", "decision", "second")
 			c.mustAct(access.Adjudicator, task, "$reveal")
-			c.mustAct(access.Adjudicator, task, "$grade")
+			c.mustAct(access.Adjudicator, task, "$grade", "agreement", true)
 			if got := c.act(access.Adjudicator, task, "$sign"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "1 (emergent: Subdural haemorrhage)") {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
@@ -81,7 +81,7 @@ func TestWhatATraineeHasFoundIsMarkedUntilItIsCountersigned(t *testing.T) {
 		t.Errorf("%s", alert.Bytes())
 	}
 	c.mustAct(access.Reader, task, "$reveal")
-	c.mustAct(access.Reader, task, "$grade")
+	c.mustAct(access.Reader, task, "$grade", "agreement", true)
 	c.mustAct(access.Reader, task, "$sign")
 	c.wantState(task, "awaiting-cosign")
 	c.mustAct(access.Supervisor, task, "$sign")

@@ -62,7 +62,7 @@ func TestAPractitionerWhoTurnsOutToBeBothReadersIsNoticed(t *testing.T) {
 			})
 			c.tick()
 			c.read(o.taskID)
-			c.mustAct(access.Reader, o.taskID, "$grade")
+			c.mustAct(access.Reader, o.taskID, "$grade", "agreement", true)
 			c.mustAct(access.Reader, o.taskID, "$sign")
 			row.change(c, other, c.practitionerOf("Dr Second Reader"))
 			if n := c.count(`agenda WHERE kind = 'who-read-first'`); (n == 1) != row.told {

@@ -187,13 +187,16 @@ func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Acto
 		}
 		r.ReaderID = &id
 	}
-	if slices.ContainsFunc(op.Takes, func(p parameter) bool { return p.Name == "discrepancy" }) {
-		r.grade() // no discrepancy at all is a grade too, for programs: at a page somebody says that the readings agree (Perform)
+	if r.unsaid() {
+		r.Grade = nil // and then there is none: who may grade at all is told what to say
 	}
 	if err := s.completeQuality(ctx, tx, actor, c, &r); err != nil {
 		return err
 	}
 	ch, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, workflow.Event(op.Name), r.Input)
+	if errors.Is(err, workflow.ErrNotCompared) {
+		err = notCompared()
+	}
 	if ch.Draft != nil && r.saved != nil {
 		*r.saved = *ch.Draft
 		r.saved.OwnNo, err = workflow.OwnNumberTx(ctx, tx, c.CaseID, r.saved.OpinionNo)
@@ -223,6 +226,9 @@ func (s *Server) sign(ctx context.Context, tx pgx.Tx, actor access.Actor, c work
 	edits := c.State == workflow.AwaitingCosign && r.Amendment == nil
 	if c.State != workflow.Amending && !edits && (r.Amendment != nil || r.Opinion != nil || r.Grade != nil || r.GradeStands) {
 		return fault.At(fault.BusinessRule, "Parameters.parameter", "the opinion was sealed when it was locked: sign without parameters, and change the report by $amend afterwards")
+	}
+	if r.Grade != nil && r.unsaid() {
+		return notCompared()
 	}
 	_, err := s.engine.FireTx(ctx, tx, actor, c.CaseID, "sign", r.Input)
 	return err

@@ -223,10 +223,10 @@ func (r *request) amendment() *workflow.Amendment {
 	return r.Amendment
 }
 
-// grade is how far the two readings differ (workflow.Grade). No difference at
-// all is a grade without discrepancy; who fills in a form says so by agreement.
+// grade is how far the two readings differ (workflow.Grade). No difference at all is
+// said by agreement: a call or a form with nothing in it is no grade (unsaid).
 var grade = []parameter{
-	{Name: "agreement", Type: "boolean", Doc: "The two readings agree: a grade without discrepancy. false says that they differ, or that no comparison is possible, and then one of these is given.",
+	{Name: "agreement", Type: "boolean", Doc: "true: the two readings agree. It is needed where nothing is said of how they differ: an empty call is refused, and is no agreement. false says that they differ, or that no comparison is possible, and then one of these is given.",
 		Set: func(r *request, v *Node) {
 			agrees := v.Text() == "true"
 			if r.agrees = &agrees; agrees {

@@ -58,8 +58,12 @@ func (r *request) compared() bool {
 	return r.Grade != nil && (len(r.Grade.Discrepancies) > 0 || r.Grade.Level() == workflow.LevelNoComparison)
 }
 
+// unsaid tells that nothing was said of how the readings compare: an empty call, or one
+// with a comment alone, is no agreement, from a program as little as from a page.
+func (r *request) unsaid() bool { return r.agrees == nil && !r.compared() }
+
 func notCompared() error {
-	return fault.At(fault.BusinessRule, atAgreement, "%s", workflow.Phrase("say whether the readings agree (agreement), in what they differ (discrepancy), or why no comparison is possible (noComparisonReason)"))
+	return naming(workflow.ErrNotCompared, atAgreement)
 }
 
 // fill gives each parameter to its row. owner is what takes the rows: "$claim",

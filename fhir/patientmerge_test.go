@@ -36,7 +36,7 @@ func TestCasesSearchesAndReportsFollowAPatientWhoWasMergedAndPartAgain(t *testin
 	old := parseReference(c.task(read.taskID).Text("for", "reference")).id
 	c.tick()
 	c.read(read.taskID)
-	c.mustAct(access.Reader, read.taskID, "$grade")
+	c.mustAct(access.Reader, read.taskID, "$grade", "agreement", true)
 	c.mustAct(access.Reader, read.taskID, "$sign")
 	report := c.report(read.taskID)
 	open := c.taskOf("ServiceRequest/" + c.mustCreate("ServiceRequest", signed.jsonText()))
@@ -143,6 +143,9 @@ func TestAReportThatIsSignedAfterAMergeIsOfWhoStays(t *testing.T) {
 		given := []any{}
 		if step == "$lock" {
 			given = []any{"findings", "f", "impression", "i"}
+		}
+		if step == "$grade" {
+			given = []any{"agreement", true}
 		}
 		c.mustAct(access.Reader, o.taskID, step, given...)
 	}

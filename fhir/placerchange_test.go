@@ -313,6 +313,8 @@ func (c *clinic) walk(task string, state workflow.State) {
 			c.mustAct(access.Reader, task, "$claim", "independent", true)
 		case "lock":
 			c.mustAct(access.Reader, task, "$lock", "findings", "f", "impression", "i")
+		case "grade":
+			c.mustAct(access.Reader, task, "$grade", "agreement", true)
 		case "grade major":
 			c.mustAct(access.Reader, task, "$grade", "discrepancy", missed("important"), "difference", "d")
 		case "amend":

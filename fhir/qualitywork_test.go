@@ -66,7 +66,7 @@ func (c *clinic) signedChest(placer string, significance string) (task string) {
 	c.tick()
 	c.read(task)
 	if significance == "" {
-		c.mustAct(access.Reader, task, "$grade")
+		c.mustAct(access.Reader, task, "$grade", "agreement", true)
 	} else {
 		c.mustAct(access.Reader, task, "$grade", "discrepancy", missed(significance)[:3], "difference", "A nodule is not mentioned.", "comment", "QCANARY-comment")
 	}

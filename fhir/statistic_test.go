@@ -240,7 +240,7 @@ func TestReadersOfOneCaseAreCompared(t *testing.T) {
 	c.tick()
 	c.by(first)
 	c.read(other)
-	c.mustAct(access.Reader, other, "$grade")
+	c.mustAct(access.Reader, other, "$grade", "agreement", true)
 	c.mustAct(access.Reader, other, "$sign")
 	got = ask(c.server.now().Format("2006"))
 	if fleiss := valuesOfPart(got.node, "rating", "fleiss"); len(fleiss) != 0 || headOf(got.node, "note") != facts.NoteRatings || strings.Join(valuesOfPart(got.node, "rating", "cases"), " ") != "0 2" {

@@ -188,7 +188,7 @@ func (c *clinic) signed(placer string) (task string) {
 	id := c.order(chestXray(c.t, placer)...)
 	c.tick()
 	c.read(id)
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	return id
 }

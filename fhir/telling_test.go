@@ -84,7 +84,7 @@ func TestTheTaskOfASignedCaseTellsItsTimes(t *testing.T) {
 	c.mustAct(access.Placer, id, "$resume")
 	c.tick()
 	c.read(id)
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 	want := map[string]string{"gross-time": "100 min", "net-time": "5 min", "waited-for-placer": "90 min"}
 	got := map[string]string{}

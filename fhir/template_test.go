@@ -114,7 +114,7 @@ func TestAReportIsWrittenByTheSectionsOfItsTemplate(t *testing.T) {
 		t.Fatal(got.body)
 	}
 	c.mustAct(access.Reader, id, "$reveal")
-	c.mustAct(access.Reader, id, "$grade")
+	c.mustAct(access.Reader, id, "$grade", "agreement", true)
 	c.mustAct(access.Reader, id, "$sign")
 
 	report := c.report(id)

@@ -73,6 +73,10 @@ func GradesTx(ctx context.Context, tx pgx.Tx, caseID uuid.UUID) ([]GivenGrade, e
 	return grades, nil
 }
 
+// ErrNotCompared refuses a grade that does not say how the readings compare: nothing said
+// is no agreement.
+var ErrNotCompared = fault.New(fault.BusinessRule, "%s", Phrase("say whether the readings agree (agreement), in what they differ (discrepancy), or why no comparison is possible (noComparisonReason)"))
+
 var (
 	errNoGrade   = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
 	errGradeLate = fault.New(fault.BusinessRule, "the first report of the study has come since the grade was given: compare your opinion with it and grade before you sign ($grade)")

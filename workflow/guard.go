@@ -216,8 +216,10 @@ func complete(o Opinion) error {
 var gradeComplete = Guard{"gradeComplete", "the grade is complete, and fits whether there is an original to compare with",
 	func(_ context.Context, t *turn) error {
 		switch g := t.in.Grade; {
+		case g == nil && !t.c.comparable():
+			return refuse("there is no original report, so the grade can only be that no comparison is possible")
 		case g == nil:
-			return refuse("%s needs the grade", t.event)
+			return ErrNotCompared
 		case g.Check() != "":
 			return refuse("%s", g.Check())
 		case !t.c.comparable() && !g.incomparable():

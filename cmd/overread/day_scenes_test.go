@@ -99,7 +99,7 @@ var beforeNoon = []scene{
 var afterNoon = []scene{
 	{"12:00", "A trainee's report goes back once before the supervisor signs it.", "", "spine", asItShouldBe, "",
 		chapters(then(workflow.Ready), read("ruiz", "spine"), []chapter{
-			{"ruiz", "grade", nil, workflow.Comparing}, {"ruiz", "sign", nil, workflow.AwaitingCosign},
+			{"ruiz", "grade", agreement(), workflow.Comparing}, {"ruiz", "sign", nil, workflow.AwaitingCosign},
 			{"petrov-supervisor", "return", because("Look at the sacrum again."), workflow.Comparing},
 			{"ruiz", "sign", nil, workflow.AwaitingCosign}, {"petrov-supervisor", "sign", nil, workflow.Final}}), signedOnce},
 
@@ -167,6 +167,8 @@ var afterNoon = []scene{
 
 func because(why string) []*fhir.Node { return []*fhir.Node{param("reason", "valueString", why)} }
 
+func agreement() []*fhir.Node { return []*fhir.Node{param("agreement", "valueBoolean", true)} }
+
 func independent() []*fhir.Node { return []*fhir.Node{param("independent", "valueBoolean", true)} }
 
 // called is an attempt to tell the ward of a finding by telephone.
@@ -195,7 +197,7 @@ func read(who, sample string) []chapter {
 }
 
 func agreed(who string) []chapter {
-	return []chapter{{who, "grade", nil, workflow.Comparing}, {who, "sign", nil, workflow.Final}}
+	return []chapter{{who, "grade", agreement(), workflow.Comparing}, {who, "sign", nil, workflow.Final}}
 }
 
 func chapters(parts ...[]chapter) []chapter { return slices.Concat(parts...) }

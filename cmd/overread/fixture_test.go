@@ -64,7 +64,7 @@ func TestUSCoreChestXRayGoesInAndComesBack(t *testing.T) {
 	entries = append(entries,
 		posted(w.chart.base+"/ImagingStudy/study-US-1", study), posted(w.chart.base+"/ServiceRequest/chest-xray", sr))
 
-	report := w.readFixture(t, "US-1", entries, "petrov", nil)
+	report := w.readFixture(t, "US-1", entries, "petrov", agreement())
 	for _, c := range []struct{ what, got, want string }{
 		{"subject", report.Text("subject", "reference"), "Patient/example"},
 		{"basedOn", report.Text("basedOn", "reference"), "ServiceRequest/chest-xray"},

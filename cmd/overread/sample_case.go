@@ -265,10 +265,10 @@ func opinionParameters(o workflow.Opinion) []*fhir.Node {
 	return list
 }
 
-// gradeParameters are the parameters of $grade. Agreement has none.
+// gradeParameters are the parameters of $grade.
 func gradeParameters(d difference) []*fhir.Node {
 	if d.Significance == "" {
-		return nil
+		return []*fhir.Node{param("agreement", "valueBoolean", true)}
 	}
 	return []*fhir.Node{
 		fhir.Object("name", "discrepancy", "part", []*fhir.Node{

@@ -51,7 +51,7 @@ func tales() []tale {
 	emergency := reads("haddad", "abdomen")
 	return []tale{
 		{"agreement", "abdomen", asItShouldBe, slices.Concat(ready, reads("haddad", "abdomen"), []chapter{
-			{"haddad", "grade", nil, workflow.Comparing},
+			{"haddad", "grade", agreement(), workflow.Comparing},
 			{"haddad", "sign", nil, workflow.Final},
 			{"placer", "acknowledge", nil, workflow.Closed},
 		}), []string{"final"}, nil},
@@ -63,7 +63,7 @@ func tales() []tale {
 		}), []string{"final"}, []string{"actionable-finding in-progress"}},
 		{"missing images, then their arrival", "liver", noStudy, slices.Concat(
 			[]chapter{{"", "", nil, workflow.AwaitingImages}, {"placer", "send study", nil, workflow.Ready}}, reads("haddad", "liver"), []chapter{
-				{"haddad", "grade", nil, workflow.Comparing},
+				{"haddad", "grade", agreement(), workflow.Comparing},
 				{"haddad", "sign", nil, workflow.Final},
 			}), []string{"final"}, nil},
 		{"a correction, acknowledged anew", "knee", asItShouldBe, slices.Concat(ready, reads("tanaka", "knee"), []chapter{
@@ -89,11 +89,11 @@ func tales() []tale {
 			{"petrov-adjudicator", "claim", independent(), workflow.Arbitration},
 			{"petrov-adjudicator", "arbitrate", []*fhir.Node{param("decision", "valueCode", "second")}, workflow.Locked},
 			{"petrov-adjudicator", "reveal", nil, workflow.Comparing},
-			{"petrov-adjudicator", "grade", nil, workflow.Comparing},
+			{"petrov-adjudicator", "grade", agreement(), workflow.Comparing},
 			{"petrov-adjudicator", "sign", nil, workflow.Final},
 		}), []string{"final"}, nil},
 		{"a trainee's report, returned once", "spine", asItShouldBe, slices.Concat(ready, reads("ruiz", "spine"), []chapter{
-			{"ruiz", "grade", nil, workflow.Comparing},
+			{"ruiz", "grade", agreement(), workflow.Comparing},
 			{"ruiz", "sign", nil, workflow.AwaitingCosign},
 			{"petrov-supervisor", "return", because("Look at the sacrum again."), workflow.Comparing},
 			{"ruiz", "sign", nil, workflow.AwaitingCosign},
@@ -103,7 +103,7 @@ func tales() []tale {
 			{"haddad", "raise-finding", []*fhir.Node{param("category", "valueCode", "emergent"), text("text", "Active bleeding into the retroperitoneum.")}, workflow.Reading},
 			{"haddad", "communicate", called(true), workflow.Reading},
 		}, emergency[2:], []chapter{
-			{"haddad", "grade", nil, workflow.Comparing},
+			{"haddad", "grade", agreement(), workflow.Comparing},
 			{"haddad", "sign", nil, workflow.Final},
 			{"placer", "acknowledge", []*fhir.Node{text("clinician", "Dr. Jones")}, workflow.Closed},
 			{"placer", "ask", []*fhir.Node{text("question", "From which vessel?"), text("clinician", "Dr. Jones")}, workflow.Closed},
