@@ -90,6 +90,9 @@ func (s *Server) publishTask(ctx context.Context, tx pgx.Tx, ch workflow.Change)
 		if src.Matters, err = workflow.MattersTx(ctx, tx, c.CaseID); err != nil {
 			return err
 		}
+		if src.Unsent, err = workflow.UndeliveredTx(ctx, tx, c.CaseID); err != nil {
+			return err
+		}
 	}
 	if c.ReportNo > 0 {
 		if src.Read, err = workflow.AcknowledgementsTx(ctx, tx, c.CaseID); err != nil {

@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"context"
+	"sync"
 	"testing"
 
 	"github.com/overread/overread/internal/access"
@@ -73,6 +75,47 @@ func TestADeliveryIsSettledByHand(t *testing.T) {
 	for _, place := range []string{"x", "1~2~3~x", "-1~" + all[0].Task + "~1~x"} {
 		if _, err := c.server.Deliveries(t.Context(), desk, workflow.DeliveryFilter{After: place, Most: 2}, Asked{}); !fault.Is(err, fault.Value) {
 			t.Errorf("after %q: %v", place, err)
+		}
+	}
+}
+
+// What does not arrive is told by the Task once, though two replicas look; not before a
+// blinded report is signed; and no more once it is settled.
+func TestWhatDoesNotArriveIsToldOnceByTwo(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.signed("1")
+	versions := func() int { return len(c.get("/fhir/Task/" + task + "/_history").node.Each("entry")) }
+	before := versions()
+	look := func() {
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if _, err := c.server.UndeliveredTick(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+	}
+	for _, step := range []struct {
+		then     string
+		late     int
+		refused  int
+		versions int
+	}{
+		{"SELECT 1", 0, 0, 0},
+		{"UPDATE delivery SET queued_at = now() - interval '11 minutes'", 1, 0, 1},
+		{"UPDATE delivery SET attempts = attempts + 1, next_attempt_at = now() + interval '1 minute'", 1, 0, 1},
+		{"UPDATE delivery SET state = 'parked'", 0, 1, 2},
+		{"UPDATE delivery SET state = 'queued'", 0, 1, 2}, // tried again: it has not arrived by that
+		{"UPDATE delivery SET state = 'parked'", 0, 1, 2},
+		{"UPDATE delivery SET state = 'done', done_at = now()", 0, 0, 3},
+	} {
+		c.behind(step.then)
+		look()
+		if late, refused, made := len(c.outputs(task, "delivery-late")), len(c.outputs(task, "delivery-refused")), versions()-before; late != step.late || refused != step.refused || made != step.versions {
+			t.Errorf("after %s: %d late, %d refused, %d versions of the Task more", step.then, late, refused, made)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type taskSources struct {
 	Times     *workflow.Times            // of a case that is signed
 	Read      []workflow.Acknowledgement // which versions of the report were read
 	Matters   []workflow.Matter          // of a case that is revealed: what is open besides
+	Unsent    []workflow.Undelivered     // what does not reach an EHR
 	Reason    string                     // why the case ended or rests, for the placer
 	At        time.Time
 }
@@ -61,7 +63,7 @@ func caseTask(prior *Node, c workflow.Case, src taskSources) *Node {
 	}
 	t.Set("restriction", restriction(t, src.Due))
 	t.Set("executionPeriod", executionPeriod(c))
-	t.Set("output", append(taskOutput(c, src.Times), afterSigning(c, src)...))
+	t.Set("output", slices.Concat(taskOutput(c, src.Times), afterSigning(c, src), undelivered(c, src.Unsent)))
 	return t
 }
 

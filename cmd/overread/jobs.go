@@ -38,6 +38,7 @@ func jobTable(db *pg.DB, engine *workflow.Engine, courier *workflow.Courier, pos
 		{name: "reminders", every: 5 * time.Minute, run: engine.ReminderTick},
 		{name: "mail", every: time.Second, kicked: true, run: postman.Tick},
 		{name: "courier", every: time.Second, kicked: true, run: courier.Tick},
+		{name: "undelivered", every: 5 * time.Second, run: surface.UndeliveredTick},
 		{name: "pacs", every: time.Second, kicked: true, run: scout.Tick},
 		{name: "export", every: time.Second, kicked: true, run: surface.ExportTick},
 		{name: "export-expiry", every: time.Minute, run: surface.ExpireExports},
