@@ -150,7 +150,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"t":         c.say,
 		"written":   c.written,
 		"number":    func(n any) string { return c.number(n) },
-		"decimal":   func(x *float64) string { return c.printer.Sprintf("%.2f", *x) },
+		"decimal":   c.decimal,
 		"figure":    func(x *float64) string { return c.printer.Sprintf("%.4g", *x) },
 		"statWord":  func(name string) string { return c.say(wordOf(statisticWords, name)) },
 		"standing":  func(name string) string { return c.say(wordOf(standingWords, name)) },
@@ -170,9 +170,19 @@ func (c *catalogue) functions() template.FuncMap {
 		"span":      c.span,
 		"date":      c.date,
 		"encoded":   encoded,
+		"cases":     func(address template.URL, n any) casesBehind { return casesBehind{address, n} },
 		"agreed":    func(agrees *bool) bool { return *agrees },
 		"less":      func(n, by int) int { return n - by },
 	}
+}
+
+// decimal is a figure. The upper limit of a percentile may be none: so many cases are open that
+// nobody knows.
+func (c *catalogue) decimal(x *float64) string {
+	if x == nil {
+		return c.say("not reached")
+	}
+	return c.printer.Sprintf("%.2f", *x)
 }
 
 // number is a count with the separators of the language.

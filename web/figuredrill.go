@@ -53,6 +53,9 @@ func (p *figuresPage) narrowedTo(values []string) template.URL {
 	}
 	other := url.Values{"by": nil, "by2": nil, "dimension": nil, "word": nil}
 	for i, name := range p.By {
+		if len(values) == 0 {
+			break // the whole
+		}
 		if name != facts.Month {
 			only = slices.DeleteFunc(only, func(v string) bool { return strings.HasPrefix(v, name+"|") })
 			only = append(only, name+"|"+strings.TrimSuffix(values[i], workflow.NotSaid))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,6 +28,7 @@ func (s *Server) figureRooms() []room {
 	roles := []access.Role{access.Quality, access.Auditor}
 	return []room{
 		{http.MethodGet, "/figures", "Figures", roles, s.figures},
+		{http.MethodGet, "/figures/cases", "", []access.Role{access.Quality}, s.figureCases},
 		{http.MethodGet, "/figures/:file", "", roles, s.figuresFile},
 	}
 }
@@ -249,10 +251,13 @@ func figureTexts() (all []string) {
 		all = append(all, dimensionName(d.Name))
 	}
 	for _, m := range facts.Definitions {
-		all = append(all, m.Title, m.Does, m.Of)
+		all = append(all, m.Title, m.Does, m.Of, m.Counts)
 		for _, code := range m.Exclusions() {
 			all = append(all, strings.ReplaceAll(code, "-", " "))
 		}
+	}
+	for _, words := range membersWords {
+		all = append(all, slices.Collect(maps.Values(words))...)
 	}
 	return append(append(all, facts.Month, "within hours", "cases", "months", "hours"), statisticTexts()...)
 }

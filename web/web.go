@@ -78,6 +78,7 @@ type Desk struct {
 	Board       BoardDesk
 	// Figures evaluates a measure (fhir/screenfigures.go).
 	Figures     func(ctx context.Context, actor access.Actor, query url.Values, from Caller) (screen.Figures, error)
+	FigureCases func(ctx context.Context, actor access.Actor, query url.Values, of, after string, from Caller) (screen.FigureCases, error)
 	FiguresFile func(ctx context.Context, actor access.Actor, query url.Values, format string, from Caller) (screen.File, error)
 	// Perform does an operation of a case (fhir/deskform.go).
 	Perform     func(ctx context.Context, actor access.Actor, e screen.Errand, from Caller) (screen.Done, error)

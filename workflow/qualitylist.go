@@ -22,8 +22,8 @@ type QualityHead struct {
 	Modality         string
 }
 
-// qualityHead are its columns.
-const qualityHead = `c.case_id, c.task_id, c.original_report_id, c.patient_id, coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality`
+// QualityHeadColumns are its columns, of case_file as c.
+const QualityHeadColumns = `c.case_id, c.task_id, c.original_report_id, c.patient_id, coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality`
 
 // Head is the line's.
 func (h QualityHead) Head() QualityHead { return h }
@@ -117,7 +117,7 @@ func qualityLines[T any](ctx context.Context, tx pgx.Tx, query string, after Pla
 // ReviewLinesTx are the reviews of the transaction's tenant that are open, or closed.
 func ReviewLinesTx(ctx context.Context, tx pgx.Tx, open bool, after Place, most int) ([]ReviewLine, error) {
 	return qualityLines[ReviewLine](ctx, tx, `
-		SELECT `+qualityHead+`, q.review_no, q.reason, q.opened_by, q.opened_at, q.conclusion, q.note, q.closed_by, q.closed_at
+		SELECT `+QualityHeadColumns+`, q.review_no, q.reason, q.opened_by, q.opened_at, q.conclusion, q.note, q.closed_by, q.closed_at
 		FROM quality_review q
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE q.tenant_id = overread_tenant() AND (q.closed_at IS NULL) = @open
@@ -129,7 +129,7 @@ func ReviewLinesTx(ctx context.Context, tx pgx.Tx, open bool, after Place, most 
 // PointLinesTx are the learning points that stand, with this tag where one is given.
 func PointLinesTx(ctx context.Context, tx pgx.Tx, tag string, after Place, most int) ([]PointLine, error) {
 	return qualityLines[PointLine](ctx, tx, `
-		SELECT `+qualityHead+`, p.point_no, p.text, p.tags, p.added_by, p.added_at
+		SELECT `+QualityHeadColumns+`, p.point_no, p.text, p.tags, p.added_by, p.added_at
 		FROM learning_point p
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE p.tenant_id = overread_tenant() AND p.withdrawn_at IS NULL AND (@tag = '' OR @tag = ANY (p.tags))
@@ -141,7 +141,7 @@ func PointLinesTx(ctx context.Context, tx pgx.Tx, tag string, after Place, most 
 // TruthLinesTx are the last words about who was right, a line for each case.
 func TruthLinesTx(ctx context.Context, tx pgx.Tx, after Place, most int) ([]TruthLine, error) {
 	return qualityLines[TruthLine](ctx, tx, `
-		SELECT `+qualityHead+`, o.truth_no, o.who_right AS right, o.source, to_char(o.found_on, 'YYYY-MM-DD') AS found_on, o.evidence, o.note, o.recorded_by, o.role, o.recorded_at
+		SELECT `+QualityHeadColumns+`, o.truth_no, o.who_right AS right, o.source, to_char(o.found_on, 'YYYY-MM-DD') AS found_on, o.evidence, o.note, o.recorded_by, o.role, o.recorded_at
 		FROM ground_truth o
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE o.tenant_id = overread_tenant()
@@ -179,7 +179,7 @@ func FeedbackLinesTx(ctx context.Context, tx pgx.Tx, shown FeedbackShown, after 
 	case FeedbackAll:
 	}
 	lines, err := qualityLines[FeedbackLine](ctx, tx, `
-		SELECT `+qualityHead+`, f.feedback_id, f.report_no, f.kind, f.made_at, f.opened_at, f.answered_at, f.agrees, f.answer
+		SELECT `+QualityHeadColumns+`, f.feedback_id, f.report_no, f.kind, f.made_at, f.opened_at, f.answered_at, f.agrees, f.answer
 		FROM feedback f
 		JOIN case_file c USING (tenant_id, case_id)
 		WHERE f.tenant_id = overread_tenant() AND `+which+`
@@ -197,7 +197,7 @@ func SampleLinesTx(ctx context.Context, tx pgx.Tx, drawn bool, after Place, most
 		which = "AND q.drawn"
 	}
 	return qualityLines[SampleLine](ctx, tx, `
-		SELECT `+qualityHead+`, q.stratum, q.per_thousand, q.drawn, q.drawn_at, q.not_read, q.level, q.concluded_at, q.finding_at, q.settled_at,
+		SELECT `+QualityHeadColumns+`, q.stratum, q.per_thousand, q.drawn, q.drawn_at, q.not_read, q.level, q.concluded_at, q.finding_at, q.settled_at,
 		       (SELECT s.task_id FROM case_file s WHERE s.tenant_id = q.tenant_id AND s.sample_of = q.case_id) AS second_read
 		FROM quality_sample q
 		JOIN case_file c USING (tenant_id, case_id)

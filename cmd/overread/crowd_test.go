@@ -273,7 +273,8 @@ func (c *crowd) pages() (all []pageOf) {
 			"?party=adjudicator", "?party=supervisor", "?party=clinician", "?party=placer", "?party=system", "?sort=due", "?sort=newest"},
 		"/deliveries": {"?state=all", "?state=done", "?state=parked", "?state=stuck"}, "/worklist": {"?messages=1", "?whose=mine", "?whose=pool", "?due=late", "?priority=stat"},
 		"/learning": {"?show=closed"}, "/learning/feedback": {"?show=disagreed", "?show=unopened", "?show=all"}, "/learning/points": {"?tag=search-pattern"}, "/learning/samples": {"?show=all"},
-		"/figures": {"?by=modality", "?measure=turnaround-net", "?by=month"},
+		"/figures":       {"?by=modality", "?measure=turnaround-net", "?by=month"},
+		"/figures/cases": {"?of=counted&measure=discrepancy-important", "?of=all&measure=turnaround", "?of=excluded&from=" + time.Now().AddDate(-3, 0, 0).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)},
 	}
 	for _, role := range slices.Sorted(maps.Keys(people)) {
 		for _, route := range c.routes {

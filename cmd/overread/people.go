@@ -111,6 +111,9 @@ func newPeople(db *pg.DB, base, root string, f peopleFlags, guard *outbound.Guar
 			Figures: func(ctx context.Context, actor access.Actor, query url.Values, from web.Caller) (screen.Figures, error) {
 				return surface().Figures(ctx, actor, query, asked(from))
 			},
+			FigureCases: func(ctx context.Context, actor access.Actor, query url.Values, of, after string, from web.Caller) (screen.FigureCases, error) {
+				return surface().FigureCases(ctx, actor, query, of, after, asked(from))
+			},
 			FiguresFile: func(ctx context.Context, actor access.Actor, query url.Values, format string, from web.Caller) (screen.File, error) {
 				return surface().FiguresFile(ctx, actor, query, format, asked(from))
 			},

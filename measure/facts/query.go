@@ -154,6 +154,12 @@ func hasten(ctx context.Context, tx pgx.Tx) error {
 // union is these columns of one row for each case, as it was known then, that meets
 // conditions besides.
 func (s *statement) union(columns string, besides ...string) string {
+	now, before := s.rows(columns, besides...)
+	return now + ` UNION ALL ` + before
+}
+
+// rows are the two parts of it: of what is known still, and of what has changed since.
+func (s *statement) rows(columns string, besides ...string) (now, before string) {
 	conditions := []string{s.q.Measure.basis + " >= @from", s.q.Measure.basis + " < @to", "known_from <= @as_of"}
 	for name := range s.q.Where {
 		column, _ := columnOf(name)
@@ -163,9 +169,8 @@ func (s *statement) union(columns string, besides ...string) string {
 		conditions = append(conditions, "case_id = ANY (@cases)")
 	}
 	where := strings.Join(append(conditions, besides...), " AND ")
-	return `SELECT ` + columns + ` FROM measure_fact WHERE ` + where + `
-		UNION ALL
-		SELECT ` + columns + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of`
+	return `SELECT ` + columns + ` FROM measure_fact WHERE ` + where,
+		`SELECT ` + columns + ` FROM measure_fact_past WHERE ` + where + ` AND known_until > @as_of`
 }
 
 // key is what cases are told apart by: the number of a word, or of a month.
