@@ -39,9 +39,9 @@ func measureServices() []service {
 		{Name: "filter", Type: "string", Many: true, Doc: "Only cases with this word of a dimension: modality|CT. One of each dimension."},
 		{Name: "asOf", Type: "dateTime", Doc: "By what was known at this moment; now where it is left out. It has a time and a zone."},
 		{Name: "zone", Type: "string", Doc: "The time zone of its days and months, by its IANA name; the tenant's where it is left out. A report says in which it was counted: given again, it gives the same figures when the tenant has another."},
-		{Name: "page", Type: "integer", Doc: "Which part of the strata, where they are more than one answer lists: 1, which has the largest, where it is left out. Ask for the others as of the moment that the first one says (measure-as-of). Readers have other pseudonyms on each page."},
+		{Name: "page", Type: "integer", Doc: "Which part of the strata, where they are more than one answer lists: 1, which has the largest, where it is left out. Ask for the others as of the moment that the first one says (measure-as-of). Then readers have the same pseudonyms on each page."},
 		{Name: "interval", Type: "code", Codes: methods, Doc: "The confidence interval of proportions; wilson where it is left out."},
-		{Name: "readers", Type: "code", Codes: []string{"pseudonym", "open"}, Doc: "How readers are named: by a pseudonym of this report alone, or (open) by who they are."},
+		{Name: "readers", Type: "code", Codes: []string{"pseudonym", "open"}, Doc: "How readers are named: by a pseudonym of this question, moment and person alone, or (open) by who they are."},
 	}
 	row := service{
 		name: "evaluate-measure", base: "http://hl7.org/fhir/OperationDefinition/Measure-evaluate-measure",

@@ -106,7 +106,7 @@ func (s *Server) reportGroups(ctx context.Context, tx pgx.Tx, actor access.Actor
 			return nil, nil, err
 		}
 	}
-	names, err := s.stratumNames(ctx, tx, a)
+	names, err := s.stratumNames(ctx, tx, actor, a)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/measure/disclosure"
 	"github.com/overread/overread/measure/facts"
 	"github.com/overread/overread/workflow"
@@ -103,8 +104,11 @@ func stratumValue(dimension, word string, names func(dimension, word string) str
 	return Object("text", text)
 }
 
-// stratumNames names readers by a pseudonym of this report, unless they are opened.
-func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (func(dimension, word string) string, error) {
+// stratumNames names readers by a pseudonym of this answer, unless they are opened. An answer
+// may be in pages, which are to be put together: so the pseudonyms are those of who asks, what
+// and as of which moment, whichever page it is. As of another moment, to somebody else, or of
+// another question they are others.
+func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, actor access.Actor, a askedMeasure) (func(dimension, word string) string, error) {
 	known := map[string]string{}
 	if a.open {
 		people, err := practitioners(ctx, tx)
@@ -123,7 +127,16 @@ func (s *Server) stratumNames(ctx context.Context, tx pgx.Tx, a askedMeasure) (f
 			known[id.String()] = name
 		}
 	}
-	pseudonyms := disclosure.NewPseudonyms()
+	var pseudonyms *disclosure.Pseudonyms
+	if !a.open && slices.ContainsFunc(a.By, facts.IsReader) {
+		whole := a
+		whole.Page = 0
+		key, err := workflow.PseudonymKeyTx(ctx, tx, actor.ID.String()+" "+string(actor.Role)+" "+whole.query())
+		if err != nil {
+			return nil, err
+		}
+		pseudonyms = disclosure.PseudonymsBy(key)
+	}
 	return func(dimension, word string) string {
 		if !facts.IsReader(dimension) || word == workflow.NotSaid {
 			return word

@@ -181,3 +181,41 @@ func valueOfJSON(t *testing.T, n *Node) (v any) {
 	}
 	return v
 }
+
+// The pages of an answer to the role quality can be put together by the pseudonyms of readers;
+// answers to other questions, of other moments and to other people cannot.
+func TestReadersHaveOnePseudonymInOneAnswer(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	names := func(as access.Role, measure string, params ...string) string {
+		t.Helper()
+		got := c.stat(as, measure+"/$evaluate-measure", append([]string{"stratifier", "second-reader"}, params...)...)
+		var texts []string
+		for _, stratum := range got.node.Each("group")[0].Each("stratifier")[0].Each("stratum") {
+			if name := stratumValues(stratum)[0]; strings.HasPrefix(name, "reader-") {
+				texts = append(texts, name)
+			}
+		}
+		if len(texts) != 2 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		return strings.Join(texts, " ")
+	}
+	const at, later = "2025-06-01T00:00:00Z", "2025-06-01T00:00:00.001Z"
+	one := names(access.Quality, "agreement", "asOf", at)
+	if again := names(access.Quality, "agreement", "asOf", at, "page", "1"); again != one {
+		t.Errorf("one answer: %s, %s", one, again)
+	}
+	seen := map[string]string{one: "the answer"}
+	for what, other := range map[string]string{
+		"as of another moment": names(access.Quality, "agreement", "asOf", later), "of another measure": names(access.Quality, "unread", "asOf", at), "of other cases": names(access.Quality, "agreement", "asOf", at, "filter", "modality|CT"),
+		"to somebody else": names(c.with(access.Quality, "system/Measure.r"), "agreement", "asOf", at), "an auditor's": names(access.Auditor, "agreement"), "an auditor's again": names(access.Auditor, "agreement"),
+	} {
+		for _, name := range strings.Fields(other) {
+			if before := seen[name]; before != "" || strings.Contains(one, name) {
+				t.Errorf("%s: %s is named as in %s", what, name, before)
+			}
+			seen[name] = what
+		}
+	}
+}

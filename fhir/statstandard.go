@@ -114,7 +114,7 @@ func (s *Server) cellsByTwo(ctx context.Context, tx pgx.Tx, q statQuery, ask ask
 	if by[1] == facts.Month {
 		slices.Reverse(by)
 	}
-	names, err := s.stratumNames(ctx, tx, ask)
+	names, err := s.stratumNames(ctx, tx, q.actor, ask)
 	if err != nil {
 		return nil, err
 	}

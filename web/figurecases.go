@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,20 +97,17 @@ func (p figuresPage) Behind(of string) template.URL {
 	return p.behind(p.narrowedTo(nil), facts.Members(of))
 }
 
-// BehindRow is that of a row.
+// BehindRow is that of a row, which has one: it leads to what is counted, else to the denominator,
+// and the list leads on to the others. Two would make a page of many groups too heavy.
 func (p figuresPage) BehindRow(row int, of string) template.URL {
+	if counts := p.Rows[row].Numerator; (counts != nil && *counts > 0 && len(p.Whole) == 1) != (of == string(facts.MembersCounted)) {
+		return ""
+	}
 	return p.behind(p.Link(row), facts.Members(of))
 }
 
-// HasReaders tells whether the groups are readers, whose cases are not listed.
-func (p figuresPage) HasReaders() bool {
-	for _, name := range p.By {
-		if facts.IsReader(name) {
-			return true
-		}
-	}
-	return false
-}
+// HasReaders tells whether groups are readers: they have pseudonyms, and their cases are not listed.
+func (p figuresPage) HasReaders() bool { return slices.ContainsFunc(p.By, facts.IsReader) }
 
 // casesBehind is a number of cases with the address of their list, if they may be listed.
 type casesBehind struct {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/overread/overread/internal/screen"
-	"github.com/overread/overread/measure/facts"
 )
 
 // mostGroups is how many groups one page of figures lists, in its table and in that of a
@@ -19,21 +18,34 @@ const mostGroups = 30
 // groupPage is which groups a page of figures lists, of how many.
 type groupPage struct {
 	Groups, From, To int
-	Largest          bool   // they are those with the most cases, and there are no further pages
+	Largest          bool   // those with the most cases are first
+	Alone            bool   // and there are no further pages
 	First, More      string // addresses of the first and of the next page
 }
 
 // list leaves the groups of one page. What is made of all groups has to be made before: the
 // pictures, and statistics, of which the same groups are left.
 //
-// Readers have other pseudonyms in each answer, and stand in the order of these: a second page
-// would tell of some readers again, and of some never. So of many readers the page lists those
-// with the most cases, and the file has all.
+// Many readers stand in the order of how many cases they have. The role quality has the same
+// pseudonyms on all pages, which are of one moment. Auditors have others in each answer: a second
+// page would tell of readers who could not be found on the first. So theirs lists those with the
+// most cases alone, and the file has all.
 func (p *figuresPage) list(asked string) {
 	each := max(1, len(p.Whole)) // of a time a group has a row for each percentile
 	groups := mostGroups
 	if each > 1 || len(p.Statistics) > 1 {
 		groups = mostGroups / 2
+	}
+	if each > 1 { // a report has all groups of one percentile before those of the next
+		place := map[string]int{}
+		for _, r := range p.Rows {
+			if key := strings.Join(r.Values, "\x00"); place[key] == 0 {
+				place[key] = len(place) + 1
+			}
+		}
+		slices.SortStableFunc(p.Rows, func(a, b screen.FigureRow) int {
+			return place[strings.Join(a.Values, "\x00")] - place[strings.Join(b.Values, "\x00")]
+		})
 	}
 	per := groups * each
 	p.Part.Groups = (len(p.Rows) + each - 1) / each
@@ -41,17 +53,19 @@ func (p *figuresPage) list(asked string) {
 		return
 	}
 	page := 1
-	if p.Part.Largest = slices.ContainsFunc(p.By, facts.IsReader); p.Part.Largest {
+	if p.Part.Largest = p.HasReaders(); p.Part.Largest {
 		slices.SortStableFunc(p.Rows, func(a, b screen.FigureRow) int { return casesOf(b) - casesOf(a) })
-	} else if n, err := strconv.Atoi(asked); err == nil {
+	}
+	p.Part.Alone = p.Part.Largest && !p.Choices.Exact
+	if n, err := strconv.Atoi(asked); err == nil && !p.Part.Alone {
 		page = min(max(n, 1), (len(p.Rows)+per-1)/per)
 	}
 	from, to := (page-1)*per, min(page*per, len(p.Rows))
 	p.Part.From, p.Part.To = from/each+1, to/each
-	if !p.Part.Largest && page > 1 {
+	if page > 1 {
 		p.Part.First = p.at(1)
 	}
-	if !p.Part.Largest && to < len(p.Rows) {
+	if !p.Part.Alone && to < len(p.Rows) {
 		p.Part.More = p.at(page + 1)
 	}
 	p.Rows = p.Rows[from:to]

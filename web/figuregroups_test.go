@@ -30,7 +30,7 @@ func TestOfManyReadersWhoLiesOutsideIsNamedThoughOthersHaveMoreCases(t *testing.
 	p := funnelOf(0.1, 0, standing, rows...)
 	p.By, p.Asked = []string{"second-reader"}, url.Values{}
 	p.list("2")
-	if len(p.Rows) != mostGroups || p.Part != (groupPage{Groups: 400, From: 1, To: mostGroups, Largest: true}) || *p.Rows[0].Initial != 299 {
+	if len(p.Rows) != mostGroups || p.Part != (groupPage{Groups: 400, From: 1, To: mostGroups, Largest: true, Alone: true}) || *p.Rows[0].Initial != 299 {
 		t.Errorf("%d rows, %+v", len(p.Rows), p.Part)
 	}
 	if c := p.Funnel; len(c.Points) != 1 || c.Points[0].Name != "reader-100" || c.Flagged != 1 || len(c.Dots) != 1 || strings.Count(c.Dots[0].Path, "M") != 100 {
@@ -53,10 +53,10 @@ func TestManyGroupsAreOnPages(t *testing.T) {
 		part  groupPage
 		first string
 	}{
-		"":  {groupPage{63, 1, 30, false, "", "?by=site&measure=m&page=2#groups"}, "site 00"},
-		"x": {groupPage{63, 1, 30, false, "", "?by=site&measure=m&page=2#groups"}, "site 00"},
-		"2": {groupPage{63, 31, 60, false, "?by=site&measure=m#groups", "?by=site&measure=m&page=3#groups"}, "site 30"},
-		"9": {groupPage{63, 61, 63, false, "?by=site&measure=m#groups", ""}, "site 60"},
+		"":  {groupPage{63, 1, 30, false, false, "", "?by=site&measure=m&page=2#groups"}, "site 00"},
+		"x": {groupPage{63, 1, 30, false, false, "", "?by=site&measure=m&page=2#groups"}, "site 00"},
+		"2": {groupPage{63, 31, 60, false, false, "?by=site&measure=m#groups", "?by=site&measure=m&page=3#groups"}, "site 30"},
+		"9": {groupPage{63, 61, 63, false, false, "?by=site&measure=m#groups", ""}, "site 60"},
 	} {
 		p := figuresBy("site", row("", 2, 20), rows...)
 		p.Asked, p.MeasureID = url.Values{"by": {"site"}}, "m"
@@ -69,5 +69,28 @@ func TestManyGroupsAreOnPages(t *testing.T) {
 	p.Asked = url.Values{}
 	if p.list(""); len(p.Rows) != mostGroups || p.Part.To != 0 {
 		t.Errorf("%d groups are on pages: %+v", mostGroups, p.Part)
+	}
+}
+
+// Of a time a group has a row for each percentile, and they stand together: a page has whole groups.
+func TestThePercentilesOfAGroupStandTogether(t *testing.T) {
+	t.Parallel()
+	var p figuresPage
+	p.By, p.Asked, p.Whole = []string{"site"}, url.Values{}, make([]screen.FigureRow, 3)
+	for _, percentile := range []string{"50", "75", "90"} {
+		for i := range mostGroups {
+			one := row(fmt.Sprintf("site %02d", i), 2, 20)
+			one.Percentile = percentile
+			p.Rows = append(p.Rows, one)
+		}
+	}
+	p.list("2")
+	if p.Part.From != mostGroups/2+1 || p.Part.To != mostGroups || len(p.Rows) != 3*mostGroups/2 {
+		t.Fatalf("%+v, %d rows", p.Part, len(p.Rows))
+	}
+	for i, r := range p.Rows {
+		if want := fmt.Sprintf("site %02d", mostGroups/2+i/3); r.Values[0] != want || r.Percentile != []string{"50", "75", "90"}[i%3] {
+			t.Errorf("row %d: %v %s", i, r.Values, r.Percentile)
+		}
 	}
 }
