@@ -321,7 +321,7 @@ func (a *askedMeasure) readPeople(ctx context.Context, tx pgx.Tx, in *Node) erro
 		return fmt.Errorf("cases of a patient: %w", err)
 	}
 	if given(in, "asOf") != nil {
-		if moved, err := workflow.MovedSinceTx(ctx, tx, *id, a.AsOf); err != nil {
+		if moved, err := movedSince(ctx, tx, *id, a.AsOf); err != nil {
 			return err
 		} else if moved {
 			return fault.At(fault.BusinessRule, paramAt("asOf"), "since this moment a case has come to this patient or gone from them, by a merge of records or a correction of the order: a report of the patient can be had as of later moments alone")

@@ -1,30 +1,16 @@
 package workflow
 
-import (
-	"context"
-	"fmt"
-	"time"
+import "slices"
 
-	"github.com/jackc/pgx/v5"
-)
-
-// MovedSinceTx tells whether a case that was known at a moment has since come to a patient,
-// or gone from them: by a merge of records, or by a correction of its order. Then
-// the cases of the patient are not those of that moment. Of a merge of before an event
-// said whose the case had been, the one to whom it came is found, and who lost it is not.
-func MovedSinceTx(ctx context.Context, tx pgx.Tx, patient string, moment time.Time) (moved bool, err error) {
-	err = tx.QueryRow(ctx, `
-		SELECT EXISTS (
-			SELECT
-			FROM case_event e
-			JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
-			WHERE e.occurred_at > @moment AND c.opened_at <= @moment
-				AND (e.detail->>'patientWas' = @patient OR c.patient_id = @patient AND (e.detail ? 'patientWas' OR e.event = 'follow-patient')))`,
-		pgx.NamedArgs{"patient": patient, "moment": moment}).Scan(&moved)
-	if err != nil {
-		return false, fmt.Errorf("whether cases of a patient have moved: %w", err)
+// MovingEvents are those that can make a case another patient's.
+func MovingEvents() (names []string) {
+	moves := []string{followPatient.Name, takeCorrection.Name, noteFacts.Name}
+	for _, row := range Transitions {
+		if slices.ContainsFunc(row.Effects, func(e Effect) bool { return slices.Contains(moves, e.Name) }) && !slices.Contains(names, string(row.Event)) {
+			names = append(names, string(row.Event))
+		}
 	}
-	return moved, nil
+	return names
 }
 
 func orNothing(p *string) string {
