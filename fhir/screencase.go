@@ -59,7 +59,8 @@ type deskCase struct {
 	names map[uuid.UUID]workflow.ReaderName
 	file  screen.CaseFile
 
-	offers *workflow.Offers
+	offers   *workflow.Offers
+	standIns []uuid.UUID // to whom an amendment can be given
 }
 
 func (d *deskCase) head(ctx context.Context) error {

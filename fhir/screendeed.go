@@ -7,12 +7,46 @@ import (
 	"strings"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/internal/screen"
 	"github.com/overread/overread/workflow"
 )
 
+// knows has what is offered look at what the order means now and at who there is to stand in,
+// where that decides: a reading goes on after a correction only where the images are those
+// that were read, and an amendment is given only to somebody who may have it. Where it is
+// neither, the page says why, and what leads on.
+func (d *deskCase) knows(ctx context.Context) error {
+	var wanted workflow.Event
+	switch {
+	case d.c.State == workflow.OnHold && d.c.Correction != nil:
+		now, err := d.dossier(ctx, d.tx, d.c)
+		if err != nil {
+			return err
+		}
+		d.offers.Knowing(now.facts(d.secondOpinion))
+		wanted = "continue-reading"
+	case d.c.State == workflow.Amending:
+		var err error
+		if d.standIns, err = workflow.StandInsTx(ctx, d.tx, d.c, d.now()); err != nil {
+			return err
+		}
+		wanted = "reassign"
+	default:
+		return nil
+	}
+	refused, err := d.offers.May(ctx, wanted, 0)
+	if refused != nil && refused.Issues[0].Kind == fault.BusinessRule {
+		d.file.Barred = append(d.file.Barred, refused.Issues[0].Text)
+	}
+	return err
+}
+
 // deeds are the operations that are offered to the actor, with what they take.
 func (d *deskCase) deeds(ctx context.Context) error {
+	if err := d.knows(ctx); err != nil {
+		return err
+	}
 	for _, op := range operations {
 		offered, err := d.offered(ctx, op)
 		if err != nil {
@@ -90,10 +124,10 @@ func (d *deskCase) field(op string, p parameter) (f screen.DeedField, ok bool) {
 	return f, true
 }
 
-// readers are those of the tenant, by name.
+// readers are those who may have the amendment, by name.
 func (d *deskCase) readers() (all []screen.Choice) {
-	for _, name := range d.names {
-		if name.Active {
+	for id, name := range d.names {
+		if name.Active && slices.Contains(d.standIns, id) {
 			all = append(all, screen.Choice{Value: "Practitioner/" + name.PractitionerID, Words: name.Display})
 		}
 	}

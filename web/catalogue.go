@@ -164,6 +164,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"role":      func(r any) string { return c.say(roleName(r)) },
 		"state":     func(s any) string { return c.say(stateName(s)) },
 		"owed":      func(o workflow.Owed) string { return c.say(owedWords[o]) },
+		"instead":   func(why workflow.WhyStandIn) string { return c.say(standInWords[why]) },
 		"words":     c.words,
 		"said":      c.said,
 		"add":       func(a, b int) int { return a + b },
@@ -274,6 +275,7 @@ func textsOfTables() (all []string) {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}
 	all = slices.AppendSeq(all, maps.Values(owedWords))
+	all = slices.AppendSeq(all, maps.Values(standInWords))
 	all = slices.AppendSeq(all, maps.Values(titles))
 	all = append(all, textsOfLaunched()...)
 	return append(all, slices.Collect(maps.Values(elsewhere))...)

@@ -101,7 +101,15 @@ func urgency(i workflow.WorkItem, now time.Time) string {
 // owedWords say what is to be done about a signed case.
 var owedWords = map[workflow.Owed]string{
 	workflow.OwesAnswer: "A clinician asks: answer the question", workflow.OwesComparison: "The first report has come: compare it",
-	workflow.OwesLook: "The study has changed: look whether the report holds", workflow.OwesCall: "A finding that cannot wait: nobody has taken note of it yet",
+	workflow.OwesAmendment: "The report is being amended: go on with it",
+	workflow.OwesLook:      "The study has changed: look whether the report holds", workflow.OwesCall: "A finding that cannot wait: nobody has taken note of it yet",
+}
+
+// standInWords say why somebody has what another would do who signed.
+var standInWords = map[workflow.WhyStandIn]string{
+	workflow.StandInNamed: "the coordinator has given it to you", workflow.StandInGone: "you may stand in: who signed is no reader here any more",
+	workflow.StandInUnlicensed: "you may stand in: who signed may not practise at present", workflow.StandInAbsent: "you may stand in: who signed is absent",
+	workflow.StandInFirstReader: "you may stand in: who signed has turned out to be the first reader",
 }
 
 // listedCase is a row of the page.

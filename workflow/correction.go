@@ -150,15 +150,15 @@ var sameImages = Guard{"sameImages", "the images are those that were read, and n
 		f := t.in.Facts
 		switch {
 		case f == nil || f.Study == nil:
-			return refuse("the study of the order is not here; begin the reading anew ($restart-reading)")
+			return refuse("%s", Phrase("the study of the order is not here; begin the reading anew ($restart-reading)"))
 		case f.Study.Void:
-			return refuse("the study that was read is declared an error; begin the reading anew ($restart-reading), which waits for the right one")
+			return refuse("%s", Phrase("the study that was read is declared an error; begin the reading anew ($restart-reading), which waits for the right one"))
 		case t.c.otherStudy(*f.Study):
-			return refuse("the order means another study than was read; begin the reading anew ($restart-reading)")
+			return refuse("%s", Phrase("the order means another study than was read; begin the reading anew ($restart-reading)"))
 		case f.Consent == "deny":
-			return refuse("the patient's Consent denies the second opinion; the reading cannot go on unless the placer sends one that permits it: begin it anew ($restart-reading), which then waits for that, or have the placer cancel the order")
+			return refuse("%s", Phrase("the patient's Consent denies the second opinion; the reading cannot go on unless the placer sends one that permits it: begin it anew ($restart-reading), which then waits for that, or have the placer cancel the order"))
 		case strandedPatient(*f):
-			return refuse("the order is of another patient than its study or its original report; begin the reading anew ($restart-reading), or have the placer mend it")
+			return refuse("%s", Phrase("the order is of another patient than its study or its original report; begin the reading anew ($restart-reading), or have the placer mend it"))
 		}
 		seen := *f
 		var err error

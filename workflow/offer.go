@@ -18,16 +18,28 @@ import (
 // the state and the role, and of their guards those that look at the case and at who
 // asks. What is to be given with an event is looked at when it is fired.
 type Offers struct {
-	t    turn
-	seen map[string]error // what a guard said, by its name and the matter
+	t     turn
+	seen  map[string]error // what a guard said, by its name and the matter
+	facts *Facts           // what the order means now, where it is known
 }
 
+// Knowing has the guards that look at what the order means now asked as well.
+func (o *Offers) Knowing(f Facts) { o.facts = &f }
+
 // ofWhatIsGiven are the guards that look at what is given with an event: of them nothing
-// can be told before. Every other one is asked; each test that fires something (house.fire) holds that it was offered.
+// can be told before, but what beforehand has. Every other one is asked; each test that fires something (house.fire) holds that it was offered.
 var ofWhatIsGiven = []Guard{
 	reasonGiven, candidateEligible, standInEligible, declineCodeKnown, independenceAttested, draftFollows, opinionGiven, opinionComplete, proposalComplete, knowsTheText,
 	gradeComplete, decisionGiven, decidesForIndependent, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, findingsJudged, sameImages,
 	findingComplete, callComplete, questionGiven, answerGiven, priorityGiven, judgementGiven, truthGiven, pointGiven, concluded,
+}
+
+// beforehand is what can be known of such guards without anything that is given.
+var beforehand = map[string]func(context.Context, *turn) error{
+	broadens.Name:        broadensSomehow,
+	sameImages.Name:      sameImagesAsKnown,
+	standInEligible.Name: anyStandIn,
+	concluded.Name:       anyReview,
 }
 
 // OffersTx are those of a case for an actor in this moment.
@@ -36,7 +48,7 @@ func OffersTx(tx pgx.Tx, actor access.Actor, c Case, now time.Time) *Offers {
 }
 
 func offersOf(l ledger, tx pgx.Tx, actor access.Actor, c Case, now time.Time) *Offers {
-	return &Offers{turn{ledger: recollection{l, map[string]any{}}, tx: tx, actor: actor, c: &c, now: now, detail: map[string]any{}}, map[string]error{}}
+	return &Offers{t: turn{ledger: recollection{l, map[string]any{}}, tx: tx, actor: actor, c: &c, now: now, detail: map[string]any{}}, seen: map[string]error{}}
 }
 
 // May tells why the event would be refused to the actor whatever they give with it, by
@@ -70,20 +82,20 @@ func (o *Offers) Findings(ctx context.Context) (all []KnownMatter, undecided map
 func (o *Offers) refusal(ctx context.Context, ev Event, matter int) error {
 	t := &o.t
 	// Somebody was reached, as far as a choice between rows asks for it: who signed writes an addendum.
-	t.event, t.in = ev, Input{Matter: matter, Call: &Call{Reached: true}}
+	t.event, t.in = ev, Input{Matter: matter, Call: &Call{Reached: true}, Facts: o.facts}
 	row, err := choose(ctx, t)
 	if err != nil {
 		return err
 	}
 	for _, g := range row.Guards {
-		if slices.ContainsFunc(ofWhatIsGiven, func(given Guard) bool { return given.Name == g.Name }) {
+		check, known := beforehand[g.Name]
+		if !known && slices.ContainsFunc(ofWhatIsGiven, func(given Guard) bool { return given.Name == g.Name }) {
 			continue
 		}
 		key := fmt.Sprint(g.Name, matter)
-		if _, known := o.seen[key]; !known {
-			check := g.Check
-			if g.Name == broadens.Name {
-				check = broadensSomehow
+		if _, asked := o.seen[key]; !asked {
+			if !known {
+				check = g.Check
 			}
 			o.seen[key] = check(ctx, t)
 		}
@@ -100,6 +112,38 @@ func broadensSomehow(ctx context.Context, t *turn) (err error) {
 		if err = broadens.Check(ctx, t); err == nil {
 			return nil
 		}
+	}
+	return err
+}
+
+// sameImagesAsKnown asks where it is known what the order means now.
+func sameImagesAsKnown(ctx context.Context, t *turn) error {
+	if t.in.Facts == nil {
+		return nil
+	}
+	return sameImages.Check(ctx, t)
+}
+
+// anyStandIn: there is somebody to whom the amendment can be given.
+func anyStandIn(ctx context.Context, t *turn) error {
+	if t.tx == nil {
+		return nil // a simulated one
+	}
+	all, err := StandInsTx(ctx, t.tx, *t.c, t.now)
+	if err == nil && len(all) == 0 {
+		err = refuse("%s", Phrase("nobody is eligible to stand in for who signed: give somebody the privilege to supervise or to adjudicate who had no part in the case, or let a director drop the amendment"))
+	}
+	return err
+}
+
+// anyReview: one is open of which something may come.
+func anyReview(ctx context.Context, t *turn) error {
+	if t.tx == nil {
+		return nil
+	}
+	open, err := reviewOpen(ctx, t.tx, t.c.CaseID)
+	if err == nil && !open {
+		err = refuse("no review of this case is open")
 	}
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -97,6 +99,31 @@ var standInEligible = Guard{"standInEligible", "the one to whom the amendment is
 		}
 		return wrong
 	}}
+
+// StandInsTx are those to whom the amendment of a signed case can be given, as
+// standInEligible has it.
+func StandInsTx(ctx context.Context, tx pgx.Tx, c Case, now time.Time) (all []uuid.UUID, err error) {
+	report, err := lastReportTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return nil, err
+	}
+	readers, err := queryReaders(ctx, tx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, duty := range []Duty{ToSupervise, ToAdjudicate} {
+		need, err := needTx(ctx, tx, &c, duty)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range readers {
+			if r.ID != report.SignedBy && !slices.Contains(all, r.ID) && len(Eligible(need, r, now)) == 0 {
+				all = append(all, r.ID)
+			}
+		}
+	}
+	return all, nil
+}
 
 var nameStandIn = Effect{"nameStandIn", "the amendment is the one's to whom it is given; of a quality sample's finding they are told what it is",
 	func(ctx context.Context, t *turn) error {

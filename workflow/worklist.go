@@ -29,6 +29,7 @@ type WorkItem struct {
 	Due       *time.Time // the nearest of its deadlines
 	Pool      bool       `db:"-"` // it is nobody's, and the actor may claim it
 	Owed      Owed       `db:"-"` // what is to be done about it though it is signed, "" where it is not
+	StandIn   WhyStandIn `db:"-"` // why it is theirs, where another signed
 }
 
 // worklists say what is a role's to do. @me is the actor.
@@ -74,7 +75,11 @@ func WorklistTx(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) ([
 	if err != nil {
 		return nil, err
 	}
-	if owed != nil {
+	instead, err := standInsTx(ctx, tx, actor)
+	if err != nil {
+		return nil, err
+	}
+	if owed = append(owed, instead...); owed != nil {
 		items = append(items, owed...)
 		slices.SortStableFunc(items, morePressing)
 		items = items[:min(len(items), most)]

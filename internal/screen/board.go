@@ -41,6 +41,7 @@ type CaseFile struct {
 	Deliveries []CaseDelivery
 	History    []Happened // the last first
 	Deeds      []Deed     // what can be done now
+	Barred     []string   // why what somebody would look for is not among them, and what to do instead
 }
 
 // CasePerson is somebody who has a part in a case.
