@@ -47,11 +47,15 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 	if err != nil {
 		return nil, err
 	}
-	signers, err := signersOfOpenTx(ctx, tx, actor.ID, now)
+	all, err := queryReaders(ctx, tx, nil)
 	if err != nil {
 		return nil, err
 	}
-	items, signedBy, err := openForStandInTx(ctx, tx, actor, signers)
+	signers := signers{}
+	for _, r := range all {
+		signers[r.ID] = r
+	}
+	items, signedBy, err := openForStandInTx(ctx, tx, actor, signers.fit(now))
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
@@ -84,7 +88,7 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 			owed = append(owed, item)
 			continue
 		}
-		if item.StandIn = signers.why(c, signedBy[c.CaseID], actor.ID); item.StandIn == "" || len(Eligible(needs[i], me, now)) > 0 {
+		if item.StandIn = signers.why(c, signedBy[c.CaseID], actor.ID, now); item.StandIn == "" || len(Eligible(needs[i], me, now)) > 0 {
 			continue
 		}
 		if c.owesInstead(&item, c.Choosable(matters[c.CaseID], actor), actor.Role); item.Owed != "" {
@@ -114,76 +118,38 @@ func (c *Case) owesInstead(item *WorkItem, known []KnownMatter, role access.Role
 	}
 }
 
-// signers are those who signed a case on which something is open.
-type signers struct {
-	gone map[signer]WhyStandIn // who cannot settle it, by where the images were made
-	who  map[uuid.UUID]Reader  // the active ones
-}
+// signers are the active readers, of whom some have signed.
+type signers map[uuid.UUID]Reader
 
-// signer is somebody who signed, and where the images were made, by which they may practise or not.
-type signer struct {
-	ID           uuid.UUID
-	Jurisdiction string
-}
-
-// openSigned are the signed cases c on which something is open, or that are amended, with who
-// signed each (r). OFFSET 0 keeps the planner from asking for the last report of every case.
-const openSigned = `
-	FROM (
-		SELECT c.tenant_id, c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value, c.exam,
-		       c.reader_id, c.other_reader_id, c.adjudicator_id, c.supervisor_id
-		FROM (SELECT m.case_id FROM matter m WHERE m.tenant_id = overread_tenant() AND m.settled_at IS NULL
-		      UNION SELECT a.case_id FROM case_file a WHERE a.tenant_id = overread_tenant() AND a.state = 'amending') AS o
-		JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = o.case_id
-		WHERE c.state IN ('final', 'closed', 'amending')
-		OFFSET 0) AS c
-	CROSS JOIN LATERAL (
-		SELECT r.signed_by FROM signed_report r
-		WHERE r.tenant_id = c.tenant_id AND r.case_id = c.case_id
-		ORDER BY r.report_no DESC
-		LIMIT 1) AS r`
-
-// signersOfOpenTx looks at everybody who signed such a case, and whether they are there.
-func signersOfOpenTx(ctx context.Context, tx pgx.Tx, me uuid.UUID, now time.Time) (signers, error) {
-	rows, err := tx.Query(ctx, `SELECT DISTINCT r.signed_by AS id, coalesce(c.exam->>'jurisdiction', '') AS jurisdiction`+openSigned+` WHERE r.signed_by <> @me`, pgx.NamedArgs{"me": me})
-	if err != nil {
-		return signers{}, fmt.Errorf("who signed what is open: %w", err)
-	}
-	pairs, err := pgx.CollectRows(rows, pgx.RowToStructByName[signer])
-	if err != nil {
-		return signers{}, fmt.Errorf("who signed what is open: %w", err)
-	}
-	if len(pairs) == 0 {
-		return signers{}, nil
-	}
-	all, err := queryReaders(ctx, tx, nil)
-	if err != nil {
-		return signers{}, err
-	}
-	s := signers{map[signer]WhyStandIn{}, map[uuid.UUID]Reader{}}
-	for _, r := range all {
-		s.who[r.ID] = r
-	}
-	for _, pair := range pairs {
-		r, here := s.who[pair.ID]
+// fit are those who can act on every case that they have signed: they are here today, and
+// nothing of what they may do has ended or is still to begin. Of the others it depends on the case.
+// Whose licence was struck out altogether, rather than ended, is not looked for: the desk is told of theirs.
+func (s signers) fit(now time.Time) []uuid.UUID {
+	fit := []uuid.UUID{}
+	for id, r := range s {
 		today := DateOf(r.local(now))
-		if _, absent := r.absence(today); !here {
-			s.gone[pair] = StandInGone
-		} else if absent {
-			s.gone[pair] = StandInAbsent
-		} else if len(unlicensed(Exam{Jurisdiction: pair.Jurisdiction}, r, today)) > 0 {
-			s.gone[pair] = StandInUnlicensed
+		_, absent := r.absence(today)
+		if absent || len(unlicensed(Exam{}, r, today)) > 0 || slices.ContainsFunc(r.Licences, func(l Licence) bool { return !today.within(l.ValidFrom, l.ValidTo) }) {
+			continue
 		}
+		fit = append(fit, id)
 	}
-	return s, nil
+	return fit
 }
 
 // why somebody may stand in for who signed the case; "" where they may not (cannotAct, isStandIn).
-func (s signers) why(c *Case, signedBy, me uuid.UUID) WhyStandIn {
-	switch why := s.gone[signer{signedBy, c.Exam.Jurisdiction}]; {
-	case why != "":
-		return why
-	case c.doubtedOf().readFirst(s.who[signedBy], c.Policy.unnamed()) != "":
+func (s signers) why(c *Case, signedBy, me uuid.UUID, now time.Time) WhyStandIn {
+	r, here := s[signedBy]
+	today := DateOf(r.local(now))
+	_, absent := r.absence(today)
+	switch {
+	case !here:
+		return StandInGone
+	case absent:
+		return StandInAbsent
+	case len(unlicensed(c.Exam, r, today)) > 0:
+		return StandInUnlicensed
+	case c.doubtedOf().readFirst(r, c.Policy.unnamed()) != "":
 		return StandInFirstReader
 	case c.State == Amending && c.SupervisorID != nil && *c.SupervisorID == me:
 		return StandInNamed
@@ -191,23 +157,38 @@ func (s signers) why(c *Case, signedBy, me uuid.UUID) WhyStandIn {
 	return ""
 }
 
-// openForStandInTx are the cases that may be the actor's to settle, the most pressing
-// first, and who signed each.
-func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, s signers) (items []WorkItem, signedBy map[uuid.UUID]uuid.UUID, err error) {
-	args := pgx.NamedArgs{"me": actor.ID, "most": mostLooked, "gone": []uuid.UUID{}, "where": []string{}}
-	for pair := range s.gone {
-		args["gone"], args["where"] = append(args["gone"].([]uuid.UUID), pair.ID), append(args["where"].([]string), pair.Jurisdiction)
-	}
+// whoSignedLast is who signed the report in force of a case of the alias before it.
+const whoSignedLast = `CROSS JOIN LATERAL (
+				SELECT r.signed_by FROM signed_report r
+				WHERE r.tenant_id = overread_tenant() AND r.case_id = c.case_id
+				ORDER BY r.report_no DESC
+				LIMIT 1) AS r`
+
+// openForStandInTx are the cases that may be the actor's to settle, the most pressing first,
+// and who signed each. OFFSET 0 keeps the planner from going through every case there is.
+func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []uuid.UUID) (items []WorkItem, signedBy map[uuid.UUID]uuid.UUID, err error) {
 	rows, err := tx.Query(ctx, `
+		WITH doubted AS MATERIALIZED (
+			SELECT case_id FROM matter
+			WHERE tenant_id = overread_tenant() AND kind = 'verification' AND settled_at IS NULL AND content->>'sameReader' = 'true'
+		), candidate AS MATERIALIZED (
+			SELECT c.case_id
+			FROM (SELECT DISTINCT case_id FROM matter WHERE tenant_id = overread_tenant() AND settled_at IS NULL OFFSET 0) AS c
+			`+whoSignedLast+`
+			WHERE r.signed_by <> ALL (@fit)
+			UNION SELECT case_id FROM doubted
+			UNION SELECT case_id FROM case_file WHERE tenant_id = overread_tenant() AND state = 'amending'
+		)
 		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
 		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality, r.signed_by,
-		       (SELECT min(m.due_at) FROM matter m WHERE m.tenant_id = c.tenant_id AND m.case_id = c.case_id AND m.settled_at IS NULL) AS due`+openSigned+`
-		WHERE ((r.signed_by, coalesce(c.exam->>'jurisdiction', '')) IN (SELECT g.id, g.place FROM unnest(@gone::uuid[], @where::text[]) AS g (id, place))
-		       OR c.state = 'amending' AND c.supervisor_id = @me
-		       OR c.state = 'amending' AND r.signed_by = @me AND `+signedInRole[actor.Role]+`
-		       OR EXISTS (SELECT FROM matter m WHERE m.tenant_id = c.tenant_id AND m.case_id = c.case_id AND m.settled_at IS NULL AND m.content->>'sameReader' = 'true'))
+		       (SELECT min(m.due_at) FROM matter m WHERE m.tenant_id = overread_tenant() AND m.case_id = c.case_id AND m.settled_at IS NULL) AS due
+		FROM (SELECT f.* FROM candidate JOIN case_file f ON f.tenant_id = overread_tenant() AND f.case_id = candidate.case_id OFFSET 0) AS c
+		`+whoSignedLast+`
+		WHERE c.state IN ('final', 'closed', 'amending')
+		  AND CASE WHEN r.signed_by = @me THEN c.state = 'amending' AND `+signedInRole[actor.Role]+`
+		      ELSE r.signed_by <> ALL (@fit) OR c.state = 'amending' AND c.supervisor_id = @me OR c.case_id IN (SELECT case_id FROM doubted) END
 		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], c.priority), due NULLS LAST, c.opened_at
-		LIMIT @most`, args)
+		LIMIT @most`, pgx.NamedArgs{"me": actor.ID, "most": mostLooked, "fit": fit})
 	if err != nil {
 		return nil, nil, fmt.Errorf("what is open to stand in for: %w", err)
 	}
