@@ -17,7 +17,7 @@ ROUNDS        ?= 3000
 PROPERTY      ?= 100000
 TEST_FLAGS    ?=
 
-.PHONY: help demo viewer test property lint vulncheck bench bench-pages bench-measures bench-search fuzz crash isolation test-web test-clients test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
+.PHONY: help demo viewer test property lint vulncheck bench bench-pages bench-measures bench-search fuzz crash isolation test-web test-clients test-disclosure test-injection test-statistics test-timing test-validator test-web-short screens snapshots build release generate clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -68,6 +68,10 @@ test-statistics: ## every figure of measure/ by scipy, statsmodels and irrCAC, o
 	@scripts/ensure python postgresql
 	@UPDATE=$(UPDATE) scripts/test-statistics
 	set -o pipefail; OVERREAD_REBUILD=1 go test ./cmd/overread -count 1 -timeout 30m -v -run TheWholeSystemSays | grep -v '"time":'
+
+test-disclosure: ## an auditor who asks everything and a solver that attacks every small count, of which make test runs a third; all pages of more strata than an answer lists
+	@scripts/ensure postgresql
+	OVERREAD_ATTACK=whole go test ./fhir -count 1 -timeout 60m -v -run 'AnAuditorWho|MoreStrataThan' | grep -v '"time":'
 
 test-timing: ## does the time of an answer tell that something is hidden? ROUNDS (3000) questions of each kind
 	@scripts/ensure postgresql

@@ -150,19 +150,22 @@ func TestAnAuditorWhoAsksForAYearAndItsQuartersFindsNoSmallCount(t *testing.T) {
 				t.Errorf("%d reports are kept, and then %d", kept, again)
 			}
 			a.askTheYear()
-			attacked, found := a.solve()
+			attacked, found := a.solve(false)
 			for _, one := range found {
 				t.Error(one)
 			}
 			t.Logf("%d unknowns, %d figures, %d small counts attacked, %d reports kept", len(a.cells), len(a.known), attacked, kept)
-			if attacked < 50 || len(a.known) < 200 {
+			if attacked < 17 || wholeAttack && attacked < 50 || len(a.known) < 200 {
 				t.Error("the attack sees too little")
+			}
+			if !strings.HasPrefix(scenario.name, "quarters") {
+				return
 			}
 			// The year counted at once beside its quarters would tell what they hide: the attack sees that.
 			in, _ := populationOf("discrepancy-important", "numerator")
 			factors, n := a.sum(nil, in)
 			a.known = append(a.known, linear.Row{Factors: factors, Is: float64(n)})
-			if _, found := a.solve(); len(found) == 0 && strings.HasPrefix(scenario.name, "quarters") {
+			if _, found := a.solve(true); len(found) == 0 {
 				t.Error("the attack does not find what a year beside its quarters gives away")
 			}
 		})

@@ -54,6 +54,9 @@ func TestMoreStrataThanAnAnswerListsAreOnPages(t *testing.T) {
 	}
 	got, pages := map[string]row{}, (len(want)+9999)/10000
 	for page := 1; page <= pages; page++ {
+		if !wholeAttack && page > 1 && page < pages { // the long form reads them all
+			continue
+		}
 		for _, line := range file(page) {
 			if line["strata"] != strconv.Itoa(len(want)) || line["note"] != facts.NotePart {
 				t.Fatalf("page %d: %v", page, line)
@@ -66,13 +69,21 @@ func TestMoreStrataThanAnAnswerListsAreOnPages(t *testing.T) {
 			got[line["value_1"]+" "+line["value_2"]] = one
 		}
 	}
+	strata := len(want)
+	if !wholeAttack {
+		listed := strata - 10000*(pages-2)
+		maps.DeleteFunc(want, func(key string, _ row) bool { _, there := got[key]; return !there })
+		if len(got) != listed {
+			t.Errorf("%d strata are on the first and the last page, not %d", len(got), listed)
+		}
+	}
 	if !maps.Equal(got, want) {
-		t.Errorf("%d strata are listed on %d pages, of %d: %s", len(got), pages, len(want), cmp.Diff(got, want)[:500])
+		t.Errorf("%d strata are listed on %d pages, of %d: %s", len(got), pages, strata, cmp.Diff(got, want)[:500])
 	}
 	ask := "/fhir/Measure/discrepancy-important/$evaluate-measure?" + strings.TrimSuffix(by, "&readers=open")
 	opened := c.openings("discrepancy-important")
 	report := c.do(access.Quality, "GET", ask, "")
-	for _, told := range []string{`measure-strata","valueInteger":` + strconv.Itoa(len(want)), `measure-listed","valueRange":{"low":{"value":1},"high":{"value":10000}}`, "&page=1 sha256:"} {
+	for _, told := range []string{`measure-strata","valueInteger":` + strconv.Itoa(strata), `measure-listed","valueRange":{"low":{"value":1},"high":{"value":10000}}`, "&page=1 sha256:"} {
 		if !strings.Contains(report.body, told) {
 			t.Errorf("%s is not told: %.3000s", told, report.body)
 		}
