@@ -19,12 +19,14 @@ func agreementKind() statKind {
 		does:  "Tells how far readers of the same cases agree beyond chance: Fleiss' kappa and Gwet's AC1, of how soon somebody must act by the sealed opinions of the two who read a case without knowing of each other, and of the significance by the grades where every case has two. A third reading is of cases that were chosen because opinions differ, so it is in neither. Of the cases that count in the measure agreement. For the role quality; recorded as an opening of the quality compartment. Of readers' agreement nothing is published but adjudication-overturn.",
 		heads: []flat.Column{{Name: "limitsMethod", Kind: flat.Text, Doc: "How the intervals were found: gwet-t (t of the standard error over cases, Gwet 2014)."}, {Name: "note", Kind: flat.Text, Doc: "Why something is not told."}},
 		rows: append([]flat.Column{
-			{Name: "of", Kind: flat.Text, Doc: "actionable: of the sealed opinions of first and second readers; significance: of the grades."},
+			{Name: "of", Kind: flat.Text, Doc: "actionable: of the sealed opinions of first and second readers; anybody: of the same, whether anybody must act at all; significance: of the grades."},
 			{Name: "categories", Kind: flat.Text, Doc: "What a reader may say."},
 			{Name: "cases", Kind: flat.Integer, Doc: "With a rating; of actionable, read by two."},
 			{Name: "compared", Kind: flat.Integer, Doc: "With two or more."},
 		}, decimals("observed", "The mean share of pairs that agree: per cent.", "fleiss", "Fleiss' kappa.", "fleissLow", "Its 95 % interval, over cases (Gwet 2014: t of the standard error).", "fleissHigh", "Its 95 % interval.",
-			"fleissChance", "What chance agrees with: per cent.", "ac1", "Gwet's AC1, which does not fall where one category is rare.", "ac1Low", "Its 95 % interval.", "ac1High", "Its 95 % interval.", "ac1Chance", "What chance agrees with: per cent.")...),
+			"fleissChance", "What chance agrees with: per cent.", "ac1", "Gwet's AC1, which does not fall where one category is rare.", "ac1Low", "Its 95 % interval.", "ac1High", "Its 95 % interval.", "ac1Chance", "What chance agrees with: per cent.",
+			"cohen", "Cohen's kappa of who read first and who read second, of two categories.", "cohenLow", "Its 95 % interval (Fleiss, Cohen, Everitt 1969).", "cohenHigh", "Its 95 % interval.",
+			"prevalence", "The index of prevalence: 0 where both categories are as frequent (Byrt, Bishop, Carlin 1993).", "bias", "The index of bias: 0 where both readers use them as often.", "pabak", "Kappa if both were 0.")...),
 		make: (*Server).agreementOfReaders,
 	}
 }
@@ -84,6 +86,31 @@ func agreementOf(report *Node, rated []facts.Rated) (*statistic, error) {
 				row[name+"Low"], row[name+"High"] = a.Interval.Low, a.Interval.High
 			}
 		}
+		if err := cohenOf(row, one.Two); err != nil {
+			return nil, err
+		}
 	}
 	return st, nil
+}
+
+// cohenOf adds Cohen's kappa of two categories, and what has to be known to read it.
+func cohenOf(row map[string]any, two [][]int) error {
+	if two == nil {
+		return nil
+	}
+	kappa, err := measure.CohenKappa(two, measure.Unweighted, confidence)
+	if err != nil {
+		return err
+	}
+	if kappa.Kappa != nil {
+		row["cohen"] = *kappa.Kappa
+	}
+	if kappa.Interval != nil {
+		row["cohenLow"], row["cohenHigh"] = kappa.Interval.Low, kappa.Interval.High
+	}
+	b, err := measure.PrevalenceAndBias(two[0][0], two[0][1], two[1][0], two[1][1], confidence)
+	if err == nil && b != nil {
+		row["prevalence"], row["bias"], row["pabak"] = b.Prevalence, b.Bias, b.PABAK
+	}
+	return err
 }

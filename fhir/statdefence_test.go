@@ -211,7 +211,7 @@ func TestReadersHaveOnePseudonymInOneAnswer(t *testing.T) {
 		"as of another moment": names(access.Quality, "agreement", "asOf", later), "of another measure": names(access.Quality, "unread", "asOf", at), "of other cases": names(access.Quality, "agreement", "asOf", at, "filter", "modality|CT"),
 		"to somebody else": names(c.with(access.Quality, "system/Measure.r"), "agreement", "asOf", at), "an auditor's": names(access.Auditor, "agreement"), "an auditor's again": names(access.Auditor, "agreement"),
 	} {
-		for _, name := range strings.Fields(other) {
+		for name := range strings.FieldsSeq(other) {
 			if before := seen[name]; before != "" || strings.Contains(one, name) {
 				t.Errorf("%s: %s is named as in %s", what, name, before)
 			}

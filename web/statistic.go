@@ -19,13 +19,14 @@ var statisticWords = map[string]string{
 	"runLengthIn": "CUSUM: months until a false signal, on average", "runLengthOut": "CUSUM: months until a true signal, on average", "signals": "Months with a signal", "signal": "Signal", "x": "X", "xLow": "X from", "xHigh": "X to", "range": "Step", "xSignal": "Signal (XmR)", "cusum": "CUSUM", "cusumSignal": "Signal (CUSUM)",
 	"standardBy": "Standardised by", "expected": "Expected", "ratio": "Observed / expected", "standardRate": "Standardised rate (%)",
 	"of": "Of", "categories": "Categories", "compared": "Read by two or more", "observed": "Agreement (%)", "fleiss": "Fleiss’ κ", "fleissLow": "κ from", "fleissHigh": "κ to", "fleissChance": "By chance (%)", "ac1": "Gwet’s AC1", "ac1Low": "AC1 from", "ac1High": "AC1 to", "ac1Chance": "AC1: by chance (%)",
+	"cohen": "Cohen’s κ", "cohenLow": "Cohen’s κ from", "cohenHigh": "Cohen’s κ to", "prevalence": "Prevalence index", "bias": "Bias index", "pabak": "κ without both (PABAK)",
 }
 
 // standingWords are what a figure says in words.
 var standingWords = map[string]string{
 	"inside": "inside", "high-warning": "above 95 %", "high-alarm": "above 99.8 %", "low-warning": "below 95 %", "low-alarm": "below 99.8 %", "not-judged": "not judged: under 200 cases",
 	"high": "more than expected", "low": "fewer than expected", "yes": "yes", "no": "no", "beyond-limits": "beyond the limits", "run": "eighth on one side", "wide-step": "a wide step", "beyond-limits run": "beyond the limits, eighth on one side",
-	"beyond-limits wide-step": "beyond the limits, a wide step", "actionable": "how soon somebody must act", "significance": "significance",
+	"beyond-limits wide-step": "beyond the limits, a wide step", "actionable": "how soon somebody must act", "anybody": "whether anybody must act", "significance": "significance",
 	"exact-limits": "the exact, unadjusted ones", "adjusted-limits": "those adjusted for over-dispersion", "few-groups": "fewer than 10 groups, too few to tell over-dispersion from one that stands out",
 	"no-heterogeneity": "the groups do not differ significantly more than chance makes them (Q, 5 %)", "heterogeneity": "the groups differ significantly more than chance makes them (Q, 5 %)",
 	"expected-below-5": "a count below 5 is expected: χ² is too rough; use Fisher’s test of two groups",

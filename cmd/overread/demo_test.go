@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -145,6 +146,40 @@ func (d *demo) checkFigures(t *testing.T, data string) {
 	}
 	if n := told("quality", now.AddDate(0, -pastMonths, 0).Format("2006-01"), now.Format("2006-01"), "month"); n < pastMonths {
 		t.Errorf("the past has %d months", n)
+	}
+	d.checkKappa(t, data, now)
+}
+
+// checkKappa asks how far two who read the same cases of the past agree, who were chosen by lot.
+func (d *demo) checkKappa(t *testing.T, data string, now time.Time) {
+	t.Helper()
+	token, err := os.ReadFile(filepath.Join(data, "tokens", "mercy-quality"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client{base: regexp.MustCompile(`BASE=(\S+)`).FindStringSubmatch(d.script)[1], token: strings.TrimSpace(string(token))}
+	answer, err := c.get(t.Context(), "Measure/agreement/$agreement-of-readers?periodStart="+now.AddDate(0, -pastMonths, 0).Format("2006-01")+"&periodEnd="+now.Format("2006-01"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, rating := range answer.Each("parameter") {
+		parts := map[string]string{}
+		for _, part := range rating.Each("part") {
+			for _, value := range []string{"valueCode", "valueString", "valueInteger", "valueDecimal"} {
+				if text := part.Text(value); text != "" {
+					parts[part.Text("name")] = text
+				}
+			}
+		}
+		if parts["of"] == "anybody" {
+			said = parts
+		}
+	}
+	t.Logf("agreement of two: %v", said)
+	kappa, err := strconv.ParseFloat(said["cohen"], 64)
+	if cases, _ := strconv.Atoi(said["compared"]); err != nil || cases < 60 || kappa < 0.4 || kappa > 0.95 || said["cohenLow"] == "" || said["prevalence"] == "" || said["bias"] == "" {
+		t.Errorf("agreement of two: %v", said)
 	}
 }
 

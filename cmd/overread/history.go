@@ -76,8 +76,11 @@ type pastCase struct {
 	number, template, priority                                   string
 	opened, complete, accepted, locked, revealed, signed, closed time.Time
 	reader                                                       uuid.UUID
+	other                                                        *uuid.UUID // who read it first, of those that two read
+	reading                                                      string
 	site, author                                                 string
 	counts, grade                                                []byte
+	first, second                                                []byte // sealed opinions of the two
 	level                                                        string
 }
 
@@ -85,6 +88,7 @@ type pastCase struct {
 type past struct {
 	*rand.Rand
 
+	lot     *rand.Rand // who is read twice: drawn apart, so that nothing else hangs on it
 	seeder  *seeder
 	sites   []string            // as the facts name them: Organization/1
 	authors map[string][]string // first readers by site
@@ -92,7 +96,7 @@ type past struct {
 
 // writePast writes the histories for the hospital mercy, and has them counted and published.
 func (s *seeder) writePast(ctx context.Context) error {
-	p := past{Rand: rand.New(rand.NewPCG(2010, 5)), seeder: s, authors: map[string][]string{}}
+	p := past{Rand: rand.New(rand.NewPCG(2010, 5)), lot: rand.New(rand.NewPCG(2010, 6)), seeder: s, authors: map[string][]string{}}
 	if err := p.settleSites(ctx); err != nil {
 		return err
 	}
@@ -172,14 +176,14 @@ func (p *past) write(ctx context.Context, tx pgx.Tx) error {
 	}
 	_, err := tx.Exec(ctx, `
 		CREATE TEMPORARY TABLE past (id uuid, task uuid, report uuid, number text, template text, priority text, opened timestamptz, complete timestamptz, accepted timestamptz, locked timestamptz,
-			revealed timestamptz, signed timestamptz, closed timestamptz, reader uuid, site text, author text, counts jsonb, grade jsonb, level text) ON COMMIT DROP`)
+			revealed timestamptz, signed timestamptz, closed timestamptz, reader uuid, site text, author text, counts jsonb, grade jsonb, level text, reading text, other uuid, first jsonb, second jsonb) ON COMMIT DROP`)
 	if err != nil {
 		return err
 	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"past"}, []string{"id", "task", "report", "number", "template", "priority", "opened", "complete", "accepted", "locked", "revealed", "signed", "closed", "reader", "site", "author", "counts", "grade", "level"},
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"past"}, []string{"id", "task", "report", "number", "template", "priority", "opened", "complete", "accepted", "locked", "revealed", "signed", "closed", "reader", "site", "author", "counts", "grade", "level", "reading", "other", "first", "second"},
 		pgx.CopyFromSlice(len(all), func(i int) ([]any, error) {
 			c := all[i]
-			return []any{c.id, c.task, c.report, c.number, c.template, c.priority, c.opened, c.complete, c.accepted, c.locked, c.revealed, c.signed, c.closed, c.reader, c.site, c.author, c.counts, c.grade, c.level}, nil
+			return []any{c.id, c.task, c.report, c.number, c.template, c.priority, c.opened, c.complete, c.accepted, c.locked, c.revealed, c.signed, c.closed, c.reader, c.site, c.author, c.counts, c.grade, c.level, c.reading, c.other, c.first, c.second}, nil
 		}))
 	if err != nil {
 		return err
@@ -201,25 +205,34 @@ var pastHistory = []string{`
 	SELECT r.*
 	FROM past p
 	JOIN case_file t ON t.tenant_id = @tenant AND t.placer_value = p.template,
-	LATERAL jsonb_populate_record(t, jsonb_build_object('case_id', p.id, 'version', 9, 'state', 'closed', 'priority', p.priority, 'placer_value', p.number, 'service_request_id', NULL,
+	LATERAL jsonb_populate_record(t, jsonb_build_object('case_id', p.id, 'version', CASE WHEN p.other IS NULL THEN 9 ELSE 12 END, 'state', 'closed', 'priority', p.priority, 'placer_value', p.number, 'service_request_id', NULL,
 		'service_request_ref', 'ServiceRequest/order-' || p.number, 'task_id', p.task, 'patient_id', NULL, 'study_id', NULL, 'study_uid', '2.25.' || replace(p.number, '-', ''), 'accession', 'A' || p.number,
-		'original_report_id', NULL, 'original_report_version', NULL, 'reader_id', p.reader, 'other_reader_id', NULL, 'adjudicator_id', NULL, 'supervisor_id', NULL, 'report_id', p.report, 'report_no', 1,
+		'original_report_id', NULL, 'original_report_version', NULL, 'reader_id', p.reader, 'other_reader_id', p.other, 'reading', p.reading, 'adjudicator_id', NULL, 'supervisor_id', NULL, 'report_id', p.report, 'report_no', 1,
 		'report_status', 'final', 'opinion_no', NULL, 'settled', NULL, 'sample_of', NULL, 'opened_at', p.opened, 'complete_at', p.complete, 'accepted_at', p.accepted, 'locked_at', p.locked,
 		'revealed_at', p.revealed, 'final_at', p.signed, 'closed_at', p.closed,
 		'exam', t.exam || jsonb_build_object('originalGroups', jsonb_build_array(p.site), 'originalAuthors', jsonb_build_array(p.author), 'originalReaders', jsonb_build_array(p.author)))) r`, `
 	INSERT INTO case_event (tenant_id, case_id, seq, occurred_at, event, from_state, to_state, actor_role, actor_id, detail)
-	SELECT @tenant, p.id, e.*
+	SELECT @tenant, p.id, row_number() OVER (PARTITION BY p.id ORDER BY e.occurred_at), e.*
 	FROM past p,
 	LATERAL (VALUES
-		(1, p.opened, 'open', NULL, 'received', 'placer', NULL::uuid, jsonb_build_object('counts', p.counts - 'secondReader')),
-		(2, p.complete, 'pass-checks', 'received', 'ready', 'system', NULL, jsonb_build_object('comparable', true)),
-		(3, p.accepted, 'claim', 'ready', 'accepted', 'reader', p.reader, jsonb_build_object('independent', true, 'counts', p.counts)),
-		(4, p.accepted + interval '1 second', 'start', 'accepted', 'reading', 'reader', p.reader, '{}'),
-		(5, p.locked, 'lock', 'reading', 'locked', 'reader', p.reader, '{"opinionNo": 1}'),
-		(6, p.revealed, 'reveal', 'locked', 'comparing', 'reader', p.reader, '{}'),
-		(7, p.signed - interval '1 minute', 'grade', 'comparing', 'comparing', 'reader', p.reader, '{"gradeNo": 1}'),
-		(8, p.signed, 'sign', 'comparing', 'final', 'reader', p.reader, '{"reportNo": 1, "reportStatus": "final"}'),
-		(9, p.closed, 'acknowledge', 'final', 'closed', 'placer', NULL, '{"reportNo": 1}')) AS e (seq, occurred_at, event, from_state, to_state, actor_role, actor_id, detail)`, `
+		(p.opened, 'open', NULL, 'received', 'placer', NULL::uuid, jsonb_build_object('counts', p.counts - 'secondReader')),
+		(p.complete, 'pass-checks', 'received', 'ready', 'system', NULL, jsonb_build_object('comparable', true)),
+		(p.accepted - interval '20 minutes', 'claim', 'ready', 'accepted', 'reader', p.other, jsonb_build_object('independent', true)),
+		(p.accepted - interval '1199 seconds', 'start', 'accepted', 'reading', 'reader', p.other, '{}'),
+		(p.accepted - interval '10 minutes', 'lock', 'reading', 'ready', 'reader', p.other, '{"opinionNo": 1}'),
+		(p.accepted, 'claim', 'ready', 'accepted', 'reader', p.reader, jsonb_build_object('independent', true, 'counts', p.counts)),
+		(p.accepted + interval '1 second', 'start', 'accepted', 'reading', 'reader', p.reader, '{}'),
+		(p.locked, 'lock', 'reading', 'locked', 'reader', p.reader, jsonb_build_object('opinionNo', CASE WHEN p.other IS NULL THEN 1 ELSE 2 END)),
+		(p.revealed, 'reveal', 'locked', 'comparing', 'reader', p.reader, '{}'),
+		(p.signed - interval '1 minute', 'grade', 'comparing', 'comparing', 'reader', p.reader, '{"gradeNo": 1}'),
+		(p.signed, 'sign', 'comparing', 'final', 'reader', p.reader, '{"reportNo": 1, "reportStatus": "final"}'),
+		(p.closed, 'acknowledge', 'final', 'closed', 'placer', NULL, '{"reportNo": 1}')) AS e (occurred_at, event, from_state, to_state, actor_role, actor_id, detail)
+	WHERE e.event NOT IN ('claim', 'start', 'lock') OR e.actor_id IS NOT NULL`, `
+	INSERT INTO opinion (tenant_id, case_id, opinion_no, reader_id, part, status, content, saved_at, sealed_at, content_sha256)
+	SELECT @tenant, p.id, o.no, o.who, o.part, 'locked', o.content, o.at, o.at, sha256(convert_to(o.content::text, 'UTF8'))
+	FROM past p,
+	LATERAL (VALUES (1, p.other, 'first', p.first, p.accepted - interval '10 minutes'), (2, p.reader, 'second', p.second, p.locked)) AS o (no, who, part, content, at)
+	WHERE p.other IS NOT NULL`, `
 	INSERT INTO grade (tenant_id, case_id, grade_no, graded_by, role, graded_at, level, content)
 	SELECT @tenant, p.id, 1, p.reader, 'reader', p.signed - interval '1 minute', p.level, p.grade
 	FROM past p`, `
@@ -262,9 +275,15 @@ func (p *past) draw(day, now time.Time, n int) (c pastCase, err error) {
 		return c, err
 	}
 	d := workflow.Description{Modality: e.Modality, BodyRegion: exam.region, Subspecialty: exam.field, Site: site, OriginalReader: c.author, SecondReader: c.reader.String(),
-		Reason: p.word(pastReasons), Priority: c.priority, Blinding: "blinded", Priors: p.word([]weighed{{"yes", 0.45}, {"no", 0.55}}), Setting: p.word(pastSettings), Reading: "single"}
+		Reason: p.word(pastReasons), Priority: c.priority, Blinding: "blinded", Priors: p.word([]weighed{{"yes", 0.45}, {"no", 0.55}}), Setting: p.word(pastSettings), Reading: string(workflow.SingleReading)}
+	c.reading = d.Reading
 	if d.Reason == "staging" {
 		d.Oncologic = "yes"
+	}
+	if by := readTwice(exam.readers, reader); by != "" && c.accepted.Sub(c.complete) > time.Hour && p.lot.Float64() < twiceShare {
+		if err := p.twice(&c, &d, by); err != nil {
+			return c, err
+		}
 	}
 	if c.counts, err = json.Marshal(d); err != nil {
 		return c, err

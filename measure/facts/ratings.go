@@ -17,7 +17,8 @@ type Rated struct {
 	Of         string // actionable, or significance
 	Categories []string
 	Ratings    []measure.Ratings
-	Selected   bool // whether a case has two ratings hangs on what they say: no agreement can be told
+	Selected   bool    // whether a case has two ratings hangs on what they say: no agreement can be told
+	Two        [][]int // of two categories: by what who read first said, and who read second
 }
 
 // ratedBy are what readers of one case may be compared by: how soon somebody must act, of
@@ -89,7 +90,42 @@ func RatingsTx(ctx context.Context, tx pgx.Tx, q Query) (all []Rated, err error)
 		rated.Selected = by.chosen && slices.ContainsFunc(rated.Ratings, func(r measure.Ratings) bool { return sum(r.Counts) < 2 })
 		all = append(all, rated)
 	}
-	return all, nil
+	two, err := s.twoReaders(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, two), nil
+}
+
+// twoReaders are the cases of the statement that two have read without knowing of each other, by
+// whether the first and whether the second says that anybody must act. Of two categories kappa
+// has indices of prevalence and bias (measure.PrevalenceAndBias).
+func (s *statement) twoReaders(ctx context.Context, tx pgx.Tx) (Rated, error) {
+	const sealed = `
+		SELECT DISTINCT ON (case_id) case_id, (content->>'actionable' = 'none')::int AS nobody
+		FROM opinion
+		WHERE status = 'locked' AND sealed_at <= @as_of AND content->>'actionable' <> '' AND part = `
+	const last = ` ORDER BY case_id, opinion_no DESC`
+	rated := Rated{Of: "anybody", Categories: []string{"anybody", "nobody"}, Two: [][]int{{0, 0}, {0, 0}}}
+	rows, err := tx.Query(ctx, `
+		SELECT one.nobody, two.nobody, count(*)
+		FROM (`+sealed+`'first'`+last+`) one
+		JOIN (`+sealed+`'second'`+last+`) two USING (case_id)
+		JOIN (SELECT case_id FROM (`+s.union("case_id, excluded")+`) f WHERE `+s.q.Measure.counted()+`) c USING (case_id)
+		GROUP BY 1, 2`, s.args)
+	if err != nil {
+		return rated, fmt.Errorf("two readers: %w", err)
+	}
+	var one, two, cases int
+	_, err = pgx.ForEachRow(rows, []any{&one, &two, &cases}, func() error {
+		rated.Two[one][two] = cases
+		rated.Ratings = append(rated.Ratings, measure.Ratings{Counts: []int{2 - one - two, one + two}, Times: cases})
+		return nil
+	})
+	if err != nil {
+		return rated, fmt.Errorf("two readers: %w", err)
+	}
+	return rated, nil
 }
 
 func sum(counts []int) (n int) {
