@@ -126,6 +126,9 @@ func (c *crowd) grow(cases int) {
 			ON CONFLICT DO NOTHING`, typ)
 	}
 	do(`UPDATE case_file SET state = 'closed', closed_at = final_at WHERE state = 'final' AND final_at < now() - interval '20 days'`)
+	// What was open on them was settled in time, but for one case of fifty.
+	do(`UPDATE matter m SET settled_at = m.opened_at + interval '1 hour', settled_role = 'placer', settlement = CASE m.kind WHEN 'finding' THEN 'acknowledged' WHEN 'question' THEN 'withdrawn' ELSE 'valid' END
+		FROM case_file c WHERE c.tenant_id = m.tenant_id AND c.case_id = m.case_id AND c.state = 'closed' AND m.settled_at IS NULL AND hashtext(m.case_id::text) % 50 <> 0`)
 	do(`DELETE FROM agenda a USING case_file c WHERE c.tenant_id = a.tenant_id AND c.case_id = a.case_id AND c.state IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error')`)
 	do(`UPDATE escalation e SET ended_at = now() FROM case_file c WHERE c.tenant_id = e.tenant_id AND c.case_id = e.case_id AND c.state IN ('closed', 'rejected', 'cancelled', 'failed', 'entered-in-error') AND e.ended_at IS NULL`)
 	do(`DROP TABLE copied`)
