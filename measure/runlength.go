@@ -2,6 +2,7 @@ package measure
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -21,7 +22,7 @@ func RunLength(expected, actual, odds, threshold float64) (*float64, error) {
 		return nil, err
 	}
 	event, none := evidence(expected, odds)
-	return runLengthOf([]jump{{event, actual}, {none, 1 - actual}}, threshold), nil
+	return runLengthOf([]jump{{event, actual}, {none, 1 - actual}}, threshold, 400), nil
 }
 
 // SteppedRunLength is the mean number of steps until a CUSUM signals that adds up so many
@@ -52,7 +53,11 @@ func SteppedRunLength(sizes []int, expected, actual, odds, threshold float64) (*
 	if len(jumps) == 0 {
 		return nil, nil
 	}
-	return runLengthOf(jumps, threshold), nil
+	points := 400
+	if slices.Min(sizes) >= 10 { // their steps are long: within 2 % of a grid of 1,000, in an eighth of the time
+		points = 200
+	}
+	return runLengthOf(jumps, threshold, points), nil
 }
 
 // jump is what a step adds to a CUSUM, with the probability that it does.
@@ -89,14 +94,14 @@ func jumpsOf(n int, actual, event, none, weight, threshold float64) (all []jump)
 	return append(all, up)
 }
 
-// runLengthOf is the mean number of jumps from 0 to the threshold; nil where it is never
-// reached, or hardly ever.
-func runLengthOf(jumps []jump, threshold float64) *float64 {
-	rows := make([][]float64, gridPoints)
+// runLengthOf is the mean number of jumps from 0 to the threshold, on a grid of so many
+// points; nil where it is never reached, or hardly ever.
+func runLengthOf(jumps []jump, threshold float64, points int) *float64 {
+	rows := make([][]float64, points)
 	for i := range rows {
-		x := threshold * float64(i) / gridPoints
-		row := make([]float64, gridPoints+1)
-		row[i], row[gridPoints] = 1, 1
+		x := threshold * float64(i) / float64(points)
+		row := make([]float64, points+1)
+		row[i], row[points] = 1, 1
 		for _, j := range jumps {
 			spread(row, (x+j.by)/threshold, -j.probability)
 		}
@@ -109,18 +114,18 @@ func runLengthOf(jumps []jump, threshold float64) *float64 {
 	return &length
 }
 
-const gridPoints = 400
-
-// spread adds a share to the two grid points beside a place, which is in thresholds.
+// spread adds a share to the two grid points beside a place, which is in thresholds; the
+// last of a row is no point.
 // Beyond the threshold nothing remains, below 0 it is 0.
 func spread(row []float64, place, share float64) {
 	if place >= 1-1e-12 {
 		return
 	}
-	at := max(place, 0) * gridPoints
+	points := len(row) - 1
+	at := max(place, 0) * float64(points)
 	i := int(at)
 	row[i] += share * (1 - (at - float64(i)))
-	if i+1 < gridPoints {
+	if i+1 < points {
 		row[i+1] += share * (at - float64(i))
 	}
 }
