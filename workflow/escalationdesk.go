@@ -132,14 +132,18 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 			UNION -- a clock that is late and was told of is one line: its deadline is the same
 			SELECT d.case_id, substr(d.kind, 7), d.deadline_at
 			FROM agenda d
-			WHERE d.tenant_id = overread_tenant() AND d.deadline_at <= now() AND d.remaining_s IS NULL AND d.kind LIKE 'clock-%' AND NOT @open
-		), lines AS MATERIALIZED ( -- thousands: of each its place alone, from the index case_place
-			SELECT w.case_id, w.clock, `+rankOf+` AS rank,
-			       coalesce((extract(epoch FROM w.deadline_at) * 1000000)::bigint, 9007199254740991) AS micros
-			FROM wanted w
-			JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
-			WHERE (@priority = '' OR c.priority = @priority) AND (@clock = '' OR split_part(w.clock, '/', 1) = @clock)
-			  AND `+onDesk("w")+`
+			WHERE d.tenant_id = overread_tenant() AND d.deadline_at <= now() AND d.remaining_s IS NULL AND NOT @open -- clocks alone have a deadline
+		), places AS ( -- thousands: of each its place alone, from the index case_open; what has ended and is open is little
+			SELECT w.case_id, w.clock, w.deadline_at, c.priority FROM wanted w JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
+			WHERE `+notEnded+`
+			UNION ALL
+			SELECT w.case_id, w.clock, w.deadline_at, c.priority FROM wanted w JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
+			WHERE NOT (`+notEnded+`) AND split_part(w.clock, '/', 1) = ANY (@matters)
+		), lines AS MATERIALIZED (
+			SELECT c.case_id, c.clock, `+rankOf+` AS rank,
+			       coalesce((extract(epoch FROM c.deadline_at) * 1000000)::bigint, 9007199254740991) AS micros
+			FROM places c
+			WHERE (@priority = '' OR c.priority = @priority) AND (@clock = '' OR split_part(c.clock, '/', 1) = @clock)
 		)
 		SELECT c.case_id, c.task_id, c.opened_at, c.state, c.priority, c.placer_value, coalesce(c.exam->>'display', ''), r.display, c.revealed_at IS NULL OR c.veiled,
 		       l.clock, a.deadline_at, coalesce(a.remaining_s IS NOT NULL, false), l.rank || '~' || l.micros || '~' || l.case_id || '~' || l.clock

@@ -236,10 +236,9 @@ func OpenReviewsCountTx(ctx context.Context, tx pgx.Tx) (n int, err error) {
 func LearningTagsTx(ctx context.Context, tx pgx.Tx, most int) ([]string, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT tag
-		FROM learning_point p, unnest(p.tags) AS tag
-		WHERE p.tenant_id = overread_tenant() AND p.withdrawn_at IS NULL
+		FROM (SELECT tags, count(*) AS n FROM learning_point WHERE tenant_id = overread_tenant() AND withdrawn_at IS NULL GROUP BY tags) p, unnest(p.tags) AS tag
 		GROUP BY tag
-		ORDER BY count(*) DESC, tag
+		ORDER BY sum(p.n) DESC, tag
 		LIMIT $1`, most)
 	if err != nil {
 		return nil, fmt.Errorf("tags: %w", err)
