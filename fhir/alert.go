@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/overread/overread/internal/letter"
 	"github.com/overread/overread/workflow"
 )
 
@@ -182,34 +183,38 @@ func callCommunication(src reportSources, m workflow.Matter, call workflow.Call)
 
 // findingLines tell in the report of each finding and whom somebody told of it.
 func findingLines(src reportSources) (out []shownSection) {
-	zone := zoneOf(src.Case.Policy)
-	for _, f := range src.Report.Findings {
-		var text []string
-		if !f.FromReport {
-			text = append(text, f.Text)
-		}
-		if stands := byReader(src, f.StandsBy); stands != "" {
-			text = append(text, "It came from another text than the one that is signed, and was let stand"+stands+".")
-		}
-		for _, call := range f.Calls {
-			text = append(text, capitalised(call.Words(zone))+byReader(src, call.By)+".")
-		}
-		switch {
-		case f.AcknowledgedAt != nil && len(f.Calls) == 0:
-			text = append(text, "Acknowledged"+byWhom(f.AcknowledgedBy, "")+" on "+f.AcknowledgedAt.In(zone).Format("2 January 2006 at 15:04 MST")+".")
-		case len(f.Calls) == 0:
-			text = append(text, "Nobody had been told by word of mouth when this was signed.")
-		}
-		out = append(out, shownSection{actionableCodes[f.Category].Display, strings.Join(text, "\n")})
+	for _, f := range findingsTold(src) {
+		section := f.Section("en", zoneOf(src.Case.Policy))
+		out = append(out, shownSection{section.Heading, section.Text})
 	}
 	return out
 }
 
-func byReader(src reportSources, id *uuid.UUID) string {
+// findingsTold are the findings as a letter tells of them.
+func findingsTold(src reportSources) (out []letter.Finding) {
+	for _, f := range src.Report.Findings {
+		told := letter.Finding{Category: actionableCodes[f.Category].Display, Text: f.Text, StandsBy: readerCalled(src, f.StandsBy), KnownBy: f.AcknowledgedBy}
+		if f.FromReport {
+			told.Text = ""
+		}
+		if f.AcknowledgedAt != nil {
+			told.KnownAt = *f.AcknowledgedAt
+		}
+		for _, call := range f.Calls {
+			told.Calls = append(told.Calls, letter.Call{At: call.At, Recipient: call.Recipient, Role: call.Role, Medium: call.Medium,
+				Reached: call.Reached, ReadBack: call.ReadBack, Note: call.Note, By: readerCalled(src, call.By)})
+		}
+		out = append(out, told)
+	}
+	return out
+}
+
+// readerCalled is the name of a reader; "" where it is nobody, or not to be told.
+func readerCalled(src reportSources, id *uuid.UUID) string {
 	if id == nil || src.others[*id] == nil {
 		return ""
 	}
-	return ", by " + displayOf(src.others[*id])
+	return displayOf(src.others[*id])
 }
 
 func capitalised(s string) string {

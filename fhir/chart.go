@@ -143,8 +143,9 @@ func (k *chartRecords) tellReport(c workflow.Case, o *bedside.Opinion) {
 	}
 }
 
-// Form is a form (html or pdf) of one version of a report, as it was signed.
-func (s *Server) Form(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error) {
+// Form is a form (html or pdf) of one version of a report, as it was signed: in the
+// language, where it was written in that one too, else in the hospital's own.
+func (s *Server) Form(ctx context.Context, actor access.Actor, report, version, form, language string) (bedside.Form, error) {
 	contentType, ok := map[string]string{"html": "text/html", "pdf": "application/pdf"}[form]
 	if !ok || !idPattern.MatchString(report) || !idPattern.MatchString(version) {
 		return bedside.Form{}, notFound()
@@ -157,13 +158,17 @@ func (s *Server) Form(ctx context.Context, actor access.Actor, report, version, 
 	// compartment alone.
 	ours := n.Text("subject", "reference") == actor.Patient &&
 		slices.ContainsFunc(n.Each("identifier", "system"), func(system *Node) bool { return system.Text() == sidReport })
+	var best *Node
 	for _, f := range n.Each("presentedForm") {
-		if ours && f.Text("contentType") == contentType {
-			content, err := binaryContent(f)
-			return bedside.Form{ContentType: contentType, Content: content}, err
+		if ours && f.Text("contentType") == contentType && (best == nil || f.Text("language") == language && best.Text("language") != language) {
+			best = f
 		}
 	}
-	return bedside.Form{}, notFound()
+	if best == nil {
+		return bedside.Form{}, notFound()
+	}
+	content, err := binaryContent(best)
+	return bedside.Form{ContentType: contentType, Content: content}, err
 }
 
 // Acknowledge is Task/{id}/$acknowledge by the actor of a page, who has read the

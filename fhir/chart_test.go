@@ -97,7 +97,7 @@ func TestAChartNeedsAPatient(t *testing.T) {
 		t.Errorf("%+v (%v)", chart, err)
 	}
 	for _, c := range [][3]string{{"theirs", "1", "html"}, {"theirs", "9", "html"}, {"x", "1", "html"}, {"theirs", "1", "xml"}, {"../Patient/one", "1", "html"}} {
-		if _, err := r.server.Form(t.Context(), actor, c[0], c[1], c[2]); !fault.Is(err, fault.NotFound) {
+		if _, err := r.server.Form(t.Context(), actor, c[0], c[1], c[2], "en"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}

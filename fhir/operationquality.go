@@ -213,7 +213,7 @@ func namesOf(n *Node) []string {
 		}
 	}
 	if born := n.Text("birthDate"); born != "" {
-		names = append(names, born, letter.Day(born))
+		names = append(names, born, letter.Day("en", born))
 	}
 	return names
 }

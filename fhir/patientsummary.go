@@ -97,7 +97,7 @@ func (s *Server) plainly(ctx context.Context, tx pgx.Tx, report string) (p lette
 	}
 	last := len(reports) - 1
 	src.Report, src.History = reports[last], reports[:last]
-	l := letterOf(src)
+	l := letterOf(src, "en")
 	p = letter.Plain{
 		From: l.From, Name: humanName(src.Patient), Born: src.Patient.Text("birthDate"), Exam: l.Exam, Made: effective(src),
 		Number: l.Number, Changed: last > 0, Signed: src.Report.SignedAt,

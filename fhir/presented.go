@@ -13,57 +13,61 @@ import (
 )
 
 // presentedForm is the report as a person reads it: a page and a letter (IHE
-// IMR wants text/html and knows application/pdf).
-func presentedForm(src reportSources) ([]*Node, error) {
-	l := letterOf(src)
-	pdf, err := l.PDF()
-	if err != nil {
-		return nil, fmt.Errorf("write the letter: %w", err)
+// IMR wants text/html and knows application/pdf), in each language that the policy
+// names, the hospital's own first. All say the same (FHIR R4
+// diagnosticreport-definitions.html#DiagnosticReport.presentedForm).
+func presentedForm(src reportSources) (forms []*Node, err error) {
+	for _, language := range src.Case.Policy.Languages() {
+		l := letterOf(src, language)
+		pdf, err := l.PDF()
+		if err != nil {
+			return nil, fmt.Errorf("write the letter: %w", err)
+		}
+		forms = append(forms, attachment(src, language, "text/html", l.HTML()), attachment(src, language, "application/pdf", pdf))
 	}
-	return []*Node{
-		attachment(src, "text/html", l.HTML()),
-		attachment(src, "application/pdf", pdf),
-	}, nil
+	return forms, nil
 }
 
 // attachment carries its content. Size and hash are those of the raw bytes,
 // not of the base64 text (FHIR R4 datatypes.html#attachment).
-func attachment(src reportSources, contentType string, raw []byte) *Node {
+func attachment(src reportSources, language, contentType string, raw []byte) *Node {
 	sum := sha1.Sum(raw) //nolint:gosec // see above
 	return Object(
 		"contentType", contentType,
-		"language", "en",
+		"language", language,
 		"data", base64.StdEncoding.EncodeToString(raw),
 		"size", len(raw),
 		"hash", base64.StdEncoding.EncodeToString(sum[:]),
-		"title", title(src),
+		"title", title(src, language),
 		"creation", instant(src.Report.SignedAt),
 	)
 }
 
 // letterOf lays the report out for paper.
-func letterOf(src reportSources) letter.Letter {
+func letterOf(src reportSources, language string) letter.Letter {
 	r := src.Report
 	l := letter.Letter{
+		Language:       language,
 		From:           partyOf(src.Service),
 		To:             letter.Party{Name: src.Requester.Text("display")},
 		Exam:           examName(src.Case.Exam),
 		Status:         src.Report.Status,
 		Number:         r.No,
-		PatientInBrief: patientInBrief(src.Patient),
-		Patient:        patientLines(src.Patient),
-		Study:          studyLines(src),
+		PatientInBrief: patientInBrief(src.Patient, language),
+		Patient:        patientLines(src.Patient, language),
+		Study:          studyLines(src, language),
 		Agreement:      agreementCodes[r.Level].Code,
 		Difference:     r.Difference,
 		Management:     r.Management,
 		Recommendation: r.Opinion.Recommendation,
 		Actionable:     r.Actionable,
 		Question:       question(src),
-		Original:       originalLines(src),
+		Original:       originalLines(src, language),
 		History:        letterHistory(src),
 		Changes:        letterChanges(textChanges(src)),
 		Signatures:     signatures(src),
 		Identifiers:    identifierLines(src),
+		Told:           findingsTold(src),
 		Zone:           zoneOf(src.Case.Policy),
 	}
 	for _, s := range []letter.Section{
@@ -75,9 +79,6 @@ func letterOf(src reportSources) letter.Letter {
 		if s.Text != "" {
 			l.Sections = append(l.Sections, s)
 		}
-	}
-	for _, f := range findingLines(src) {
-		l.Sections = append(l.Sections, letter.Section{Heading: f.Heading, Text: f.Text})
 	}
 	l.SealedAt, l.Unveiled = sealedAt(src), src.Unveiled
 	return l
@@ -111,9 +112,9 @@ func partyOf(org *Node) letter.Party {
 	return p
 }
 
-func patientInBrief(patient *Node) string {
+func patientInBrief(patient *Node, language string) string {
 	var parts []string
-	for _, part := range []string{humanName(patient), letter.Day(patient.Text("birthDate")), mrn(patient)} {
+	for _, part := range []string{humanName(patient), letter.Day(language, patient.Text("birthDate")), mrn(patient)} {
 		if part != "" {
 			parts = append(parts, part)
 		}
@@ -121,10 +122,10 @@ func patientInBrief(patient *Node) string {
 	return strings.Join(parts, " · ")
 }
 
-func patientLines(patient *Node) []letter.Line {
+func patientLines(patient *Node, language string) []letter.Line {
 	return []letter.Line{
 		{Label: "Name", Value: humanName(patient)},
-		{Label: "Born", Value: letter.Day(patient.Text("birthDate"))},
+		{Label: "Born", Value: letter.Day(language, patient.Text("birthDate"))},
 		{Label: "Sex", Value: patient.Text("gender")},
 		{Label: "Record number", Value: strings.TrimPrefix(mrn(patient), "MRN ")},
 	}
@@ -171,11 +172,11 @@ func siteAndSide(e workflow.Exam) string {
 	return e.BodySite + " " + e.Laterality
 }
 
-func studyLines(src reportSources) []letter.Line {
+func studyLines(src reportSources, language string) []letter.Line {
 	e := src.Case.Exam
 	lines := []letter.Line{
 		{Label: "Examination", Value: examName(e)},
-		{Label: "Made on", Value: letter.Day(effective(src))},
+		{Label: "Made on", Value: letter.Day(language, effective(src))},
 		{Label: "Modality", Value: e.Modality},
 		{Label: "Body site", Value: siteAndSide(e)},
 	}
@@ -215,14 +216,14 @@ func questionOf(said ...*Node) string {
 	return strings.Join(parts, "\n")
 }
 
-func originalLines(src reportSources) []letter.Line {
+func originalLines(src reportSources, language string) []letter.Line {
 	if src.Original == nil {
 		return nil
 	}
 	o := src.OriginalReport
 	return []letter.Line{
 		{Label: "Report", Value: conceptText(o.Get("code"))},
-		{Label: "Issued", Value: letter.Day(o.Text("issued"))},
+		{Label: "Issued", Value: letter.Day(language, o.Text("issued"))},
 		{Label: "Status", Value: o.Text("status")},
 		{Label: "Identifier", Value: o.Text("identifier", "value")},
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/overread/overread/internal/letter"
 	"github.com/overread/overread/workflow"
 )
 
@@ -64,7 +65,7 @@ func difference(src reportSources) string {
 func reportText(src reportSources) *Node {
 	var b strings.Builder
 	b.WriteString(`<div xmlns="http://www.w3.org/1999/xhtml" lang="en" xml:lang="en">`)
-	writeElement(&b, "h1", title(src))
+	writeElement(&b, "h1", title(src, "en"))
 	if withdrawn(src) {
 		writeElement(&b, "p", "This report was entered in error and must not be used.")
 	} else {
@@ -95,18 +96,18 @@ func writeElement(b *strings.Builder, name, text string) {
 }
 
 // title is the report's, for people: the exam and what became of the report.
-func title(src reportSources) string {
-	t := "Radiology second opinion"
+func title(src reportSources, language string) string {
+	t := letter.In(language, "Radiology second opinion")
 	if exam := examName(src.Case.Exam); exam != "" {
 		t += ": " + exam
 	}
 	switch status := src.Report.Status; status {
 	case "appended":
-		t += " (with addendum)"
+		t += letter.In(language, " (with addendum)")
 	case "corrected", "amended":
-		t += " (" + status + ")"
+		t += letter.In(language, " ("+status+")")
 	case "entered-in-error":
-		t += " (entered in error)"
+		t += letter.In(language, " (entered in error)")
 	}
 	return t
 }

@@ -283,7 +283,8 @@ func (d *deskCase) history(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range slices.Backward(records) {
+	offered := uuid.Nil // whom it was offered to last
+	for _, r := range records {
 		if slices.Contains(untold, r.Event) {
 			continue
 		}
@@ -304,11 +305,16 @@ func (d *deskCase) history(ctx context.Context) error {
 		if r.ActorID != nil {
 			h.Who = d.names[*r.ActorID].Display
 		}
-		if r.Event == "offer" || r.Event == "reassign" {
-			h.Who = strings.TrimPrefix(h.Who+" → "+d.names[detail.Reader].Display, " ")
+		if slices.Contains([]workflow.Event{"offer", "reassign", "expire-offer", "withdraw-offer"}, r.Event) {
+			h.Reader = d.names[detail.Reader].Display
+		}
+		if r.Event == "offer" {
+			h.Another = offered != uuid.Nil && offered != detail.Reader
+			offered = detail.Reader
 		}
 		d.file.History = append(d.file.History, h)
 	}
+	slices.Reverse(d.file.History) // the latest first
 	return nil
 }
 

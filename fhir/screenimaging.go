@@ -62,47 +62,6 @@ func (p *readingPage) theSide(images string) {
 // as its language has it.
 func dayWritten(text string) string { return text[:min(len(text), len("2006-01-02"))] }
 
-// thePriors are the patient's other examinations, with the text of their reports, the
-// latest first.
-func (p *readingPage) thePriors(ctx context.Context) error {
-	if p.c.PatientID == nil {
-		return nil
-	}
-	told := map[string]bool{} // studies whose report is listed
-	for _, typ := range []string{"DiagnosticReport", "ImagingStudy"} {
-		if !p.actor.May(typ, access.Search) {
-			continue
-		}
-		found, err := p.ofPatient(ctx, typ)
-		if err != nil {
-			return err
-		}
-		for _, n := range found {
-			ref := typ + "/" + n.Text("id")
-			if typ == "ImagingStudy" && (told[ref] || n.Text("id") == p.study) || typ == "DiagnosticReport" && p.ofThisCase(n) {
-				continue
-			}
-			if slices.Contains([]string{"registered", "cancelled", "entered-in-error"}, n.Text("status")) { // it says nothing, or nothing that holds
-				continue
-			}
-			for _, study := range n.Each("imagingStudy") {
-				told[study.Text("reference")] = true
-			}
-			prior := screen.Prior{Title: conceptText(n.Get("code")), On: p.examined(n)}
-			if typ == "ImagingStudy" {
-				prior.Title = n.Text("description")
-			} else if prior.Text, _, err = p.reportText(ctx, n); err != nil {
-				return err
-			}
-			p.shown = append(p.shown, ref)
-			p.page.Priors = append(p.page.Priors, prior)
-		}
-	}
-	slices.SortStableFunc(p.page.Priors, func(a, b screen.Prior) int { return b.On.Compare(a.On) })
-	p.page.Priors = p.page.Priors[:min(len(p.page.Priors), mostPriors)]
-	return nil
-}
-
 // examined is when an examination was made, or else reported; zero where neither is told.
 func (p *readingPage) examined(n *Node) (on time.Time) {
 	for _, at := range []string{n.Text("started"), n.Text("effectiveDateTime"), n.Text("effectivePeriod", "start"), n.Text("issued")} {
@@ -111,13 +70,6 @@ func (p *readingPage) examined(n *Node) (on time.Time) {
 		}
 	}
 	return on
-}
-
-// ofThisCase: the original, or what is about the same study.
-func (p *readingPage) ofThisCase(report *Node) bool {
-	id := report.Text("id")
-	return p.c.OriginalReportID != nil && *p.c.OriginalReportID == id || p.c.ReportID != nil && *p.c.ReportID == id ||
-		slices.ContainsFunc(report.Each("imagingStudy", "reference"), func(ref *Node) bool { return p.study != "" && ref.Text() == "ImagingStudy/"+p.study })
 }
 
 // ofPatient finds the patient's resources of a type, as a search of theirs would.

@@ -149,7 +149,7 @@ func (p *readingPage) thePatient(ctx context.Context) error {
 	if patient == nil || err != nil {
 		return err
 	}
-	for _, line := range patientLines(patient) {
+	for _, line := range patientLines(patient, "en") {
 		if line.Label == "Born" {
 			line.Value = dayWritten(patient.Text("birthDate"))
 		}
@@ -182,13 +182,8 @@ func (p *readingPage) theOpinions(ctx context.Context) error {
 		}
 		p.page.Sealed = append(p.page.Sealed, row)
 	}
-	for i := range slices.Backward(p.page.Sealed) { // the last of the other is what can be concurred with
-		if o := &p.page.Sealed[i]; !o.Own && slices.Contains([]workflow.ReadingPart{workflow.PartFirst, workflow.PartSecond, workflow.PartProposal}, o.Part) {
-			o.Table = p.c.State == workflow.Conferring
-			break
-		}
-	}
 	p.page.Stage = stageOf(p.c, p.actor, third)
+	p.theTwo()
 	p.theGrade()
 	if err := p.theNext(ctx); err != nil {
 		return err

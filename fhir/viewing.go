@@ -90,10 +90,10 @@ func (p *readingPage) studies(ctx context.Context) (all []workflow.ViewedStudy, 
 	}
 	slices.SortStableFunc(others, func(a, b *Node) int { return p.examined(b).Compare(p.examined(a)) })
 	for _, n := range others {
-		if slices.Contains([]string{"registered", "cancelled", "entered-in-error"}, n.Text("status")) {
+		if slices.Contains(idle, n.Text("status")) {
 			continue
 		}
-		add(workflow.ViewedStudy{UID: studyUID(n), Prior: true, Title: n.Text("description"), On: p.examined(n)})
+		add(workflow.ViewedStudy{UID: studyUID(n), Prior: true, Title: n.Text("description"), On: p.examined(n), Number: accession(n).Text("value")})
 	}
 	return all, nil
 }

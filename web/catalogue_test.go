@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"text/template/parse"
+
+	"github.com/overread/overread/internal/letter"
 )
 
 var update = flag.Bool("update", false, "write the texts that are missing into the catalogues, as they are in English, and take away what is not used")
@@ -295,6 +297,30 @@ func writeCatalogue(t *testing.T, code string, used map[string]bool) {
 		}
 		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A percentile may have a lower bound and no upper one, where too few cases have ended.
+func TestTheEndOfAnIntervalThatIsNotReachedIsSaidSo(t *testing.T) {
+	t.Parallel()
+	low := 10.766
+	for code, want := range map[string][2]string{"en": {"10.77", "not reached"}, "de": {"10,77", "nicht erreicht"}} {
+		c := languages[code]
+		if got := [2]string{c.decimal(&low), c.decimal(nil)}; got != want {
+			t.Errorf("%s: %q", code, got)
+		}
+	}
+}
+
+// A letter says a code in the words of the pages.
+func TestALetterAndThePagesSayTheSame(t *testing.T) {
+	t.Parallel()
+	for _, code := range letter.Languages() {
+		for _, phrase := range letter.Phrases() {
+			if page, paper := languages[code].say(phrase), letter.In(code, phrase); page != paper {
+				t.Errorf("%s: the page says %q, the letter %q", code, page, paper)
+			}
 		}
 	}
 }

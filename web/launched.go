@@ -40,7 +40,7 @@ type Launched struct {
 
 	Chart       func(ctx context.Context, actor access.Actor, task string) (bedside.Chart, error)
 	Opinion     func(ctx context.Context, actor access.Actor, task string, from, to int) (bedside.Opened, error) // from and to: versions to compare, 0 for the last two
-	Form        func(ctx context.Context, actor access.Actor, report, version, form string) (bedside.Form, error)
+	Form        func(ctx context.Context, actor access.Actor, report, version, form, language string) (bedside.Form, error)
 	Summary     func(ctx context.Context, actor access.Actor, task, language, form string) (bedside.Form, error)  // for the patient
 	Acknowledge func(ctx context.Context, actor access.Actor, task, version, name string) (newer bool, err error) // of the version that the page has shown
 	Carry       func(ctx context.Context, actor access.Actor, e screen.Errand) error                              // does an operation of a case

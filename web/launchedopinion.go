@@ -150,7 +150,7 @@ func (l *Launched) form(c echo.Context) error {
 	if !ok {
 		return err
 	}
-	form, err := l.Form(c.Request().Context(), v.actor, c.Param("report"), c.Param("version"), c.Param("form"))
+	form, err := l.Form(c.Request().Context(), v.actor, c.Param("report"), c.Param("version"), c.Param("form"), l.spoken(c).Code)
 	if missing(err) {
 		return l.page(c, http.StatusNotFound, v.shows.FrameOrigins, launchedView{Title: "There is no such report", Path: l.path(v.id), Message: "It is not this patient's, or not here any more."})
 	}

@@ -42,14 +42,26 @@ type Policy struct {
 	Broaden                 []Rung          `json:"broaden,omitempty"` // none: only the coordinator broadens
 	Related                 []Kinship       `json:"related,omitempty"`
 	Escalations             []Escalation    `json:"escalations"`
-	Grading                 GradingMode     `json:"grading,omitempty"`        // "": scored (the release before knows it not, and reads policies strictly)
-	Feedback                FeedbackMode    `json:"feedback,omitempty"`       // "": off
-	QualityNames            NameMode        `json:"qualityNames,omitempty"`   // "": open
-	Sampling                *Sampling       `json:"sampling,omitempty"`       // nil: none
-	Publication             *Publication    `json:"publication,omitempty"`    // nil: 30 days, and the default pairs
-	PatientSummary          *PatientSummary `json:"patientSummary,omitempty"` // nil: none
-	Viewer                  *HospitalViewer `json:"viewer,omitempty"`         // nil: none; read from the version in force, for cases of every version
-	Contacts                Contacts        `json:"contacts"`                 // read from the version in force, for cases of every version
+	Grading                 GradingMode     `json:"grading,omitempty"`         // "": scored (the release before knows it not, and reads policies strictly)
+	Feedback                FeedbackMode    `json:"feedback,omitempty"`        // "": off
+	QualityNames            NameMode        `json:"qualityNames,omitempty"`    // "": open
+	Sampling                *Sampling       `json:"sampling,omitempty"`        // nil: none
+	Publication             *Publication    `json:"publication,omitempty"`     // nil: 30 days, and the default pairs
+	PatientSummary          *PatientSummary `json:"patientSummary,omitempty"`  // nil: none
+	LetterLanguages         []string        `json:"letterLanguages,omitempty"` // in which a signed report is written for people; empty: English
+	Viewer                  *HospitalViewer `json:"viewer,omitempty"`          // nil: none; read from the version in force, for cases of every version
+	Contacts                Contacts        `json:"contacts"`                  // read from the version in force, for cases of every version
+}
+
+// LetterLanguages are those that a signed report can be written in (internal/letter).
+var LetterLanguages = []string{"en", "de"}
+
+// Languages are those in which a signed report is written for people, the first one first.
+func (p Policy) Languages() []string {
+	if len(p.LetterLanguages) == 0 {
+		return LetterLanguages[:1]
+	}
+	return p.LetterLanguages
 }
 
 // PatientSummary lets a patient have a summary of the signed report in plain words.

@@ -66,6 +66,7 @@ var settings = map[string]setting{
 	"Policy.sampling":                {doc: "Of which finals the server draws some for a second read for quality."},
 	"Policy.publication":             {doc: "What auditors are shown of a quarter, and when (docs/disclosure.md). What it says holds for quarters that are published after it."},
 	"Policy.patientSummary":          {doc: "A summary of the signed report in plain words is offered for the patient, as a page and a PDF. Without it there is none."},
+	"Policy.letterLanguages":         {doc: "In which languages a signed report is written for people (DiagnosticReport.presentedForm), the hospital's own first; in each as a page and a PDF. What people wrote stays as they wrote it. English where it is left out.", oneOf: LetterLanguages, least: 1},
 	"Policy.viewer":                  {doc: "The hospital's own viewer of images, to which pages lead (docs/images.md). That of the version in force is used, also for cases that keep an older one."},
 	"Policy.contacts":                {doc: "Addresses of mail of those who are told by their role. Those of the version in force are used, also for cases that keep an older one."},
 

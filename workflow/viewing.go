@@ -24,7 +24,8 @@ type ViewedStudy struct {
 	Prior  bool
 	Title  string
 	On     time.Time
-	Veiled bool // they read blind: nothing of it but what the modality has made
+	Number string // accession number
+	Veiled bool   // they read blind: nothing of it but what the modality has made
 }
 
 // Of is a study, and whether it is among them. One that is not is veiled.

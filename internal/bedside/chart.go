@@ -6,6 +6,7 @@
 package bedside
 
 import (
+	"slices"
 	"time"
 
 	"github.com/overread/overread/internal/letter"
@@ -56,6 +57,12 @@ type Opinion struct {
 	Versions []Version // the newest first
 	Zone     *time.Location
 	ForThem  bool // the policy lets the patient have a summary of it
+}
+
+// Told tells whether a finding says already how pressing the report in force is: a page
+// says it once.
+func (o Opinion) Told() bool {
+	return slices.ContainsFunc(o.Findings, func(f Finding) bool { return f.Category == o.Glance.Actionable })
 }
 
 // Glance is what a signed report says before anything else.

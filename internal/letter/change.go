@@ -36,7 +36,7 @@ const changedTitle = "What changed, word by word"
 // markedLines are the changes for paper that shows no colours.
 func (l Letter) markedLines() (lines []Line) {
 	for _, c := range l.Changes {
-		lines = append(lines, Line{c.Heading, c.Marked})
+		lines = append(lines, Line{l.t(c.Heading), c.Marked})
 	}
 	return lines
 }

@@ -12,7 +12,7 @@ var page string
 // tones are colours from the tables of this package, never from the letter;
 // so they may stand in a style sheet.
 var pageTemplate = template.Must(template.New("letter").
-	Funcs(template.FuncMap{"tones": func() []toneCSS {
+	Funcs(template.FuncMap{"t": In, "tones": func() []toneCSS {
 		var all []toneCSS
 		for _, t := range []tone{calm, caution, alarm, neutral} {
 			all = append(all, toneCSS{template.CSS(t.name), template.CSS(t.ink.String()), template.CSS(t.paper.String())})
@@ -38,6 +38,8 @@ type view struct {
 	OriginalLines        []Line
 	HistoryLines         []Line
 	ChangedTitle         string
+	Lang                 string
+	Counted              template.CSS // page of pages
 	Signed               []signed
 	Sealed               string
 }
@@ -62,15 +64,18 @@ func (l Letter) HTML() []byte {
 		Body:          l.sections(),
 		OriginalLines: l.original(),
 		HistoryLines:  l.history(),
-		ChangedTitle:  changedTitle,
+		ChangedTitle:  l.t(changedTitle),
+		Lang:          l.language(),
+		Counted:       template.CSS(`"` + l.t("Page") + ` " counter(page) " ` + l.t("of") + ` " counter(pages)`),
 		Sealed:        l.sealed(),
 	}
 	v.Notice, v.NoticeLines = l.notice()
 	if l.inHaste() {
 		v.Haste = l.urgency().text
 	}
-	v.Patient, v.Study, v.Identifiers = filled(l.Patient), filled(l.Study), filled(l.Identifiers)
+	v.Patient, v.Study, v.Identifiers = l.lines(l.Patient), l.lines(l.Study), l.lines(l.Identifiers)
 	for _, s := range l.Signatures {
+		s.Role = l.t(s.Role)
 		v.Signed = append(v.Signed, signed{s, l.moment(s.At)})
 	}
 	var out bytes.Buffer

@@ -15,6 +15,8 @@ import "time"
 
 // Letter is one version of a report.
 type Letter struct {
+	Language string // one of Languages; "": en
+
 	From   Party  // the service that gives the second opinion
 	To     Party  // who asked for it
 	Exam   string // what was read: "CT Head with contrast"
@@ -32,6 +34,7 @@ type Letter struct {
 	Actionable     string // none, non-critical, urgent, emergent; "" when not said
 
 	Question   string    // why the examination was made and what is asked now
+	Told       []Finding // actionable findings, with whom somebody told of them
 	Sections   []Section // history, technique, comparison, findings, impression: in reading order
 	Original   []Line    // identity of the original report; empty when there was none
 	History    []Version // every signed version, the oldest first, this one last
@@ -99,7 +102,7 @@ func (l Letter) moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.In(l.zone()).Format("2 January 2006, 15:04 MST")
+	return momentOf(l.Language, t.In(l.zone()))
 }
 
 func (l Letter) zone() *time.Location {
@@ -107,22 +110,4 @@ func (l Letter) zone() *time.Location {
 		return time.UTC
 	}
 	return l.Zone
-}
-
-// Day writes a FHIR date or dateTime, of whatever precision, as a person
-// would: "2 March 1956", "March 1956", "1956". What is not a date is returned
-// as it is.
-func Day(fhir string) string {
-	if len(fhir) > 10 {
-		fhir = fhir[:10]
-	}
-	for _, form := range []struct{ fhir, person string }{
-		{"2006-01-02", "2 January 2006"},
-		{"2006-01", "January 2006"},
-	} {
-		if t, err := time.Parse(form.fhir, fhir); err == nil {
-			return t.Format(form.person)
-		}
-	}
-	return fhir
 }

@@ -36,7 +36,7 @@ func major() letter.Letter {
 		Number:         1,
 		PatientInBrief: "Chalmers, Peter James, born 25 December 1974, MRN 12345",
 		Patient: []letter.Line{
-			{"Patient", "Chalmers, Peter James"}, {"Born", letter.Day("1974-12-25") + " (51 years)"},
+			{"Patient", "Chalmers, Peter James"}, {"Born", letter.Day("en", "1974-12-25") + " (51 years)"},
 			{"Sex", "male"}, {"MRN", "12345 (North Valley General Hospital)"},
 		},
 		Study: []letter.Line{
@@ -229,7 +229,7 @@ func TestDaysKeepTheirPrecision(t *testing.T) {
 	for fhir, want := range map[string]string{
 		"1956-03-02": "2 March 1956", "1956-03": "March 1956", "1956": "1956", "2026-11-22T19:05:00Z": "22 November 2026", "": "", "soon": "soon",
 	} {
-		if got := letter.Day(fhir); got != want {
+		if got := letter.Day("en", fhir); got != want {
 			t.Errorf("Day(%q) = %q, want %q", fhir, got, want)
 		}
 	}

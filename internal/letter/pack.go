@@ -55,7 +55,8 @@ func (p Pack) print(before proof) proof {
 	s.y++
 	s.text(p.Note, italic)
 	if before.lossy {
-		s.tellLoss("pack")
+		s.y++
+		s.text(In("en", lostInPack, string(missing)), italic)
 	}
 	for _, c := range p.Cases {
 		s.y += 3

@@ -30,7 +30,8 @@ func proved(print func(before proof) proof) ([]byte, error) {
 }
 
 func (l Letter) print(before proof) proof {
-	s := newSheet(l.paper(), "Second opinion report", l.signedAt()) // no name: titles show in lists and tabs
+	s := newSheet(l.paper(), l.t("Second opinion report"), l.signedAt()) // no name: titles show in lists and tabs
+	s.pdf.SetLang(l.language())
 	s.pdf.SetDisplayMode("default", "continuous")
 	s.top = func() { l.runningHead(s) }
 	s.foot = func(page int) { l.foot(s, page, before.pages) }
@@ -43,7 +44,8 @@ func (l Letter) write(s *sheet, lossy bool) {
 	s.newPage()
 	l.writeHead(s)
 	if lossy {
-		s.tellLoss("report")
+		s.y++
+		s.text(l.t(lostInReport, string(missing)), italic)
 	}
 	if title, lines := l.notice(); title != "" {
 		s.y += 4
@@ -54,14 +56,14 @@ func (l Letter) write(s *sheet, lossy bool) {
 	for _, section := range l.sections() {
 		s.section(section.Heading, section.Text)
 	}
-	s.heading("The original report", 2*plain.leading)
+	s.heading(l.t("The original report"), 2*plain.leading)
 	s.facts(l.original(), label, plain)
 	if lines := l.markedLines(); len(lines) > 0 {
-		s.heading(changedTitle+" ([-removed-] {+added+})", 2*plain.leading)
+		s.heading(l.t(changedTitle)+" ([-removed-] {+added+})", 2*plain.leading)
 		s.facts(lines, label, plain)
 	}
 	if lines := l.history(); len(lines) > 0 {
-		s.heading("Versions of this report", 2*plain.leading)
+		s.heading(l.t("Versions of this report"), 2*plain.leading)
 		s.facts(lines, label, plain)
 	}
 	l.writeSignatures(s)
@@ -90,7 +92,7 @@ func (l Letter) writeHead(s *sheet) {
 	y = s.y
 	s.put(right, y, half, plain, "R", l.moment(l.signedAt()))
 	if l.To.Name != "" {
-		for _, line := range s.wrap("To: "+l.To.Name, half, bold) {
+		for _, line := range s.wrap(l.t("To: ")+l.To.Name, half, bold) {
 			s.put(s.left(), s.y, half, bold, "L", line)
 			s.y += bold.leading
 		}
@@ -103,7 +105,7 @@ func (l Letter) writeHead(s *sheet) {
 	}
 	s.y = max(s.y, y+plain.leading) + 5
 
-	s.text("Second opinion report", style{"B", 18, 8.5, black})
+	s.text(l.t("Second opinion report"), style{"B", 18, 8.5, black})
 	s.text(l.Exam, style{"", 12, 6, black})
 	s.y++
 	s.text(l.standing(), style{"B", 10, 5, l.status().tone.ink})
@@ -114,7 +116,7 @@ func (l Letter) writeFacts(s *sheet) {
 	s.y += 4
 	s.line(rule, 0.25, s.y)
 	s.y += 2
-	s.columns(filled(l.Patient), filled(l.Study))
+	s.columns(l.lines(l.Patient), l.lines(l.Study))
 	s.y += 2
 	s.line(rule, 0.25, s.y)
 	s.y += 5
@@ -136,7 +138,7 @@ func (l Letter) writeSummary(s *sheet) {
 }
 
 func (l Letter) writeSignatures(s *sheet) {
-	s.heading("Signed electronically", 3*plain.leading)
+	s.heading(l.t("Signed electronically"), 3*plain.leading)
 	for _, sig := range l.Signatures {
 		who := sig.Name
 		if sig.Qualification != "" {
@@ -144,7 +146,7 @@ func (l Letter) writeSignatures(s *sheet) {
 		}
 		s.room(2*plain.leading + 2)
 		s.text(who, bold)
-		s.text(sig.Role+", "+l.moment(sig.At), plain)
+		s.text(l.t(sig.Role)+", "+l.moment(sig.At), plain)
 		s.y += 2
 	}
 	if sealed := l.sealed(); sealed != "" {
@@ -153,7 +155,7 @@ func (l Letter) writeSignatures(s *sheet) {
 }
 
 func (l Letter) writeIdentifiers(s *sheet) {
-	lines := filled(l.Identifiers)
+	lines := l.lines(l.Identifiers)
 	s.room(6 + float64(len(lines))*small.leading)
 	s.y += 3
 	s.line(rule, 0.25, s.y)
@@ -164,7 +166,7 @@ func (l Letter) writeIdentifiers(s *sheet) {
 // runningHead says on every later page whose letter it is.
 func (l Letter) runningHead(s *sheet) {
 	y := margin - 4
-	s.put(s.left(), y, s.inner(), small, "L", "Second opinion report")
+	s.put(s.left(), y, s.inner(), small, "L", l.t("Second opinion report"))
 	s.put(s.left(), y, s.inner(), small, "R", s.oneLine(l.PatientInBrief, s.inner()-45))
 	s.line(rule, 0.25, y+small.leading+1)
 }
@@ -173,7 +175,7 @@ func (l Letter) foot(s *sheet, page, pages int) {
 	y := s.height - footRoom + 6
 	s.line(rule, 0.25, y)
 	s.put(s.left(), y+1.5, s.inner(), small, "L", s.oneLine(l.From.Name, 70)+" – "+l.standing())
-	s.put(s.left(), y+1.5, s.inner(), small, "R", pageOf(page, pages))
+	s.put(s.left(), y+1.5, s.inner(), small, "R", l.t("Page %d of %d", page, pages))
 }
 
 // oneLine shortens text to a width, in the small style.

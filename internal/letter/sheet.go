@@ -69,12 +69,11 @@ func newSheet(paper, title string, made time.Time) *sheet {
 // proof is the document as it was printed.
 func (s *sheet) proof() proof { return proof{s.pdf, s.pdf.PageNo(), s.printer.lossy} }
 
-// tellLoss says in a document that letters of it were replaced.
-func (s *sheet) tellLoss(document string) {
-	s.y++
-	s.text("Some letters cannot be printed here and are shown without their accents or as "+string(missing)+
-		". The HTML form of this "+document+" is exact.", italic)
-}
+// What a document says in which letters were replaced.
+const (
+	lostInReport = "Some letters cannot be printed here and are shown without their accents or as %s. The HTML form of this report is exact."
+	lostInPack   = "Some letters cannot be printed here and are shown without their accents or as %s. The HTML form of this pack is exact."
+)
 
 func (s *sheet) left() float64  { return margin }
 func (s *sheet) inner() float64 { return s.width - 2*margin }

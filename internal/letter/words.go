@@ -74,12 +74,14 @@ func say(table map[string]phrase, code string) phrase {
 	return phrase{code, neutral}
 }
 
-func (l Letter) agreement() phrase { return say(agreements, l.Agreement) }
-func (l Letter) urgency() phrase   { return say(urgencies, l.Actionable) }
-func (l Letter) status() phrase    { return say(statuses, l.Status) }
+func (l Letter) agreement() phrase { return l.in(say(agreements, l.Agreement)) }
+func (l Letter) urgency() phrase   { return l.in(say(urgencies, l.Actionable)) }
+func (l Letter) status() phrase    { return l.in(say(statuses, l.Status)) }
+
+func (l Letter) in(p phrase) phrase { return phrase{l.t(p.text), p.tone} }
 
 // standing is the status with the version: "Corrected report, version 2".
-func (l Letter) standing() string { return fmt.Sprintf("%s, version %d", l.status().text, l.Number) }
+func (l Letter) standing() string { return l.t("%s, version %d", l.status().text, l.Number) }
 
 // inHaste tells whether the urgency belongs above everything else.
 func (l Letter) inHaste() bool { return l.urgency().tone == alarm }
@@ -93,7 +95,7 @@ func (l Letter) summary() []Line {
 	lines := []Line{
 		{"What differs", l.Difference},
 		{"Recommendation", l.Recommendation},
-		{"Effect on management", management},
+		{"Effect on management", l.t(management)},
 	}
 	if !l.inHaste() {
 		lines = append(lines, Line{"Urgency", l.urgency().text})
@@ -101,7 +103,7 @@ func (l Letter) summary() []Line {
 	for _, s := range l.Signatures {
 		lines = append(lines, Line{s.Role, s.Name + ", " + l.moment(s.At)})
 	}
-	return filled(lines)
+	return l.lines(lines)
 }
 
 // notice says, for a version that changed an earlier one, what and why.
@@ -111,14 +113,14 @@ func (l Letter) notice() (title string, lines []Line) {
 		return "", nil
 	}
 	before := l.History[len(l.History)-2]
-	replaced := fmt.Sprintf("version %d of %s", before.Number, l.moment(before.At))
+	title, lines = "Replaces version %d of %s", []Line{{"What changed", change.Text}, {"Reason", change.Reason}}
 	switch change.Status {
 	case "appended":
-		return "Addendum to " + replaced, filled([]Line{{"Addendum", change.Text}, {"Reason", change.Reason}})
+		title, lines[0].Label = "Addendum to version %d of %s", "Addendum"
 	case "entered-in-error":
-		return "Withdrawn: was " + replaced, filled([]Line{{"Reason", change.Reason}, {"", change.Text}})
+		title, lines = "Withdrawn: was version %d of %s", []Line{{"Reason", change.Reason}, {"", change.Text}}
 	}
-	return "Replaces " + replaced, filled([]Line{{"What changed", change.Text}, {"Reason", change.Reason}})
+	return l.t(title, before.Number, l.moment(before.At)), l.lines(lines)
 }
 
 // history is the list of versions, once there is more than one.
@@ -128,17 +130,17 @@ func (l Letter) history() []Line {
 	}
 	var lines []Line
 	for _, v := range l.History {
-		text := say(statuses, v.Status).text + ", " + l.moment(v.At)
+		text := l.t(say(statuses, v.Status).text) + ", " + l.moment(v.At)
 		if v.By != "" {
 			text += ", " + v.By
 		}
 		if v.Reason != "" {
-			text += ". Reason: " + v.Reason
+			text += ". " + l.t("Reason") + ": " + v.Reason
 		}
 		if v.Text != "" {
 			text += "\n" + v.Text
 		}
-		lines = append(lines, Line{fmt.Sprintf("Version %d", v.Number), text})
+		lines = append(lines, Line{l.t("Version %d", v.Number), text})
 	}
 	return lines
 }
@@ -146,10 +148,13 @@ func (l Letter) history() []Line {
 // sections are the body of the report, without the empty ones.
 func (l Letter) sections() []Section {
 	all := append([]Section{{"Clinical question", l.Question}}, l.Sections...)
+	for _, f := range l.Told {
+		all = append(all, f.Section(l.Language, l.zone()))
+	}
 	var kept []Section
 	for _, s := range all {
 		if s.Text != "" {
-			kept = append(kept, s)
+			kept = append(kept, Section{l.t(s.Heading), s.Text})
 		}
 	}
 	return kept
@@ -158,9 +163,9 @@ func (l Letter) sections() []Section {
 // original is the identity of the report that was read a second time.
 func (l Letter) original() []Line {
 	if len(filled(l.Original)) == 0 {
-		return []Line{{"Original report", "none was available"}}
+		return []Line{{l.t("Original report"), l.t("none was available")}}
 	}
-	return filled(l.Original)
+	return l.lines(l.Original)
 }
 
 // sealed tells how independent the second reading was.
@@ -169,11 +174,11 @@ func (l Letter) sealed() string {
 		return ""
 	}
 	if l.Unveiled {
-		return "The reader had seen the original report in an emergency before sealing the opinion on " + l.moment(l.SealedAt) + ": it is no independent reading."
+		return l.t("The reader had seen the original report in an emergency before sealing the opinion on %s: it is no independent reading.", l.moment(l.SealedAt))
 	}
-	text := "The reader's own opinion was sealed on " + l.moment(l.SealedAt)
+	text := l.t("The reader's own opinion was sealed on") + " " + l.moment(l.SealedAt)
 	if len(filled(l.Original)) > 0 {
-		text += ", before the original report was shown"
+		text += ", " + l.t("before the original report was shown")
 	}
 	return text + "."
 }

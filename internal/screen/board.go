@@ -154,6 +154,8 @@ type Happened struct {
 	To      string
 	Role    string
 	Who     string // by name, where it was a reader
+	Reader  string // whom it was offered or given to, or whose offer ended
+	Another bool   // it had been offered to another reader before
 	Reason  string
 	Clock   string
 	Percent int

@@ -29,6 +29,7 @@ type Strip struct {
 	Prior    bool
 	Title    string
 	On       time.Time
+	Number   string // accession number
 	Images   []Image
 	All      int // how many there are
 	Selected bool

@@ -87,11 +87,21 @@ const (
 // Line is a fact with its label.
 type Line struct{ Label, Value string }
 
-// Prior is an examination of before.
+// Prior is another examination of the patient, once, with all that was reported of it.
 type Prior struct {
+	Title    string
+	On       time.Time
+	Modality string
+	Site     string
+	Number   string // its accession number
+	Reports  []PriorReport
+}
+
+// PriorReport is a report of it, without which only its images are known.
+type PriorReport struct {
 	Title string
-	On    time.Time
-	Text  string // of its report; "" where only images are known
+	On    time.Time // it was issued
+	Text  string
 }
 
 // Original is the report that is read again.
@@ -111,11 +121,19 @@ type Sealed struct {
 	Own      bool
 	InForce  bool
 	Table    bool // another reader's text that can be concurred with
+	Waits    bool // their own text, which the other reader can concur with
 	At       time.Time
 	SHA256   string
 	Content  workflow.Opinion
-	Findings string   // with those of the template, in words
-	Changed  []string // sections that are not as in the opinion before it
+	Findings string          // with those of the template, in words
+	Marked   []MarkedSection // where it is shown beside another: what only it says; else nil
+	Changed  []string        // sections that are not as in the opinion before it
+}
+
+// MarkedSection is a section of a text beside another one.
+type MarkedSection struct {
+	Section string // Technique, Comparison ...
+	Runs    []workflow.Run
 }
 
 // Pair is a part of two texts side by side, with what is only in one of them marked.
