@@ -186,7 +186,7 @@ func TestACoordinatorOffersACaseToACandidateAtTheBoard(t *testing.T) {
 	wants(t, page, "Rank", "fit ", `name="reader"`)
 	form, _, _ := strings.Cut(page.text[strings.Index(page.text, `name="reader" value="`)+len(`name="reader" value="`):], `"`)
 	after := v.post(rooms+"/case/"+task+"/do/offer", url.Values{"csrf": {page.csrf()}, "then": {rooms + "/board/" + task}, "reader": {form}})
-	wants(t, after, "Offered to", "→ Dr. ")
+	wants(t, after, "Offered to", "Offered to Dr. ")
 	w.live(t, o, task, chapter{"", "", nil, workflow.Offered})
 	if wrong := v.post(rooms+"/board/"+task+"/settle", url.Values{"csrf": {page.csrf()}, "number": {"1"}, "destination": {"x"}, "how": {"arrived"}, "reason": {"phoned"}}); wrong.status != http.StatusNotFound {
 		t.Errorf("a delivery that is none: %d", wrong.status)

@@ -49,7 +49,7 @@ func (w *world) sendsStudy(t *testing.T, o order, _ string, c chapter) error {
 	study.Get("resource").Remove("id") // the server has given it one of its own
 	study.Set("request", fhir.Object("method", "PUT", "url", "ImagingStudy?identifier="+url.QueryEscape(name)))
 	_, err := w.clients[o.hospital+"-"+c.who].send(t.Context(), http.MethodPost, "", fhir.Object("resourceType", "Bundle", "type", "transaction",
-		"entry", []*fhir.Node{o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn), study}))
+		"entry", []*fhir.Node{o.entry(o.patient.resource(), mrnSystem+"|"+o.patient.mrn), study}))
 	return err
 }
 
@@ -205,7 +205,7 @@ func (w *world) ehrComesBack(t *testing.T, o order, task string, _ chapter) erro
 // of their own, partOf it.
 func (w *world) chartSays(t *testing.T, o order, status string) error {
 	eventually(t, "the finding is to be "+status+" in the EHR", func() error {
-		found, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patientID())
+		found, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patient.id())
 		if err != nil {
 			return err
 		}

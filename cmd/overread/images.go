@@ -100,7 +100,7 @@ func (g *images) gallery(ctx context.Context, actor access.Actor, task string, p
 }
 
 func stripOf(study workflow.ViewedStudy, pictures []dicomweb.Picture, all int) screen.Strip {
-	s := screen.Strip{Prior: study.Prior, Title: study.Title, On: study.On, All: all}
+	s := screen.Strip{Prior: study.Prior, Title: study.Title, On: study.On, Number: study.Number, All: all}
 	for _, p := range pictures {
 		image := screen.Image{Path: p.Path, Modality: p.Modality, Series: p.Series, Number: p.Number, Of: p.Of, Width: pictureHigh, Height: pictureHigh}
 		if p.Width > 0 && p.Height > 0 { // as wide as it is, within reason

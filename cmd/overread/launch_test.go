@@ -105,7 +105,7 @@ func (b *browser) get(address string) page { b.t.Helper(); return b.do(http.Meth
 // launch presses the button of the EHR's page.
 func (c *clinic) launch(b *browser, hospital string, o order) page {
 	b.t.Helper()
-	return b.do(http.MethodPost, c.ehrRoot()+"/launch", url.Values{"app": {"overread-" + hospital}, "patient": {o.patientID()}, "order": {"order-" + o.number}})
+	return b.do(http.MethodPost, c.ehrRoot()+"/launch", url.Values{"app": {"overread-" + hospital}, "patient": {o.patient.id()}, "order": {"order-" + o.number}})
 }
 
 var csrfInPage = regexp.MustCompile(`name="csrf" value="([^"]+)"`)

@@ -102,7 +102,7 @@ func TestAFindingIsAcknowledgedWithOneClick(t *testing.T) {
 	chart := c.launch(b, "mercy", o)
 	chart.wants(t, http.StatusOK, "EMERGENCY", "Popliteal artery is occluded.", "I know of this finding", "Nobody has acknowledged it yet")
 	known := c.does(b, c.opened(b, chart), "acknowledge-finding", url.Values{"finding": {findingInPage.FindStringSubmatch(chart.text)[1]}})
-	known.wants(t, http.StatusOK, "It is noted that you know of this finding.", "acknowledged on")
+	known.wants(t, http.StatusOK, "It is noted that you know of this finding.", "Acknowledged on")
 	known.lacks(t, "I know of this finding")
 }
 

@@ -282,7 +282,7 @@ func TestTwoConferAndAThirdDecidesAtThePages(t *testing.T) {
 	}
 	both := sato.does("/write/lock", opinionOf("All is normal.", "Normal brain."))
 	r.is(workflow.Conferring)
-	for _, want := range []string{"A sclerosis on the left.", "All is normal.", "I stand by this text", "Refer it to a third reader"} {
+	for _, want := range []string{"A sclerosis on the left.", "All is normal.", "I stand by this text", "Refer it to a third reader", "You stand by this text already.", "Mark what differs", "<ins>A sclerosis on the left.</ins>", "<del>All is normal.</del>"} {
 		if !strings.Contains(both.text, want) {
 			t.Errorf("the page of the two does not say %q", want)
 		}
@@ -296,7 +296,7 @@ func TestTwoConferAndAThirdDecidesAtThePages(t *testing.T) {
 	okafor.does("/do/refer", url.Values{"reason": {"We see it differently."}})
 	r.is(workflow.Arbitration)
 	decides := petrov.does("/claim", nil)
-	if !strings.Contains(decides.text, "Whose opinion stands?") || !strings.Contains(decides.text, "A sclerosis on the left.") {
+	if !strings.Contains(decides.text, "Whose opinion stands?") || !strings.Contains(decides.text, "<del>A sclerosis on the left.</del>") || !strings.Contains(decides.text, "<ins>All is normal.</ins>") {
 		t.Fatalf("the third reader does not have both opinions: %s", decides.text)
 	}
 	petrov.does("/write/arbitrate", url.Values{"decision": {"first"}})

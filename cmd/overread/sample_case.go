@@ -15,7 +15,7 @@ type hospital struct {
 }
 
 var hospitals = map[string]hospital{
-	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "sampling": {"rates": [{"modality": ["US"], "perThousand": 1000}, {"perThousand": 0}]}, "orderMayAskProtocol": true, "patientSummary": {"contact": "The outpatient desk of Mercy General Hospital, telephone 555-0100"}}`},
+	"mercy":    {"Mercy General Hospital", `{"assignment": "pool", "protocol": "blinded", "feedback": "peer-learning", "sampling": {"rates": [{"modality": ["US"], "perThousand": 1000}, {"perThousand": 0}]}, "orderMayAskProtocol": true, "letterLanguages": ["en", "de"], "patientSummary": {"contact": "The outpatient desk of Mercy General Hospital, telephone 555-0100"}}`},
 	"lakeside": {"Lakeside Children's and Women's Hospital", `{"assignment": "offer", "protocol": "blinded"}`},
 }
 
@@ -70,6 +70,8 @@ const (
 	otherSide    = "the study is of the other side"
 	noUID        = "the study is known by its accession number alone"
 	readHere     = "the original report was made by Dr. Petrov, who is told of the second opinion"
+	otherPatient = "the study is of another patient"
+	orderedTwice = "the same was ordered before, and its case is open"
 	twoRead      = "the order asks that two read it, and a third decides where they differ"
 )
 
@@ -133,6 +135,8 @@ var sampleCases = []sampleCase{
 	{"mercy", "liver", "asap", workflow.Final, "haddad", asItShouldBe},
 	{"mercy", "knee", "urgent", workflow.Closed, "tanaka", readHere},
 	{"mercy", "knee", "routine", workflow.Final, "tanaka", readHere},
+	{"mercy", "thyroid", "urgent", workflow.IntakeReview, "", otherPatient},
+	{"mercy", "chest-xray", "routine", workflow.IntakeReview, "", orderedTwice},
 }
 
 // roads say what happens to a case, after its order came in and the intake

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/overread/overread/internal/phantom"
 )
@@ -25,22 +24,22 @@ func (o order) images() [][]byte {
 	if o.quirk == noStudy {
 		return nil
 	}
-	e := o.sample.Exam
+	e, of := o.sample.Exam, o.imaged()
 	st := phantom.Study{
 		Patient: phantom.Patient{
-			ID: o.patient.mrn, Issuer: "HOSPITAL", Name: o.patient.family + "^" + o.patient.given,
-			BirthDate: strings.ReplaceAll(o.patient.born, "-", ""), Sex: strings.ToUpper(o.patient.gender[:1]),
+			ID: of.mrn, Issuer: "HOSPITAL", Name: of.family + "^" + of.given,
+			BirthDate: strings.ReplaceAll(of.born, "-", ""), Sex: strings.ToUpper(of.gender[:1]),
 		},
 		UID: o.studyUID(), Accession: o.accession(), AccessionIssuer: "HOSPITAL-RIS",
-		Description: e.Display, At: o.at.Add(-26 * time.Hour),
+		Description: e.Display, At: o.taken(),
 	}
 	se := phantom.Series{
-		UID: dicomUID("series " + o.number), Number: 1, Modality: e.Modality, BodyPart: bodyParts[e.Site.Code],
+		UID: dicomUID("series " + o.made()), Number: 1, Modality: e.Modality, BodyPart: bodyParts[e.Site.Code],
 		Laterality: map[string]string{"left": "L", "right": "R"}[o.side()],
 	}
 	var files [][]byte
 	for i := range o.there() {
-		files = append(files, phantom.Image{Study: st, Series: se, UID: dicomUID("image " + o.number + " " + strconv.Itoa(i)), Number: i + 1}.File())
+		files = append(files, phantom.Image{Study: st, Series: se, UID: dicomUID("image " + o.made() + " " + strconv.Itoa(i)), Number: i + 1}.File())
 	}
 	return files
 }
@@ -73,4 +72,4 @@ func (o order) side() string {
 	return side
 }
 
-func (o order) accession() string { return "A" + o.number }
+func (o order) accession() string { return "A" + o.made() }

@@ -39,9 +39,15 @@ type order struct {
 	priority string
 	patient  person
 	sample   sample
-	quirk    string // see sample_case.go
+	quirk    string  // see sample_case.go
+	ofStudy  *person // the patient of the study, where it is another one
+	again    string  // the number of the order whose study and report these are
 	at       time.Time
+	since    time.Duration // so much longer ago than a day the examination was made
 }
+
+// taken is when the examination was made.
+func (o order) taken() time.Time { return o.at.Add(-26*time.Hour - o.since) }
 
 // Code systems and identifier systems of the orders.
 const (
@@ -64,16 +70,19 @@ const (
 // needs, created only where it is not here yet, so that it may be sent again.
 func (o order) bundle() *fhir.Node {
 	entries := []*fhir.Node{
-		o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn),
+		o.entry(o.patient.resource(), mrnSystem+"|"+o.patient.mrn),
 		o.entry(o.organization(), orgSystem+"|"+o.hospital),
 		o.entry(o.clinician(), npi+"|1000000491"),
 		o.entry(o.firstReader(), npi+"|"+o.firstReader().Text("identifier", "value")),
+	}
+	if o.ofStudy != nil {
+		entries = append(entries, o.entry(o.ofStudy.resource(), mrnSystem+"|"+o.ofStudy.mrn))
 	}
 	if o.quirk != noStudy {
 		entries = append(entries, o.entry(o.study(), accessionSystem+"|"+o.accession()))
 	}
 	if o.quirk != noOriginal {
-		entries = append(entries, o.entry(o.original(), reportSystem+"|"+o.number))
+		entries = append(entries, o.entry(o.original(), reportSystem+"|"+o.made()))
 	}
 	entries = append(entries, o.entry(o.serviceRequest(), placerSystem+"|"+o.number))
 	return fhir.Object("resourceType", "Bundle", "type", "transaction", "entry", entries)
@@ -105,13 +114,29 @@ func (o order) reference(typ, id string) *fhir.Node {
 	return fhir.Object("reference", o.ehr+"/"+typ+"/"+id)
 }
 
-func (o order) patientID() string { return "p" + o.patient.mrn }
+func (p person) id() string { return "p" + p.mrn }
 
-func (o order) patientResource() *fhir.Node {
-	return fhir.Object("resourceType", "Patient", "id", o.patientID(),
-		"identifier", []*fhir.Node{typed("MR", mrnSystem, o.patient.mrn)},
-		"name", []*fhir.Node{fhir.Object("family", o.patient.family, "given", []string{o.patient.given})},
-		"gender", o.patient.gender, "birthDate", o.patient.born)
+func (p person) resource() *fhir.Node {
+	return fhir.Object("resourceType", "Patient", "id", p.id(),
+		"identifier", []*fhir.Node{typed("MR", mrnSystem, p.mrn)},
+		"name", []*fhir.Node{fhir.Object("family", p.family, "given", []string{p.given})},
+		"gender", p.gender, "birthDate", p.born)
+}
+
+// made is the number under which the examination was made and reported.
+func (o order) made() string {
+	if o.again != "" {
+		return o.again
+	}
+	return o.number
+}
+
+// imaged is whom the images are of.
+func (o order) imaged() person {
+	if o.ofStudy != nil {
+		return *o.ofStudy
+	}
+	return o.patient
 }
 
 func (o order) organization() *fhir.Node {
@@ -157,7 +182,7 @@ func nightRole(practitioner string) *fhir.Node {
 }
 
 // studyUID is a UID below 2.25 (DICOM PS3.5 B.2), always the same for a number.
-func (o order) studyUID() string { return dicomUID("study " + o.number) }
+func (o order) studyUID() string { return dicomUID("study " + o.made()) }
 
 func dicomUID(name string) string {
 	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://overread.org/demo/"+name))
@@ -166,7 +191,7 @@ func dicomUID(name string) string {
 
 func (o order) study() *fhir.Node {
 	e := o.sample.Exam
-	series := fhir.Object("uid", dicomUID("series "+o.number), "number", 1,
+	series := fhir.Object("uid", dicomUID("series "+o.made()), "number", 1,
 		"modality", fhir.Object("system", dcm, "code", e.Modality),
 		"numberOfInstances", o.there(),
 		"bodySite", coding(e.Site))
@@ -177,12 +202,12 @@ func (o order) study() *fhir.Node {
 	if o.quirk != noUID {
 		names = append(names, fhir.Object("system", "urn:dicom:uid", "value", "urn:oid:"+o.studyUID()))
 	}
-	return fhir.Object("resourceType", "ImagingStudy", "id", "study-"+o.number,
+	return fhir.Object("resourceType", "ImagingStudy", "id", "study-"+o.made(),
 		"identifier", names,
 		"status", "available",
 		"modality", []*fhir.Node{fhir.Object("system", dcm, "code", e.Modality)},
-		"subject", o.reference("Patient", o.patientID()),
-		"started", o.at.Add(-26*time.Hour).Format(time.RFC3339),
+		"subject", o.reference("Patient", o.imaged().id()),
+		"started", o.taken().Format(time.RFC3339),
 		"numberOfSeries", 1, "numberOfInstances", o.said(),
 		"description", e.Display,
 		"series", []*fhir.Node{series})
@@ -194,14 +219,14 @@ var sides = map[string]workflow.Coding{
 }
 
 func (o order) original() *fhir.Node {
-	return fhir.Object("resourceType", "DiagnosticReport", "id", "report-"+o.number,
-		"identifier", []*fhir.Node{fhir.Object("system", reportSystem, "value", o.number)},
+	return fhir.Object("resourceType", "DiagnosticReport", "id", "report-"+o.made(),
+		"identifier", []*fhir.Node{fhir.Object("system", reportSystem, "value", o.made())},
 		"status", "final",
 		"category", []*fhir.Node{fhir.Object("coding", []*fhir.Node{fhir.Object("system", loinc, "code", "LP29684-5", "display", "Radiology")})},
 		"code", o.examCode(),
-		"subject", o.reference("Patient", o.patientID()),
-		"effectiveDateTime", o.at.Add(-26*time.Hour).Format(time.RFC3339),
-		"issued", o.at.Add(-22*time.Hour).Format(time.RFC3339),
+		"subject", o.reference("Patient", o.patient.id()),
+		"effectiveDateTime", o.taken().Format(time.RFC3339),
+		"issued", o.taken().Add(4*time.Hour).Format(time.RFC3339),
 		"performer", []*fhir.Node{o.reference("Organization", "org-"+o.hospital)},
 		"resultsInterpreter", []*fhir.Node{o.reference("Practitioner", o.firstReader().Text("id"))},
 		"imagingStudy", o.studyReferences(),
@@ -209,7 +234,7 @@ func (o order) original() *fhir.Node {
 }
 
 func (o order) studyReferences() []*fhir.Node {
-	return []*fhir.Node{o.reference("ImagingStudy", "study-"+o.number)}
+	return []*fhir.Node{o.reference("ImagingStudy", "study-"+o.made())}
 }
 
 func (o order) examCode() *fhir.Node {
@@ -243,11 +268,11 @@ func (o order) serviceRequest() *fhir.Node {
 		"priority", o.priority,
 		"code", fhir.Object("coding", []*fhir.Node{fhir.Object("system", dcm, "code", "111418", "display", "Review of an outside study")}, "text", "Second opinion: "+e.Display),
 		"orderDetail", []*fhir.Node{o.examCode()},
-		"subject", o.reference("Patient", o.patientID()),
+		"subject", o.reference("Patient", o.patient.id()),
 		"authoredOn", o.at.Format(time.RFC3339),
 		"requester", o.reference("Practitioner", "ordering"),
 		"reasonCode", []*fhir.Node{reason},
-		"supportingInfo", append(o.studyReferences(), o.reference("DiagnosticReport", "report-"+o.number)),
+		"supportingInfo", append(o.studyReferences(), o.reference("DiagnosticReport", "report-"+o.made())),
 		"bodySite", []*fhir.Node{bodySite})
 	if note != nil {
 		sr.Set("note", note)

@@ -36,6 +36,7 @@ type seeder struct {
 	clients map[string]client    // by "hospital-who"
 	base    string               // where the surface listens while seeding
 	next    map[string]int       // patients are taken in turn
+	sent    []order              // by the row of sampleCases
 	now     time.Time
 }
 
@@ -214,10 +215,22 @@ func sampleNumber(i int) string { return fmt.Sprintf("2025-%04d", 100+i) }
 func (s *seeder) orderOf(i int, row sampleCase) order {
 	smp := samples[row.sample]
 	list := people[smp.Who]
-	who := list[s.next[smp.Who]%len(list)]
-	s.next[smp.Who]++
-	return order{ehr: s.ehr, number: sampleNumber(i), hospital: row.hospital, priority: row.priority,
-		patient: who, sample: smp, quirk: row.quirk, at: s.now}
+	turn := s.next[smp.Who]
+	o := order{ehr: s.ehr, number: sampleNumber(i), hospital: row.hospital, priority: row.priority,
+		patient: list[turn%len(list)], sample: smp, quirk: row.quirk, at: s.now,
+		since: time.Duration(max(5-turn/len(list), 0)) * 11 * 24 * time.Hour} // who comes again was examined before
+	switch row.quirk {
+	case otherPatient:
+		o.ofStudy = &list[(turn+1)%len(list)]
+	case orderedTwice:
+		first := s.sent[slices.IndexFunc(sampleCases, func(c sampleCase) bool { return c.hospital == row.hospital && c.sample == row.sample })]
+		o.again, o.patient, o.since = first.number, first.patient, first.since
+	}
+	if o.again == "" {
+		s.next[smp.Who]++
+	}
+	s.sent = append(s.sent, o)
+	return o
 }
 
 // order sends the order and returns the id of the case's Task.

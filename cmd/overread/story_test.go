@@ -137,7 +137,7 @@ func TestOrderInReportOut(t *testing.T) {
 func (w *world) checkMessages(t *testing.T, o order, tale tale) {
 	t.Helper()
 	eventually(t, "the messages are to stand in the EHR, each once", func() error {
-		found, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patientID())
+		found, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patient.id())
 		if err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (w *world) perform(t *testing.T, o order, task string, c chapter) error {
 	if c.does == "send study" {
 		o.quirk = asItShouldBe
 		_, err := actor.send(t.Context(), http.MethodPost, "", fhir.Object("resourceType", "Bundle", "type", "transaction",
-			"entry", []*fhir.Node{o.entry(o.patientResource(), mrnSystem+"|"+o.patient.mrn), o.entry(o.study(), "urn:dicom:uid|urn:oid:"+o.studyUID())}))
+			"entry", []*fhir.Node{o.entry(o.patient.resource(), mrnSystem+"|"+o.patient.mrn), o.entry(o.study(), "urn:dicom:uid|urn:oid:"+o.studyUID())}))
 		return err
 	}
 	if c.does == "acknowledge" {
@@ -253,7 +253,7 @@ func (w *world) checkReport(t *testing.T, o order, tale tale) {
 	t.Helper()
 	report := w.reportInChart(t, o, tale.versions)
 	for _, c := range []struct{ what, got, want string }{
-		{"subject", report.Text("subject", "reference"), "Patient/" + o.patientID()},
+		{"subject", report.Text("subject", "reference"), "Patient/" + o.patient.id()},
 		{"imagingStudy", report.Text("imagingStudy", "reference"), "ImagingStudy/study-" + o.number},
 		{"category", report.Text("category", "coding", "code"), "LP29684-5"},
 	} {

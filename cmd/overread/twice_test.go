@@ -39,7 +39,7 @@ func TestTheSameServiceRequestFrom32ClientsIsOneCase(t *testing.T) {
 	w := newWorld(t)
 	o := w.orderFor(tale{sample: "brain"}, 1)
 	placer := w.clients["mercy-placer"]
-	patient, err := placer.send(t.Context(), http.MethodPost, "Patient", o.patientResource())
+	patient, err := placer.send(t.Context(), http.MethodPost, "Patient", o.patient.resource())
 	if err != nil {
 		t.Fatal(err)
 	}
