@@ -77,6 +77,7 @@ var boardWords = map[string]map[string]string{
 		"exam": "Exam", "description": "Description", "started": "Made on", "studyInstanceUid": "Study UID", "accessionNumber": "Accession number", "reportedStudy": "Study of the report",
 		"requester": "Requester", "requesterName": "Requester's name", "consent": "Consent", "consentDate": "Date of the consent", "consentStatus": "State of the consent", "scope": "Scope",
 		"firstReader": "First reader", "firstReaderName": "First reader's name", "firstReaderOrganization": "First reader's house", "case": "Case", "state": "State", "order": "Order", "question": "Question",
+		"ordered": "Ordered on", "reason": "Reason, coded", "code": "Exam, coded",
 	},
 	"source": {
 		"order": "Order", "patient": "Patient record", "study": "Study", "original": "Original report", "pacs": "PACS", "prior": "Prior", "consent": "Consent",

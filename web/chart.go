@@ -324,7 +324,7 @@ func curveChart(in *catalogue, points []screen.CurvePoint) *chart {
 	}
 	for i, p := range points {
 		if every := len(points)/mostSteps + 1; i%every == 0 || i == len(points)-1 {
-			c.Steps = append(c.Steps, step{c.plain(p.Hours), c.percent(p.Open)})
+			c.Steps = append(c.Steps, step{in.printer.Sprintf("%.2f", p.Hours), in.printer.Sprintf("%.1f", 100*p.Open) + " %"})
 		}
 	}
 	c.Lines = []line{{path.String(), "course"}}

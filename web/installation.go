@@ -159,7 +159,7 @@ func (s *Server) addHospital(c echo.Context, as steward) error {
 		ids = in.say("is refused")
 	}
 	return s.stewardAsks(c, as, confirmation{Title: "Add this hospital?", Message: "It begins with the defaults of the policy, which its administrators change. It cannot be removed, only suspended or moved.",
-		Lines:  []change{{Title: "Short name", After: v.Name}, {Title: "Name for people", After: v.Display}, {Title: "Base of its EHR", After: v.EHRBase}, {Title: "A PUT to a new id", After: ids}},
+		Lines:  []change{{Title: "Short name", After: v.Name}, {Title: "Name for people", After: v.Display}, {Title: "Base of its EHR", After: v.EHRBase}, {Title: "When the EHR sends a resource under an id that is new here (PUT)", After: ids}},
 		Fields: fieldsOf(c, "name", "display", "ehr-base", "creates"), Action: v.At + "/hospitals", Back: v.At, Button: caution{Message: "Add the hospital"}})
 }
 

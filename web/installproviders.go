@@ -71,7 +71,7 @@ func (s *Server) setProvider(c echo.Context, as steward) error {
 	}
 	ask := confirmation{Title: "Put this identity provider in force?", Message: "It says who people are, for every hospital at which its groups mean a role. Every hospital’s audit log says that it was set.",
 		Lines: []change{{Title: "Short name", Before: now.Name, After: v.Name}, {Title: "Issuer", Before: now.Issuer, After: v.Issuer}, {Title: "Name for people", Before: now.Display, After: v.Display},
-			{Title: "Client id of Overread there", Before: now.ClientID, After: v.ClientID}, {Title: "Scopes", Before: now.Scopes, After: v.Scopes}, {Title: "Claim whose values mean roles", Before: now.RolesClaim, After: v.RolesClaim}},
+			{Title: "Client id of Overread there", Before: now.ClientID, After: v.ClientID}, {Title: "Scopes", Before: now.Scopes, After: v.Scopes}, {Title: "Claim that lists a person’s groups", Before: now.RolesClaim, After: v.RolesClaim}},
 		Fields: fieldsOf(c, "known", "name", "issuer", "display", "client-id", "scopes", "roles-claim"), Action: v.At + "/providers", Back: v.At, Button: caution{Message: "Put it in force"}, Danger: true}
 	if now.Name == "" {
 		ask.Notes = []caution{{Message: "It is offered to everybody at the sign-in page. It lets nobody in by itself: administrators say what its groups mean at their hospital. Whoever runs it can take any name that it knows: add only one that you trust with that."}}
@@ -95,6 +95,6 @@ func (s *Server) removeProvider(c echo.Context, as steward) error {
 		return s.stewardGoes(c, "", "provider-removed")
 	}
 	return s.stewardAsks(c, as, confirmation{Title: "Remove this identity provider?", Message: "Whoever signed in by it is signed out at once and does not come in again by it. What its groups mean at all hospitals is forgotten; people stay known, as what they did names them.",
-		Lines:  []change{{Title: "Identity provider", Before: v.Display}, {Title: "Issuer", Before: v.Issuer}, {Title: "People known by it", Before: strconv.Itoa(v.People)}, {Title: "Groups that mean a role", Before: strconv.Itoa(len(v.Roles))}},
+		Lines:  []change{{Title: "Identity provider", Before: v.Display}, {Title: "Issuer", Before: v.Issuer}, {Title: "People known by it", Before: strconv.Itoa(v.People)}, {Title: "Groups with a role", Before: strconv.Itoa(len(v.Roles))}},
 		Action: v.At + "/providers/" + v.Name + "/remove", Back: v.At + "/providers/" + v.Name, Button: caution{Message: "Remove it"}, Danger: true})
 }

@@ -64,6 +64,13 @@ func formsOf(keys []string) (forms []phraseForm) {
 // said is a text of a record in the language: the whole of it is a phrase, or several
 // with "; " between them, as a sentence or not.
 func (c *catalogue) said(text string) string {
+	return ofTask.ReplaceAllString(c.saidWhole(text), "")
+}
+
+// ofTask is the id of another case after what is said of it: people find it by other ways.
+var ofTask = regexp.MustCompile(` \(Task/[A-Za-z0-9.-]+\)`)
+
+func (c *catalogue) saidWhole(text string) string {
 	text = ofElement.ReplaceAllString(text, "$1")
 	if c.Code == english && !dated.MatchString(text) { // its phrases are English; days are written as the language has them
 		return text

@@ -56,6 +56,9 @@ func (s *Server) write(c echo.Context, at seat) error {
 			return strings.HasPrefix(name, "discrepancy.") || slices.Contains([]string{"difference", "noComparisonReason", "noComparison"}, name)
 		})
 	}
+	if _, asked := fields["compared"]; asked {
+		takeCompared(fields)
+	}
 	answers, err := answersOf(fields)
 	if err != nil {
 		return err
@@ -64,6 +67,30 @@ func (s *Server) write(c echo.Context, at seat) error {
 		fields.Set("answers", answers)
 	}
 	return s.perform(c, at)
+}
+
+// takeCompared makes of the choice how two readings compare the fields of the operation, and
+// leaves out what was filled in under another choice.
+func takeCompared(fields url.Values) {
+	chosen := fields.Get("compared")
+	fields.Del("compared")
+	maps.DeleteFunc(fields, func(name string, _ []string) bool {
+		switch name {
+		case "noComparisonReason", "noComparison":
+			return chosen != "incomparable"
+		case "difference", "goodCall", "comment":
+			return chosen != "differ"
+		}
+		return strings.HasPrefix(name, "discrepancy.") && chosen != "differ"
+	})
+	switch chosen {
+	case "stands":
+		fields.Set("gradeStands", "true")
+	case "agree":
+		fields.Set("agreement", "true")
+	case "differ":
+		fields.Set("agreement", "false")
+	}
 }
 
 // answersOf takes the fields of a template out of a form and makes a

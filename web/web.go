@@ -118,8 +118,9 @@ func New(cfg Config) (*Server, error) {
 		s.Log = slog.Default()
 	}
 	// Pico is a layer below ours: whatever we say of an element comes first.
-	base := bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`))
-	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), squeezed(asset("style.css"))))
+	ours := squeezed(asset("style.css"))
+	base := lean(bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`)), ours)
+	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), ours))
 	s.script = newFile("js", asset("app.js"))
 	s.rooms = s.allRooms()
 	return s, nil

@@ -44,6 +44,9 @@ function moveRow(e, pressed, scope) {
 const pick = (list) => { if (!list.querySelector("[data-row].on")) list.querySelector("[data-row]")?.classList.add("on"); };
 document.querySelectorAll("[data-pick]").forEach(pick);
 
+// data-focus: one can write there at once, and still sees the head of the page.
+document.querySelector("[data-focus]")?.focus({ preventScroll: true });
+
 // data-save="URL" on a form: what is written is sent a moment after it was typed, and
 // before the page is left. The answer's draftNo goes into the field "follows".
 for (const form of document.querySelectorAll("form[data-save]")) {
