@@ -38,13 +38,9 @@ func (p *readingPage) thePriors(ctx context.Context) error {
 				continue
 			}
 			if typ == "DiagnosticReport" {
-				text, _, err := p.reportText(ctx, n)
+				report, err := p.priorReport(ctx, n)
 				if err != nil {
 					return err
-				}
-				report := screen.PriorReport{Title: conceptText(n.Get("code")), Text: text}
-				if on := momentOf(n.Text("issued"), p.page.Zone); on != nil {
-					report.On = *on
 				}
 				prior.Reports = append(prior.Reports, report)
 			}
@@ -61,6 +57,15 @@ func (p *readingPage) thePriors(ctx context.Context) error {
 	slices.SortStableFunc(p.page.Priors, func(a, b screen.Prior) int { return b.On.Compare(a.On) })
 	p.page.Priors = p.page.Priors[:min(len(p.page.Priors), mostPriors)]
 	return nil
+}
+
+func (p *readingPage) priorReport(ctx context.Context, n *Node) (report screen.PriorReport, err error) {
+	report.Title = conceptText(n.Get("code"))
+	if on := momentOf(n.Text("issued"), p.page.Zone); on != nil {
+		report.On = *on
+	}
+	report.Text, _, err = p.reportText(ctx, n)
+	return report, err
 }
 
 // priorOf is the examination that a study is or a report is about, new where it is not known
