@@ -17,7 +17,7 @@ import (
 // that were read, and an amendment is given only to somebody who may have it. Where it is
 // neither, the page says why, and what leads on.
 func (d *deskCase) knows(ctx context.Context) error {
-	var wanted workflow.Event
+	var wanted []workflow.Event
 	switch {
 	case d.c.State == workflow.OnHold && d.c.Correction != nil:
 		now, err := d.dossier(ctx, d.tx, d.c)
@@ -25,21 +25,26 @@ func (d *deskCase) knows(ctx context.Context) error {
 			return err
 		}
 		d.offers.Knowing(now.facts(d.secondOpinion))
-		wanted = "continue-reading"
+		wanted = []workflow.Event{"continue-reading"}
 	case d.c.State == workflow.Amending:
 		var err error
 		if d.standIns, err = workflow.StandInsTx(ctx, d.tx, d.c, d.now()); err != nil {
 			return err
 		}
-		wanted = "reassign"
+		wanted = []workflow.Event{"reassign", "withdraw-amendment"}
 	default:
 		return nil
 	}
-	refused, err := d.offers.May(ctx, wanted, 0)
-	if refused != nil && refused.Issues[0].Kind == fault.BusinessRule {
-		d.file.Barred = append(d.file.Barred, refused.Issues[0].Text)
+	for _, ev := range wanted {
+		refused, err := d.offers.May(ctx, ev, 0)
+		if err != nil {
+			return err
+		}
+		if refused != nil && refused.Issues[0].Kind == fault.BusinessRule {
+			d.file.Barred = append(d.file.Barred, refused.Issues[0].Text)
+		}
 	}
-	return err
+	return nil
 }
 
 // deeds are the operations that are offered to the actor, with what they take.

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -82,13 +83,30 @@ var findingsReported = Guard{"findingsReported", "the report in force tells of e
 		if err == nil && slices.ContainsFunc(all, func(m Matter) bool {
 			return m.isFinding() && !report.tells(m)
 		}) {
-			err = refuse("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")
+			err = t.tellFirst(ctx, report, refuse("%s", Phrase("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")))
 		}
 		if err == nil && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.Withdrawn() && report.tells(m) }) {
-			err = refuse("the report in force tells of a finding that was taken back meanwhile: sign the amendment")
+			err = t.tellFirst(ctx, report, refuse("%s", Phrase("the report in force tells of a finding that was taken back meanwhile: sign the amendment")))
 		}
 		return err
 	}}
+
+// tellFirst is the refusal to drop an amendment that is to be signed; where nobody is there
+// who may sign it, it says how somebody comes to be, and what else leads out.
+func (t *turn) tellFirst(ctx context.Context, report Report, signIt error) error {
+	if t.tx == nil {
+		return signIt
+	}
+	gone, err := t.cannotAct(ctx, report.SignedBy)
+	if err != nil || !gone {
+		return cmp.Or(err, signIt)
+	}
+	instead, err := StandInsTx(ctx, t.tx, *t.c, t.now)
+	if err != nil || len(instead) > 0 {
+		return cmp.Or(err, signIt)
+	}
+	return refuse("%s", Phrase("the report does not say what was found or taken back meanwhile, and nobody may sign that: who signed cannot, and nobody is eligible to stand in. Give somebody who had no part in the case the privilege to supervise or to adjudicate (administration, people): they find the amendment on their worklist. A finding that is wrong, and in no report, a director takes back ($withdraw-finding). Else two directors declare the report an error ($declare-error), after what is urgent was acknowledged"))
+}
 
 // changedSince tells whether a report says something else than what somebody has been
 // told of, and since when: another impression or difference than the version before, or

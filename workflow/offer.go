@@ -131,7 +131,7 @@ func anyStandIn(ctx context.Context, t *turn) error {
 	}
 	all, err := StandInsTx(ctx, t.tx, *t.c, t.now)
 	if err == nil && len(all) == 0 {
-		err = refuse("%s", Phrase("nobody is eligible to stand in for who signed: give somebody the privilege to supervise or to adjudicate who had no part in the case, or let a director drop the amendment"))
+		err = refuse("%s", Phrase("nobody is eligible to stand in for who signed: give somebody who had no part in the case the privilege to supervise or to adjudicate"))
 	}
 	return err
 }
