@@ -182,7 +182,7 @@ func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []
 		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
 		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality, r.signed_by,
 		       (SELECT min(m.due_at) FROM matter m WHERE m.tenant_id = overread_tenant() AND m.case_id = c.case_id AND m.settled_at IS NULL) AS due
-		FROM (SELECT f.* FROM candidate JOIN case_file f ON f.tenant_id = overread_tenant() AND f.case_id = candidate.case_id OFFSET 0) AS c
+		FROM (SELECT f.case_id, f.task_id, f.patient_id, f.state, f.priority, f.opened_at, f.placer_value, f.exam, f.reader_id, f.other_reader_id, f.adjudicator_id, f.supervisor_id FROM candidate JOIN case_file f ON f.tenant_id = overread_tenant() AND f.case_id = candidate.case_id OFFSET 0) AS c
 		`+whoSignedLast+`
 		WHERE c.state IN ('final', 'closed', 'amending')
 		  AND CASE WHEN r.signed_by = @me THEN c.state = 'amending' AND `+signedInRole[actor.Role]+`
