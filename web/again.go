@@ -248,7 +248,7 @@ func textNode(text string) *html.Node { return &html.Node{Type: html.TextNode, D
 
 func element(tag atom.Atom, attributes ...string) *html.Node {
 	n := &html.Node{Type: html.ElementNode, DataAtom: tag, Data: tag.String()}
-	for i := 0; i < len(attributes); i += 2 {
+	for i := 0; i+1 < len(attributes); i += 2 {
 		set(n, attributes[i], attributes[i+1])
 	}
 	return n
