@@ -31,6 +31,7 @@ test('a plain-agreement case takes at most twelve keystrokes besides the text', 
   await page.waitForSelector('#findings');
   assert.match(await page.textContent('h1'), new RegExp(exam.slice(0, 6)));
   assert.match(await page.textContent('.veil'), /withheld/);
+  assert.deepEqual(await page.evaluate(() => [scrollY, document.activeElement.id]), [0, 'findings'], 'one writes at once, and sees the head of the page');
   assert.equal(await page.locator('del, ins').count(), 0);
   await judge(page, 'reading page');
   await shot(page, 'reader-reading');
