@@ -28,11 +28,11 @@ func TestALateFindingOfWhoDidNotSignReachesTheEHRAtOnce(t *testing.T) {
 		text := "A late " + category + " finding of who did not sign"
 		w.live(t, o, task, chapter{"lindqvist", "raise-finding", []*fhir.Node{param("category", "valueCode", category), param("text", "valueString", text)}, workflow.Final})
 		eventually(t, category+" is to be in the EHR", func() error {
-			alerts, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patientID())
+			alerts, err := w.chart.get(t.Context(), "Communication?subject=Patient/"+o.patient.id())
 			if err != nil {
 				return err
 			}
-			seen, err := w.chart.get(t.Context(), "Observation?subject=Patient/"+o.patientID())
+			seen, err := w.chart.get(t.Context(), "Observation?subject=Patient/"+o.patient.id())
 			if err != nil {
 				return err
 			}
