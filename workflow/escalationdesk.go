@@ -106,67 +106,150 @@ type LateClocks struct {
 // somebody was told and that have not ended: the most pressing case first, then the
 // longest overdue. It refuses (Value) a place that is none.
 func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page LateClocks, err error) {
-	args := pgx.NamedArgs{"most": f.Most + 1, "priority": f.Priority, "clock": f.Clock, "open": f.Which == NobodyHeeded, "late": f.Which == OnlyLate, "matters": matterClocks}
-	after := ""
-	if f.After != "" {
-		parts := strings.SplitN(f.After, "~", 4)
-		if len(parts) != 4 {
-			return page, noDeskPlace()
-		}
-		rank, wrong1 := strconv.Atoi(parts[0])
-		micros, wrong2 := strconv.ParseInt(parts[1], 10, 64)
-		id, wrong3 := uuid.Parse(parts[2])
-		if wrong1 != nil || wrong2 != nil || wrong3 != nil || micros < 0 || micros > 1<<53 {
-			return page, noDeskPlace()
-		}
-		args["rank"], args["at"], args["id"], args["name"] = rank, micros, id, parts[3]
-		after = `WHERE (rank, micros, case_id, clock) > (@rank, @at::bigint, @id::uuid, @name)`
-	}
-	//nolint:unqueryvet // of lines, which names its columns here
-	rows, err := tx.Query(ctx, `
-		WITH wanted AS (
-			SELECT e.case_id, e.clock, a.deadline_at
-			FROM escalation e
-			LEFT JOIN agenda a ON a.tenant_id = e.tenant_id AND a.case_id = e.case_id AND a.kind = 'clock-' || e.clock
-			WHERE e.tenant_id = overread_tenant() AND e.heeded_at IS NULL AND e.ended_at IS NULL AND NOT @late
-			UNION -- a clock that is late and was told of is one line: its deadline is the same
-			SELECT d.case_id, substr(d.kind, 7), d.deadline_at
-			FROM agenda d
-			WHERE d.tenant_id = overread_tenant() AND d.deadline_at <= now() AND d.remaining_s IS NULL AND NOT @open -- clocks alone have a deadline
-		), places AS ( -- thousands: of each its place alone, from the index case_open; what has ended and is open is little
-			SELECT w.case_id, w.clock, w.deadline_at, c.priority FROM wanted w JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
-			WHERE `+notEnded+`
-			UNION ALL
-			SELECT w.case_id, w.clock, w.deadline_at, c.priority FROM wanted w JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = w.case_id
-			WHERE NOT (`+notEnded+`) AND split_part(w.clock, '/', 1) = ANY (@matters)
-		), lines AS MATERIALIZED (
-			SELECT c.case_id, c.clock, `+rankOf+` AS rank,
-			       coalesce((extract(epoch FROM c.deadline_at) * 1000000)::bigint, 9007199254740991) AS micros
-			FROM places c
-			WHERE (@priority = '' OR c.priority = @priority) AND (@clock = '' OR split_part(c.clock, '/', 1) = @clock)
-		)
-		SELECT c.case_id, c.task_id, c.opened_at, c.state, c.priority, c.placer_value, coalesce(c.exam->>'display', ''), r.display, c.revealed_at IS NULL OR c.veiled,
-		       l.clock, a.deadline_at, coalesce(a.remaining_s IS NOT NULL, false), l.rank || '~' || l.micros || '~' || l.case_id || '~' || l.clock
-		FROM (SELECT * FROM lines `+after+` ORDER BY rank, micros, case_id, clock LIMIT @most) l
-		JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = l.case_id
-		LEFT JOIN agenda a ON a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.kind = 'clock-' || l.clock
-		LEFT JOIN reader r ON r.tenant_id = overread_tenant() AND r.reader_id = CASE WHEN c.state = 'offered' THEN c.offered_to WHEN c.state IN ('arbitration', 'adjudication') THEN c.adjudicator_id
-			WHEN c.state = 'awaiting-cosign' THEN coalesce(c.supervisor_id, c.reader_id) ELSE c.reader_id END
-		ORDER BY l.rank, l.micros, l.case_id, l.clock`, args)
+	from, after, err := placeOnDesk(f.After)
 	if err != nil {
-		return page, fmt.Errorf("desk of escalations: %w", err)
+		return page, err
 	}
-	page.Lines, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l LateClock, err error) {
-		return l, row.Scan(&l.CaseID, &l.TaskID, &l.OpenedAt, &l.State, &l.Priority, &l.Order, &l.Exam, &l.Reader, &l.Concealed, &l.Clock, &l.DeadlineAt, &l.Paused, &l.place)
-	})
-	if err != nil {
-		return page, fmt.Errorf("desk of escalations: %w", err)
+	// Thousands may be late. Of one priority an index has them in order, so a page is filled
+	// priority by priority.
+	var lines []linePlace
+	for rank, priority := range Priorities {
+		if rank < from || f.Priority != "" && f.Priority != priority || len(lines) > f.Most {
+			continue
+		}
+		if rank > from {
+			after = nil
+		}
+		of, err := linePlacesTx(ctx, tx, f, priority, after, f.Most+1-len(lines))
+		if err != nil {
+			return page, err
+		}
+		lines = append(lines, of...)
+	}
+	if page.Lines, err = linesTx(ctx, tx, lines); err != nil {
+		return page, err
 	}
 	if len(page.Lines) > f.Most {
 		page.Lines = page.Lines[:f.Most]
 		page.Next = page.Lines[f.Most-1].place
 	}
 	return page, toldTx(ctx, tx, page.Lines)
+}
+
+// linePlace is where a line stands among those of its priority.
+type linePlace struct {
+	CaseID     uuid.UUID
+	Clock      string
+	DeadlineAt *time.Time // nil: behind all others
+}
+
+// noDeadline says in the place of a line that it has no deadline.
+const noDeadline = 1<<53 - 1
+
+// placeOnDesk is the place of a line again, and the rank of its priority.
+func placeOnDesk(text string) (rank int, at *linePlace, err error) {
+	if text == "" {
+		return 0, nil, nil
+	}
+	parts := strings.SplitN(text, "~", 4)
+	if len(parts) != 4 {
+		return 0, nil, noDeskPlace()
+	}
+	rank, wrong1 := strconv.Atoi(parts[0])
+	micros, wrong2 := strconv.ParseInt(parts[1], 10, 64)
+	id, wrong3 := uuid.Parse(parts[2])
+	if wrong1 != nil || wrong2 != nil || wrong3 != nil || micros < 0 || micros > noDeadline {
+		return 0, nil, noDeskPlace()
+	}
+	at = &linePlace{CaseID: id, Clock: parts[3]}
+	if micros < noDeadline {
+		due := time.UnixMicro(micros)
+		at.DeadlineAt = &due
+	}
+	return rank, at, nil
+}
+
+// linePlacesTx are the places of the first lines of a priority, after one of them. What is late is
+// found by the index agenda_by_deadline; what was told of, and what is open on cases that have ended, is little.
+func linePlacesTx(ctx context.Context, tx pgx.Tx, f EscalationFilter, priority string, after *linePlace, most int) ([]linePlace, error) {
+	args := pgx.NamedArgs{"priority": priority, "clock": f.Clock, "matters": matterClocks, "most": most}
+	ofClock, behind, behindLate := "", "", ""
+	if f.Clock != "" {
+		ofClock = ` AND split_part(substr(d.kind, 7), '/', 1) = @clock`
+	}
+	if after != nil {
+		args["due"], args["id"], args["name"] = after.DeadlineAt, after.CaseID, after.Clock
+		behind = ` AND (coalesce(due, 'infinity'), case_id, clock) > (coalesce(@due::timestamptz, 'infinity'), @id::uuid, @name)`
+		behindLate = ` AND (d.deadline_at, d.case_id, d.kind) > (coalesce(@due::timestamptz, 'infinity'), @id::uuid, 'clock-' || @name)`
+	}
+	late := `d.tenant_id = overread_tenant() AND d.deadline_at <= now() AND d.remaining_s IS NULL AND c.priority = @priority` + ofClock // clocks alone have a deadline
+	var arms []string
+	if f.Which != OnlyLate {
+		arms = append(arms, `
+			SELECT e.case_id, e.clock, a.deadline_at AS due
+			FROM escalation e
+			JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
+			LEFT JOIN agenda a ON a.tenant_id = e.tenant_id AND a.case_id = e.case_id AND a.kind = 'clock-' || e.clock
+			WHERE e.tenant_id = overread_tenant() AND e.heeded_at IS NULL AND e.ended_at IS NULL AND c.priority = @priority
+			  AND (@clock = '' OR split_part(e.clock, '/', 1) = @clock) AND `+onDesk("e"))
+	}
+	if f.Which != NobodyHeeded {
+		arms = append(arms, `(
+			SELECT d.case_id, substr(d.kind, 7) AS clock, d.deadline_at AS due
+			FROM agenda d
+			JOIN case_file c ON c.tenant_id = d.tenant_id AND c.case_id = d.case_id
+			WHERE `+late+` AND `+notEnded+behindLate+`
+			ORDER BY d.deadline_at, d.case_id, d.kind
+			LIMIT @most)`, `
+			SELECT d.case_id, substr(d.kind, 7), d.deadline_at
+			FROM (SELECT DISTINCT tenant_id, case_id FROM matter WHERE tenant_id = overread_tenant() AND settled_at IS NULL) m
+			JOIN case_file c ON c.tenant_id = m.tenant_id AND c.case_id = m.case_id
+			JOIN agenda d ON d.tenant_id = m.tenant_id AND d.case_id = m.case_id
+			WHERE `+late+` AND NOT (`+notEnded+`) AND split_part(substr(d.kind, 7), '/', 1) = ANY (@matters)`)
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT case_id, clock, due
+		FROM (`+strings.Join(arms, ` UNION `)+`) l -- a clock that is late and was told of is one line: its deadline is the same
+		WHERE true`+behind+`
+		ORDER BY due NULLS LAST, case_id, clock
+		LIMIT @most`, args)
+	if err != nil {
+		return nil, fmt.Errorf("desk of escalations: %w", err)
+	}
+	places, err := pgx.CollectRows(rows, pgx.RowToStructByPos[linePlace])
+	if err != nil {
+		return nil, fmt.Errorf("desk of escalations: %w", err)
+	}
+	return places, nil
+}
+
+// linesTx are the lines at these places, in their order.
+func linesTx(ctx context.Context, tx pgx.Tx, places []linePlace) ([]LateClock, error) {
+	var cases []uuid.UUID
+	var clocks []string
+	for _, p := range places {
+		cases, clocks = append(cases, p.CaseID), append(clocks, p.Clock)
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT c.case_id, c.task_id, c.opened_at, c.state, c.priority, c.placer_value, coalesce(c.exam->>'display', ''), r.display, c.revealed_at IS NULL OR c.veiled,
+		       l.clock, a.deadline_at, coalesce(a.remaining_s IS NOT NULL, false),
+		       `+rankOf+` || '~' || coalesce((extract(epoch FROM a.deadline_at) * 1000000)::bigint, @none) || '~' || c.case_id || '~' || l.clock
+		FROM unnest(@cases::uuid[], @clocks::text[]) WITH ORDINALITY AS l (case_id, clock, nth)
+		JOIN case_file c ON c.tenant_id = overread_tenant() AND c.case_id = l.case_id
+		LEFT JOIN agenda a ON a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.kind = 'clock-' || l.clock
+		LEFT JOIN reader r ON r.tenant_id = overread_tenant() AND r.reader_id = CASE WHEN c.state = 'offered' THEN c.offered_to WHEN c.state IN ('arbitration', 'adjudication') THEN c.adjudicator_id
+			WHEN c.state = 'awaiting-cosign' THEN coalesce(c.supervisor_id, c.reader_id) ELSE c.reader_id END
+		ORDER BY l.nth`, pgx.NamedArgs{"cases": cases, "clocks": clocks, "none": int64(noDeadline)})
+	if err != nil {
+		return nil, fmt.Errorf("desk of escalations: %w", err)
+	}
+	lines, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l LateClock, err error) {
+		return l, row.Scan(&l.CaseID, &l.TaskID, &l.OpenedAt, &l.State, &l.Priority, &l.Order, &l.Exam, &l.Reader, &l.Concealed, &l.Clock, &l.DeadlineAt, &l.Paused, &l.place)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("desk of escalations: %w", err)
+	}
+	return lines, nil
 }
 
 // onDesk: the case has not ended, or the clock is of a matter, which outlives it.

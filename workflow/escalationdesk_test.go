@@ -70,13 +70,18 @@ func TestTheDeskOfEscalationsTellsWhomWasToldAndWhoIsNext(t *testing.T) {
 func TestThePagesOfTheDeskOfEscalationsAreAllOfItOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, `{}`)
-	for range 5 {
-		h.ready()
+	var cases []Case
+	for range 9 {
+		cases = append(cases, h.ready())
 		h.skip(time.Minute)
 	}
 	h.skip(30 * 24 * time.Hour)
 	for h.tick() > 0 {
 	}
+	for i, c := range cases { // some priorities have several cases, one has none
+		h.exec(`UPDATE case_file SET priority = $2 WHERE case_id = $1`, c.CaseID, []string{"routine", "stat", "urgent", "routine"}[i%4])
+	}
+	h.exec(`UPDATE agenda SET deadline_at = NULL, remaining_s = 60 WHERE case_id = $1`, cases[1].CaseID) // told of, and standing still
 	names := func(lines []LateClock) (all []string) {
 		for _, l := range lines {
 			all = append(all, l.TaskID+" "+string(l.Clock))
@@ -87,8 +92,17 @@ func TestThePagesOfTheDeskOfEscalationsAreAllOfItOnce(t *testing.T) {
 	if len(whole) < 10 { // assignment and report, at least
 		t.Fatalf("%d lines", len(whole))
 	}
-	if diff := cmp.Diff(whole, names(h.late(EscalationFilter{Most: 3}))); diff != "" {
-		t.Error(diff)
+	for most := 1; most < 6; most++ {
+		if diff := cmp.Diff(whole, names(h.late(EscalationFilter{Most: most}))); diff != "" {
+			t.Errorf("pages of %d: %s", most, diff)
+		}
+	}
+	var each []string
+	for _, priority := range Priorities {
+		each = append(each, names(h.late(EscalationFilter{Most: 2, Priority: priority}))...)
+	}
+	if diff := cmp.Diff(whole, each); diff != "" {
+		t.Errorf("by priority: %s", diff)
 	}
 	for _, place := range []string{"x", "1~2~3", "0~5~x~final", "0~-1~" + newUID() + "~final"} {
 		h.in(func(ctx context.Context, tx pgx.Tx) error {

@@ -130,9 +130,13 @@ func takeable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (poo
 		return nil, err
 	}
 	of := pools[actor.Role]
-	waiting, err := workItems(ctx, tx, of.states, of.whose, actor, mostLooked)
-	if err != nil {
-		return nil, err
+	var waiting []WorkItem // priority by priority, which the index case_by_state has apart: thousands may wait
+	for rank := 0; rank < len(Priorities) && len(waiting) < mostLooked; rank++ {
+		next, err := workItems(ctx, tx, of.states, fmt.Sprintf(`%s AND %s = %d`, of.whose, rankOf, rank), actor, mostLooked-len(waiting))
+		if err != nil {
+			return nil, err
+		}
+		waiting = append(waiting, next...)
 	}
 	var ids []uuid.UUID
 	for _, item := range waiting {
@@ -169,22 +173,16 @@ func takeable(ctx context.Context, tx pgx.Tx, actor access.Actor, most int) (poo
 
 func workItems(ctx context.Context, tx pgx.Tx, states []State, whose string, actor access.Actor, most int) ([]WorkItem, error) {
 	rows, err := tx.Query(ctx, `
-		WITH first AS MATERIALIZED ( -- of the others nothing is read but their place
-			SELECT c.tenant_id, c.case_id, `+rankOf+` AS rank, c.opened_at,
-			       (SELECT min(a.deadline_at)
-			        FROM agenda a
-			        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.remaining_s IS NULL) AS due
-			FROM case_file c
-			WHERE c.state = ANY (@states) AND `+whose+`
-			ORDER BY rank, due NULLS LAST, c.opened_at
-			LIMIT @most
-		)
 		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
 		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality,
-		       CASE WHEN @desk THEN coalesce(c.exam->'reasons', '[]') ELSE '[]' END AS reasons, first.due
-		FROM first
-		JOIN case_file c ON c.tenant_id = first.tenant_id AND c.case_id = first.case_id
-		ORDER BY first.rank, first.due NULLS LAST, first.opened_at`,
+		       CASE WHEN @desk THEN coalesce(c.exam->'reasons', '[]') ELSE '[]' END AS reasons,
+		       (SELECT min(a.deadline_at)
+		        FROM agenda a
+		        WHERE a.tenant_id = c.tenant_id AND a.case_id = c.case_id AND a.remaining_s IS NULL) AS due
+		FROM case_file c
+		WHERE c.state = ANY (@states) AND `+whose+`
+		ORDER BY `+rankOf+`, due NULLS LAST, c.opened_at
+		LIMIT @most`,
 		pgx.NamedArgs{"states": states, "me": actor.ID, "most": most, "desk": actor.Role == access.Coordinator || actor.Role == access.Director})
 	if err != nil {
 		return nil, fmt.Errorf("worklist: %w", err)
