@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ import (
 type refusedForm struct {
 	action string     // where the form was sent
 	sent   url.Values // its fields
+	tried  string     // the page of the form
 	title  string
 	text   string
 	field  string // that is meant, "" for none in particular
@@ -107,6 +109,9 @@ func (r refusedForm) fill(document *html.Node) bool {
 		}
 	}
 	r.explain(form, meant, left)
+	if r.tried != "" {
+		form.AppendChild(element(atom.Input, "type", "hidden", "name", triedField, "value", r.tried))
+	}
 	return true
 }
 
@@ -144,8 +149,11 @@ func (r refusedForm) explain(form, meant *html.Node, left url.Values) {
 // wordsOf are the texts of fields that somebody wrote, and no codes.
 func wordsOf(fields url.Values) (words []string) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if slices.Contains(givenAnew, name) || name == "answers" {
+			continue
+		}
 		for _, value := range fields[name] {
-			if name != "answers" && strings.ContainsAny(strings.TrimSpace(value), " \n") {
+			if value = strings.TrimSpace(value); value != "" && (inWords.MatchString(name) || !code.MatchString(value)) {
 				words = append(words, value)
 			}
 		}
@@ -153,8 +161,18 @@ func wordsOf(fields url.Values) (words []string) {
 	return words
 }
 
+// inWords are the fields that are written in words; code is what others may have.
+var (
+	inWords = regexp.MustCompile(`(^|[.])(reason|comment|difference|description|technique|comparison|findings|impression|recommendation|text|note|question|answer|how|noComparison)$|^q[.]text[.]`)
+	code    = regexp.MustCompile(`^[A-Za-z0-9:/_|.-]*$`)
+)
+
+// triedField names in a form that is shown again the page that it stands on: the browser
+// knows the address that has refused it.
+const triedField = "tried"
+
 // givenAnew are the fields of a form that are the page's own.
-var givenAnew = []string{session.CSRFField, "then", "task-version"}
+var givenAnew = []string{session.CSRFField, "then", "task-version", triedField}
 
 // isOf tells whether it is the form that was sent: there are several to one address where
 // each is of another thing, which its hidden fields name.

@@ -66,7 +66,9 @@ func (s *Server) enterRoom(r room) handler {
 		if err := c.Request().ParseForm(); err != nil {
 			return fault.New(fault.Structure, "This form did not come whole. Please go back and try again.")
 		}
+		delete(c.Request().Form, triedField)
 		sent := maps.Clone(c.Request().PostForm)
+		delete(c.Request().PostForm, triedField)
 		return s.refused(c, seat{found, p}, r.handle(c, seat{found, p}), sent)
 	}
 }
@@ -136,10 +138,10 @@ func (s *Server) refused(c echo.Context, at seat, err error, sent url.Values) er
 		return err
 	}
 	status, text := s.told(c, err)
-	back := s.triedAt(c, at, sent.Get("then"))
+	back := s.triedAt(c, at, sent)
 	in := languageOf(c.Request())
 	page, ok := again(c, strings.TrimPrefix(back, s.prefix), refusedForm{action: s.prefix + c.Request().URL.Path, sent: sent,
-		title: in.say(titleOf(status)), text: in.said(text), field: fieldNamed(known), spare: in.say("What you had written")})
+		tried: back, title: in.say(titleOf(status)), text: in.said(text), field: fieldNamed(known), spare: in.say("What you had written")})
 	if !ok {
 		p := problem{Text: text, Back: back, OfCase: c.Param("task") != "", Written: wordsOf(sent)}
 		return s.reply(c, status, "problem", View{Title: titleOf(status), Session: at.session, Place: &at.place, Data: p})
@@ -148,9 +150,13 @@ func (s *Server) refused(c echo.Context, at seat, err error, sent url.Values) er
 	return c.HTMLBlob(status, page)
 }
 
-// triedAt is the page on which a form stood, as far as the browser says so; else the page
-// of its case, where it is of one.
-func (s *Server) triedAt(c echo.Context, at seat, then string) string {
+// triedAt is the page on which a form stood, as the form says where it was refused before,
+// or the browser; else the page of its case, where it is of one.
+func (s *Server) triedAt(c echo.Context, at seat, sent url.Values) string {
+	then, tried := sent.Get("then"), sent.Get(triedField)
+	if s.ours(tried) {
+		return tried
+	}
 	if from, err := url.Parse(c.Request().Referer()); err == nil && s.ours(from.Path) && from.Path != s.prefix+c.Request().URL.Path {
 		return from.RequestURI()
 	}

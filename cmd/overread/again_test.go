@@ -32,15 +32,21 @@ func TestAFormThatIsRefusedIsThereAgainWithWhatWasWritten(t *testing.T) {
 	if text, _, _ := strings.Cut(after, "</textarea>"); html.UnescapeString(text) != words {
 		t.Errorf("the findings are %q", text)
 	}
+	// refused once more where it stands now, at an address that takes forms alone
+	_, tried, _ := strings.Cut(refused.text, `name="tried" value="`)
+	tried, _, _ = strings.Cut(tried, `"`)
+	locks.Set("tried", tried)
+	again := okafor.tries("/write/lock", locks, "Referer", r.base[:strings.LastIndex(r.base, "/")]+okafor.base+"/case/"+r.task+"/write/lock")
+	wants(t, again, `id="refused"`, "None.</textarea>")
 	locks.Set("impression", "Subdural haematoma.")
 	okafor.does("/write/lock", locks)
 
 	// the form of who answers an older draft has gone: the words are not
-	late := okafor.tries("/write/lock", opinionOf("Seen in another window.", "None at all."))
+	late := okafor.tries("/write/lock", opinionOf("Seen in another window.", "Unremarkable."))
 	if late.status != http.StatusConflict {
 		t.Errorf("an opinion that is locked already is locked again: %d", late.status)
 	}
-	wants(t, late, "What you had written", "Seen in another window.", "Back to the case")
+	wants(t, late, "What you had written", "Seen in another window.", "Unremarkable.", "Back to the case")
 }
 
 // The form is the one that was sent, though others go to the same address; it is on the
