@@ -14,7 +14,7 @@ import (
 //
 // It solves L(x) = 1 + actual·L(x + event) + (1 - actual)·L(x + none), where below 0 is 0, L being 0
 // from the threshold on, on a grid with linear interpolation; within 2 % of a simulation
-// where the threshold is above three steps of an event. Nil where it never signals, or
+// where the threshold is above 2 and above three steps of an event, and up to a tenth too short below. Nil where it never signals, or
 // so rarely that the number means nothing (above 1e12).
 // Source: Brook, Evans 1972, Biometrika 59:539, for the idea.
 func RunLength(expected, actual, odds, threshold float64) (*float64, error) {
@@ -54,8 +54,9 @@ func SteppedRunLength(sizes []int, expected, actual, odds, threshold float64) (*
 		return nil, nil
 	}
 	points := 400
-	if slices.Min(sizes) >= 10 { // their steps are long: within 2 % of a grid of 1,000, in an eighth of the time
-		points = 200
+	n := float64(slices.Min(sizes))
+	if threshold >= 2 && math.Sqrt(n*actual*(1-actual))*math.Abs(event-none) >= threshold/10 {
+		points = 200 // a step goes over many of them: within 2 % of a grid of 1,000, in an eighth of the time
 	}
 	return runLengthOf(jumps, threshold, points), nil
 }
