@@ -28,8 +28,9 @@ type refusedForm struct {
 	tried  string     // the page of the form
 	title  string
 	text   string
-	field  string // that is meant, "" for none in particular
-	spare  string // the heading of what was written and has no field now
+	field  string                    // that is meant, "" for none in particular
+	fillIn func(label string) string // what is to be done where the field is missing, nil where it is there and wrong
+	spare  string                    // the heading of what was written and has no field now
 }
 
 // again is the page with the form filled in; false where it has no such form (any more).
@@ -96,9 +97,12 @@ func (r refusedForm) fill(document *html.Node) bool {
 			continue
 		}
 		fillIn(n, name, left)
-		if name == r.field && meant == nil && attribute(n, "type") != "hidden" {
+		if meant == nil && attribute(n, "type") != "hidden" && r.means(name) {
 			meant = n
 		}
+	}
+	if label := labelOf(form, meant); r.fillIn != nil && label != "" {
+		r.text = r.fillIn(label)
 	}
 	for n := range form.Ancestors() {
 		switch n.DataAtom {
@@ -113,6 +117,56 @@ func (r refusedForm) fill(document *html.Node) bool {
 		form.AppendChild(element(atom.Input, "type", "hidden", "name", triedField, "value", r.tried))
 	}
 	return true
+}
+
+// means tells whether a field is the one that is meant: it has its name, or is missing in the
+// part of the form that was begun (discrepancy.0.significance of what a discrepancy is).
+func (r refusedForm) means(name string) bool {
+	part, ends := strings.CutSuffix(name, "."+r.field)
+	if name == r.field || r.field == "" || !ends || r.fillIn == nil {
+		return r.field != "" && name == r.field
+	}
+	for sent, values := range r.sent {
+		if strings.HasPrefix(sent, part+".") && strings.Join(values, "") != "" {
+			return strings.Join(r.sent[name], "") == ""
+		}
+	}
+	return false
+}
+
+// labelOf is what a field is called on its page: its label, or the legend of its choices.
+func labelOf(form, field *html.Node) string {
+	if field == nil {
+		return ""
+	}
+	choice := attribute(field, "type") == "radio" || attribute(field, "type") == "checkbox"
+	if choice {
+		for n := range field.Ancestors() {
+			if n.DataAtom == atom.Fieldset {
+				return labelText(n, func(l *html.Node) bool { return l.DataAtom == atom.Legend })
+			}
+		}
+	}
+	return labelText(form, func(l *html.Node) bool {
+		return l.DataAtom == atom.Label && attribute(l, "for") != "" && attribute(l, "for") == attribute(field, "id")
+	})
+}
+
+// labelText is the text of the first label there that is meant, without what is quiet in it.
+func labelText(within *html.Node, meant func(*html.Node) bool) string {
+	for n := range within.Descendants() {
+		if !meant(n) {
+			continue
+		}
+		var text strings.Builder
+		for part := range n.ChildNodes() {
+			if part.Type == html.TextNode {
+				text.WriteString(part.Data)
+			}
+		}
+		return strings.TrimSpace(text.String())
+	}
+	return ""
 }
 
 // explain says above a form why it was refused, and what of it has no field any more.

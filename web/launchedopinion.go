@@ -284,8 +284,9 @@ func (l *Launched) act(c echo.Context) error {
 		opinion, in := l.path(v.id)+"/opinion/"+url.PathEscape(task), l.spoken(c)
 		why := launchedView{Title: "This was not done", Path: l.path(v.id), Back: opinion, Alarm: true,
 			Message: "It was done already, something is missing in what you wrote, or it is not this patient's. Look at the second opinion again."}
-		page, ok := again(c, strings.TrimPrefix(opinion, l.Prefix), refusedForm{action: l.Prefix + c.Request().URL.Path, sent: sent,
-			title: in.say(why.Title), text: in.say(why.Title) + ": " + in.said(f.Issues[0].Text), field: fieldNamed(f), spare: in.say("What you had written")})
+		r := refusedForm{action: l.Prefix + c.Request().URL.Path, sent: sent, title: in.say(why.Title), text: in.say(why.Title) + ": " + in.said(f.Issues[0].Text), spare: in.say("What you had written")}
+		r.about(f, in)
+		page, ok := again(c, strings.TrimPrefix(opinion, l.Prefix), r)
 		if !ok {
 			return l.page(c, http.StatusConflict, v.shows.FrameOrigins, why)
 		}

@@ -140,8 +140,9 @@ func (s *Server) refused(c echo.Context, at seat, err error, sent url.Values) er
 	status, text := s.told(c, err)
 	back := s.triedAt(c, at, sent)
 	in := languageOf(c.Request())
-	page, ok := again(c, strings.TrimPrefix(back, s.prefix), refusedForm{action: s.prefix + c.Request().URL.Path, sent: sent,
-		tried: back, title: in.say(titleOf(status)), text: in.said(text), field: fieldNamed(known), spare: in.say("What you had written")})
+	r := refusedForm{action: s.prefix + c.Request().URL.Path, sent: sent, tried: back, title: in.say(titleOf(status)), text: in.said(text), spare: in.say("What you had written")}
+	r.about(known, in)
+	page, ok := again(c, strings.TrimPrefix(back, s.prefix), r)
 	if !ok {
 		p := problem{Text: text, Back: back, OfCase: c.Param("task") != "", Written: wordsOf(sent)}
 		return s.reply(c, status, "problem", View{Title: titleOf(status), Session: at.session, Place: &at.place, Data: p})
@@ -175,12 +176,22 @@ func (s *Server) triedAt(c echo.Context, at seat, sent url.Values) string {
 // paramNamed is how the API names a parameter that is wrong.
 var paramNamed = regexp.MustCompile(`name ?= ?'([A-Za-z0-9-]+)'\)$`)
 
-// fieldNamed is the field that a refusal is about: fields are called as parameters.
-func fieldNamed(f *fault.Error) string {
-	if named := paramNamed.FindStringSubmatch(f.Issues[0].Expression); named != nil {
-		return named[1]
+// paramMissing is how the API says that one is missing.
+var paramMissing = regexp.MustCompile(`^\S+ needs the parameter ([A-Za-z0-9-]+): `)
+
+// about finds the field that a refusal is about: fields are called as parameters. Of one that
+// is missing people are told by the name that it has on their page.
+func (r *refusedForm) about(f *fault.Error, in *catalogue) {
+	first := f.Issues[0]
+	if missing := paramMissing.FindStringSubmatch(first.Text); missing != nil {
+		r.field, r.text = missing[1], in.say("Something is missing.")
+		r.fillIn = func(label string) string { return in.say("Please say this too: %s.", label) }
+		return
 	}
-	return f.Issues[0].Expression
+	r.field = first.Expression
+	if named := paramNamed.FindStringSubmatch(first.Expression); named != nil {
+		r.field = named[1]
+	}
 }
 
 // ours tells whether a path is one of the rooms here.

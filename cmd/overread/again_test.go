@@ -58,7 +58,7 @@ func TestTheFormThatIsThereAgainIsTheOneThatWasSent(t *testing.T) {
 	okafor.does("/claim", nil)
 	okafor.does("/write/lock", opinionOf("A subdural haematoma.", "Subdural haematoma."))
 	okafor.does("/do/reveal", nil)
-	differ := url.Values{"agreement": {"false"}, "difference": {"A haematoma is not mentioned."}, "discrepancy.0.description": {"Haematoma"}, "discrepancy.0.nature": {"detection"}, "discrepancy.0.asymmetry": {"prior-images"}, "goodCall": {"true"}}
+	differ := url.Values{"agreement": {"false"}, "difference": {"A haematoma is not mentioned."}, "discrepancy.0.description": {"Haematoma"}, "discrepancy.0.nature": {"detection"}, "discrepancy.0.asymmetry": {"priors"}, "goodCall": {"true"}}
 	refused := okafor.tries("/do/grade", differ, "Referer", r.base[:strings.LastIndex(r.base, "/")]+okafor.base+"/case/"+r.task, "Accept-Language", "de")
 	wants(t, refused, "<title>Das hat nicht geklappt")
 	_, form, found := strings.Cut(refused.text, `<dialog id="differ"`)
@@ -71,6 +71,11 @@ func TestTheFormThatIsThereAgainIsTheOneThatWasSent(t *testing.T) {
 			t.Errorf("the form has no %s: %s", want, form)
 		}
 	}
+	for _, want := range []string{"Bitte noch angeben: Bedeutung für den Patienten.", `name="discrepancy.0.significance" value="none" aria-invalid="true"`} {
+		if !strings.Contains(form, want) {
+			t.Errorf("who is to say what is missing is not told %s: %s", want, form)
+		}
+	}
 	if strings.Count(refused.text, `id="refused"`) != 1 {
 		t.Error("the reason is not at one form alone")
 	}
@@ -81,5 +86,5 @@ func TestTheFormThatIsThereAgainIsTheOneThatWasSent(t *testing.T) {
 	if taken.status == http.StatusOK {
 		t.Fatal("a case is taken from its reader for no reason")
 	}
-	wants(t, taken, `id="refused"`, r.o.number)
+	wants(t, taken, `id="refused"`, r.o.number, "Please say this too: Reason.")
 }
