@@ -188,6 +188,7 @@ func (e *evidence) asked() []compared {
 		of      func(d *dossier) []string
 	}{
 		{"case", func(d *dossier) []string { return []string{"Task/" + d.c.TaskID} }},
+		{"order", func(d *dossier) []string { return []string{d.c.PlacerValue} }},
 		{"state", func(d *dossier) []string { return []string{string(d.c.State)} }},
 		{"ordered", func(d *dossier) []string { return []string{d.c.OpenedAt.UTC().Format("2006-01-02T15:04:05Z")} }},
 		{"studyInstanceUid", func(d *dossier) []string { return []string{studyUID(d.study.Node)} }},

@@ -291,11 +291,14 @@ func trailEvent(n *Node) screen.TrailEvent {
 	return e
 }
 
-// trailRecordOf is a reference as a list shows it: what differs between ids of ours is
-// at their end.
+// trailRecordOf is a reference as a list shows it: what differs between ids that we gave is
+// at their end; an id that is a word is shown whole.
 func trailRecordOf(reference string) screen.TrailRecord {
 	to := parseReference(reference)
-	r := screen.TrailRecord{Type: to.typ, Reference: reference, Short: to.id[max(0, len(to.id)-8):]}
+	r := screen.TrailRecord{Type: to.typ, Reference: reference, Short: to.id}
+	if _, err := uuid.Parse(to.id); err == nil {
+		r.Short = to.id[len(to.id)-8:]
+	}
 	_, r.Version, _ = strings.Cut(reference, "/_history/")
 	return r
 }

@@ -47,5 +47,5 @@ func endOf(id string) string {
 // Differs tells whether two sources that say this differently are in doubt: two cases are
 // two, each in its own state, and ordered in its own time.
 func (fileView) Differs(element, agreement string) bool {
-	return agreement == "differs" && !slices.Contains([]string{"case", "state", "ordered"}, element)
+	return agreement == "differs" && !slices.Contains([]string{"case", "order", "state", "ordered"}, element)
 }

@@ -154,7 +154,7 @@ func (p *figuresPage) charts(in *catalogue) {
 	if i := slices.IndexFunc(p.Statistics, func(s screen.Statistic) bool { return s.Name == "funnel" }); i >= 0 {
 		if p.Funnel = funnelChart(in, rows, p.Statistics[i]); p.Funnel != nil {
 			for n := range p.Funnel.Points {
-				p.Funnel.Points[n].Name = p.Called(p.Funnel.Points[n].Name)
+				p.Funnel.Points[n].Name = in.stratum(p.By[0], p.Called(p.Funnel.Points[n].Name))
 			}
 			p.Funnel.crowded()
 		}

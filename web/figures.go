@@ -259,5 +259,5 @@ func figureTexts() (all []string) {
 	for _, words := range membersWords {
 		all = append(all, slices.Collect(maps.Values(words))...)
 	}
-	return append(append(all, facts.Month, "within hours", "cases", "months", "hours"), statisticTexts()...)
+	return append(append(append(all, strataTexts()...), facts.Month, "within hours", "cases", "months", "hours"), statisticTexts()...)
 }

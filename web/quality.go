@@ -60,7 +60,7 @@ var qualityTabs = []struct{ List, Path, Words string }{
 
 // narrowed are what the lists can be narrowed to; the first is what one begins with.
 var narrowed = map[string][]struct{ Code, Words string }{
-	"reviews":  {{"open", "Open"}, {"closed", "Concluded"}},
+	"reviews":  {{"open", "Still open"}, {"closed", "Concluded"}},
 	"feedback": {{string(workflow.FeedbackAnswered), "Answered"}, {string(workflow.FeedbackDisagreed), "Disagreed"}, {string(workflow.FeedbackUnopened), "Not opened yet"}, {string(workflow.FeedbackAll), "All of them"}},
 	"samples":  {{"drawn", "Drawn"}, {"all", "All finals"}},
 }
