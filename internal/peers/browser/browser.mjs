@@ -53,7 +53,7 @@ export async function launch(page, number) {
 }
 
 // judge holds a page to WCAG 2.2 AA as far as axe-core can tell, in the theme that it
-// has. axe runs in a world of its own, past the page's policy (CDP).
+// has, and sees to it that no value of a list of pairs is squeezed into a column of letters. axe runs in a world of its own, past the page's policy (CDP).
 // A page that is judged in place of another one, whose policy lets nothing run, names that
 // one's address.
 export async function judge(page, name, address = page.url()) {
@@ -64,11 +64,13 @@ export async function judge(page, name, address = page.url()) {
   await run(axe);
   const options = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations'] };
   const { result, exceptionDetails } = await run(`axe.run(document, ${JSON.stringify(options)}).then((r) => JSON.stringify(r.violations.map((v) => v.id + ': ' + v.help + ' at ' + v.nodes.map((n) => n.target.join(' ')).join(', '))))`);
+  const { result: thin } = await run(`JSON.stringify([...document.querySelectorAll('dl dd')].filter((d) => d.offsetWidth > 0 && d.offsetWidth < 40 && d.innerText.trim().length > 8).map((d) => d.innerText.trim()))`);
   const { result: theme } = await run(`(() => { const s = getComputedStyle(document.documentElement).colorScheme; return s === 'dark' || s === 'light' ? s : matchMedia('(prefers-color-scheme: dark)').matches && /dark/.test(s) ? 'dark' : 'light'; })()`);
   await session.detach();
   note(address, theme.value);
   assert.equal(exceptionDetails, undefined, `${name}: axe failed`);
   assert.deepEqual(JSON.parse(result.value), [], `${name}: axe-core`);
+  assert.deepEqual(JSON.parse(thin.value), [], `${name}: has no room for these`);
 }
 
 // within fails when something does not come to an end: where a page's sandbox lets nothing run.
