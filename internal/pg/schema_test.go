@@ -313,7 +313,7 @@ func TestTheSystemRoleReadsNoPatientData(t *testing.T) {
 		"audit_pending.audit_id", "audit_pending.recorded_at", "audit_pending.tenant_id",
 		"break_glass.break_id", "break_glass.patient_id", "break_glass.person_id", "break_glass.tenant_id", "break_glass.till",
 		"delivery.attempts", "delivery.case_id", "delivery.destination", "delivery.epoch", "delivery.lane", "delivery.lease_until",
-		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id",
+		"delivery.next_attempt_at", "delivery.queued_at", "delivery.report_no", "delivery.state", "delivery.tenant_id", "delivery.told",
 		"export_job.expires_at", "export_job.failures", "export_job.job_id", "export_job.started_at", "export_job.started_xid",
 		"export_job.state", "export_job.tenant_id", "export_job.waits_for", "export_job.worked_at",
 		"mail.attempts", "mail.epoch", "mail.lease_until", "mail.mail_id", "mail.next_attempt_at", "mail.queued_at", "mail.state", "mail.tenant_id",
