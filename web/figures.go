@@ -70,8 +70,7 @@ func periodsBefore(now time.Time, running bool) (all []period) {
 		quarter = quarter.AddDate(0, -3, 0)
 	}
 	for range 8 {
-		last := quarter.AddDate(0, 3, -1)
-		all = append(all, period{fmt.Sprintf("%d Q%d", quarter.Year(), (int(quarter.Month())+2)/3), quarter.Format(time.DateOnly), last.Format(time.DateOnly)})
+		all = append(all, quarterFrom(quarter))
 		quarter = quarter.AddDate(0, -3, 0)
 	}
 	year := now.Year()
@@ -79,24 +78,70 @@ func periodsBefore(now time.Time, running bool) (all []period) {
 		year--
 	}
 	for range 4 {
-		all = append(all, period{strconv.Itoa(year), fmt.Sprintf("%d-01-01", year), fmt.Sprintf("%d-12-31", year)})
+		all = append(all, periodOfYear(year))
 		year--
 	}
 	return all
+}
+
+func quarterFrom(first time.Time) period {
+	return period{fmt.Sprintf("%d Q%d", first.Year(), (int(first.Month())+2)/3), first.Format(time.DateOnly), first.AddDate(0, 3, -1).Format(time.DateOnly)}
+}
+
+func periodOfYear(year int) period {
+	return period{strconv.Itoa(year), fmt.Sprintf("%d-01-01", year), fmt.Sprintf("%d-12-31", year)}
+}
+
+// periodNamed is the period that an address names, however long ago it was: an address that was
+// kept has the same figures when its period is no more among those that are offered. What names
+// none is asked for as it is, and refused.
+func periodNamed(name string) period {
+	year, quarter, quarterly := strings.Cut(name, " Q")
+	first, err := time.Parse("2006", year)
+	n := 1
+	if quarterly && err == nil {
+		n, err = strconv.Atoi(quarter)
+	}
+	switch {
+	case err != nil || n < 1 || n > 4:
+		return period{name, name, name}
+	case quarterly:
+		return quarterFrom(first.AddDate(0, 3*(n-1), 0))
+	}
+	return periodOfYear(first.Year())
+}
+
+// withPeriod are the periods to choose, and the one that is shown.
+func withPeriod(periods []period, chosen string) []period {
+	p := periodNamed(chosen)
+	if p.From == chosen || slices.Contains(periods, p) {
+		return periods
+	}
+	return append(periods, p)
+}
+
+// earlierWill tells that the figures of an earlier quarter are shown, since those of the last one are
+// not yet published: where the address asks for none, nor for days, words of dimensions or a moment.
+// What answers another question is shown for none of these.
+func earlierWill(asked url.Values, err error) bool {
+	known, ok := errors.AsType[*fault.Error](err)
+	return ok && known.Kind() == fault.NotFound && !slices.ContainsFunc([]string{"period", "from", "to", "only", "word", "asOf"}, func(name string) bool {
+		return slices.ContainsFunc(asked[name], func(v string) bool { return v != "" })
+	})
 }
 
 func (s *Server) figures(c echo.Context, at seat) error {
 	exact := at.place.Role == access.Quality
 	page := figuresPage{Asked: c.QueryParams(), Periods: periodsBefore(s.Now(), exact), Formats: flat.Formats(), ByNames: []string{"by", "by2"}, Compared: []string{"first", "second"}, Here: s.at(at.place) + "/figures"}
 	query, chosen := figuresQuery(page.Asked, page.Periods)
-	page.Period = chosen
+	page.Period, page.Periods = chosen, withPeriod(page.Periods, chosen)
 	for _, name := range []string{"first", "second"} { // of the comparison that the page shows, too
 		if v := page.Asked.Get(name); v != "" {
 			query.Set(name, v)
 		}
 	}
 	found, err := s.Desk.Figures(c.Request().Context(), at.place.Actor, query, s.caller(c))
-	if err != nil && !exact && page.Asked.Get("period") == "" { // the last quarter is published some weeks after its end
+	if !exact && earlierWill(page.Asked, err) { // the last quarter is published some weeks after its end
 		before, _ := figuresQuery(url.Values{"measure": {strings.TrimPrefix(query.Get("measure"), "Measure/")}, "period": {page.Periods[1].Name}, "by": page.Asked["by"], "by2": page.Asked["by2"], "interval": page.Asked["interval"]}, page.Periods)
 		if earlier, none := s.Desk.Figures(c.Request().Context(), at.place.Actor, before, s.caller(c)); none == nil {
 			found, err, page.Period = earlier, nil, page.Periods[1].Name
@@ -146,8 +191,8 @@ func figuresQuery(asked url.Values, periods []period) (query url.Values, chosen 
 	}
 	query.Set("measure", "Measure/"+query.Get("measure"))
 	p := periods[0]
-	if i := slices.IndexFunc(periods, func(p period) bool { return p.Name == asked.Get("period") }); i >= 0 {
-		p = periods[i]
+	if name := asked.Get("period"); name != "" {
+		p = periodNamed(name)
 	}
 	query.Set("periodStart", p.From)
 	query.Set("periodEnd", p.To)
