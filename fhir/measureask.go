@@ -299,9 +299,9 @@ func (a *askedMeasure) readPeople(ctx context.Context, tx pgx.Tx, in *Node) erro
 		return fault.At(fault.Value, paramAt("reportType"), "reportType is population, subject-list or subject")
 	}
 	if practitioner != "" {
-		id, err := readerOf(ctx, tx, practitioner)
+		id, err := readerOf(ctx, tx, practitioner, "practitioner", true)
 		if err != nil {
-			return naming(err, paramAt("practitioner"))
+			return err
 		}
 		a.reader, a.Where["second-reader"] = practitioner, id.String()
 	}

@@ -52,6 +52,34 @@ func TestTheQueryOfAReportCanBeAskedAgain(t *testing.T) {
 	}
 }
 
+// What somebody has read is counted as it was when they read here no more; of who never did, what is
+// asked wrongly is named.
+func TestAReportOfAReaderIsTheSameWhenTheyHaveLeft(t *testing.T) {
+	t.Parallel()
+	c, _, _ := counting(t)
+	reader, practitioner := c.readers[access.Reader].ID.String(), ""
+	if err := c.db.Owner(t).QueryRow(t.Context(), `SELECT practitioner_id FROM reader WHERE reader_id = $1`, reader).Scan(&practitioner); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(more ...string) response {
+		return c.evaluate(access.Quality, "agreement", append(more, "practitioner", "Practitioner/"+practitioner)...)
+	}
+	first := ask()
+	if first.status != http.StatusOK || countsOf(first.node.Each("group")[0])["initial-population"] == "0" {
+		t.Fatal(first.status, first.body)
+	}
+	c.sql(`UPDATE reader SET active = false WHERE reader_id = '` + reader + `'`)
+	again := ask("asOf", asOfOf(t, first.node))
+	if again.status != http.StatusOK || restated(again.node) != restated(first.node) {
+		t.Errorf("when they have left: %d %s", again.status, again.body)
+	}
+	for _, practitioner := range []string{"Practitioner/nobody", "Patient/1"} {
+		if got := c.evaluate(access.Quality, "agreement", "practitioner", practitioner); got.status < 400 || got.status > 422 || !strings.Contains(got.body, "name = 'practitioner'") {
+			t.Errorf("%s: %d %s", practitioner, got.status, got.body)
+		}
+	}
+}
+
 // A merge of records moves cases: reports of a patient as of before would be of others.
 func TestAReportOfAPatientIsRefusedAsOfBeforeAMergeOfRecords(t *testing.T) {
 	t.Parallel()

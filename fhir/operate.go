@@ -181,7 +181,7 @@ func (s *Server) expect(ctx context.Context, tx pgx.Tx, taskID string, expected 
 
 func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, op operation, r request) error {
 	if r.reader != "" {
-		id, err := readerOf(ctx, tx, r.reader)
+		id, err := readerOf(ctx, tx, r.reader, "reader", false)
 		if err != nil {
 			return err
 		}
@@ -204,18 +204,21 @@ func (s *Server) fireOperation(ctx context.Context, tx pgx.Tx, actor access.Acto
 	return err
 }
 
-// readerOf finds the reader who is this Practitioner.
-func readerOf(ctx context.Context, tx pgx.Tx, practitioner string) (id uuid.UUID, err error) {
+// readerOf finds the reader who is this Practitioner, for the parameter of this name. Who reads here no
+// more is found where leaving is too: what they have read is counted as it was.
+func readerOf(ctx context.Context, tx pgx.Tx, practitioner, parameter string, leaving bool) (id uuid.UUID, err error) {
 	local := localID(practitioner, "Practitioner")
 	if local == nil {
-		return id, fault.At(fault.Value, "Parameters.parameter.where(name = 'reader')", "refer to a reader of the service as Practitioner/{id}")
+		return id, fault.At(fault.Value, paramAt(parameter), "refer to a reader of the service as Practitioner/{id}")
 	}
 	err = tx.QueryRow(ctx, `
 		SELECT reader_id
 		FROM reader
-		WHERE practitioner_id = $1 AND active`, *local).Scan(&id)
+		WHERE practitioner_id = $1 AND (active OR $2)
+		ORDER BY active DESC, reader_id
+		LIMIT 1`, *local, leaving).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return id, fault.At(fault.BusinessRule, "Parameters.parameter.where(name = 'reader')", "no active reader is this Practitioner; search Practitioner?identifier=%s| for those there are", sidReader)
+		return id, fault.At(fault.BusinessRule, paramAt(parameter), "this Practitioner is no reader of the service; search Practitioner?name= for who is meant")
 	}
 	return id, err
 }
