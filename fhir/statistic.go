@@ -3,6 +3,7 @@ package fhir
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -182,6 +183,9 @@ func figureValue(col flat.Column, v any) *Node {
 	switch x := v.(type) {
 	case float64:
 		p.Set("valueDecimal", sixDigits(x))
+		if isP := col.Name == "p" || strings.HasSuffix(col.Name, "P"); isP && x > 0 && x < 0.001 {
+			p.Set("valueDecimal", &Node{kind: numberNode, text: strconv.FormatFloat(x, 'g', 4, 64)}) // never 0, which no P is
+		}
 	case int:
 		p.Set("valueInteger", x)
 	case bool:

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/flat"
 	"github.com/overread/overread/measure/facts"
 )
 
@@ -97,6 +98,26 @@ func TestStatisticsAreMadeOfWhatEachRoleMaySee(t *testing.T) {
 	for _, role := range anybody {
 		if role != access.Quality && role != access.Auditor {
 			c.stat(role, "agreement/$funnel", "stratifier", "site").want(t, http.StatusForbidden, "forbidden")
+		}
+	}
+}
+
+// Six digits after the point are enough for a figure, and make 0 of a small P.
+func TestASmallPIsNotZero(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		value float64
+		want  string
+	}{
+		{"qP", 2.14659e-7, "2.147e-07"}, {"p", 1e-200, "1e-200"}, {"allP", 0.0123456789, "0.012346"}, {"p", 0, "0"}, {"tau2", 2.1e-7, "0"}, {"rate", 18.2222222, "18.222222"},
+	} {
+		got := figureValue(flat.Column{Name: tt.name, Kind: flat.Decimal}, tt.value)
+		if text := got.Text("valueDecimal"); text != tt.want {
+			t.Errorf("%s %v is told as %s", tt.name, tt.value, text)
+		}
+		if _, err := Decode([]byte(`{"resourceType":"Parameters","parameter":[`+string(got.Bytes())+`]}`), "Parameters"); err != nil {
+			t.Errorf("%s: not valid: %v", got.Bytes(), issueLines(err))
 		}
 	}
 }
