@@ -299,6 +299,8 @@ func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
 // asItWas says what a report is of that nobody has looked at again.
 func asItWas(m workflow.Matter) string {
 	switch {
+	case m.Content.Parted:
+		return "the report stands in the record of another patient until it is signed anew"
 	case m.Content.SameReader:
 		return "the report is no independent opinion"
 	case m.Content.Ordered:

@@ -293,6 +293,29 @@ func (s *Server) followPatients(ctx context.Context, tx pgx.Tx, tenant uuid.UUID
 		if _, err := s.engine.FireTx(ctx, tx, access.SystemActor(tenant), id, "follow-patient", workflow.Input{PatientID: &now}); err != nil {
 			return err
 		}
+		if err := s.reportOfAnother(ctx, tx, r, c, now); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// reportOfAnother has a signed report looked at that is of another patient than its
+// case is of now: it was signed while the records were merged.
+func (s *Server) reportOfAnother(ctx context.Context, tx pgx.Tx, r resolver, c workflow.Case, patient string) error {
+	if c.ReportID == nil {
+		return nil
+	}
+	report, err := r.get(ctx, "DiagnosticReport", *c.ReportID)
+	if err != nil || report.id() == "" {
+		return err
+	}
+	of, err := r.follow(ctx, report.Get("subject"), report.Node)
+	if err != nil || of.id() == "" {
+		return err
+	}
+	if of, err = r.survivor(ctx, of); err != nil || of.id() == patient {
+		return err
+	}
+	return s.engine.PartedTx(ctx, tx, c.TenantID, c.CaseID)
 }

@@ -154,6 +154,58 @@ func TestAReportThatIsSignedAfterAMergeIsOfWhoStays(t *testing.T) {
 	}
 }
 
+// A report that is signed while two records are merged stands in the record of somebody
+// else once they are parted: who signed is to look at it, the EHR is told, and what is
+// signed then is of its patient.
+func TestAReportThatWasSignedDuringAMergeIsLookedAtWhenTheRecordsAreParted(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	before, during := c.signed("before"), c.order(chestXray(t, "during")...)
+	c.tick()
+	old := parseReference(c.task(during).Text("for", "reference")).id
+	stays := c.mustCreate("Patient", `{"resourceType":"Patient","name":[{"family":"Stays"}]}`)
+	c.mergeInto(old, stays)
+	c.read(during)
+	c.mustAct(access.Reader, during, "$grade", "agreement", true)
+	c.mustAct(access.Reader, during, "$sign")
+	if got := c.report(during).Text("subject", "reference"); got != "Patient/"+stays {
+		t.Fatalf("the report is of %s", got)
+	}
+	verifications := func(task string) (open int) {
+		for _, m := range c.do(access.Reader, "GET", "/fhir/Task/"+task+"/$matters", "").node.Each("parameter") {
+			text := string(m.Bytes())
+			if strings.Contains(text, `"verification"`) && !strings.Contains(text, `"settled"`) {
+				open++
+			}
+		}
+		return open
+	}
+	if n := verifications(during); n != 0 {
+		t.Fatalf("%d verifications of a report in the record that is in use", n)
+	}
+	c.mergeInto(old, "")
+	if n := verifications(before); n != 0 {
+		t.Errorf("what was signed before the merge is of its patient, and is to be looked at (%d)", n)
+	}
+	if n := verifications(during); n != 1 {
+		t.Fatalf("%d verifications of a report in the record of another patient", n)
+	}
+	if got := c.task(during).jsonText(); !strings.Contains(got, "signed into the record of the other one") {
+		t.Errorf("the Task does not say so: %s", got)
+	}
+	told := c.get("/fhir/Communication?subject=Patient/" + old).body
+	if !strings.Contains(told, "stands in the record of another patient") {
+		t.Errorf("the EHR is not told: %s", told)
+	}
+	c.mustAct(access.Reader, during, "$verify")
+	if got := c.report(during).Text("subject", "reference"); got != "Patient/"+old {
+		t.Errorf("signed anew the report is of %s", got)
+	}
+	if n := len(c.get("/fhir/DiagnosticReport?_id=" + c.report(during).Text("id") + "&subject=Patient/" + stays).ids()); n != 0 || verifications(during) != 0 {
+		t.Errorf("it stands in the other record still (%d)", n)
+	}
+}
+
 func TestAnOrderThatIsCorrectedWhileItIsReadIsDecidedByTheCoordinator(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)

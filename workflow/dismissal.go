@@ -18,7 +18,9 @@ import (
 // verification is open for stays open.
 
 // physicians: whether nothing is to be done about it a physician must say.
-func (m MatterContent) physicians() bool { return m.SameReader || m.FirstReport || m.Ordered }
+func (m MatterContent) physicians() bool {
+	return m.SameReader || m.FirstReport || m.Ordered || m.Parted
+}
 
 // ForDirector tells whether a director alone may dismiss what is open.
 func (m Matter) ForDirector() bool { return m.isVerification() && m.Content.physicians() }
@@ -95,7 +97,7 @@ var dismissVerification = Effect{"dismissVerification", "that the report is not 
 // left to be looked at.
 func (m *MatterContent) foundIndependent() bool {
 	m.SameReader = false
-	return m.FirstReport || m.Ordered || m.Replaced || m.Images > m.ImagesThen
+	return m.FirstReport || m.Ordered || m.Parted || m.Replaced || m.Images > m.ImagesThen
 }
 
 // namedAnew are those of the first readers whom the exam does not name. An organisation

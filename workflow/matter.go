@@ -62,6 +62,7 @@ type MatterContent struct {
 	Ordered     bool      `json:"ordered,omitempty"`     // the order names another part of the body now, or another side
 	SameReader  bool      `json:"sameReader,omitempty"`  // who read it turns out to have read it first
 	FirstReport bool      `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
+	Parted      bool      `json:"parted,omitempty"`      // it was signed into the record of another patient
 	Sealed      string    `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency
 	Uncosigned  bool      `json:"uncosigned,omitempty"`  // a finding of a reader whose report a supervisor signs, and nobody has yet
 	Stands      *LetStand `json:"stands,omitempty"`      // who signed another text and let the finding stand

@@ -19,6 +19,7 @@ type StudyChange struct {
 	Ordered  bool // the order names another part of the body, or another side, than when the report was signed
 	Same     bool // who read it turns out to have read it first (samereader.go)
 	Original bool // its first report has come, which nobody has compared (lateoriginal.go)
+	Parted   bool // it was signed into the record of another patient, from whose the records were parted since (parted.go)
 }
 
 // key tells changes apart, so that each is looked at once.
@@ -33,6 +34,9 @@ func (s StudyChange) key() string {
 	if s.Original {
 		key += " first report"
 	}
+	if s.Parted {
+		key += " parted"
+	}
 	return key
 }
 
@@ -42,6 +46,12 @@ var orderedWords = Phrase("the order was corrected, and names another exam, or a
 func (s StudyChange) words() string {
 	grown := s.Replaced || s.Images > s.Then
 	switch {
+	case s.Parted && (grown || s.Same || s.Ordered || s.Original):
+		rest := s
+		rest.Parted = false
+		return partedWords + "; " + rest.words()
+	case s.Parted:
+		return partedWords
 	case s.Same && (grown || s.Ordered || s.Original):
 		rest := s
 		rest.Same = false
@@ -79,7 +89,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
@@ -88,6 +98,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		if m.isVerification() && m.Open() {
 			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
 			content.SameReader, content.FirstReport = m.Content.SameReader || s.Same, m.Content.FirstReport || s.Original
+			content.Parted = m.Content.Parted || s.Parted
 			if !s.Same {
 				content.Independent = m.Content.Independent
 			}
@@ -136,6 +147,8 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 		switch {
 		case m.Content.SameReader:
 			reason = notIndependent
+		case m.Content.Parted:
+			reason = partedWords
 		case m.Content.Ordered:
 			reason = "the order was corrected after the signature"
 		}
@@ -147,7 +160,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 	}}
 
 func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport}
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport, Parted: m.Parted}
 }
 
 // Words say what has become of the study.
