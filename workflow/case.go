@@ -122,7 +122,9 @@ type Exam struct {
 	OriginalNow     int64         `json:"originalNow,omitempty"`     // the latest version of it that was noted
 	OriginalNames   []string      `json:"originalNames,omitempty"`   // of readers whom only a name names
 	OriginalUnclear []string      `json:"originalUnclear,omitempty"` // of a signed case: who may have read it first, or made a report of it since, as the coordinator was told
+	OriginalSaid    string        `json:"originalSaid,omitempty"`    // a digest of what that version says
 	OriginalCame    *time.Time    `json:"originalCame,omitempty"`    // where it came after the reveal: what was graded before compares nothing
+	OriginalRevised *time.Time    `json:"originalRevised,omitempty"` // where it says something else than when it was revealed: what was graded before compares what is no more said
 }
 
 // Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).

@@ -88,10 +88,14 @@ var editGraded = Guard{"editGraded", "where the supervisor changes findings, imp
 		case !t.c.comparable():
 			return nil
 		}
-		if grade, err := t.ledger.lastGrade(ctx, t.c.CaseID); errors.Is(err, errNoGrade) || err == nil && t.c.olderThanOriginal(grade) {
+		grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
+		switch {
+		case errors.Is(err, errNoGrade) || err == nil && t.c.olderThanOriginal(grade):
 			return refuse("the first report of the study has come since the reader signed, and is not compared: return the report to its reader ($return), who compares and grades it, or give the grade with the signature")
-		} else if err != nil {
+		case err != nil:
 			return err
+		case t.c.ofFormerOriginal(grade):
+			return refuse("the first report says something else now than when it was compared: return the report to who graded it ($return), who compares and grades it again; or, where no third reader has graded it, give the grade with the signature")
 		}
 		if t.in.Opinion == nil || t.in.GradeStands {
 			return nil

@@ -61,6 +61,7 @@ type OriginalFacts struct {
 	ID      string
 	Version int64
 	Patient string
-	Final   bool // status final, amended, corrected or appended
-	Unclear bool // of a signed case: nothing says that it was made before the second opinion
+	Final   bool   // status final, amended, corrected or appended
+	Said    string // a digest of what it says: a version may say the same as the one before
+	Unclear bool   // of a signed case: nothing says that it was made before the second opinion
 }

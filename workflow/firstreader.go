@@ -92,14 +92,15 @@ func (c *Case) originalDiffers(f Facts) bool {
 	return changed || c.Exam.newFirstReaders(f.First)
 }
 
-var noteOriginal = Effect{"noteOriginal", "who read first is noted again, and before the reveal the version that will be compared with",
+var noteOriginal = Effect{"noteOriginal", "who read first is noted again, and which version is compared with; where it says something else than when it was revealed, what was graded before compares nothing",
 	func(ctx context.Context, t *turn) error {
 		f, c := t.in.Facts, t.c
 		if o := f.Original; o != nil && c.comparable() {
-			c.Exam.OriginalNow = o.Version
-			if c.RevealedAt == nil {
-				c.OriginalReportID, c.OriginalReportVersion = &o.ID, &o.Version
+			if was := c.OriginalReportID; was != nil && c.RevealedAt != nil && (o.ID != *was || o.Said != c.Exam.OriginalSaid) {
+				c.Exam.OriginalRevised = &t.now
 			}
+			c.OriginalReportID, c.OriginalReportVersion = &o.ID, &o.Version
+			c.Exam.OriginalNow, c.Exam.OriginalSaid = o.Version, o.Said
 		}
 		return t.noteFirstReaders(ctx, f.First)
 	}}

@@ -80,6 +80,7 @@ var ErrNotCompared = fault.New(fault.BusinessRule, "%s", Phrase("say whether the
 var (
 	errNoGrade   = fault.New(fault.BusinessRule, "grade the discrepancy before you sign")
 	errGradeLate = fault.New(fault.BusinessRule, "the first report of the study has come since the grade was given: compare your opinion with it and grade before you sign ($grade)")
+	errGradeOld  = fault.New(fault.BusinessRule, "%s", Phrase("the first report has been changed since the grade was given, and says something else now: compare your opinion with it and grade again before you sign ($grade), also where the grade is the same"))
 	errRegrade   = fault.New(fault.BusinessRule, "findings, impression or actionable were revised after the grade was given: grade again before you sign ($grade), also where the grade is the same")
 )
 

@@ -232,7 +232,7 @@ var gradeComplete = Guard{"gradeComplete", "the grade is complete, and fits whet
 		return nil
 	}}
 
-var graded = Guard{"graded", "the reader has graded the discrepancy, and again where findings, impression or urgency were revised since, unless there is no original to compare with",
+var graded = Guard{"graded", "the reader has graded the discrepancy, and again where findings, impression or urgency were revised since, or what the first report says, unless there is no original to compare with",
 	func(ctx context.Context, t *turn) error {
 		if !t.c.comparable() {
 			return nil
@@ -243,6 +243,9 @@ var graded = Guard{"graded", "the reader has graded the discrepancy, and again w
 		}
 		if err == nil && t.c.olderThanOriginal(grade) {
 			err = errGradeLate
+		}
+		if err == nil && t.c.ofFormerOriginal(grade) {
+			err = errGradeOld
 		}
 		if err != nil {
 			return err

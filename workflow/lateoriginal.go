@@ -22,7 +22,7 @@ var noteLateOriginal = Effect{"noteLateOriginal", "there is an original report n
 		f, c, there := t.in.Facts, t.c, true
 		c.Comparable = &there
 		c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
-		c.Exam.OriginalNow, c.Exam.OriginalCame = f.Original.Version, &t.now
+		c.Exam.OriginalNow, c.Exam.OriginalSaid, c.Exam.OriginalCame = f.Original.Version, f.Original.Said, &t.now
 		t.detail["comparable"] = true
 		return t.noteFirstReaders(ctx, f.First)
 	}}
@@ -36,6 +36,12 @@ var compareLate = Effect{"compareLate", "who signed must compare the report with
 // olderThanOriginal: the grade was given when there was no original to compare with.
 func (c *Case) olderThanOriginal(g GivenGrade) bool {
 	return c.Exam.OriginalCame != nil && g.GradedAt.Before(*c.Exam.OriginalCame)
+}
+
+// ofFormerOriginal: what the original says now was not yet said when the grade was given. A
+// report that agrees, or differs, names the original as it is, and so that is what is compared.
+func (c *Case) ofFormerOriginal(g GivenGrade) bool {
+	return c.Exam.OriginalRevised != nil && g.GradedAt.Before(*c.Exam.OriginalRevised)
 }
 
 // toCompare refuses who would settle a verification for which the first report is to

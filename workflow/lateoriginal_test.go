@@ -186,3 +186,51 @@ func TestAFirstReportThatComesAfterTheSignatureIsComparedByAnAmendment(t *testin
 		})
 	}
 }
+
+// rewritten: the hospital's report says something else now.
+func (h *house) rewritten(c Case, says string) {
+	f := h.facts[c.PlacerValue]
+	original := *f.Original
+	original.Version++
+	original.Said = says
+	f.Original = &original
+	h.lookAt(c)
+}
+
+func TestAFirstReportThatIsRewrittenAfterTheGradeIsComparedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	c := h.open(func(f *Facts) { f.Original.Said = "a tear" })
+	h.tick()
+	h.comparing(h.anna, c)
+	h.rewritten(c, "a tear") // its readers are named otherwise, say
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	h.rewritten(c, "a tear")
+	if e := h.find(c).Exam; e.OriginalRevised != nil {
+		t.Fatalf("what says the same is another first report: %s", e.OriginalRevised)
+	}
+	h.rewritten(c, "no tear at all")
+	h.refused(fault.BusinessRule, h.anna, c, "sign", Input{})
+	h.fire(h.anna, c, "grade", Input{Grade: &agreement})
+	now := h.fire(h.anna, c, "sign", Input{}).Case
+	if v := now.OriginalReportVersion; v == nil || *v != h.facts[c.PlacerValue].Original.Version {
+		t.Errorf("compared was version %v of the first report", v)
+	}
+	h.replays(c)
+
+	// what waits for a supervisor is compared by its reader, or with the signature
+	c = h.open(func(f *Facts) { f.Original.Said = "a tear" })
+	h.tick()
+	carl := as(h.carl, access.Supervisor)
+	h.comparing(h.trainee, c)
+	h.fire(h.trainee, c, "grade", Input{Grade: &agreement})
+	h.fire(h.trainee, c, "sign", Input{})
+	h.stands(c, AwaitingCosign)
+	h.rewritten(c, "no tear at all")
+	h.refused(fault.BusinessRule, carl, c, "sign", Input{})
+	h.refused(fault.BusinessRule, carl, c, "sign", Input{GradeStands: true})
+	if r := h.fire(carl, c, "sign", Input{Grade: &minorMiss}).Report; r.Level != LevelMinor {
+		t.Errorf("the report says %s", r.Level)
+	}
+	h.replays(c)
+}

@@ -30,11 +30,14 @@ var isAdjudicator = Guard{"isAdjudicator", "the actor is the third reader who ha
 
 var isAdjudicatorOrCoordinator = orCoordinator("isAdjudicatorOrCoordinator", "the actor is the third reader who has this case, or a coordinator", isAdjudicator)
 
-var hasDecided = Guard{"hasDecided", "the third reader has decided",
+var hasDecided = Guard{"hasDecided", "the third reader has decided, and of what the first report says now",
 	func(ctx context.Context, t *turn) error {
 		grade, err := t.ledger.lastGrade(ctx, t.c.CaseID)
 		if err == nil && grade.GradedBy != t.actor.ID {
 			err = refuse("you have not adjudicated this case yet; adjudicate first")
+		}
+		if err == nil && t.c.ofFormerOriginal(grade) {
+			err = refuse("the first report says something else now than when you decided: compare with it and decide again ($adjudicate) before you sign")
 		}
 		return err
 	}}
