@@ -158,7 +158,7 @@ func (s *Server) triedAt(c echo.Context, at seat, sent url.Values) string {
 	if s.ours(tried) {
 		return tried
 	}
-	if from, err := url.Parse(c.Request().Referer()); err == nil && s.ours(from.Path) && from.Path != s.prefix+c.Request().URL.Path {
+	if from, err := url.Parse(c.Request().Referer()); err == nil && s.ours(from.Path) && from.Path != s.prefix+c.Request().URL.Path && !performs.MatchString(from.Path) {
 		return from.RequestURI()
 	}
 	task := c.Param("task")
@@ -172,6 +172,10 @@ func (s *Server) triedAt(c echo.Context, at seat, sent url.Values) string {
 	}
 	return s.at(at.place) + "/case/" + url.PathEscape(task)
 }
+
+// performs are the addresses of forms of a case: a page that shows a form again has the
+// address to which that was sent, and nobody can go back to it from the other forms there.
+var performs = regexp.MustCompile(`/case/[^/]+/(do/|write/|claim$)`)
 
 // paramNamed is how the API names a parameter that is wrong.
 var paramNamed = regexp.MustCompile(`name ?= ?'([A-Za-z0-9-]+)'\)$`)

@@ -88,3 +88,25 @@ func TestTheFormThatIsThereAgainIsTheOneThatWasSent(t *testing.T) {
 	}
 	wants(t, taken, `id="refused"`, r.o.number, "Please say this too: Reason.")
 }
+
+// A page that shows a form again has the address of the form. What is refused on it then is
+// shown again too, and the way back leads to a page.
+func TestAFormIsThereAgainAlsoOnAPageThatShowsAnotherOneAgain(t *testing.T) {
+	t.Parallel()
+	r := newReadingRoom(t, "head-ct", asItShouldBe)
+	okafor := r.comes("okafor", access.Reader)
+	okafor.does("/claim", nil)
+	host := r.base[:strings.LastIndex(r.base, "/")]
+	lock := host + okafor.base + "/case/" + r.task + "/write/lock"
+	wants(t, okafor.tries("/write/lock", opinionOf("Subdural haematoma.", "")), `id="refused"`)
+	wants(t, okafor.tries("/do/release", url.Values{"reason": {" "}}, "Referer", lock), `id="refused"`)
+
+	// of one who answers an older draft, in one word
+	stale := opinionOf("Unremarkable.", "Normal.")
+	stale.Set("follows", "7")
+	late := okafor.tries("/write/draft", stale, "Referer", lock)
+	wants(t, late, "What you had written", "Unremarkable.", "Normal.")
+	if strings.Contains(late.text, `href="`+okafor.base+"/case/"+r.task+`/write/`) {
+		t.Error("the way back is to where forms are sent")
+	}
+}
