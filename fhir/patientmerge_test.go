@@ -206,6 +206,37 @@ func TestAReportThatWasSignedDuringAMergeIsLookedAtWhenTheRecordsAreParted(t *te
 	}
 }
 
+// What somebody is told of an emergency follows the patient: it is in no record of another.
+func TestAFindingThatWasRaisedDuringAMergeFollowsItsPatientWhenTheRecordsAreParted(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	task := c.order(chestXray(t, "during")...)
+	c.tick()
+	old := parseReference(c.task(task).Text("for", "reference")).id
+	stays := c.mustCreate("Patient", `{"resourceType":"Patient","name":[{"family":"Stays"}]}`)
+	told := func(patient string) (n int) {
+		for _, typ := range []string{"Communication", "Observation"} {
+			for _, r := range c.get("/fhir/"+typ+"?subject=Patient/"+patient).node.Each("entry", "resource") {
+				if strings.Contains(r.jsonText(), "tension pneumothorax") {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	c.mergeInto(old, stays)
+	c.mustAct(access.Reader, task, "$claim", "independent", true)
+	c.mustAct(access.Reader, task, "$start")
+	c.mustAct(access.Reader, task, "$raise-finding", "category", Object("valueCode", "emergent"), "text", "tension pneumothorax")
+	if n := told(stays); n != 2 {
+		t.Fatalf("%d are in the record that is in use", n)
+	}
+	c.mergeInto(old, "")
+	if there, here := told(stays), told(old); there != 0 || here != 2 {
+		t.Errorf("%d are in the record of another patient, %d in the patient's", there, here)
+	}
+}
+
 func TestAnOrderThatIsCorrectedWhileItIsReadIsDecidedByTheCoordinator(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)

@@ -213,8 +213,14 @@ var resumeAtIntake = Effect{"resumeAtIntake", "when the placer resumes it, the i
 		return nil
 	}}
 
-var followPatient = Effect{"followPatient", "the case is of the patient into whom the record of its patient was merged, or again of that patient",
-	func(_ context.Context, t *turn) error {
+var followPatient = Effect{"followPatient", "the case is of the patient into whom the record of its patient was merged, or again of that patient; what was told of findings and questions that are open, or of an unsigned case, is told again, of that patient",
+	func(ctx context.Context, t *turn) error {
 		t.c.PatientID = t.in.PatientID
-		return nil
+		all, err := t.ledger.matters(ctx, t.c.CaseID)
+		for _, m := range all {
+			if m.Open() || t.c.ReportNo == 0 {
+				t.matters = append(t.matters, m.No)
+			}
+		}
+		return err
 	}}
