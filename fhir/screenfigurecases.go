@@ -71,7 +71,7 @@ func (s *Server) FigureCases(ctx context.Context, actor access.Actor, query url.
 }
 
 func figureCase(d facts.Definition, m facts.Member) screen.FigureCase {
-	one := screen.FigureCase{Task: m.TaskID, Exam: m.Exam, Modality: m.Modality, At: m.At, Excluded: m.Excluded(d), Counted: m.Counted()}
+	one := screen.FigureCase{Task: m.TaskID, Order: m.OrderNumber, Exam: m.Exam, Modality: m.Modality, At: m.At, Excluded: m.Excluded(d), Counted: m.Counted()}
 	if d.Timed() && one.Excluded == "" {
 		hours := float64(m.Minutes) / 60
 		one.Hours = &hours

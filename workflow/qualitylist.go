@@ -18,12 +18,13 @@ type QualityHead struct {
 	TaskID           string
 	OriginalReportID *string
 	PatientID        *string // for the record of who has opened it
+	OrderNumber      string
 	Exam             string
 	Modality         string
 }
 
 // QualityHeadColumns are its columns, of case_file as c.
-const QualityHeadColumns = `c.case_id, c.task_id, c.original_report_id, c.patient_id, coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality`
+const QualityHeadColumns = `c.case_id, c.task_id, c.original_report_id, c.patient_id, c.placer_value AS order_number, coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality`
 
 // Head is the line's.
 func (h QualityHead) Head() QualityHead { return h }

@@ -59,7 +59,7 @@ func (l Letter) write(s *sheet, lossy bool) {
 	s.heading(l.t("The original report"), 2*plain.leading)
 	s.facts(l.original(), label, plain)
 	if lines := l.markedLines(); len(lines) > 0 {
-		s.heading(l.t(changedTitle)+" ([-removed-] {+added+})", 2*plain.leading)
+		s.heading(l.t(changedTitle)+" "+l.t("([-removed-] {+added+})"), 2*plain.leading)
 		s.facts(lines, label, plain)
 	}
 	if lines := l.history(); len(lines) > 0 {

@@ -120,6 +120,7 @@ var german = map[string]string{
 	"Clinical question":                      "Klinische Fragestellung",
 	"Original report":                        "Erstbefund",
 	"none was available":                     "lag nicht vor",
+	"([-removed-] {+added+})":                "([-entfernt-] {+hinzugefügt+})",
 	"What changed, word by word":             "Was sich geändert hat, Wort für Wort",
 	"The original report":                    "Der Erstbefund",
 	"Versions of this report":                "Versionen dieses Befunds",

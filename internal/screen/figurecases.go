@@ -31,9 +31,9 @@ type FigureMembers struct {
 
 // FigureCase is a case of such a list.
 type FigureCase struct {
-	Task, Exam, Modality string
-	At                   time.Time // by which it belongs to the period
-	Excluded             string    // why it is not counted
-	Counted              bool
-	Hours                *float64 // of a time
+	Task, Order, Exam, Modality string
+	At                          time.Time // by which it belongs to the period
+	Excluded                    string    // why it is not counted
+	Counted                     bool
+	Hours                       *float64 // of a time
 }
