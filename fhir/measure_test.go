@@ -157,6 +157,12 @@ func TestWhoIsCountedIsToldToTheQualityRoleAloneAndThatIsRecorded(t *testing.T) 
 	if !slices.Equal(tasks["numerator"], []string{"Task/" + id}) || !slices.Contains(tasks["denominator-exclusion"], "Task/"+other) || len(tasks["initial-population"]) != 3 {
 		t.Errorf("%v", tasks)
 	}
+	for _, task := range tasks["initial-population"] { // by the case, and so by the patient
+		got := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|quality-opened&entity="+task, "")
+		if n := len(got.node.Each("entry")); n != 1 {
+			t.Errorf("that %s was listed is recorded %d times: %s", task, n, got.body)
+		}
+	}
 	patient := c.task(id).Text("for", "reference")
 	one := c.evaluate(access.Quality, "discrepancy-important", "subject", patient)
 	if one.node.Text("type") != "individual" || one.node.Text("subject", "reference") != patient || countsOf(one.node.Each("group")[0])["numerator"] != "1" {

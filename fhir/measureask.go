@@ -80,7 +80,40 @@ func (s *Server) evaluated(ctx context.Context, tx pgx.Tx, c echo.Context, actor
 		return nil, err
 	}
 	report, _, err := s.evaluation(ctx, tx, actor, askedBy(c), d, in)
-	return report, err
+	if err != nil {
+		return nil, err
+	}
+	return report, s.listedOpened(ctx, tx, actor, report)
+}
+
+// listedOpened records each case that a report lists as opened, as the pages of cases behind a figure
+// do: in which population it stands tells its grade, and who asks by its patient has to find that.
+func (s *Server) listedOpened(ctx context.Context, tx pgx.Tx, actor access.Actor, report *Node) error {
+	var tasks []string
+	for _, list := range report.Each("contained") {
+		if list.Text("id") != "initial-population" { // all are in it
+			continue
+		}
+		for _, entry := range list.Each("entry") {
+			tasks = append(tasks, strings.TrimPrefix(entry.Text("item", "reference"), "Task/"))
+		}
+	}
+	if len(tasks) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT task_id, patient_id FROM case_file WHERE task_id = ANY($1) ORDER BY case_id`, tasks)
+	if err != nil {
+		return fmt.Errorf("cases that are listed: %w", err)
+	}
+	var file workflow.Case
+	var files []workflow.Case
+	if _, err := pgx.ForEachRow(rows, []any{&file.TaskID, &file.PatientID}, func() error {
+		files = append(files, workflow.Case{TaskID: file.TaskID, PatientID: file.PatientID})
+		return nil
+	}); err != nil {
+		return fmt.Errorf("cases that are listed: %w", err)
+	}
+	return s.qualityOpened(ctx, tx, actor, files...)
 }
 
 // evaluation is the report that an actor may have, and of a time what it is made of:
