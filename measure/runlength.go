@@ -3,6 +3,7 @@ package measure
 import (
 	"math"
 
+	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -117,66 +118,37 @@ func runLengthOf(jumps []jump, threshold float64) *float64 {
 
 // runLengthOn is the same on a grid of so many points.
 func runLengthOn(jumps []jump, threshold float64, points int) *float64 {
-	rows := make([][]float64, points)
-	for i := range rows {
-		x := threshold * float64(i) / float64(points)
-		row := make([]float64, points+1)
-		row[i], row[points] = 1, 1
+	equations, ones := mat.NewDense(points, points, nil), mat.NewVecDense(points, nil)
+	for i := range points {
+		row := equations.RawRowView(i)
+		row[i]++
 		for _, j := range jumps {
-			spread(row, (x+j.by)/threshold, -j.probability)
+			spread(row, float64(i)/float64(points)+j.by/threshold, -j.probability)
 		}
-		rows[i] = row
+		ones.SetVec(i, 1)
 	}
-	length, ok := solve(rows)
-	if !ok || !(length >= 1 && length < 1e12) {
+	var lengths mat.VecDense
+	if err := lengths.SolveVec(equations, ones); err != nil {
 		return nil
 	}
-	return &length
+	if length := lengths.AtVec(0); length >= 1 && length < 1e12 {
+		return &length
+	}
+	return nil
 }
 
-// spread adds a share to the two grid points beside a place, which is in thresholds; the
-// last of a row is no point.
-// Beyond the threshold nothing remains, below 0 it is 0.
+// spread adds a share to the two grid points beside a place, which is in thresholds. Beyond the threshold nothing remains, below 0 it is 0.
 func spread(row []float64, place, share float64) {
 	if place >= 1-1e-12 {
 		return
 	}
-	points := len(row) - 1
+	points := len(row)
 	at := max(place, 0) * float64(points)
 	i := int(at)
 	row[i] += share * (1 - (at - float64(i)))
 	if i+1 < points {
 		row[i+1] += share * (at - float64(i))
 	}
-}
-
-// solve is the first unknown of linear equations, the last column being the right
-// side, by elimination with row pivots.
-func solve(rows [][]float64) (float64, bool) {
-	n := len(rows)
-	for c := n - 1; c >= 0; c-- {
-		best := c
-		for r := range c {
-			if math.Abs(rows[r][c]) > math.Abs(rows[best][c]) {
-				best = r
-			}
-		}
-		rows[c], rows[best] = rows[best], rows[c]
-		if math.Abs(rows[c][c]) < 1e-13 {
-			return 0, false
-		}
-		for r := range c {
-			factor := rows[r][c] / rows[c][c]
-			if factor == 0 {
-				continue
-			}
-			for k := range c {
-				rows[r][k] -= factor * rows[c][k]
-			}
-			rows[r][n] -= factor * rows[c][n]
-		}
-	}
-	return rows[0][n] / rows[0][0], true
 }
 
 func checkRunLength(expected, actual, odds, threshold float64) error {
