@@ -233,14 +233,17 @@ func OpenReviewsCountTx(ctx context.Context, tx pgx.Tx) (n int, err error) {
 	return n, nil
 }
 
-// LearningTagsTx are the tags of the learning points that stand, those of most points first.
+// newestTagged is of how many learning points the tags are counted, the newest.
+const newestTagged = 5000
+
+// LearningTagsTx are the tags of the newest learning points that stand, those of most points first.
 func LearningTagsTx(ctx context.Context, tx pgx.Tx, most int) ([]string, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT tag
-		FROM (SELECT tags, count(*) AS n FROM learning_point WHERE tenant_id = overread_tenant() AND withdrawn_at IS NULL GROUP BY tags) p, unnest(p.tags) AS tag
+		FROM (SELECT tags FROM learning_point WHERE tenant_id = overread_tenant() AND withdrawn_at IS NULL ORDER BY added_at DESC LIMIT @newest) p, unnest(p.tags) AS tag
 		GROUP BY tag
-		ORDER BY sum(p.n) DESC, tag
-		LIMIT $1`, most)
+		ORDER BY count(*) DESC, tag
+		LIMIT @most`, pgx.NamedArgs{"newest": newestTagged, "most": most})
 	if err != nil {
 		return nil, fmt.Errorf("tags: %w", err)
 	}
