@@ -142,7 +142,7 @@ func (s *Server) reading(c echo.Context, at seat) error {
 func viewOfCase(r screen.Reading, base string) caseView {
 	v := caseView{Reading: r, Base: base, Here: base + "/case/" + r.Task, Words: gradeWords(r.Scored), Media: words(workflow.Media), Declines: words(workflow.DeclineCodes)}
 	v.Opened = v.Opened.In(r.Zone)
-	if s := workflow.State(r.State); s == workflow.Final || s == workflow.Closed {
+	if r.State == workflow.Final || r.State == workflow.Closed {
 		v.Due = nil // by then the clinician has to acknowledge it
 	} else if r.Due != nil {
 		v.Due, v.Urgency, v.Left = timeIn(r.Due, r.Zone), urgency(workflow.WorkItem{Due: r.Due, OpenedAt: r.Opened}, r.Now), span(r.Due.Sub(r.Now))
