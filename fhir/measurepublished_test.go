@@ -250,7 +250,7 @@ func TestAPackHasThePublishedFiguresAndNoSmallCount(t *testing.T) {
 		if err != nil || !strings.Contains(string(pack.Bytes()), `"name":"figure"`) {
 			t.Errorf("%v %s", err, pack.Bytes())
 		}
-		if page := string(paperOf(workflow.Pack{FiguresOf: "2025-01-01", Figures: figures}).HTML()); !strings.Contains(page, "26 of 448: 5.8 %") {
+		if page := string(paperOf(workflow.Pack{FiguresOf: "2025-01-01", Figures: figures}, "en").HTML()); !strings.Contains(page, "26 of 448: 5.8 %") {
 			t.Error(page)
 		}
 		if values["discrepancy-any"] != "26 of 448: 5.8 % (95 % interval 4.0 to 8.4)" || values["discrepancy-important"] != "not shown: few cases" {

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -240,7 +241,7 @@ func (s *Server) packsListed(ctx context.Context, tx pgx.Tx, actor access.Actor)
 // packNode is a pack as the operations give it.
 func packNode(p workflow.Pack) (*Node, error) {
 	rows := partsOf("id", "valueId", p.ID.String(), "title", "valueString", p.Title, "madeAt", "valueInstant", instant(p.MadeAt))
-	paper := paperOf(p)
+	paper := paperOf(p, "en")
 	pdf, err := paper.PDF()
 	if err != nil {
 		return nil, fmt.Errorf("write the pack: %w", err)
@@ -302,39 +303,64 @@ func inBrackets(text string) string {
 	return "(" + text + ")"
 }
 
-// paperOf lays a pack out.
-func paperOf(p workflow.Pack) letter.Pack {
-	paper := letter.Pack{Title: p.Title, Made: p.MadeAt,
-		Note: "For learning only: no patient, no reader, no score. Quality work product; not to be passed on, and no part of any chart."}
+// packWords are the codes of a pack in words; of the families of causes and the rest the
+// code is the word.
+var packWords = map[string]string{
+	"detection": "It was not seen", "interpretation": "It was seen and understood otherwise", "communication": "It was understood and not clearly said", "technique": "Technique of the images",
+	"miss": "missed", "undercall": "called too little", "overcall": "called too much", "misinterpretation": "taken for something else", "location": "elsewhere",
+	"priors": "The first reader lacked earlier examinations", "history": "The first reader lacked the history", "pathology": "The first reader lacked the pathology",
+	"first": "the first reader", "second": "the second reader",
+}
+
+// truthWords are the codes of what showed who was right.
+var truthWords = map[string]string{
+	"pathology": "by pathology", "surgery": "by surgery", "follow-up-imaging": "by later images", "laboratory": "by the laboratory", "clinical-course": "by the clinical course", "other": "by something else",
+}
+
+// paperOf lays a pack out in a language (letter.Languages).
+func paperOf(p workflow.Pack, language string) letter.Pack {
+	say := func(text string, args ...any) string { return letter.In(language, text, args...) }
+	word := func(code string) string { return say(cmp.Or(packWords[code], code)) }
+	paper := letter.Pack{Language: language, Title: p.Title, Made: p.MadeAt,
+		Note: say("For learning only: no patient, no reader, no score. Quality work product; not to be passed on, and no part of any chart.")}
 	if len(p.Figures) > 0 {
-		figures := letter.PackCase{Heading: "Figures of the quarter from " + p.FiguresOf}
+		figures := letter.PackCase{Heading: say("Figures of the quarter from %s", letter.Day(language, p.FiguresOf))}
 		for _, f := range p.Figures {
 			figures.Facts = append(figures.Facts, letter.Line{Label: f.Title, Value: f.Value})
 		}
 		paper.Cases = append(paper.Cases, figures)
 	}
 	for i, c := range p.Cases {
-		one := letter.PackCase{Heading: fmt.Sprintf("Case %d: %s", i+1, examOr(c)), Facts: []letter.Line{
-			{Label: "Modality", Value: c.Modality}, {Label: "Subspecialty", Value: c.Subspecialty}, {Label: "Age", Value: c.Age},
-			{Label: "Comparison", Value: agreementCodes[c.Level].Display},
-			{Label: "Changed for the patient", Value: managementCodes[c.Clinician]},
-			{Label: "Right, as it turned out", Value: strings.TrimSpace(c.Right + " " + inBrackets(c.RightBy))},
-			{Label: "Tags", Value: strings.Join(c.Tags, ", ")},
+		one := letter.PackCase{Heading: say("Case %d: %s", i+1, say(examOr(c))), Facts: []letter.Line{
+			{Label: say("Modality"), Value: c.Modality}, {Label: say("Subspecialty"), Value: c.Subspecialty}, {Label: say("Age"), Value: strings.Replace(c.Age, " to ", "–", 1)},
+			{Label: say("Compared with the original report"), Value: say(agreementCodes[c.Level].Display)},
+			{Label: say("Changed for the patient"), Value: say(managementCodes[c.Clinician])},
+			{Label: say("Right, as it turned out"), Value: strings.TrimSpace(word(c.Right) + " " + inBrackets(say(truthWords[c.RightBy])))},
+			{Label: say("Tags"), Value: strings.Join(c.Tags, ", ")},
 		}}
 		if c.GoodCall {
-			one.Facts = append(one.Facts, letter.Line{Label: "Good call", Value: "the original saw what is easily missed"})
+			one.Facts = append(one.Facts, letter.Line{Label: say("Good call"), Value: say("the original saw what is easily missed")})
 		}
 		add := func(heading, text string) {
 			if text != "" {
 				one.Sections = append(one.Sections, letter.Section{Heading: heading, Text: text})
 			}
 		}
-		add("The readings differ", c.Difference)
+		add(say("The readings differ"), c.Difference)
 		for _, d := range c.Discrepancies {
-			text := strings.Join(append([]string{d.Significance, d.Nature, d.Direction}, d.Lacked...), ", ")
-			add(d.Finding, strings.ReplaceAll(strings.Trim(text, ", "), ", , ", ", ")+". Cause: "+strings.Join(d.Causes, ", ")+".")
+			var said []string
+			for _, code := range append([]string{d.Significance, d.Nature, d.Direction}, d.Lacked...) {
+				if code != "" {
+					said = append(said, word(code))
+				}
+			}
+			var causes []string
+			for _, cause := range d.Causes {
+				causes = append(causes, say(cause))
+			}
+			add(d.Finding, strings.Join(said, "; ")+". "+say("Cause")+": "+strings.Join(causes, ", ")+".")
 		}
-		add("To be learnt", strings.Join(c.Points, "\n"))
+		add(say("To be learnt"), strings.Join(c.Points, "\n"))
 		paper.Cases = append(paper.Cases, one)
 	}
 	return paper

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +14,8 @@ import (
 
 	"github.com/overread/overread/internal/access"
 	"github.com/overread/overread/internal/auditlog"
+	"github.com/overread/overread/internal/letter"
+	"github.com/overread/overread/workflow"
 )
 
 func TestAMeetingPackNamesNobodyAndStaysAsItWasMade(t *testing.T) {
@@ -90,5 +93,54 @@ func TestAMeetingPackNamesNobodyAndStaysAsItWasMade(t *testing.T) {
 	}
 	if opened := c.do(access.Director, "GET", "/fhir/AuditEvent?subtype="+auditlog.EraseSystem+"|quality-opened&entity:identifier="+Canonical+"/sid/meeting-pack|"+first, ""); !strings.Contains(opened.body, first) {
 		t.Errorf("its opening is not recorded: %s", opened.body)
+	}
+}
+
+// A pack in German has no word of ours in English, whatever the codes are.
+func TestAPackOnPaperIsInOneLanguage(t *testing.T) {
+	t.Parallel()
+	german := func(text string) {
+		t.Helper()
+		if text == "" || letter.In("de", text) == text {
+			t.Errorf("%q has no German words", text)
+		}
+	}
+	word := func(code string) string {
+		if text, ok := packWords[code]; ok {
+			return text
+		}
+		return code
+	}
+	for _, element := range []string{"significance", "nature", "direction", "asymmetry"} {
+		for _, code := range workflow.Words(element) {
+			german(word(code))
+			if cause := workflow.LearningCause(element, code); cause != "" {
+				german(cause)
+			}
+		}
+	}
+	for _, code := range workflow.TruthSources {
+		german(truthWords[code])
+	}
+	for _, code := range []string{"first", "second", "both", "neither", "undetermined"} {
+		german(word(code))
+	}
+	for _, code := range agreementCodes {
+		german(code.Display)
+	}
+	for _, text := range managementCodes {
+		german(text)
+	}
+	p := workflow.Pack{Title: "Mappe", FiguresOf: "2026-07-01", Figures: []workflow.PackFigure{{Title: "x", Value: "1"}}, Cases: []workflow.PackCase{{Modality: "CT", Subspecialty: "neuro", Age: "60 to 69", Level: workflow.LevelMajor, GoodCall: true,
+		Difference: "x", Clinician: "treatment", Right: "second", RightBy: "surgery", Tags: []string{"x"}, Points: []string{"x"},
+		Discrepancies: []workflow.PackedDiscrepancy{{Finding: "x", Significance: "important", Nature: "detection", Direction: "miss", Lacked: []string{"priors"}, Causes: []string{"perception"}}}}}}
+	english, page := string(paperOf(p, "en").HTML()), string(paperOf(p, "de").HTML())
+	for _, said := range regexp.MustCompile(`(?s)<(?:h[123]|dt|dd|p)[^>]*>([^<]{4,})<`).FindAllStringSubmatch(english, -1) {
+		if text := said[1]; text != "Mappe" && text != "neuro" && text != "60–69" && strings.Contains(page, text) {
+			t.Errorf("the German pack says %q", text)
+		}
+	}
+	if !strings.Contains(page, `lang="de"`) || !strings.Contains(page, "1. Juli 2026") || !strings.Contains(page, "Fall 1: Untersuchung") {
+		t.Error(page)
 	}
 }

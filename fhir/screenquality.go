@@ -181,8 +181,8 @@ func (s *Server) Pack(ctx context.Context, actor access.Actor, id uuid.UUID, ask
 	})
 }
 
-// PackFile is a pack to keep: html or pdf.
-func (s *Server) PackFile(ctx context.Context, actor access.Actor, id uuid.UUID, form string, asked Asked) (screen.File, error) {
+// PackFile is a pack to keep, in a language: html or pdf.
+func (s *Server) PackFile(ctx context.Context, actor access.Actor, id uuid.UUID, form, language string, asked Asked) (screen.File, error) {
 	if form != "html" && form != "pdf" {
 		return screen.File{}, fault.New(fault.NotFound, "There is no such page, or not in your role.")
 	}
@@ -190,7 +190,7 @@ func (s *Server) PackFile(ctx context.Context, actor access.Actor, id uuid.UUID,
 	if err != nil {
 		return screen.File{}, err
 	}
-	paper := paperOf(p)
+	paper := paperOf(p, language)
 	f := screen.File{Name: "learning-meeting-" + p.MadeAt.Format("2006-01-02") + "." + form, ContentType: "text/html; charset=utf-8", Content: paper.HTML()}
 	if form == "pdf" {
 		f.ContentType = "application/pdf"

@@ -24,7 +24,7 @@ type QualityDesk struct {
 	Case     func(ctx context.Context, actor access.Actor, task string, from Caller) (screen.QualityCase, error)
 	MakePack func(ctx context.Context, actor access.Actor, fields url.Values, from Caller) (uuid.UUID, error)
 	Pack     func(ctx context.Context, actor access.Actor, id uuid.UUID, from Caller) (workflow.Pack, error)
-	PackFile func(ctx context.Context, actor access.Actor, id uuid.UUID, form string, from Caller) (screen.File, error)
+	PackFile func(ctx context.Context, actor access.Actor, id uuid.UUID, form, language string, from Caller) (screen.File, error)
 	Feedback func(ctx context.Context, actor access.Actor, after string, from Caller) (screen.OwnFeedback, error)
 	Respond  func(ctx context.Context, actor access.Actor, id uuid.UUID, agrees bool, text string, from Caller) error
 }
@@ -242,7 +242,7 @@ func (s *Server) packFile(c echo.Context, at seat) error {
 	if err != nil {
 		return err
 	}
-	f, err := s.Desk.Quality.PackFile(c.Request().Context(), at.place.Actor, id, c.Param("form"), s.caller(c))
+	f, err := s.Desk.Quality.PackFile(c.Request().Context(), at.place.Actor, id, c.Param("form"), languageOf(c.Request()).Code, s.caller(c))
 	if err != nil {
 		return err
 	}

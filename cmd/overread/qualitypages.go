@@ -29,8 +29,8 @@ func qualityDesk(surface func() *fhir.Server, asked func(web.Caller) fhir.Asked)
 		Pack: func(ctx context.Context, actor access.Actor, id uuid.UUID, from web.Caller) (workflow.Pack, error) {
 			return surface().Pack(ctx, actor, id, asked(from))
 		},
-		PackFile: func(ctx context.Context, actor access.Actor, id uuid.UUID, form string, from web.Caller) (screen.File, error) {
-			return surface().PackFile(ctx, actor, id, form, asked(from))
+		PackFile: func(ctx context.Context, actor access.Actor, id uuid.UUID, form, language string, from web.Caller) (screen.File, error) {
+			return surface().PackFile(ctx, actor, id, form, language, asked(from))
 		},
 		Feedback: func(ctx context.Context, actor access.Actor, after string, from web.Caller) (screen.OwnFeedback, error) {
 			return surface().OwnFeedback(ctx, actor, after, asked(from))

@@ -2,6 +2,7 @@ package letter
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"html/template"
 	"time"
@@ -10,11 +11,18 @@ import (
 // Pack is the cases of a learning meeting on paper. It names no patient and no
 // reader, and has no score; whoever fills it sees to that.
 type Pack struct {
-	Title string
-	Note  string // what it is, on its first page
-	Made  time.Time
-	Cases []PackCase
+	Language string // of its own words, as Letter.Language; "" is English
+	Title    string
+	Note     string // what it is, on its first page
+	Made     time.Time
+	Cases    []PackCase
 }
+
+// Head is what stands on each page.
+func (p Pack) Head() string { return In(p.Language, "Learning meeting") }
+
+// Lang is the language for what reads the pack aloud.
+func (p Pack) Lang() string { return cmp.Or(p.Language, "en") }
 
 // PackCase is one case of it.
 type PackCase struct {
@@ -45,10 +53,10 @@ func (p Pack) HTML() []byte {
 func (p Pack) PDF() ([]byte, error) { return proved(p.print) }
 
 func (p Pack) print(before proof) proof {
-	s := newSheet("A4", "Learning meeting", p.Made)
-	s.top = func() { s.put(s.left(), margin-4, s.inner(), small, "L", "Learning meeting") }
+	s := newSheet("A4", p.Head(), p.Made)
+	s.top = func() { s.put(s.left(), margin-4, s.inner(), small, "L", p.Head()) }
 	s.foot = func(page int) {
-		s.put(s.left(), s.height-footRoom+7.5, s.inner(), small, "R", pageOf(page, before.pages))
+		s.put(s.left(), s.height-footRoom+7.5, s.inner(), small, "R", In(p.Language, "Page %d of %d", page, before.pages))
 	}
 	s.newPage()
 	s.text(p.Title, style{"B", 18, 8.5, black})
@@ -56,7 +64,7 @@ func (p Pack) print(before proof) proof {
 	s.text(p.Note, italic)
 	if before.lossy {
 		s.y++
-		s.text(In("en", lostInPack, string(missing)), italic)
+		s.text(In(p.Language, lostInPack, string(missing)), italic)
 	}
 	for _, c := range p.Cases {
 		s.y += 3

@@ -1,7 +1,6 @@
 package letter
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -297,5 +296,3 @@ func (s *sheet) fill(c rgb, x, y, w, h float64) {
 func (s *sheet) line(c rgb, thick, y float64) {
 	s.fill(c, s.left(), y, s.inner(), thick)
 }
-
-func pageOf(page, pages int) string { return fmt.Sprintf("Page %d of %d", page, pages) }

@@ -164,4 +164,21 @@ var german = map[string]string{
 	"registered": "angelegt", "partial": "teilweise", "preliminary": "vorläufig", "final": "endgültig", "amended": "geändert", "corrected": "berichtigt", "appended": "mit Nachtrag", "cancelled": "storniert", "entered-in-error": "irrtümlich erfasst",
 	"Reader": "Befunder", "Second reader": "Zweiter Befunder", "Third reader": "Dritter Befunder", "Supervisor": "Aufsicht",
 	"Radiology second opinion": "Radiologische Zweitmeinung", " (with addendum)": " (mit Nachtrag)", " (corrected)": " (berichtigt)", " (amended)": " (geändert)", " (entered in error)": " (irrtümlich erfasst)",
+
+	// The pack of a learning meeting (fhir/pack.go).
+	"Learning meeting": "Lernkonferenz",
+	"For learning only: no patient, no reader, no score. Quality work product; not to be passed on, and no part of any chart.": "Nur zum Lernen: kein Patient, kein Befunder, keine Note. Unterlage der Qualitätsarbeit; nicht weiterzugeben und kein Teil einer Akte.",
+	"Figures of the quarter from %s": "Zahlen des Quartals ab %s", "Case %d: %s": "Fall %d: %s", "Imaging study": "Untersuchung", "Subspecialty": "Teilgebiet", "Age": "Alter",
+	"Compared with the original report": "Verglichen mit dem Erstbefund", "Changed for the patient": "Für den Patienten geändert", "Right, as it turned out": "Recht hatte, wie sich zeigte", "Tags": "Schlagwörter",
+	"Good call": "Gut gesehen", "the original saw what is easily missed": "der Erstbefund sah, was leicht übersehen wird", "The readings differ": "Die Befunde weichen ab", "Cause": "Ursache", "To be learnt": "Zu lernen",
+	"The second reading agrees with the original report": "Die Zweitbefundung stimmt mit dem Erstbefund überein", "The readings differ in a point of lesser importance": "Die Befunde weichen in einem Punkt von geringerer Bedeutung ab",
+	"The readings differ in a way that may change management": "Die Befunde weichen so ab, dass sich die Behandlung ändern kann", "The second reading could not be compared with an original report": "Die Zweitbefundung konnte nicht mit einem Erstbefund verglichen werden",
+	"No change of management": "Keine Änderung der Behandlung", "Further work-up": "Weitere Abklärung", "Change of staging": "Änderung des Stadiums",
+	"none": "ohne Bedeutung", "unimportant": "unwichtig", "important": "wichtig",
+	"It was not seen": "Es wurde nicht gesehen", "It was seen and understood otherwise": "Es wurde gesehen und anders gedeutet", "It was understood and not clearly said": "Es wurde verstanden und nicht klar gesagt", "Technique of the images": "Technik der Aufnahmen",
+	"missed": "übersehen", "called too little": "zu gering eingeschätzt", "called too much": "zu hoch eingeschätzt", "taken for something else": "für etwas anderes gehalten", "elsewhere": "an anderer Stelle",
+	"The first reader lacked earlier examinations": "Dem Erstbefunder fehlten Voraufnahmen", "The first reader lacked the history": "Dem Erstbefunder fehlte die Vorgeschichte", "The first reader lacked the pathology": "Dem Erstbefunder fehlte die Pathologie",
+	"perception": "Wahrnehmung", "interpretation": "Deutung", "communication": "Mitteilung", "system": "Ablauf",
+	"the first reader": "der Erstbefunder", "the second reader": "der Zweitbefunder", "both": "beide", "neither": "keiner von beiden", "undetermined": "nicht zu klären",
+	"by pathology": "nach der Pathologie", "by surgery": "nach der Operation", "by later images": "nach späteren Aufnahmen", "by the laboratory": "nach dem Labor", "by the clinical course": "nach dem Verlauf", "by something else": "nach anderem",
 }
