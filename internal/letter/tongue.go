@@ -82,7 +82,7 @@ func (l Letter) lines(all []Line) (said []Line) {
 
 var tongues = map[string]map[string]string{"de": german}
 
-var german = map[string]string{
+var german = map[string]string{ //nolint:gosec // G101: words, and no credentials
 	// words.go
 	"Agrees with the original report":                                   "Stimmt mit dem Erstbefund überein",
 	"Differs from the original report in a point of lesser importance":  "Weicht vom Erstbefund in einem Punkt von geringerer Bedeutung ab",
