@@ -63,7 +63,7 @@ func TestASecondOpinionStandsBesideTheOriginalWithItsQuestionsAndVersions(t *tes
 	asked := c.does(b, seen, "ask", url.Values{"question": {"Is the root <b>torn</b>?"}, "clinician": {"Somebody Else"}})
 	asked.wants(t, http.StatusOK, "Is the root &lt;b&gt;torn&lt;/b&gt;?", "Not answered yet", "Your question was sent")
 	asked.lacks(t, "Somebody Else")
-	c.does(b, asked, "ask", url.Values{"question": {" "}}).wants(t, http.StatusConflict, "This was not done")
+	c.does(b, asked, "ask", url.Values{"question": {" "}}).wants(t, http.StatusConflict, "Please say this too: Your question to who signed.", `id="refused"`)
 	text := func(name, value string) *fhir.Node { return param(name, "valueString", value) }
 	c.live(t, o, task, chapter{"tanaka", "answer", []*fhir.Node{text("answer", "The root is intact.")}, workflow.Final})
 	answered := b.get(c.root + seen.url.Path)
