@@ -186,7 +186,7 @@ func linePlacesTx(ctx context.Context, tx pgx.Tx, f EscalationFilter, priority s
 	var arms []string
 	if f.Which != OnlyLate {
 		arms = append(arms, `
-			SELECT e.case_id, e.clock, a.deadline_at AS due
+			SELECT DISTINCT e.case_id, e.clock, a.deadline_at AS due
 			FROM escalation e
 			JOIN case_file c ON c.tenant_id = e.tenant_id AND c.case_id = e.case_id
 			LEFT JOIN agenda a ON a.tenant_id = e.tenant_id AND a.case_id = e.case_id AND a.kind = 'clock-' || e.clock
