@@ -105,12 +105,11 @@ func (s *Server) listedOpened(ctx context.Context, tx pgx.Tx, actor access.Actor
 	if err != nil {
 		return fmt.Errorf("cases that are listed: %w", err)
 	}
-	var file workflow.Case
-	var files []workflow.Case
-	if _, err := pgx.ForEachRow(rows, []any{&file.TaskID, &file.PatientID}, func() error {
-		files = append(files, workflow.Case{TaskID: file.TaskID, PatientID: file.PatientID})
-		return nil
-	}); err != nil {
+	files, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (file workflow.Case, err error) {
+		err = row.Scan(&file.TaskID, &file.PatientID)
+		return file, err
+	})
+	if err != nil {
 		return fmt.Errorf("cases that are listed: %w", err)
 	}
 	return s.qualityOpened(ctx, tx, actor, files...)

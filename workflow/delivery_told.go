@@ -29,11 +29,11 @@ type Undelivered struct {
 func (u Undelivered) Refused() bool { return u.Told == "refused" }
 
 // toldNow is what is to be told of a delivery d: that it was refused for good; that it is on
-// its way for longer than the doctor bears with (administration.OutboxLag), tried or not, since
-// behind a breaker it is not; nothing once it has ended. In between it stays as it was told.
+// its way for long, tried or not, since behind a breaker it is not; nothing once it has ended.
+// In between it stays as it was told.
 const toldNow = `CASE
 	WHEN d.state = 'parked' THEN 'refused'
-	WHEN d.state = 'queued' AND d.told IS NULL AND d.queued_at < now() - interval '10 minutes' THEN 'late'
+	WHEN d.state = 'queued' AND d.told IS NULL AND ` + queuedLong + ` THEN 'late'
 	WHEN d.state = 'queued' THEN d.told
 END`
 

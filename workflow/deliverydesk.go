@@ -76,9 +76,13 @@ type DeliveryFilter struct {
 	Most        int
 }
 
+// queuedLong is the condition that d is on its way for as long as the doctor warns of
+// (administration.OutboxLag).
+const queuedLong = `d.queued_at < now() - interval '10 minutes'`
+
 // stuckDelivery is the condition that d needs somebody's eye: it was refused for good, or
-// has been tried in vain for as long as the doctor warns of (administration.OutboxLag).
-const stuckDelivery = `(d.state = 'parked' OR d.state = 'queued' AND d.attempts > 0 AND d.lease_until IS NULL AND d.queued_at < now() - interval '10 minutes')`
+// has been tried in vain for long.
+const stuckDelivery = `(d.state = 'parked' OR d.state = 'queued' AND d.attempts > 0 AND d.lease_until IS NULL AND ` + queuedLong + `)`
 
 // Place is where a delivery stands in the order of the desk.
 func (d SentItem) Place() string {

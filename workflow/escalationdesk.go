@@ -114,7 +114,7 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 	// priority by priority.
 	var lines []linePlace
 	for rank, priority := range Priorities {
-		if rank < from || f.Priority != "" && f.Priority != priority || len(lines) > f.Most {
+		if rank < from || f.Priority != "" && f.Priority != priority {
 			continue
 		}
 		if rank > from {
@@ -124,7 +124,9 @@ func LateClocksTx(ctx context.Context, tx pgx.Tx, f EscalationFilter) (page Late
 		if err != nil {
 			return page, err
 		}
-		lines = append(lines, of...)
+		if lines = append(lines, of...); len(lines) > f.Most {
+			break
+		}
 	}
 	if page.Lines, err = linesTx(ctx, tx, lines); err != nil {
 		return page, err

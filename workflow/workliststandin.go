@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -36,17 +35,6 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 	if !may || actor.ID == uuid.Nil {
 		return nil, nil
 	}
-	me, err := ReaderByIDTx(ctx, tx, actor.ID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	now, err := nowTx(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
 	all, err := queryReaders(ctx, tx, nil)
 	if err != nil {
 		return nil, err
@@ -55,7 +43,15 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 	for _, r := range all {
 		signers[r.ID] = r
 	}
-	items, signedBy, err := openForStandInTx(ctx, tx, actor, signers.fit(now))
+	me, here := signers[actor.ID]
+	if !here {
+		return nil, nil
+	}
+	now, err := nowTx(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	items, err := openForStandInTx(ctx, tx, actor, signers.fit(now))
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
@@ -82,13 +78,14 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 		return nil, err
 	}
 	for i, c := range cases {
-		item := items[slices.Index(ids, c.CaseID)]
-		if signedBy[c.CaseID] == actor.ID { // what they amend themselves
+		signed := items[slices.Index(ids, c.CaseID)]
+		item := signed.WorkItem
+		if signed.SignedBy == actor.ID { // what they amend themselves
 			item.Owed = OwesAmendment
 			owed = append(owed, item)
 			continue
 		}
-		if item.StandIn = signers.why(c, signedBy[c.CaseID], actor.ID, now); item.StandIn == "" || len(Eligible(needs[i], me, now)) > 0 {
+		if item.StandIn = signers.why(c, signed.SignedBy, actor.ID, now); item.StandIn == "" || len(Eligible(needs[i], me, now)) > 0 {
 			continue
 		}
 		if c.owesInstead(&item, c.Choosable(matters[c.CaseID], actor), actor.Role); item.Owed != "" {
@@ -164,9 +161,15 @@ const whoSignedLast = `CROSS JOIN LATERAL (
 				ORDER BY r.report_no DESC
 				LIMIT 1) AS r`
 
-// openForStandInTx are the cases that may be the actor's to settle, the most pressing first,
-// and who signed each. OFFSET 0 keeps the planner from going through every case there is.
-func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []uuid.UUID) (items []WorkItem, signedBy map[uuid.UUID]uuid.UUID, err error) {
+// signedItem is a signed case, and who signed the report in force.
+type signedItem struct {
+	WorkItem
+	SignedBy uuid.UUID
+}
+
+// openForStandInTx are the cases that may be the actor's to settle, the most pressing first.
+// OFFSET 0 keeps the planner from going through every case there is.
+func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []uuid.UUID) ([]signedItem, error) {
 	rows, err := tx.Query(ctx, `
 		WITH doubted AS MATERIALIZED (
 			SELECT case_id FROM matter
@@ -187,19 +190,14 @@ func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []
 		WHERE c.state IN ('final', 'closed', 'amending')
 		  AND CASE WHEN r.signed_by = @me THEN c.state = 'amending' AND `+signedInRole[actor.Role]+`
 		      ELSE r.signed_by <> ALL (@fit) OR c.state = 'amending' AND c.supervisor_id = @me OR c.case_id IN (SELECT case_id FROM doubted) END
-		ORDER BY array_position(ARRAY['stat', 'asap', 'urgent', 'routine'], c.priority), due NULLS LAST, c.opened_at
+		ORDER BY `+rankOf+`, due NULLS LAST, c.opened_at
 		LIMIT @most`, pgx.NamedArgs{"me": actor.ID, "most": mostLooked, "fit": fit})
 	if err != nil {
-		return nil, nil, fmt.Errorf("what is open to stand in for: %w", err)
+		return nil, fmt.Errorf("what is open to stand in for: %w", err)
 	}
-	signedBy = map[uuid.UUID]uuid.UUID{}
-	for rows.Next() {
-		var i WorkItem
-		var who uuid.UUID
-		if err := rows.Scan(&i.CaseID, &i.TaskID, &i.PatientID, &i.State, &i.Priority, &i.OpenedAt, &i.Order, &i.Exam, &i.Modality, &who, &i.Due); err != nil {
-			return nil, nil, fmt.Errorf("what is open to stand in for: %w", err)
-		}
-		items, signedBy[i.CaseID] = append(items, i), who
+	items, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[signedItem]) // Reasons are of desks
+	if err != nil {
+		return nil, fmt.Errorf("what is open to stand in for: %w", err)
 	}
-	return items, signedBy, rows.Err()
+	return items, nil
 }
