@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -14,7 +15,8 @@ import (
 const mostTold = 200
 
 // UndeliveredTick is the job that brings the Tasks in step with what does not arrive, and
-// with what has arrived since. Each case is a transaction of its own; two replicas share them.
+// with what has arrived since. Each case is a transaction of its own; two replicas share them,
+// and one that fails does not keep the others: the errors are joined.
 func (s *Server) UndeliveredTick(ctx context.Context) (worked int, err error) {
 	var cases []workflow.ToTell
 	err = s.db.System(ctx, func(tx pgx.Tx) (err error) {
@@ -24,6 +26,7 @@ func (s *Server) UndeliveredTick(ctx context.Context) (worked int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var failures []error
 	for _, of := range cases {
 		told := false
 		err := s.db.Tenant(ctx, of.TenantID, func(tx pgx.Tx) (err error) {
@@ -36,14 +39,14 @@ func (s *Server) UndeliveredTick(ctx context.Context) (worked int, err error) {
 			}
 			return s.publishTask(ctx, tx, workflow.Change{Case: c, Before: c.State, Actor: access.SystemActor(of.TenantID), At: s.now()})
 		})
-		if err != nil {
-			return worked, fmt.Errorf("tell what has not arrived: %w", err)
-		}
-		if told {
+		switch {
+		case err != nil:
+			failures = append(failures, fmt.Errorf("tell what has not arrived of case %s: %w", of.CaseID, err))
+		case told:
 			worked++
 		}
 	}
-	return worked, nil
+	return worked, errors.Join(failures...)
 }
 
 // undelivered are the outputs of a Task that say what has not reached an EHR. R4 has no
