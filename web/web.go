@@ -26,6 +26,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -117,14 +118,19 @@ func New(cfg Config) (*Server, error) {
 	if s.Log == nil {
 		s.Log = slog.Default()
 	}
-	// Pico is a layer below ours: whatever we say of an element comes first.
-	ours := squeezed(asset("style.css"))
-	base := lean(bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`)), ours)
-	s.style = newFile("css", slices.Concat([]byte("@layer base{"), base, []byte("}\n"), ours))
+	s.style = newFile("css", sheet())
 	s.script = newFile("js", asset("app.js"))
 	s.rooms = s.allRooms()
 	return s, nil
 }
+
+// sheet is our style sheet upon Pico's, made once in a process. Pico is a layer below ours:
+// whatever we say of an element comes first.
+var sheet = sync.OnceValue(func() []byte {
+	ours := squeezed(asset("style.css"))
+	base := lean(bytes.TrimPrefix(asset("pico.css"), []byte(`@charset "UTF-8";`)), ours)
+	return slices.Concat([]byte("@layer base{"), base, []byte("}\n"), ours)
+})
 
 // file is an asset as it is served: its name is its hash, so that a browser keeps it.
 type file struct {
