@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,6 +45,31 @@ type order struct {
 	again    string  // the number of the order whose study and report these are
 	at       time.Time
 	since    time.Duration // so much longer ago than a day the examination was made
+}
+
+// sampleNumber is the placer's number of the order of a row of sampleCases.
+func sampleNumber(i int) string { return fmt.Sprintf("2025-%04d", 100+i) }
+
+// orderOf is the order of a row of sampleCases.
+func (s *seeder) orderOf(i int, row sampleCase) order {
+	smp := samples[row.sample]
+	list := people[smp.Who]
+	turn := s.next[smp.Who]
+	o := order{ehr: s.ehr, number: sampleNumber(i), hospital: row.hospital, priority: row.priority,
+		patient: list[turn%len(list)], sample: smp, quirk: row.quirk, at: s.now,
+		since: time.Duration(max(5-turn/len(list), 0)) * 11 * 24 * time.Hour} // who comes again was examined before
+	switch row.quirk {
+	case otherPatient:
+		o.ofStudy = &list[(turn+1)%len(list)]
+	case orderedTwice:
+		first := s.sent[slices.IndexFunc(sampleCases, func(c sampleCase) bool { return c.hospital == row.hospital && c.sample == row.sample })]
+		o.again, o.patient, o.since = first.number, first.patient, first.since
+	}
+	if o.again == "" {
+		s.next[smp.Who]++
+	}
+	s.sent = append(s.sent, o)
+	return o
 }
 
 // taken is when the examination was made.

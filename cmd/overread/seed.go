@@ -209,30 +209,6 @@ func (s *seeder) play(ctx context.Context, i int, row sampleCase) error {
 	return err
 }
 
-// sampleNumber is the placer's number of the order of a row of sampleCases.
-func sampleNumber(i int) string { return fmt.Sprintf("2025-%04d", 100+i) }
-
-func (s *seeder) orderOf(i int, row sampleCase) order {
-	smp := samples[row.sample]
-	list := people[smp.Who]
-	turn := s.next[smp.Who]
-	o := order{ehr: s.ehr, number: sampleNumber(i), hospital: row.hospital, priority: row.priority,
-		patient: list[turn%len(list)], sample: smp, quirk: row.quirk, at: s.now,
-		since: time.Duration(max(5-turn/len(list), 0)) * 11 * 24 * time.Hour} // who comes again was examined before
-	switch row.quirk {
-	case otherPatient:
-		o.ofStudy = &list[(turn+1)%len(list)]
-	case orderedTwice:
-		first := s.sent[slices.IndexFunc(sampleCases, func(c sampleCase) bool { return c.hospital == row.hospital && c.sample == row.sample })]
-		o.again, o.patient, o.since = first.number, first.patient, first.since
-	}
-	if o.again == "" {
-		s.next[smp.Who]++
-	}
-	s.sent = append(s.sent, o)
-	return o
-}
-
 // order sends the order and returns the id of the case's Task.
 func (s *seeder) order(ctx context.Context, o order, placer client) (task string, err error) {
 	if err := errors.Join(o.keepAtEHR(ctx), o.keepInPACS(ctx, s.pacs)); err != nil {
