@@ -207,7 +207,7 @@ func wordsOf(fields url.Values) (words []string) {
 			continue
 		}
 		for _, value := range fields[name] {
-			if value = strings.TrimSpace(value); value != "" && (inWords.MatchString(name) || !code.MatchString(value)) {
+			if value = strings.TrimSpace(value); value != "" && (inWords.MatchString(name) || !codeAlone.MatchString(value)) {
 				words = append(words, value)
 			}
 		}
@@ -215,10 +215,10 @@ func wordsOf(fields url.Values) (words []string) {
 	return words
 }
 
-// inWords are the fields that are written in words; code is what others may have.
+// inWords are the fields that are written in words; codeAlone is what others may have.
 var (
-	inWords = regexp.MustCompile(`(^|[.])(reason|comment|difference|description|technique|comparison|findings|impression|recommendation|text|note|question|answer|how|noComparison)$|^q[.]text[.]`)
-	code    = regexp.MustCompile(`^[A-Za-z0-9:/_|.-]*$`)
+	inWords   = regexp.MustCompile(`(^|[.])(reason|comment|difference|description|technique|comparison|findings|impression|recommendation|text|note|question|answer|how|noComparison)$|^q[.]text[.]`)
+	codeAlone = regexp.MustCompile(`^[A-Za-z0-9:/_|.-]*$`)
 )
 
 // triedField names in a form that is shown again the page that it stands on: the browser
