@@ -27,7 +27,7 @@ func textChanges(src reportSources) []workflow.SectionChange {
 // letterChanges is the same for the letter.
 func letterChanges(all []workflow.SectionChange) (out []letter.Change) {
 	for _, c := range all {
-		row := letter.Change{Heading: c.Section, Marked: workflow.Marked(c.Runs)}
+		row := letter.Change{Heading: c.Section}
 		for _, r := range c.Runs {
 			row.Runs = append(row.Runs, letter.Run{Text: r.Text, Added: r.Edit == workflow.Added, Removed: r.Edit == workflow.Removed})
 		}

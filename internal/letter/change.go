@@ -9,7 +9,6 @@ import (
 type Change struct {
 	Heading string
 	Runs    []Run
-	Marked  string // the same as plain text: [-what was removed-] {+what was added+}
 }
 
 // Run is a run of words with what became of it.
@@ -30,13 +29,21 @@ func (c Change) HTML() string {
 	return out.String()
 }
 
-// changedTitle is the heading over what this version changed.
-const changedTitle = "What changed, word by word"
+// changedTitle is the heading over what this version changed; changedLegend says how it is
+// shown.
+const (
+	changedTitle  = "What changed, word by word"
+	changedLegend = "Struck through: removed. Underlined: added. Where the text is copied or read aloud, words in brackets say which."
+)
 
-// markedLines are the changes for paper that shows no colours.
-func (l Letter) markedLines() (lines []Line) {
-	for _, c := range l.Changes {
-		lines = append(lines, Line{l.t(c.Heading), c.Marked})
+// aloud are the words before what was removed or added, for who does not see the lines: they
+// stand in brackets, with the text.
+func (r Run) aloud() string {
+	switch {
+	case r.Removed:
+		return "removed:"
+	case r.Added:
+		return "added:"
 	}
-	return lines
+	return ""
 }

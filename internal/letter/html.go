@@ -38,6 +38,7 @@ type view struct {
 	OriginalLines        []Line
 	HistoryLines         []Line
 	ChangedTitle         string
+	ChangedLegend        string
 	Lang                 string
 	Counted              template.CSS // page of pages
 	Signed               []signed
@@ -65,6 +66,7 @@ func (l Letter) HTML() []byte {
 		OriginalLines: l.original(),
 		HistoryLines:  l.history(),
 		ChangedTitle:  l.t(changedTitle),
+		ChangedLegend: l.t(changedLegend),
 		Lang:          l.language(),
 		Counted:       template.CSS(`"` + l.t("Page") + ` " counter(page) " ` + l.t("of") + ` " counter(pages)`),
 		Sealed:        l.sealed(),

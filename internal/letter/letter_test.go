@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -93,8 +94,37 @@ func TestAChangeIsShownWithDelAndIns(t *testing.T) {
 	if got := corrected().Changes[0].HTML(); got != want {
 		t.Error(got)
 	}
-	if page := string(corrected().HTML()); !strings.Contains(page, want) || !strings.Contains(page, "What changed, word by word") {
+	said := `Nodule of <del><span class="aloud">[removed: </span>9 <span class="aloud">]</span></del><ins><span class="aloud">[added: </span>19 <span class="aloud">]</span></ins>mm &lt;b&gt;left&lt;/b&gt;.`
+	if page := string(corrected().HTML()); !strings.Contains(page, said) || !strings.Contains(page, "What changed, word by word") || !strings.Contains(page, "Struck through: removed.") {
 		t.Error(page)
+	}
+}
+
+// What was removed is struck through and what was added underlined, and who copies the text
+// or has it read aloud is told so in words, however the lines break.
+func TestOnPaperAChangeIsStruckThroughAndUnderlined(t *testing.T) {
+	pdftotext, err := exec.LookPath("pdftotext")
+	if err != nil {
+		t.Skip("there is no pdftotext (poppler-utils)")
+	}
+	l := corrected()
+	l.Language = "de"
+	l.Changes[0].Runs = append(l.Changes[0].Runs, letter.Run{Text: strings.Repeat("länger ", 20), Removed: true}, letter.Run{Text: strings.Repeat("x", 200), Added: true}, letter.Run{Text: "\nEnde."})
+	body, err := l.PDF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), pdftotext, "-raw", "-", "-")
+	cmd.Stdin = bytes.NewReader(body)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(out)), " ")
+	for _, want := range []string{"Durchgestrichen: entfernt. Unterstrichen: hinzugefügt.", "Nodule of [entfernt: 9] [hinzugefügt: 19] mm <b>left</b>.", "länger] [entfernt: länger", "xx] [hinzugefügt: xx", "x] Ende."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %s", want, text)
+		}
 	}
 }
 
@@ -104,8 +134,8 @@ func corrected() letter.Letter {
 	l.Agreement, l.Actionable, l.Management = "minor-difference", "non-critical", "work-up"
 	l.Status, l.Number = "corrected", 2
 	l.Changes = []letter.Change{{
-		Heading: "Impression", Marked: "Nodule of [-9-] {+19+} mm <b>left</b>.",
-		Runs: []letter.Run{{Text: "Nodule of "}, {Text: "9 ", Removed: true}, {Text: "19 ", Added: true}, {Text: "mm <b>left</b>."}},
+		Heading: "Impression",
+		Runs:    []letter.Run{{Text: "Nodule of "}, {Text: "9 ", Removed: true}, {Text: "19 ", Added: true}, {Text: "mm <b>left</b>."}},
 	}}
 	l.Paper = "Letter"
 	l.Zone = time.FixedZone("EST", -5*3600)

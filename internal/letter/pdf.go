@@ -58,10 +58,7 @@ func (l Letter) write(s *sheet, lossy bool) {
 	}
 	s.heading(l.t("The original report"), 2*plain.leading)
 	s.facts(l.original(), label, plain)
-	if lines := l.markedLines(); len(lines) > 0 {
-		s.heading(l.t(changedTitle)+" "+l.t("([-removed-] {+added+})"), 2*plain.leading)
-		s.facts(lines, label, plain)
-	}
+	l.writeChanges(s)
 	if lines := l.history(); len(lines) > 0 {
 		s.heading(l.t("Versions of this report"), 2*plain.leading)
 		s.facts(lines, label, plain)
