@@ -222,7 +222,7 @@ func TestWhatACorrectionChangedIsReadableWordByWord(t *testing.T) {
 		t.Fatal(report.Text("status"))
 	}
 	page, err := base64.StdEncoding.DecodeString(report.Text("presentedForm", "data"))
-	if err != nil || !strings.Contains(string(page), "nodule, <del>9 </del><ins>19 </ins>mm.") {
+	if err != nil || !strings.Contains(string(page), `nodule, <del><span class="aloud">[removed: </span>9 <span class="aloud">]</span></del><ins><span class="aloud">[added: </span>19 `) {
 		t.Errorf("%v %s", err, page)
 	}
 	if text := report.Text("text", "div"); !strings.Contains(text, "Solitary pulmonary nodule, [-9-] {+19+} mm.") {
