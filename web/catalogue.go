@@ -151,6 +151,7 @@ func (c *catalogue) functions() template.FuncMap {
 		"written":   c.written,
 		"number":    func(n any) string { return c.number(n) },
 		"decimal":   c.decimal,
+		"bytes":     c.bytes,
 		"fixed":     func(x float64) string { return c.decimal(&x) },
 		"figure":    func(x *float64) string { return c.printer.Sprintf("%.4g", *x) },
 		"statWord":  func(name string) string { return c.say(wordOf(statisticWords, name)) },
@@ -186,6 +187,19 @@ func (c *catalogue) decimal(x *float64) string {
 		return c.say("not reached")
 	}
 	return c.printer.Sprintf("%.2f", *x)
+}
+
+// bytes is a size in the units of storage, which are powers of ten (IEC 80000-13).
+func (c *catalogue) bytes(n int64) string {
+	const units = "kMGTP"
+	if n < 1000 {
+		return c.number(n) + " B"
+	}
+	size, unit := float64(n)/1000, 0
+	for size >= 999.95 && unit < len(units)-1 { // it is rounded to tenths
+		size, unit = size/1000, unit+1
+	}
+	return c.printer.Sprintf("%.1f", size) + " " + units[unit:unit+1] + "B"
 }
 
 // number is a count with the separators of the language.

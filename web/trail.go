@@ -75,7 +75,21 @@ func trailTexts() (all []string) {
 	for _, c := range slices.Concat(v.Kinds(), v.Actions(), v.Outcomes()) {
 		all = append(all, c.Words)
 	}
+	all = append(all, trailReasons...)
 	return append(all, string(access.Operator), string(access.System), "the log is not what was signed", "an event is not what stands in the log")
+}
+
+// trailReasons are what records say of why something was not done: answers of the API and why
+// an EHR's launch was refused (fhir/outcome.go, integrations/smart). What the token endpoint
+// refuses it tells by the names of the protocol, and so it stays.
+var trailReasons = []string{
+	"400 structure", "400 required", "400 value", "400 code-invalid", "400 invariant", "400 not-supported", "401 login", "403 forbidden", "404 not-found", "405 not-supported", "406 not-supported", "408 timeout", "409 conflict", "410 deleted",
+	"412 conflict", "412 multiple-matches", "413 too-long", "415 not-supported", "422 required", "422 value", "422 code-invalid", "422 invariant", "422 business-rule", "429 throttled", "500 exception", "503 transient",
+	"no state, or another browser", "unknown state, or another browser, or too late", "the tenant is suspended", "the answer is of another issuer", "the EHR refused", "no code", "the person was ended",
+	"the patient is not known here", "more than one patient could be meant", "the EHR does not have the capability launch-ehr", "the EHR does not have PKCE with S256", "the EHR names no issuer or no keys of ID tokens",
+	"the ID token is not good", "the ID token has claims of another shape", "the ID token is of another launch", "the ID token is for another party", "no iss or no launch", "the issuer is not listed",
+	"several tenants list the issuer, and the launch address names none", "the token is no bearer token", "the token has expired already", "the EHR does not say who has come (openid)", "the EHR does not let us read the patient", "no patient in context",
+	"the EHR's Patient cannot be read", "the EHR's smart-configuration is not to be had", "an endpoint of the EHR may not be asked", "the token endpoint cannot be asked", "the token endpoint does not answer as it should", "the EHR did not take the code",
 }
 
 // inAddress are the fields of a question that may stand in an address: none names a
@@ -198,7 +212,7 @@ func (s *Server) showProof(c echo.Context, at seat, just bool, found string) err
 
 // trailWords say what an event of the audit trail is (fhir/audit.go, auditdoor.go).
 var trailWords = map[string]string{
-	"create": "Created", "update": "Changed", "patch": "Changed", "delete": "Deleted", "read": "Read", "vread": "Read as it was",
+	"create": "Created", "update": "Changed", "patch": "Changed", "delete": "Deleted", "read": "Looked at", "vread": "Read as it was",
 	"search-type": "Searched", "search-system": "Searched all types", "history-instance": "Looked at its history", "history-type": "Looked at the history of a type", "history-system": "Looked at the history of everything",
 	"operation": "Did an operation", "erase": "Erased a patient's details from the trail", "refused": "Was refused",
 	string(access.Login): "Signed in", string(access.LoginRefused): "Was not let in", string(access.Logout): "Signed out", string(access.IdleLogoff): "Was signed out after a time without a request",

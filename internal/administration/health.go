@@ -21,9 +21,11 @@ type Vital struct {
 	Stopped int
 	Oldest  time.Duration
 	Last    *time.Duration // since it last went well
-	Have    string         // a version, or a size
+	Have    string         // a version
 	Want    string
-	Never   bool // what it is about is not there: no mail server, no key
+	Bytes   int64 // that are free, or in use where it is not known of how many
+	Room    int64 // how many there are; 0: not known
+	Never   bool  // what it is about is not there: no mail server, no key
 }
 
 // VitalKinds are what is looked at, in this order.
@@ -119,7 +121,7 @@ func (h *Health) database(ctx context.Context, tx pgx.Tx, began time.Time) error
 	}
 	h.add(v)
 	if size != nil {
-		h.add(Vital{Kind: "disk", Verdict: OK, Have: bytes(*size)})
+		h.add(Vital{Kind: "disk", Verdict: OK, Bytes: *size})
 	}
 	return nil
 }
@@ -139,8 +141,8 @@ func (h *Health) servers(ctx context.Context, tx pgx.Tx) (err error) {
 		}
 		v.Waiting++
 		if r.DiskFree != nil && r.DiskSize != nil && *r.DiskSize > 0 {
-			if share := float64(*r.DiskFree) / float64(*r.DiskSize); disk.Have == "" || share < least {
-				least, disk.Of, disk.Have, disk.Want = share, r.Host, bytes(*r.DiskFree), bytes(*r.DiskSize)
+			if share := float64(*r.DiskFree) / float64(*r.DiskSize); disk.Room == 0 || share < least {
+				least, disk.Of, disk.Bytes, disk.Room = share, r.Host, *r.DiskFree, *r.DiskSize
 			}
 		}
 	}
@@ -150,7 +152,7 @@ func (h *Health) servers(ctx context.Context, tx pgx.Tx) (err error) {
 	case v.Stopped > 0:
 		v.Verdict = Warn
 	}
-	if disk.Have != "" {
+	if disk.Room > 0 {
 		switch {
 		case least < 0.03:
 			disk.Verdict = Fail
@@ -280,16 +282,3 @@ func (h *Health) log(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-// bytes is a size as people say it, in units of 1000.
-func bytes(n int64) string {
-	const units = "kMGTP"
-	if n < 1000 {
-		return number(n) + " B"
-	}
-	size, unit := float64(n)/1000, 0
-	for size >= 1000 && unit < len(units)-1 {
-		size, unit = size/1000, unit+1
-	}
-	return strconv.FormatFloat(size, 'f', 1, 64) + " " + units[unit:unit+1] + "B"
-}
