@@ -196,6 +196,8 @@ func (c *catalogue) span(a any, until ...time.Time) string {
 	switch v := a.(type) {
 	case time.Duration:
 		d = v
+	case *time.Duration:
+		d = v.Round(time.Minute)
 	case time.Time:
 		d = until[0].Sub(v).Abs()
 	case *time.Time:

@@ -31,11 +31,10 @@ func (s *Server) ownStatistics(c echo.Context, at seat) error {
 	}
 	data := struct {
 		screen.OwnStatistics
-		Bars              []ownBar
-		Width             int
-		Most              int
-		Median, NineOfTen string
-		Compared          int
+		Bars     []ownBar
+		Width    int
+		Most     int
+		Compared int
 	}{OwnStatistics: own, Width: barStep*len(own.Months) + 20, Compared: own.All.Signed - own.All.NoComparison}
 	for _, m := range own.Months {
 		data.Most = max(data.Most, m.Signed)
@@ -48,9 +47,6 @@ func (s *Server) ownStatistics(c echo.Context, at seat) error {
 		}
 		bar.Y, bar.AgreedY = barsHigh+20-bar.Height, barsHigh+20-bar.AgreedHigh
 		data.Bars = append(data.Bars, bar)
-	}
-	if own.Median != nil {
-		data.Median, data.NineOfTen = span(*own.Median), span(*own.NineOfTen)
 	}
 	return s.show(c, at, "ownstatistics", "Your statistics", data)
 }

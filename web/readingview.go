@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -17,7 +18,7 @@ type caseView struct {
 	Base    string       // of the place
 	Here    string       // of the page
 	Urgency string
-	Left    string
+	Left    time.Duration // of its time, or how late it is
 
 	Sealed        []sealedView
 	Compared      []pairView
@@ -145,7 +146,7 @@ func viewOfCase(r screen.Reading, base string) caseView {
 	if r.State == workflow.Final || r.State == workflow.Closed {
 		v.Due = nil // by then the clinician has to acknowledge it
 	} else if r.Due != nil {
-		v.Due, v.Urgency, v.Left = timeIn(r.Due, r.Zone), urgency(workflow.WorkItem{Due: r.Due, OpenedAt: r.Opened}, r.Now), span(r.Due.Sub(r.Now))
+		v.Due, v.Urgency, v.Left = timeIn(r.Due, r.Zone), urgency(workflow.WorkItem{Due: r.Due, OpenedAt: r.Opened}, r.Now), leftOf(r.Due, r.Now)
 	}
 	for _, o := range r.Sealed {
 		v.Sealed = append(v.Sealed, sealedView{o, codeTexts[string(o.Part)]})

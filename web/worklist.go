@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -118,7 +117,7 @@ type listedCase struct {
 
 	Claimable, Offer bool
 	Urgency          string
-	Left             string // of its time, or how late it is: "2 h 10 min"
+	Left             time.Duration // of its time, or how late it is
 }
 
 func (s *Server) worklist(c echo.Context, at seat) error {
@@ -168,7 +167,7 @@ func (s *Server) worklist(c echo.Context, at seat) error {
 		}
 		row.OpenedAt = row.OpenedAt.In(list.Zone)
 		if i.Due != nil {
-			row.Due, row.Left = timeIn(i.Due, list.Zone), span(i.Due.Sub(list.Now))
+			row.Due, row.Left = timeIn(i.Due, list.Zone), leftOf(i.Due, list.Now)
 		}
 		data.Rows = append(data.Rows, row)
 	}
@@ -211,17 +210,9 @@ func pagesAfter(path string, query url.Values, name string, no int, more bool) (
 	return first, next
 }
 
-// span is a time in its two largest units, without its sign.
-func span(d time.Duration) string {
-	d = d.Abs().Round(time.Minute)
-	days, hours, minutes := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60
-	switch {
-	case days > 0:
-		return fmt.Sprintf("%d d %d h", days, hours)
-	case hours > 0:
-		return fmt.Sprintf("%d h %d min", hours, minutes)
-	}
-	return fmt.Sprintf("%d min", minutes)
+// leftOf is what is left until a time, or has passed since, to the minute.
+func leftOf(due *time.Time, now time.Time) time.Duration {
+	return due.Sub(now).Abs().Round(time.Minute)
 }
 
 // saveView keeps the filters that are shown under a name, or throws a view away.

@@ -92,6 +92,18 @@ export async function upright(page, name) {
   assert.ok(wide <= 0, `${name} is ${wide} pixels too wide`);
 }
 
+// onAPhone: at the width of a phone nothing sticks out at the side; what is wider goes
+// sideways within a region of its own that the keyboard reaches, and lists are cards there.
+export async function onAPhone(page, name) {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 360, height: 780 });
+  await upright(page, `${name} at 360 pixels`);
+  const wide = await page.evaluate(() => [...document.querySelectorAll('body *')].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && !e.matches('textarea, input, select'))
+    .filter((e) => e.querySelector('table.phone') || e.tabIndex < 0 && !e.querySelector('a[href], button')).map((e) => `${e.tagName}.${e.className}`));
+  assert.deepEqual(wide, [], `${name} at 360 pixels`);
+  await page.setViewportSize(before);
+}
+
 // scripted is a page of the same visitor with scripts, which axe-core needs, at the address
 // that somebody without them has come to.
 export async function scripted(page) {

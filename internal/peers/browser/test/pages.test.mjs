@@ -1,10 +1,10 @@
 // Every page that somebody can reach by links, as each kind of person, in both themes
 // and both languages: axe-core finds nothing, it weighs under 150 kB, its address names
-// no patient, and there is no text that was forgotten in a catalogue.
+// no patient, nothing goes sideways on a phone, and there is no text that was forgotten in a catalogue.
 // SHORT=1 goes one link deep and in one theme and language for each person.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judge, links, root, shot, signIn, visitor } from '../browser.mjs';
+import { judge, links, onAPhone, root, shot, signIn, visitor } from '../browser.mjs';
 
 const short = Boolean(process.env.SHORT);
 const people = { okafor: 'reader', tanaka: 'reader-2', brooks: 'coordinator', sorensen: 'director', costa: 'quality', nowak: 'auditor', lee: 'admin' };
@@ -13,6 +13,9 @@ const patients = (process.env.OVERREAD_PATIENTS ?? process.env.OVERREAD_PATIENT 
 
 // kindOf is the page of an address, whatever it is about: one of each kind is judged.
 const kindOf = (address) => address.slice(root.length).replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID').replace(/\?.*/, '');
+
+// What pages write of numbers and times in English, and German ones do not.
+const english = /\b\d+ (?:d|h) \d+ (?:h|min)\b|\b\d+\.\d+ [kMGT]?B\b|\b\d{1,2} (?:Jan|Feb|Mar|May|Jun|Jul|Oct|Dec)[a-z]* \d{4}\b/g;
 
 let turn = 0;
 for (const [who, name] of Object.entries(people)) {
@@ -46,7 +49,9 @@ for (const [who, name] of Object.entries(people)) {
           assert.ok(weight < most, `${label} weighs ${weight} bytes`);
           const text = await page.textContent('body');
           assert.ok(!/TODO |%!|\{\{/.test(text), `${label} has a text that is not right`);
+          if (language === 'de') assert.deepEqual(text.match(english) ?? [], [], `${label} is not in German`);
           await judge(page, label);
+          await onAPhone(page, label);
           if (language === 'en') await shot(page, `${name}${kind.replaceAll('/', '-').replace(/-at-[a-z]+-[a-z]+/, '')}-${theme}`);
         }
       }
