@@ -89,13 +89,37 @@ func (p *readingPage) studies(ctx context.Context) (all []workflow.ViewedStudy, 
 		return nil, err
 	}
 	slices.SortStableFunc(others, func(a, b *Node) int { return p.examined(b).Compare(p.examined(a)) })
-	for _, n := range others {
-		if slices.Contains(idle, n.Text("status")) {
-			continue
-		}
-		add(workflow.ViewedStudy{UID: studyUID(n), Prior: true, Title: n.Text("description"), On: p.examined(n), Number: accession(n).Text("value")})
+	others = slices.DeleteFunc(others, func(n *Node) bool { return slices.Contains(idle, n.Text("status")) || studyUID(n) == own.UID })
+	best := p.toCompareWith(study, others)
+	if best > 0 {
+		others = slices.Concat(others[best:best+1], others[:best], others[best+1:])
+	}
+	for i, n := range others {
+		add(workflow.ViewedStudy{UID: studyUID(n), Prior: true, Alike: best >= 0 && i == 0, Title: n.Text("description"), On: p.examined(n), Number: accession(n).Text("value")})
 	}
 	return all, nil
+}
+
+// toCompareWith is which of the others, the latest first, a radiologist compares a study with
+// before all: one that is not later, of the same region and side of the body, if there is one
+// then also of the same modality; -1 where none is.
+func (p *readingPage) toCompareWith(study *Node, others []*Node) int {
+	region := func(n *Node) string { return cmp.Or(bodySite(n), n.Text("description")) }
+	site, side, on := region(study), seriesLaterality(study), p.examined(study)
+	best := -1
+	for i, n := range others {
+		of := seriesLaterality(n)
+		if site == "" || !workflow.SameSite(site, region(n)) || side != "" && of != "" && !workflow.SameSide(side, of) || !on.IsZero() && p.examined(n).After(on) {
+			continue
+		}
+		if workflow.Agree(workflow.SameModality, modalities(study), modalities(n)) == workflow.Equal {
+			return i
+		}
+		if best < 0 {
+			best = i
+		}
+	}
+	return best
 }
 
 // veil notes of which studies somebody is not to know yet what the first reading says:

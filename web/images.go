@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,7 +94,10 @@ type logger interface{ Error(msg string, args ...any) }
 type galleryView struct {
 	screen.Gallery
 
-	Strips   []stripView
+	Current  []stripView
+	Earlier  []stripView
+	Beside   bool   // the one to compare with is open beside the study's own
+	Switch   bool   // a key goes through the earlier ones
 	Again    string // where one waits longer for the PACS
 	ViewerAt string
 	Stays    bool // nothing of ours is opened in a tab
@@ -102,9 +106,9 @@ type galleryView struct {
 // stay has images and viewer opened where the page is; at is the page's address.
 func (v *galleryView) stay(at string) {
 	v.Stays = true
-	for _, strip := range v.Strips {
+	for _, strip := range slices.Concat(v.Current, v.Earlier) {
 		for i := range strip.Images {
-			strip.Images[i].Large = at + "/image" + strip.Images[i].Path
+			strip.Images[i].Stays, strip.Images[i].Large = true, at+"/image"+strip.Images[i].Path
 		}
 	}
 }
@@ -113,6 +117,7 @@ type stripView struct {
 	screen.Strip
 
 	Images []imageView
+	Later  bool // than the study of the case
 }
 
 type imageView struct {
@@ -120,6 +125,7 @@ type imageView struct {
 
 	Small, Large string
 	Before       bool // of an earlier examination
+	Stays        bool // it opens where the page is
 }
 
 // viewOfGallery gives each image its addresses: twice as fine as it is shown, and
@@ -127,12 +133,16 @@ type imageView struct {
 func viewOfGallery(g screen.Gallery, root, again string) *galleryView {
 	v := &galleryView{Gallery: g, Again: again, ViewerAt: strings.TrimSuffix(root, "/dicomweb") + "/viewer"}
 	for _, strip := range g.Strips {
-		view := stripView{Strip: strip}
+		view := stripView{Strip: strip, Later: strip.Prior && !g.Strips[0].Prior && strip.On.After(g.Strips[0].On)}
 		for _, i := range strip.Images {
 			at := root + i.Path + "?viewport="
-			view.Images = append(view.Images, imageView{i, at + strconv.Itoa(2*i.Width) + "," + strconv.Itoa(2*i.Height), at + "1600,1600", strip.Prior})
+			view.Images = append(view.Images, imageView{Image: i, Small: at + strconv.Itoa(2*i.Width) + "," + strconv.Itoa(2*i.Height), Large: at + "1600,1600", Before: strip.Prior})
 		}
-		v.Strips = append(v.Strips, view)
+		if strip.Prior {
+			v.Earlier = append(v.Earlier, view)
+		} else {
+			v.Current = append(v.Current, view)
+		}
 	}
 	return v
 }
@@ -147,5 +157,7 @@ func (s *Server) galleryOf(c echo.Context, at seat, r screen.Reading) (*galleryV
 	if err != nil || g.State == screen.NotShown {
 		return nil, err
 	}
-	return viewOfGallery(g, here+"/dicomweb", here+"?images=wait#images"), nil
+	v := viewOfGallery(g, here+"/dicomweb", here+"?images=wait#images")
+	v.Switch, v.Beside = len(v.Earlier) > 0, len(v.Current) > 0 && len(v.Earlier) > 0 && v.Earlier[0].Alike
+	return v, nil
 }

@@ -22,6 +22,7 @@ type Viewing struct {
 type ViewedStudy struct {
 	UID    string
 	Prior  bool
+	Alike  bool // of those of before the one to compare with
 	Title  string
 	On     time.Time
 	Number string // accession number

@@ -38,7 +38,7 @@ func (g *images) desk() web.ImagesDesk {
 
 const (
 	stripOwn    = 8 // images of the case's own study
-	stripPrior  = 3 // of one of before
+	stripPrior  = 3 // of one of before that is not compared with
 	stripPriors = 4 // studies of before that have a strip
 	soon        = 1200 * time.Millisecond
 	later       = 12 * time.Second
@@ -74,7 +74,9 @@ func (g *images) gallery(ctx context.Context, actor access.Actor, task string, p
 			if priors++; priors > stripPriors {
 				break
 			}
-			most = stripPrior
+			if !study.Alike {
+				most = stripPrior
+			}
 		}
 		strip, all, err := g.gateway.Strip(ctx, v, study.UID, most)
 		switch {
@@ -100,7 +102,7 @@ func (g *images) gallery(ctx context.Context, actor access.Actor, task string, p
 }
 
 func stripOf(study workflow.ViewedStudy, pictures []dicomweb.Picture, all int) screen.Strip {
-	s := screen.Strip{Prior: study.Prior, Title: study.Title, On: study.On, Number: study.Number, All: all}
+	s := screen.Strip{Prior: study.Prior, Alike: study.Alike, Title: study.Title, On: study.On, Number: study.Number, All: all}
 	for _, p := range pictures {
 		image := screen.Image{Path: p.Path, Modality: p.Modality, Series: p.Series, Number: p.Number, Of: p.Of, Width: pictureHigh, Height: pictureHigh}
 		if p.Width > 0 && p.Height > 0 { // as wide as it is, within reason

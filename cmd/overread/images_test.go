@@ -48,6 +48,9 @@ func TestImagesOfACaseOnThePagesOfWhoReadsIt(t *testing.T) {
 	before := w.knee("IMG-0") // the same patient's knee, last year
 	before.at = o.at.Add(-400 * 24 * time.Hour)
 	w.becomes(t, w.sends(t, before, before.images()...), workflow.Ready, "", "")
+	head := w.knee("IMG-9") // and their head, last month
+	head.sample, head.at = samples["brain"], o.at.Add(-30*24*time.Hour)
+	w.becomes(t, w.sends(t, head, head.images()...), workflow.Ready, "", "")
 	r := &readingRoom{world: w, t: t, o: o, task: w.sends(t, o, o.images()...)}
 	r.is(workflow.Ready)
 	for _, n := range o.noted() {
@@ -61,8 +64,13 @@ func TestImagesOfACaseOnThePagesOfWhoReadsIt(t *testing.T) {
 	page := tanaka.does("/claim", nil)
 	root := tanaka.base + "/case/" + r.task + "/dicomweb"
 	shown := imagesIn(page.text)
-	if len(shown) != 9 || !strings.Contains(page.text, "MR image 1 of 6, series 1") || !strings.Contains(page.text, "Earlier examination") || strings.Contains(page.text, w.pacs.Base) {
+	if len(shown) != 15 || !strings.Contains(page.text, "MR image 1 of 6, series 1") || !strings.Contains(page.text, "Earlier examination") || strings.Contains(page.text, w.pacs.Base) {
 		t.Errorf("%d images on the page: %s", len(shown), page.text)
+	}
+	// The knee is open beside it, the head is closed though it is newer; a key goes through them.
+	if open := regexp.MustCompile(`<details name="earlier"( open)?>`).FindAllStringSubmatch(page.text, -1); len(open) != 2 || open[0][1] == "" || open[1][1] != "" ||
+		!strings.Contains(shown[len(shown)-1], head.studyUID()) || !strings.Contains(page.text, `data-next="earlier" data-key="v"`) || strings.Count(page.text, `loading="lazy"`) != len(shown) {
+		t.Errorf("earlier examinations are shown as %v: %v", open, shown)
 	}
 	if !strings.Contains(page.text, "While you read blind") {
 		t.Error("the page does not say that something is left out")
@@ -80,7 +88,7 @@ func TestImagesOfACaseOnThePagesOfWhoReadsIt(t *testing.T) {
 			t.Errorf("%s: %d %v %v", address, got.status, err, got.header)
 		}
 	}
-	w.imagesOpened(t, 2) // the study and the one of before, once each
+	w.imagesOpened(t, 3) // the study and the two of before, once each
 
 	// Nothing tells of the first reading until it is shown.
 	study := root + "/studies/" + o.studyUID()
@@ -101,18 +109,18 @@ func TestImagesOfACaseOnThePagesOfWhoReadsIt(t *testing.T) {
 	}
 	blind("while reading")
 	locked := tanaka.does("/write/lock", url.Values{"follows": {"0"}, "findings": {"A tear."}, "impression": {"Torn."}, "comparison": {"None."}})
-	if len(imagesIn(locked.text)) != 9 {
+	if len(imagesIn(locked.text)) != 15 {
 		t.Error("the strip is gone when the opinion is locked")
 	}
 	blind("locked")
 	compared := tanaka.does("/do/reveal", nil)
-	if shown := imagesIn(compared.text); len(shown) != 4 || !strings.Contains(compared.text, "Selected in the PACS as key images") || !strings.Contains(shown[0], dicomUID("image IMG-1 4")) {
+	if shown := imagesIn(compared.text); len(shown) != 10 || !strings.Contains(compared.text, "Selected in the PACS as key images") || !strings.Contains(shown[0], dicomUID("image IMG-1 4")) {
 		t.Errorf("the comparison has %v", shown)
 	}
 	if got := get(ko + "/metadata"); got.status != http.StatusOK || !strings.Contains(got.text, "Original") {
 		t.Errorf("after the reveal: %d %s", got.status, got.text)
 	}
-	w.imagesOpened(t, 2)
+	w.imagesOpened(t, 3)
 
 	// What is of another case, of another hospital, or changes something.
 	other := w.knee("IMG-2")

@@ -27,6 +27,7 @@ const (
 // Strip is some images of a study.
 type Strip struct {
 	Prior    bool
+	Alike    bool // of those of before the one to compare with
 	Title    string
 	On       time.Time
 	Number   string // accession number

@@ -136,6 +136,18 @@ if (document.body.dataset.idle) {
   }, 5000);
 }
 
+// data-next="name" on a button that is hidden without this script: of the details of this
+// name the next one is opened, after the last one none.
+for (const button of document.querySelectorAll("[data-next]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const all = [...document.querySelectorAll(`details[name="${button.dataset.next}"]`)];
+    const at = all.findIndex((d) => d.open);
+    if (at >= 0) all[at].open = false;
+    if (all[at + 1]) all[at + 1].open = true;
+  });
+}
+
 // data-print on a button that is hidden without this script: the page is printed.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;

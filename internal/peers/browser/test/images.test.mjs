@@ -42,6 +42,26 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+test('a key goes through the earlier examinations, and only what is open is loaded', { skip: !hasPACS && 'the demo has no PACS here' }, async () => {
+  const { context, page } = await visitor();
+  await signIn(page, 'okafor');
+  await page.goto(root + '/at/mercy/reader/worklist');
+  await page.locator('[data-row]', { hasText: 'US Thyroid' }).first().locator('th a').click();
+  await page.waitForSelector('details[name=earlier]');
+  const state = () => page.$$eval('details[name=earlier]', (all) => all.map((d) => [d.open, [...d.querySelectorAll('img')].some((i) => i.complete && i.naturalWidth > 0)]));
+  const before = await state();
+  assert.ok(before.length >= 2, 'fewer than two earlier examinations');
+  for (const [open, loaded] of before) assert.ok(open || !loaded, 'what is closed was loaded');
+  const first = before.findIndex(([open]) => open) + 1;
+  await page.keyboard.press('v');
+  await page.locator('details[name=earlier][open] img').first().evaluate((i) => i.decode());
+  const after = await state();
+  assert.deepEqual(after.map(([open]) => open), after.map((_, i) => i === first), 'one is open, the next');
+  await judge(page, 'reading page with an earlier examination');
+  await shot(page, 'reader-earlier');
+  await context.close();
+});
+
 test('the viewer shows the images of the case, at its own origin, without a cookie of the pages', { skip: process.env.OVERREAD_VIEWER !== '1' && 'the viewer is not installed' }, async () => {
   const { context, page } = await visitor();
   await signIn(page, 'tanaka');
