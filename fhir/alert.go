@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/overread/overread/internal/calls"
 	"github.com/overread/overread/internal/letter"
 	"github.com/overread/overread/workflow"
 )
@@ -176,7 +177,7 @@ func callCommunication(src reportSources, m workflow.Matter, call workflow.Call)
 	}
 	if !m.Withdrawn() {
 		n.Set("payload", says(findingWords(m)))
-		n.Append("note", Object("text", capitalised(call.Reported().Words(zoneOf(src.Case.Policy)))+"."))
+		n.Append("note", Object("text", call.Reported().Told().Words(calls.English, zoneOf(src.Case.Policy))+"."))
 	}
 	return n
 }
@@ -193,18 +194,17 @@ func findingLines(src reportSources) (out []shownSection) {
 // findingsTold are the findings as a letter tells of them.
 func findingsTold(src reportSources) (out []letter.Finding) {
 	for _, f := range src.Report.Findings {
-		told := letter.Finding{Category: actionableCodes[f.Category].Display, Text: f.Text, StandsBy: readerCalled(src, f.StandsBy), KnownBy: f.AcknowledgedBy}
+		finding := letter.Finding{Category: actionableCodes[f.Category].Display, Text: f.Text, StandsBy: readerCalled(src, f.StandsBy), KnownBy: f.AcknowledgedBy}
 		if f.FromReport {
-			told.Text = ""
+			finding.Text = ""
 		}
 		if f.AcknowledgedAt != nil {
-			told.KnownAt = *f.AcknowledgedAt
+			finding.KnownAt = *f.AcknowledgedAt
 		}
 		for _, call := range f.Calls {
-			told.Calls = append(told.Calls, letter.Call{At: call.At, Recipient: call.Recipient, Role: call.Role, Medium: call.Medium,
-				Reached: call.Reached, ReadBack: call.ReadBack, Note: call.Note, By: readerCalled(src, call.By)})
+			finding.Calls = append(finding.Calls, letter.Call{Call: call.Told(), By: readerCalled(src, call.By)})
 		}
-		out = append(out, told)
+		out = append(out, finding)
 	}
 	return out
 }

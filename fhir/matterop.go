@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/calls"
 	"github.com/overread/overread/internal/fault"
 	"github.com/overread/overread/workflow"
 )
@@ -258,7 +259,7 @@ func matterParts(c workflow.Case, m workflow.KnownMatter) *Node {
 	add("by", "valueString", m.Closing.Person)
 	add("answer", "valueString", m.Closing.Text)
 	for _, call := range m.Calls {
-		add("told", "valueString", capitalised(call.Reported().Words(zoneOf(c.Policy)))+".")
+		add("told", "valueString", call.Reported().Told().Words(calls.English, zoneOf(c.Policy))+".")
 	}
 	return Object("name", "matter", "part", parts)
 }

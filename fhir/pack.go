@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -303,13 +304,19 @@ func inBrackets(text string) string {
 	return "(" + text + ")"
 }
 
-// packWords are the codes of a pack in words; of the families of causes and the rest the
-// code is the word.
-var packWords = map[string]string{
-	"detection": "It was not seen", "interpretation": "It was seen and understood otherwise", "communication": "It was understood and not clearly said", "technique": "Technique of the images",
-	"miss": "missed", "undercall": "called too little", "overcall": "called too much", "misinterpretation": "taken for something else", "location": "elsewhere",
-	"priors": "The first reader lacked earlier examinations", "history": "The first reader lacked the history", "pathology": "The first reader lacked the pathology",
-	"first": "the first reader", "second": "the second reader",
+// packWord is a code of a pack in words; of the families of causes and the rest the code is
+// the word.
+func packWord(code string) string {
+	meaning := workflow.Meanings[code]
+	switch {
+	case slices.Contains(workflow.Words("nature"), code):
+		return capitalised(meaning)
+	case slices.Contains(workflow.Words("asymmetry"), code):
+		return "The first reader lacked " + meaning
+	case code == "first" || code == "second":
+		return "the " + code + " reader"
+	}
+	return cmp.Or(meaning, code)
 }
 
 // truthWords are the codes of what showed who was right.
@@ -320,7 +327,7 @@ var truthWords = map[string]string{
 // paperOf lays a pack out in a language (letter.Languages).
 func paperOf(p workflow.Pack, language string) letter.Pack {
 	say := func(text string, args ...any) string { return letter.In(language, text, args...) }
-	word := func(code string) string { return say(cmp.Or(packWords[code], code)) }
+	word := func(code string) string { return say(packWord(code)) }
 	paper := letter.Pack{Language: language, Title: p.Title, Made: p.MadeAt,
 		Note: say("For learning only: no patient, no reader, no score. Quality work product; not to be passed on, and no part of any chart.")}
 	if len(p.Figures) > 0 {

@@ -105,15 +105,9 @@ func TestAPackOnPaperIsInOneLanguage(t *testing.T) {
 			t.Errorf("%q has no German words", text)
 		}
 	}
-	word := func(code string) string {
-		if text, ok := packWords[code]; ok {
-			return text
-		}
-		return code
-	}
 	for _, element := range []string{"significance", "nature", "direction", "asymmetry"} {
 		for _, code := range workflow.Words(element) {
-			german(word(code))
+			german(packWord(code))
 			if cause := workflow.LearningCause(element, code); cause != "" {
 				german(cause)
 			}
@@ -123,7 +117,7 @@ func TestAPackOnPaperIsInOneLanguage(t *testing.T) {
 		german(truthWords[code])
 	}
 	for _, code := range []string{"first", "second", "both", "neither", "undetermined"} {
-		german(word(code))
+		german(packWord(code))
 	}
 	for _, code := range agreementCodes {
 		german(code.Display)

@@ -85,7 +85,7 @@ func fill(r *request, owner string, rows []parameter, given []*Node, path string
 	}
 	for _, row := range rows {
 		if count[row.Name] < row.Min {
-			return fault.At(fault.Required, path, "%s needs the parameter %s: %s", owner, row.Name, row.Doc)
+			return fault.Lacks(path, owner, row.Name, row.Doc)
 		}
 	}
 	return nil

@@ -179,7 +179,7 @@ func checkInput(v service, in *Node) error {
 	}
 	for _, row := range v.takes {
 		if count[row.Name] < row.Min {
-			return fault.At(fault.Required, "Parameters.parameter", "$%s needs the parameter %s: %s", v.name, row.Name, row.Doc)
+			return fault.Lacks("Parameters.parameter", "$"+v.name, row.Name, row.Doc)
 		}
 	}
 	return nil

@@ -75,15 +75,11 @@ const mostDiscrepancies = 3
 
 // codeTexts are the words for codes that have none of their own in this language's
 // field: those of grades (docs/grading.md), of parts, media, matters and declines.
-var codeTexts = map[string]string{
+var codeTexts = withMeanings(map[string]string{
 	"none": "none", "unimportant": "unimportant", "important": "important",
-	"detection": "detection: it was not seen", "interpretation": "interpretation: it was seen and understood otherwise",
-	"communication": "communication: it was understood and not clearly said", "technique": "technique of the images",
-	"miss": "missed", "undercall": "called too little", "overcall": "called too much", "misinterpretation": "taken for something else", "location": "elsewhere",
 	"not-ordinarily": "not ordinarily to be seen", "most-of-the-time": "should be seen most of the time",
 	"work-up": "further work-up", "treatment": "treatment", "staging": "staging", "referral": "referral",
 	"non-critical": "non-critical", "urgent": "urgent", "emergent": "emergent",
-	"priors": "earlier examinations", "history": "the history", "pathology": "pathology",
 	"no-original": "there is no first report", "original-unusable": "the first report cannot be used", "original-preliminary": "the first report is preliminary only",
 	"different-images": "it is about other images", "different-question": "it answers another question", "images-inadequate": "the images are not good enough",
 	"reader-knew-original": "I knew the first report", "other": "another reason",
@@ -93,6 +89,18 @@ var codeTexts = map[string]string{
 	"workload": "too much to do", "off-duty": "off duty", "outside-expertise": "not my field", "conflict": "conflict of interest",
 	"acknowledged": "acknowledged", "answered": "answered", "valid": "still valid", "amended": "amended", "withdrawn": "withdrawn",
 	"final": "final", "appended": "appended", "corrected": "corrected", "addition": "Addition", "correction": "Correction", "error": "Error",
+})
+
+// withMeanings adds what the codes of a discrepancy mean; those of its nature say themselves
+// too, since a list has nothing else to tell them by.
+func withMeanings(texts map[string]string) map[string]string {
+	for code, meaning := range workflow.Meanings {
+		texts[code] = meaning
+	}
+	for _, code := range []string{"detection", "interpretation", "communication"} {
+		texts[code] = code + ": " + texts[code]
+	}
+	return texts
 }
 
 // textsOfReading are texts that pages of readers say and that stand elsewhere.

@@ -180,15 +180,12 @@ var performs = regexp.MustCompile(`/case/[^/]+/(do/|write/|claim$)`)
 // paramNamed is how the API names a parameter that is wrong.
 var paramNamed = regexp.MustCompile(`name ?= ?'([A-Za-z0-9-]+)'\)$`)
 
-// paramMissing is how the API says that one is missing.
-var paramMissing = regexp.MustCompile(`^\S+ needs the parameter ([A-Za-z0-9-]+): `)
-
 // about finds the field that a refusal is about: fields are called as parameters. Of one that
 // is missing people are told by the name that it has on their page.
 func (r *refusedForm) about(f *fault.Error, in *catalogue) {
 	first := f.Issues[0]
-	if missing := paramMissing.FindStringSubmatch(first.Text); missing != nil {
-		r.field, r.text = missing[1], in.say("Something is missing.")
+	if first.Missing != "" {
+		r.field, r.text = first.Missing, in.say("Something is missing.")
 		r.fillIn = func(label string) string { return in.say("Please say this too: %s.", label) }
 		return
 	}

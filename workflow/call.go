@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/calls"
 )
 
 // Call is one attempt to tell somebody of a finding: a row of matter_call.
@@ -120,32 +121,13 @@ func (c Call) Reported() ReportedCall {
 	return r
 }
 
-func (r ReportedCall) sentence(m Matter, zone *time.Location) string {
-	return capital(m.Category) + " finding (" + m.Content.Text + "): " + r.Words(zone) + "."
+// Told is the same for whoever says it in words.
+func (r ReportedCall) Told() calls.Call {
+	return calls.Call{At: r.At, Recipient: r.Recipient, Role: r.Role, Medium: r.Medium, Reached: r.Reached, ReadBack: r.ReadBack, Note: r.Note}
 }
 
-// Words say whom somebody told, how and when, without a full stop.
-func (r ReportedCall) Words(zone *time.Location) string {
-	who := r.Recipient
-	if r.Role != "" {
-		who += " (" + r.Role + ")"
-	}
-	how := map[string]string{"phone": "by phone", "in-person": "in person", "secure-message": "by secure message"}[r.Medium]
-	text := "told to " + who + " " + how
-	if !r.Reached {
-		text = "could not reach " + who + " " + how
-	}
-	text += " on " + r.At.In(zone).Format("2 January 2006 at 15:04 MST")
-	switch {
-	case r.ReadBack:
-		text += ", read back"
-	case r.Reached && r.Medium != "secure-message":
-		text += ", not read back"
-	}
-	if r.Note != "" {
-		text += " (" + r.Note + ")"
-	}
-	return text
+func (r ReportedCall) sentence(m Matter, zone *time.Location) string {
+	return capital(m.Category) + " finding (" + m.Content.Text + "). " + r.Told().Words(calls.English, zone) + "."
 }
 
 // toldBySignatory: then the report itself tells at once of a communication.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/overread/overread/internal/access"
+	"github.com/overread/overread/internal/calls"
 	"github.com/overread/overread/internal/fault"
 )
 
@@ -64,7 +65,7 @@ func TestAnEmergentFindingIsToldLongBeforeTheReport(t *testing.T) {
 	if len(r.Findings) != 1 || len(r.Findings[0].Calls) != 2 || r.Findings[0].AcknowledgedBy != "Dr Jones" || r.Actionable != "emergent" {
 		t.Errorf("the report tells whom somebody told: %+v", r.Findings)
 	}
-	if got := r.Findings[0].Calls[1].Words(time.UTC); !strings.HasPrefix(got, "told to Dr Jones (emergency physician) by phone on ") || !strings.HasSuffix(got, ", read back") {
+	if got := r.Findings[0].Calls[1].Told().Words(calls.English, time.UTC); !strings.HasPrefix(got, "Told to Dr Jones (emergency physician) by phone on ") || !strings.HasSuffix(got, ", read back") {
 		t.Error(got)
 	}
 	h.fire(h.placer, c, "acknowledge", Input{})
@@ -96,7 +97,7 @@ func TestACaseIsNotClosedWhileAnEmergentFindingWaits(t *testing.T) {
 	}
 	h.stands(c, Final)
 	r = h.fire(h.anna, c, "communicate", Input{Matter: 2, Call: phoned.Call}).Report
-	if r == nil || r.No != 3 || !strings.Contains(r.Amendment.Text, "told to Dr Jones") {
+	if r == nil || r.No != 3 || !strings.Contains(r.Amendment.Text, "Told to Dr Jones") {
 		t.Errorf("who tells of it after the signature signs that: %+v", r)
 	}
 	h.replays(c)

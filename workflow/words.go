@@ -14,6 +14,14 @@ func Words(element string) []string {
 	panic("workflow: a discrepancy has no element " + element)
 }
 
+// Meanings are what codes of a discrepancy mean, in words (docs/grading.md): its nature, its
+// direction, and what the first reader lacked.
+var Meanings = map[string]string{
+	"detection": "it was not seen", "interpretation": "it was seen and understood otherwise", "communication": "it was understood and not clearly said", "technique": "technique of the images",
+	"miss": "missed", "undercall": "called too little", "overcall": "called too much", "misinterpretation": "taken for something else", "location": "elsewhere",
+	"priors": "earlier examinations", "history": "the history", "pathology": "the pathology",
+}
+
 // IntakeCodes are the codes of the intake checks, each with what it checks.
 func IntakeCodes() []Coding {
 	var codes []Coding

@@ -48,6 +48,7 @@ type Issue struct {
 	Kind       Kind
 	Expression string // FHIRPath of the element, "" where none is to blame
 	Text       string // what is wrong and what to do; never patient data
+	Missing    string // of an operation: the parameter that is missing
 }
 
 // Error is a refusal with one or more issues; the first decides the status.
@@ -72,6 +73,11 @@ func (e *Error) Kind() Kind { return e.Issues[0].Kind }
 // New is a fault with one issue about no element in particular.
 func New(kind Kind, format string, args ...any) *Error {
 	return &Error{Issues: []Issue{{Kind: kind, Text: fmt.Sprintf(format, args...)}}}
+}
+
+// Lacks is a fault about a parameter that an operation needs: by its name, with what it is.
+func Lacks(expression, operation, name, doc string) *Error {
+	return &Error{Issues: []Issue{{Kind: Required, Expression: expression, Text: fmt.Sprintf("%s needs the parameter %s: %s", operation, name, doc), Missing: name}}}
 }
 
 // At is a fault with one issue about the element named by a FHIRPath expression.

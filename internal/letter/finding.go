@@ -3,6 +3,8 @@ package letter
 import (
 	"strings"
 	"time"
+
+	"github.com/overread/overread/internal/calls"
 )
 
 // Finding is an actionable finding as a report tells of it.
@@ -15,18 +17,12 @@ type Finding struct {
 	KnownBy  string
 }
 
-// Call is an attempt to tell somebody of a finding.
+// Call is an attempt to tell somebody of a finding, and who made it.
 type Call struct {
-	At              time.Time
-	Recipient, Role string
-	Medium          string // phone, in-person, secure-message
-	Reached         bool
-	ReadBack        bool
-	Note            string
-	By              string // who called; ""
-}
+	calls.Call
 
-var media = map[string]string{"phone": "by phone", "in-person": "in person", "secure-message": "by secure message"}
+	By string // ""
+}
 
 // Section is the finding as a part of the report: whom somebody told of it, and who knows.
 // Its heading is in English, as those of all sections are.
@@ -56,24 +52,10 @@ func (f Finding) Section(language string, zone *time.Location) Section {
 }
 
 func (c Call) words(language string, zone *time.Location) string {
-	who, at := c.Recipient, c.At.In(zone)
-	if c.Role != "" {
-		who += " (" + c.Role + ")"
-	}
-	form := "Told to %[1]s %[2]s on %[3]s at %[4]s"
-	if !c.Reached {
-		form = "Could not reach %[1]s %[2]s on %[3]s at %[4]s"
-	}
-	text := In(language, form, who, In(language, media[c.Medium]), dayOf(language, at), at.Format("15:04 MST"))
-	switch {
-	case c.ReadBack:
-		text += In(language, ", read back")
-	case c.Reached && c.Medium != "secure-message":
-		text += In(language, ", not read back")
-	}
-	if c.Note != "" {
-		text += " (" + c.Note + ")"
-	}
+	text := c.Words(calls.Language{
+		Say: func(text string, args ...any) string { return In(language, text, args...) },
+		Day: func(t time.Time) string { return dayOf(language, t) },
+	}, zone)
 	if c.By != "" {
 		text += In(language, ", by %s", c.By)
 	}

@@ -141,7 +141,7 @@ var german = map[string]string{ //nolint:gosec // G101: words, and no credential
 	"Some letters cannot be printed here and are shown without their accents or as %s. The HTML form of this report is exact.": "Manche Buchstaben lassen sich hier nicht drucken; sie stehen ohne Akzent oder als %s. Die HTML-Form dieses Befunds ist genau.",
 	"Some letters cannot be printed here and are shown without their accents or as %s. The HTML form of this pack is exact.":   "Manche Buchstaben lassen sich hier nicht drucken; sie stehen ohne Akzent oder als %s. Die HTML-Form dieser Mappe ist genau.",
 
-	// What is told of findings (finding.go).
+	// What is told of findings (finding.go, internal/calls).
 	"Cat 3 Non-critical Actionable Finding":                                       "Kategorie 3: Befund mit Handlungsbedarf, nicht kritisch",
 	"Cat 2 Urgent Actionable Finding":                                             "Kategorie 2: dringender Befund mit Handlungsbedarf",
 	"Cat 1 Emergent Actionable Finding":                                           "Kategorie 1: Notfallbefund mit Handlungsbedarf",

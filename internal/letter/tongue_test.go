@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/overread/overread/internal/calls"
 	"github.com/overread/overread/internal/letter"
 )
 
@@ -39,7 +40,7 @@ func TestEveryTextOfALetterIsThereInEachLanguage(t *testing.T) {
 	texts := slices.Concat(letter.Phrases(), textsIn(t, map[string]string{
 		"letter.html": `\{\{t \$?\.Lang "([^"]+)"`, "words.go": `l\.t\("([^"]+)"`, "pdf.go": `l\.t\("([^"]+)"`, "html.go": `l\.t\("([^"]+)"`, "finding.go": `In\(language, "([^"]+)"`,
 		"../../fhir/presented.go": `(?:Label|Heading): "([^"]+)"`, "../../fhir/reporttext.go": `letter\.In\(language, "([^"(]+)"\)`,
-	}), textsIn(t, map[string]string{"words.go": `\{"([A-Z][^"]+)", (?:l\.|change\.)`, "finding.go": `(?:"|form = |:= )"?([A-Z][a-z]+ [^"]*%\[4\]s)"`}))
+	}), textsIn(t, map[string]string{"words.go": `\{"([A-Z][^"]+)", (?:l\.|change\.)`, "../calls/call.go": `"((?:[A-Z][a-z]+ [^"]*%\[4\]s|(?:by|in) [a-z ]+|, (?:not )?read back))"`}))
 	for _, language := range letter.Languages()[1:] {
 		for _, text := range texts {
 			if letter.In(language, text) == text && !slices.Contains(inGerman, text) {
@@ -53,7 +54,7 @@ func TestALetterIsWrittenInItsLanguage(t *testing.T) {
 	t.Parallel()
 	l := major()
 	l.Language, l.Patient = "de", []letter.Line{{Label: "Born", Value: letter.Day("de", "1974-12-25")}, {Label: "Sex", Value: "male"}}
-	l.Told = []letter.Finding{{Category: "Cat 1 Emergent Actionable Finding", Calls: []letter.Call{{At: at("2026-11-23T16:00:00Z"), Recipient: "Dr. Berger", Role: "ward", Medium: "phone", Reached: true, ReadBack: true}}}}
+	l.Told = []letter.Finding{{Category: "Cat 1 Emergent Actionable Finding", Calls: []letter.Call{{Call: calls.Call{At: at("2026-11-23T16:00:00Z"), Recipient: "Dr. Berger", Role: "ward", Medium: "phone", Reached: true, ReadBack: true}}}}}
 	page := string(l.HTML())
 	for _, want := range []string{`lang="de"`, "Zweitbefund", "NOTFALL: ein Befund", "Weicht vom Erstbefund in einem Punkt ab, der für die Behandlung wichtig ist", "23. November 2026, 16:41 UTC", "25. Dezember 1974", "männlich",
 		"Endgültiger Befund, Version 1", "Empfehlung", "Dritter Befunder", `"Seite " counter(page) " von " counter(pages)`, "Am 23. November 2026 um 16:00 UTC telefonisch mitgeteilt an Dr. Berger (ward), rückbestätigt.",
@@ -79,13 +80,13 @@ func TestALetterIsWrittenInItsLanguage(t *testing.T) {
 
 func TestWhoWasToldOfAFindingIsSaidAsItWas(t *testing.T) {
 	t.Parallel()
-	call := letter.Call{At: at("2026-11-23T16:00:00Z"), Recipient: "Dr. Berger", Medium: "phone", Reached: true, By: "Dr. Okafor"}
+	call := letter.Call{Call: calls.Call{At: at("2026-11-23T16:00:00Z"), Recipient: "Dr. Berger", Medium: "phone", Reached: true}, By: "Dr. Okafor"}
 	for want, f := range map[string]letter.Finding{
 		"Nobody had been told by word of mouth when this was signed.":                                                                                         {},
 		"Bleeding.\nNobody had been told by word of mouth when this was signed.":                                                                              {Text: "Bleeding."},
 		"Acknowledged by Dr. Weiss on 23 November 2026 at 17:00 CET.":                                                                                         {KnownAt: call.At, KnownBy: "Dr. Weiss"},
 		"Told to Dr. Berger by phone on 23 November 2026 at 17:00 CET, not read back, by Dr. Okafor.":                                                         {KnownAt: call.At, Calls: []letter.Call{call}},
-		"Could not reach Dr. Berger in person on 23 November 2026 at 17:00 CET (in theatre).":                                                                 {Calls: []letter.Call{{At: call.At, Recipient: "Dr. Berger", Medium: "in-person", Note: "in theatre"}}},
+		"Could not reach Dr. Berger in person on 23 November 2026 at 17:00 CET (in theatre).":                                                                 {Calls: []letter.Call{{Call: calls.Call{At: call.At, Recipient: "Dr. Berger", Medium: "in-person", Note: "in theatre"}}}},
 		"It came from another text than the one that is signed, and was let stand, by Dr. Sato.\nNobody had been told by word of mouth when this was signed.": {StandsBy: "Dr. Sato"},
 	} {
 		zone, err := time.LoadLocation("Europe/Berlin")
