@@ -26,7 +26,7 @@ func TestAChartOfManySecondOpinionsAsksOfTheDatabaseAsOftenAsOneOfOne(t *testing
 	seen.wants(t, http.StatusOK, "L-1", "I have read this report")
 	here := c.root + seen.url.Path
 	cost := func() (least int64) {
-		for i := range 8 { // what runs in the background costs something too, now and then
+		for i := range 24 { // what runs in the background costs something too, now and then
 			before := counted.n.Load()
 			b.get(here).wants(t, http.StatusOK, "L-1")
 			if n := counted.n.Load() - before; i == 0 || n < least {
@@ -60,7 +60,7 @@ func TestAChartOfManySecondOpinionsAsksOfTheDatabaseAsOftenAsOneOfOne(t *testing
 	}
 	many := cost()
 	t.Logf("%d statements for one second opinion, %d for twelve", one, many)
-	if many > one+4 {
+	if many >= one+6 { // seven are signed, which is six more than before: not one statement for each
 		t.Errorf("%d statements for twelve second opinions, %d for one", many, one)
 	}
 	chart := b.get(here)
