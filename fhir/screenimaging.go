@@ -155,10 +155,38 @@ func markedPair(title, left, right string) screen.Pair {
 // reportText is what a report says in words: its results and conclusion, else its
 // forms that are text, else its narrative; and the types of the forms that are not.
 func (p *readingPage) reportText(ctx context.Context, report *Node) (text string, files []string, err error) {
-	var parts []string
-	add := func(said string) {
-		if said = strings.TrimSpace(said); said != "" && !slices.Contains(parts, said) {
-			parts = append(parts, said)
+	parts, files, err := p.reportParts(ctx, report)
+	var all []string
+	for _, part := range parts {
+		if part.Label != "" {
+			part.Value = part.Label + ": " + part.Value
+		}
+		all = append(all, part.Value)
+	}
+	return strings.Join(all, "\n\n"), files, err
+}
+
+// partCalled is what a result of a report is called: by the words of a report's headings
+// where we know its code.
+func partCalled(o *Node) string {
+	for _, coding := range o.Each("code", "coding") {
+		switch coding.Text("code") {
+		case "59776-5":
+			return "Findings"
+		case "19005-8":
+			return "Impression"
+		case "18783-1":
+			return "Recommendation"
+		}
+	}
+	return conceptText(o.Get("code"))
+}
+
+// reportParts are what a report says, each with what it is called.
+func (p *readingPage) reportParts(ctx context.Context, report *Node) (parts []screen.Line, files []string, err error) {
+	add := func(label, said string) {
+		if said = strings.TrimSpace(said); said != "" && !slices.Contains(parts, screen.Line{Label: label, Value: said}) {
+			parts = append(parts, screen.Line{Label: label, Value: said})
 		}
 	}
 	for _, ref := range report.Each("result") {
@@ -168,31 +196,31 @@ func (p *readingPage) reportText(ctx context.Context, report *Node) (text string
 		}
 		o, err := p.look(ctx, typ, &id)
 		if err != nil {
-			return "", nil, err
+			return nil, nil, err
 		}
 		if value := valueText(o); value != "" {
-			add(conceptText(o.Get("code")) + ": " + value)
+			add(partCalled(o), value)
 		}
 	}
-	add(report.Text("conclusion"))
+	add("", report.Text("conclusion"))
 	for _, form := range report.Each("presentedForm") {
 		kind := mediaType(form.Text("contentType"))
 		content, err := binaryContent(form)
 		switch {
 		case err != nil || len(content) == 0:
 		case kind == "text/plain" && len(parts) == 0:
-			add(string(content))
+			add("", string(content))
 		case (kind == "text/html" || kind == "application/xhtml+xml") && len(parts) == 0:
-			add(wordsOf(string(content)))
+			add("", wordsOf(string(content)))
 		}
 		if kind != "text/plain" && kind != "text/html" && kind != "" {
 			files = append(files, kind)
 		}
 	}
 	if len(parts) == 0 {
-		add(wordsOf(report.Text("text", "div")))
+		add("", wordsOf(report.Text("text", "div")))
 	}
-	return strings.Join(parts, "\n\n"), files, nil
+	return parts, files, nil
 }
 
 // valueText is the value of an Observation in words.

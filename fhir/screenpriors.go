@@ -64,7 +64,7 @@ func (p *readingPage) priorReport(ctx context.Context, n *Node) (report screen.P
 	if on := momentOf(n.Text("issued"), p.page.Zone); on != nil {
 		report.On = *on
 	}
-	report.Text, _, err = p.reportText(ctx, n)
+	report.Parts, _, err = p.reportParts(ctx, n)
 	return report, err
 }
 

@@ -11,11 +11,11 @@ import (
 // what no page has.
 
 // noPage has these: a test holds it to that (sheet_test.go).
-var noPage = []string{"[type=range]", "[type=color]", "[type=file]", "[type=reset]", "::file-selector-button", "[role=switch]", "[role=group]", "[role=button]", "[role=link]",
+var noPage = []string{"[type=range]", "[type=color]", "[type=file]", "[type=reset]", "::file-selector-button", "[role=switch]", "[role=button]", "[role=link]",
 	"[data-tooltip]", "[data-placement", "[aria-busy", "progress", "hgroup", "audio", "video", "iframe"}
 
 // ruledElsewhere are selectors whose rules are ours alone.
-var ruledElsewhere = []string{"[role=search]", ":host"}
+var ruledElsewhere = []string{"[role=search]", "[role=group]", ":host"}
 
 // lean is a style sheet without rules of what is never there, and without the properties
 // that nothing uses then; ours is what else uses them.

@@ -101,7 +101,7 @@ type Prior struct {
 type PriorReport struct {
 	Title string
 	On    time.Time // it was issued
-	Text  string
+	Parts []Line    // without a label where the report has none for it
 }
 
 // Original is the report that is read again.
