@@ -30,6 +30,7 @@ var ownExtensions = []ownExtension{
 	{"measure-interval", "Quantity", "Range", false, "The 95 % confidence interval of the value."},
 	{"measure-between", "Quantity", "Range", false, "Of a percentile that is published by the hours of a table: after the first of them, and within the second, so many had ended."},
 	{"measure-at-least", "MeasureReport.group", "integer", false, "Of a share in whole per cent that is published without its counts: of so many cases at the least, by which its interval was found."},
+	{"measure-not-finished", "MeasureReport.group.stratifier.stratum", "code", false, "Why a month is shown and no chart judges it: month-runs (it had not ended at the as-of moment), part-of-month (the period begins or ends within it), to-follow (what the measure counts of its cases is not known yet)."},
 	{"measure-standing", "MeasureReport.group.stratifier.stratum", "code", false, "What may be done with a reader's figures: shown (under 200 cases, not to be judged), judged (against funnel limits)."},
 	{"measure-kappa", "MeasureReport.group", "Quantity", false, "Cohen's kappa of the two grades of each case, unweighted; left out where it is undefined, and where not every comparable case has both grades (measure-note). Its interval is kappa ± 1.96 standard errors (Fleiss, Cohen, Everitt 1969)."},
 	{"measure-kappa-linear", "MeasureReport.group", "Quantity", false, "The same with linear weights."},

@@ -50,6 +50,9 @@ func (s *Server) reportHead(ctx context.Context, tx pgx.Tx, actor access.Actor, 
 	if err != nil {
 		return nil, err
 	}
+	if err := a.markUnfinished(groups); err != nil {
+		return nil, err
+	}
 	better := "decrease"
 	if a.Measure.Higher {
 		better = "increase"

@@ -53,6 +53,7 @@ var tableColumns = []flat.Column{
 	{Name: "kappa_quadratic_low", Kind: flat.Decimal, Doc: "Its 95 % interval."},
 	{Name: "kappa_quadratic_high", Kind: flat.Decimal, Doc: "Its 95 % interval."},
 	{Name: "kappa_margins", Kind: flat.Decimal, Doc: "p of the test whether both grade as many cases into each category (Stuart 1955, Maxwell 1970)."},
+	{Name: "not_finished", Kind: flat.Text, Doc: "Why the month is not judged: month-runs, part-of-month, to-follow."},
 	{Name: "strata", Kind: flat.Integer, Doc: "How many there are, where the file has a part of them."},
 	{Name: "note", Kind: flat.Text, Doc: "What has to be known to read the figures right."},
 	{Name: "query", Kind: flat.Text, Doc: "The query in one form, and its digest."},
@@ -274,6 +275,8 @@ func partRow(part *Node, row map[string]any) {
 			}
 		case Canonical + "/StructureDefinition/measure-standing":
 			row["standing"] = e.Text("valueCode")
+		case Canonical + "/StructureDefinition/measure-not-finished":
+			row["not_finished"] = e.Text("valueCode")
 		default:
 			kappaRow(e, row)
 		}

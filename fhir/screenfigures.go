@@ -220,6 +220,7 @@ func figureOfPart(part *Node) (row screen.FigureRow) {
 	row.Unit, _ = cells["unit"].(string)
 	row.Comparator, _ = cells["comparator"].(string)
 	row.AtLeast = number("at_least")
+	row.NotFinished, _ = cells["not_finished"].(string)
 	for _, weights := range []string{"", "_linear", "_quadratic"} {
 		if value := decimal("kappa" + weights); value != nil {
 			row.Kappas = append(row.Kappas, screen.FigureKappa{Weights: cmp.Or(strings.TrimPrefix(weights, "_"), "unweighted"), Value: value, Low: decimal("kappa" + weights + "_low"), High: decimal("kappa" + weights + "_high")})

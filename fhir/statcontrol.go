@@ -18,17 +18,18 @@ import (
 func controlKind() statKind {
 	return statKind{
 		name: "control-chart", title: "Control charts", row: "month",
-		does: "Charts the months of the period: a p-chart of the rates (three sigma), an XmR chart of the same as single values, or of a time of the median hours, and a CUSUM that adds up the evidence that the odds have changed (log-likelihood ratio, months as steps). Signals are a point beyond its limits, the eighth in a row on one side, a step that is too wide, a sum at its threshold.",
+		does: "Charts the months of the period: a p-chart of the rates (three sigma), an XmR chart of the same as single values, or of a time of the median hours, and a CUSUM that adds up the evidence that the odds have changed (log-likelihood ratio, months as steps). Signals are a point beyond its limits, the eighth in a row on one side, a step that is too wide, a sum at its threshold. A month that is not finished (it had not ended at the as-of moment, the period has a part of it, or what is counted of its cases is not known yet) is shown and not judged: it is in no centre, no limit and no sum, and has none.",
 		takes: []parameter{
-			{Name: "baseline", Type: "integer", Doc: "The first so many months are what the others are compared with; all where it is left out. Fix it before looking."},
+			{Name: "baseline", Type: "integer", Doc: "The first so many finished months are what the others are compared with; all where it is left out. Fix it before looking."},
 			{Name: "odds", Type: "decimal", Doc: "For which change of the odds CUSUM watches: 2 where it is left out, for twice the odds; below 1 for fewer."},
 			{Name: "threshold", Type: "decimal", Doc: "Of CUSUM; 4.5 where it is left out. runLengthIn and runLengthOut say what that means, in months."},
 		},
 		heads: slices.Concat([]flat.Column{{Name: "limitsMethod", Kind: flat.Text, Doc: "How the limits of charts were found: three-sigma (p-chart: of a proportion; XmR: 2.66 times the mean moving range)."}, {Name: "baseline", Kind: flat.Integer, Doc: "Months that are the baseline."}},
 			decimals("centre", "Of the p-chart: the rate of the baseline, per cent.", "mean", "Of the XmR chart: the mean of the baseline, per cent or hours.", "meanRange", "The mean moving range.", "rangeLimit", "A step above it is no chance.",
 				"odds", "For which change CUSUM watches.", "threshold", "At which it signals.", "monthSize", "The mean number of cases of a charted month.", "runLengthIn", "The mean number of months, as large as those that are charted, until it signals without a cause (Brook, Evans 1972, of binomial counts: Gan 1993; the centre taken as known); left out where hardly ever, and where it is not found within 2 %.", "runLengthOut", "And until it signals when the odds have changed as it watches for."),
-			[]flat.Column{{Name: "notTold", Kind: flat.Integer, Doc: "Months whose figures are not told: in no chart."}, {Name: "signals", Kind: flat.Integer, Doc: "Months with a signal of any chart."}}),
-		rows: slices.Concat(groupColumns, decimals("low", "Limit of the p-chart.", "high", "Limit of the p-chart."), []flat.Column{{Name: "signal", Kind: flat.Text, Doc: "Of the p-chart: beyond-limits, run."}},
+			[]flat.Column{{Name: "notTold", Kind: flat.Integer, Doc: "Months whose figures are not told: in no chart."}, {Name: "notFinished", Kind: flat.Integer, Doc: "Months that are shown and not judged, since they are not finished."}, {Name: "signals", Kind: flat.Integer, Doc: "Months with a signal of any chart."}}),
+		rows: slices.Concat(groupColumns, []flat.Column{{Name: "notFinished", Kind: flat.Text, Doc: "Why the month is shown and not judged: month-runs (it had not ended at the as-of moment), part-of-month (the period begins or ends within it), to-follow (what the measure counts of its cases is not known yet: of unread, adjudication-overturn and second-opinion-correct until 30 days after its end; of a time until each of its cases has been followed for its median)."}},
+			decimals("low", "Limit of the p-chart.", "high", "Limit of the p-chart."), []flat.Column{{Name: "signal", Kind: flat.Text, Doc: "Of the p-chart: beyond-limits, run."}},
 			decimals("x", "What the XmR chart charts: the rate in per cent, or the median hours.", "xLow", "Its limit, not below 0.", "xHigh", "Its limit; of a rate not above 100.", "range", "From the month before."), []flat.Column{{Name: "xSignal", Kind: flat.Text, Doc: "Of the XmR chart: beyond-limits, run, wide-step."}},
 			decimals("cusum", "The sum after this month."), []flat.Column{{Name: "cusumSignal", Kind: flat.Boolean, Doc: "It has reached the threshold, and starts again."}}),
 		make: (*Server).control,
@@ -72,10 +73,22 @@ func controlOf(report *Node, baseline int, odds, threshold float64) (*statistic,
 	var shares, values []int // rows that are charted
 	var rates []measure.Unit
 	var singles []float64
+	notFinished, untold := 0, 0
 	for i, u := range groups {
 		row := u.row()
 		row["masked"] = !u.told && u.hours == nil
 		st.rows = append(st.rows, row)
+		if u.notFinished != "" {
+			row["notFinished"] = u.notFinished
+			notFinished++
+			if timedReport(report) {
+				delete(row, "rate")
+			}
+			if u.hours != nil {
+				row["x"] = *u.hours
+			}
+			continue
+		}
 		switch {
 		case u.hours != nil:
 			delete(row, "rate")
@@ -83,11 +96,13 @@ func controlOf(report *Node, baseline int, odds, threshold float64) (*statistic,
 		case u.told && u.Trials > 0 && !timedReport(report):
 			shares, rates = append(shares, i), append(rates, u.Unit)
 			values, singles = append(values, i), append(singles, 100*float64(u.Events)/float64(u.Trials))
+		default:
+			untold++
 		}
 	}
-	st.heads["notTold"] = len(groups) - len(values)
+	st.heads["notTold"], st.heads["notFinished"] = untold, notFinished
 	if len(values) < 2 || baseline > len(values) {
-		return nil, fault.New(fault.BusinessRule, "there are %d months to chart: of fewer than two, or than the baseline, there is no chart", len(values))
+		return nil, fault.New(fault.BusinessRule, "there are %d finished months to chart: of fewer than two, or than the baseline, there is no chart. A month that had not ended at the as-of moment, or of which the period has a part, is not judged", len(values))
 	}
 	st.heads["baseline"] = len(values)
 	if baseline > 0 {

@@ -30,6 +30,7 @@ func funnelKind() statKind {
 			flat.Column{Name: "overdispersed", Kind: flat.Boolean, Doc: "Whether groups differ more than chance makes them (Q is significant at 5 %): then the wide limits are those to look at. Left out of fewer than 10 groups, which cannot tell."},
 			flat.Column{Name: "judgedBy", Kind: flat.Text, Doc: "The limits that count: exact-limits, or adjusted-limits (the wide ones)."},
 			flat.Column{Name: "judgedWhy", Kind: flat.Text, Doc: "Why these: few-groups (fewer than 10: one that stands out would widen the limits around itself), no-heterogeneity (Q is not significant at 5 %), heterogeneity (it is)."},
+			flat.Column{Name: "notFinished", Kind: flat.Boolean, Doc: "The period had not ended at the as-of moment: the funnel is of the cases so far. Groups are compared with each other over the same days, so they are judged."},
 			flat.Column{Name: "units", Kind: flat.Integer, Doc: "Groups that are told and have cases."},
 			flat.Column{Name: "notTold", Kind: flat.Integer, Doc: "Groups whose counts are not told: in no figure here."},
 			flat.Column{Name: "outside", Kind: flat.Integer, Doc: "Groups outside of the limits of 99.8 % that count: the wide ones (adjusted for over-dispersion) where there is over-dispersion, else the exact ones (unadjusted)."},
@@ -94,6 +95,9 @@ func funnelOf(report *Node, target float64) (*statistic, error) {
 	st := &statistic{report: report, heads: map[string]any{"target": 100 * target, "units": len(told), "notTold": notTold(groups)}}
 	if spread != nil {
 		st.heads["phi"], st.heads["tau2"], st.heads["q"], st.heads["qP"] = spread.Phi, spread.Tau2, spread.Q, spread.P
+	}
+	if runsOn(report) {
+		st.heads["notFinished"] = true
 	}
 	st.heads["limitsMethod"], st.heads["judgedBy"] = "binomial-exact", "exact-limits"
 	switch {

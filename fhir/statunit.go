@@ -21,6 +21,8 @@ type statUnit struct {
 	measure.Unit
 	told  bool // cases and events are
 	hours *float64
+
+	notFinished string // why a month is shown and not judged
 }
 
 // units are the whole and the groups of a report. Of a time they are those of the median.
@@ -38,6 +40,7 @@ func units(report *Node) (whole statUnit, by []string, groups []statUnit) {
 		if x, ok := cells["score"].(float64); ok && cells["unit"] == "h" {
 			u.hours = &x
 		}
+		u.notFinished, _ = cells["not_finished"].(string)
 		switch {
 		case dimensions == nil:
 			whole = u

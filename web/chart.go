@@ -27,6 +27,7 @@ type chart struct {
 	Unit       string // of the left
 	Horizontal string // what the bottom is
 	Steps      []step // of a curve, as a table
+	Unfinished int    // of months: those that are shown and not judged
 
 	in *catalogue // of its numbers
 }
@@ -41,7 +42,7 @@ func (c *chart) crowded() {
 	var named []mark
 	for _, m := range c.Points {
 		outside := strings.HasSuffix(m.Class, "outside")
-		if outside && len(named) < mostGroups {
+		if (outside || m.Unfinished) && len(named) < mostGroups {
 			named = append(named, m)
 			continue
 		}
@@ -72,6 +73,7 @@ type mark struct {
 	Events, Trials int
 	Rate           string
 	Class          string
+	Unfinished     bool // a month that is not judged
 }
 
 type line struct {
@@ -260,11 +262,17 @@ func figureNamed(row []screen.StatisticFigure, name string) screen.StatisticFigu
 	return screen.StatisticFigure{}
 }
 
-// controlChart is a p-chart of the months in their order.
+// controlChart is a p-chart of the months in their order. Those that are not finished
+// are drawn as rings: they are in no centre and no limit, have none, and are not flagged.
 func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
-	units := make([]measure.Unit, len(rows))
-	for i, r := range rows {
-		units[i] = measure.Unit{Events: *r.Numerator, Trials: *r.Counted}
+	var units []measure.Unit
+	for _, r := range rows {
+		if r.NotFinished == "" {
+			units = append(units, measure.Unit{Events: *r.Numerator, Trials: *r.Counted})
+		}
+	}
+	if len(units) < 2 {
+		return nil
 	}
 	p, err := measure.NewPChart(units, 0)
 	if err != nil || p.Centre == nil {
@@ -273,23 +281,35 @@ func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
 	c := &chart{in: in, Unit: "%", Horizontal: "months"}
 	most := *p.Centre
 	for _, pt := range p.Points {
-		most = max(most, *pt.Value, pt.Limits.High)
+		most = max(most, pt.Limits.High)
+	}
+	for _, r := range rows {
+		most = max(most, float64(*r.Numerator)/float64(*r.Counted))
 	}
 	most = min(1, most*1.1)
 	x := func(i int) float64 { return scale(float64(i), -0.5, float64(len(rows))-0.5, left, right) }
 	var path, high, low strings.Builder
-	for i, pt := range p.Points {
-		lineTo(&path, x(i), c.y(*pt.Value, most))
-		lineTo(&high, x(i), c.y(pt.Limits.High, most))
-		lineTo(&low, x(i), c.y(pt.Limits.Low, most))
-		m := mark{X: x(i), Y: c.y(*pt.Value, most), Name: strings.Join(rows[i].Values, ", "), Events: *rows[i].Numerator, Trials: *rows[i].Counted, Rate: c.percent(*pt.Value), Class: "unit"}
-		if len(pt.Signals) > 0 {
-			m.Class = "unit outside"
-			c.Flagged++
+	points := p.Points
+	for i, r := range rows {
+		rate := float64(*r.Numerator) / float64(*r.Counted)
+		m := mark{X: x(i), Y: c.y(rate, most), Name: r.Values[0], Events: *r.Numerator, Trials: *r.Counted, Rate: c.percent(rate), Class: "unit"}
+		if r.NotFinished != "" {
+			m.Class, m.Unfinished = "unit unfinished", true
+			c.Unfinished++
+		} else {
+			pt := points[0]
+			points = points[1:]
+			lineTo(&path, x(i), m.Y)
+			lineTo(&high, x(i), c.y(pt.Limits.High, most))
+			lineTo(&low, x(i), c.y(pt.Limits.Low, most))
+			if len(pt.Signals) > 0 {
+				m.Class = "unit outside"
+				c.Flagged++
+			}
 		}
 		c.Points = append(c.Points, m)
 		if len(rows) <= 12 || i%(len(rows)/12+1) == 0 {
-			c.Marks = append(c.Marks, tick{x(i), c.in.date(strings.Join(rows[i].Values, " "))})
+			c.Marks = append(c.Marks, tick{x(i), c.in.date(r.Values[0])})
 		}
 	}
 	c.Lines = []line{{high.String(), "alarm"}, {low.String(), "alarm"}, {fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(*p.Centre, most), right, c.y(*p.Centre, most)), "centre"}, {path.String(), "course"}}

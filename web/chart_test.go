@@ -103,6 +103,42 @@ func TestAControlChartGoesThroughTheMonthsAndFlagsWhatChanceDoesNotExplain(t *te
 	}
 }
 
+// The month that runs is a ring beside the chart of the others, and no more.
+func TestAMonthThatIsNotFinishedIsDrawnAndIsInNoLimit(t *testing.T) {
+	t.Parallel()
+	var rows []screen.FigureRow
+	for i := range 8 {
+		rows = append(rows, row(fmt.Sprintf("2026-%02d", i+1), 10+i%3, 200))
+	}
+	whole := figuresBy("month", row("", 87, 1600), rows...)
+	last := row("2026-09", 9, 10)
+	last.NotFinished = "month-runs"
+	p := figuresBy("month", row("", 96, 1610), append(rows, last)...)
+	if p.Control == nil || p.Control.Flagged != 0 || p.Control.Unfinished != 1 || whole.Control.Unfinished != 0 || len(p.Control.Points) != 9 {
+		t.Fatalf("%+v", p.Control)
+	}
+	ring := p.Control.Points[8]
+	if ring.Class != "unit unfinished" || !ring.Unfinished {
+		t.Errorf("%+v", ring)
+	}
+	for i, l := range p.Control.Lines {
+		if l.Class != "centre" && strings.Count(l.Path, "L") != 7 {
+			t.Errorf("a line through %d months: %s", strings.Count(l.Path, "L")+1, l.Path)
+		}
+		if l.Class != whole.Control.Lines[i].Class {
+			t.Errorf("%+v", l)
+		}
+	}
+	// The limits are those of the eight: the scale alone is another.
+	centre := 87.0 / 1600
+	if want := fmt.Sprintf("M56.0 %.1fL", p.Control.y(centre, 0.9*1.1)); !strings.HasPrefix(p.Control.Lines[2].Path, want) {
+		t.Errorf("the centre is %s, not %s", p.Control.Lines[2].Path, want)
+	}
+	if one := figuresBy("month", row("", 19, 210), rows[0], last); one.Control != nil {
+		t.Error("a chart of one finished month")
+	}
+}
+
 func TestOfHiddenOrFewFiguresThereIsNoPicture(t *testing.T) {
 	t.Parallel()
 	hidden := screen.FigureRow{Values: []string{"a"}, Masked: true, Unit: "%"}

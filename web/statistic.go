@@ -8,7 +8,7 @@ import (
 
 // statisticWords are the names of figures of statistics as a page says them.
 var statisticWords = map[string]string{
-	"target": "Target (%)", "phi": "φ (1: chance only)", "tau2": "τ², between groups", "overdispersed": "More than chance", "q": "Q", "qP": "P (Q)", "judgedBy": "Limits that count", "judgedWhy": "Why these", "units": "Groups", "notTold": "Groups not told", "outside": "Outside of the limits that count",
+	"target": "Target (%)", "phi": "φ (1: chance only)", "tau2": "τ², between groups", "overdispersed": "More than chance", "q": "Q", "qP": "P (Q)", "judgedBy": "Limits that count", "judgedWhy": "Why these", "units": "Groups", "notTold": "Groups not told", "notFinished": "Not finished", "outside": "Outside of the limits that count",
 	"value": "Group", "cases": "Cases", "events": "Counted", "rate": "Rate (%)", "low95": "unadjusted 95 % from", "high95": "unadjusted 95 % to", "low998": "unadjusted 99.8 % from", "high998": "unadjusted 99.8 % to",
 	"wideLow95": "adjusted 95 % from", "wideHigh95": "adjusted 95 % to", "wideLow998": "adjusted 99.8 % from", "wideHigh998": "adjusted 99.8 % to", "z": "z", "standing": "In the unadjusted limits", "wideStanding": "In the adjusted limits",
 	"limitsMethod": "Limits and intervals", "outsideUnadjusted": "Outside of the unadjusted limits", "note": "Note",
@@ -27,6 +27,7 @@ var standingWords = map[string]string{
 	"inside": "inside", "high-warning": "above 95 %", "high-alarm": "above 99.8 %", "low-warning": "below 95 %", "low-alarm": "below 99.8 %", "not-judged": "not judged: under 200 cases",
 	"high": "more than expected", "low": "fewer than expected", "yes": "yes", "no": "no", "beyond-limits": "beyond the limits", "run": "eighth on one side", "wide-step": "a wide step", "beyond-limits run": "beyond the limits, eighth on one side",
 	"beyond-limits wide-step": "beyond the limits, a wide step", "actionable": "how soon somebody must act", "anybody": "whether anybody must act", "significance": "significance",
+	"month-runs": "not finished: the month had not ended", "part-of-month": "not finished: the period has a part of the month", "to-follow": "not finished: more of its cases is to become known",
 	"exact-limits": "the exact, unadjusted ones", "adjusted-limits": "those adjusted for over-dispersion", "few-groups": "fewer than 10 groups, too few to tell over-dispersion from one that stands out",
 	"no-heterogeneity": "the groups do not differ significantly more than chance makes them (Q, 5 %)", "heterogeneity": "the groups differ significantly more than chance makes them (Q, 5 %)",
 	"expected-below-5": "a count below 5 is expected: χ² is too rough; use Fisher’s test of two groups",
@@ -39,7 +40,7 @@ var standingWords = map[string]string{
 var statisticNotes = map[string]string{
 	"funnel":               "Limits are exact binomial ones around the rate of the whole. Where ten groups or more differ significantly more than chance makes them (over-dispersion), there are limits adjusted for that beside these unadjusted ones: then look at the adjusted ones, which the picture flags by.",
 	"compare-strata":       "Many comparisons find something by chance. The interval of the difference is Newcombe’s, of the two of Wilson.",
-	"control-chart":        "A p-chart of the rates, an XmR chart of single values, and a CUSUM that adds up whole months and watches for twice the odds. Months until a signal are means of charts whose months are as large as these, the centre taken as known.",
+	"control-chart":        "A p-chart of the rates, an XmR chart of single values, and a CUSUM that adds up whole months and watches for twice the odds. Months until a signal are means of charts whose months are as large as these, the centre taken as known. A month that is not finished is shown and not judged, and is in no centre, limit or sum.",
 	"standardise":          "What there would be if each group’s cases had the rates of all. Compare a ratio with 1, never one with another. Limits are exact ones of the observed count (Garwood).",
 	"agreement-of-readers": "Of cases that two have read without knowing of each other, and of grades where every case has two. AC1 does not fall where one category is rare.",
 }
@@ -59,7 +60,7 @@ func statisticTexts() (all []string) {
 			all = append(all, text)
 		}
 	}
-	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry, facts.NoteMargins, facts.NotePart)
+	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry, facts.NoteMargins, facts.NotePart, facts.NoteRuns)
 	all = append(all, "Limits of the funnel", "Comparison", "Control charts", "Observed over expected", "Agreement of readers")
 	slices.Sort(all)
 	return slices.Compact(all)

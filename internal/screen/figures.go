@@ -48,6 +48,7 @@ type FigureRow struct {
 	Margins                               *float64 // beside kappas: p of whether both readers use the grades as often
 	AtLeast                               *int     // of a share without counts: of so many cases at the least
 	Masked                                bool     // something is not shown because it is of few cases
+	NotFinished                           string   // why a month is shown and not judged
 	Reasons                               []FigureReason
 }
 

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"slices"
+	"time"
 
 	"github.com/overread/overread/workflow"
 )
@@ -18,12 +19,17 @@ type Definition struct {
 	Pairs   bool   // two grades of one case are compared: there is a kappa where all cases have both
 
 	Discrepancies bool // the denominator is of discrepancies alone
+	Late          bool // what is counted becomes known after the signature: a month is whole FollowUp after its end
 
 	basis     string      // the column by which a case belongs to a period
 	exclude   []exclusion // the first that holds is why a case is not in the denominator
 	numerator string      // of the denominator; "" for a time
 	from, to  string      // of a time: columns
 }
+
+// FollowUp is how long after the end of a month what is known later of its cases is waited for, before
+// the month is compared with others: as long as publications wait where the policy says nothing.
+const FollowUp = 30 * 24 * time.Hour
 
 // Timed tells that the measure is a time, and not a share.
 func (d Definition) Timed() bool { return d.numerator == "" }
@@ -78,15 +84,15 @@ var Definitions = []Definition{
 	share(Definition{ID: "no-comparison", Title: "No comparison", Does: "How often a signed second opinion could not be compared with an original report.",
 		Of:     "signed cases, but those of a study of which another judgement counts",
 		Counts: "no comparison was possible", numerator: "excluded = 4", exclude: []exclusion{notSigned, cancelled, inError, sample, sameStudy}}),
-	share(Definition{ID: "adjudication-overturn", Title: "Adjudication overturn", Does: "How often a third reader's grade is of another significance than the reader's. With the kappa of the two grades where every comparable case has both.", Pairs: true,
+	share(Definition{ID: "adjudication-overturn", Title: "Adjudication overturn", Does: "How often a third reader's grade is of another significance than the reader's. With the kappa of the two grades where every comparable case has both.", Pairs: true, Late: true,
 		Of:     ofComparable + ", which a reader and then a third reader have graded",
 		Counts: "the two grades differ", numerator: "reader_level <> adjudicator_level",
 		exclude: append(slices.Clip(compared), exclusion{notAdjudicated, "reader_level IS NULL OR adjudicator_level IS NULL"})}),
-	share(Definition{ID: "second-opinion-correct", Title: "Second opinion correct", Does: "Of the discrepancies of which pathology, surgery or follow-up showed who was right: how often it was the second opinion.", Higher: true, Discrepancies: true,
+	share(Definition{ID: "second-opinion-correct", Title: "Second opinion correct", Does: "Of the discrepancies of which pathology, surgery or follow-up showed who was right: how often it was the second opinion.", Higher: true, Discrepancies: true, Late: true,
 		Of:     ofComparable + ", with a discrepancy, of which it is known who was right",
 		Counts: "the second opinion was right, and the original was not", numerator: "verified = 2",
 		exclude: append(slices.Clip(compared), exclusion{"no-discrepancy", "significance = 0"}, exclusion{"not-verified", "verified IS NULL"}, exclusion{"undetermined", "verified = 0"})}),
-	share(Definition{ID: "unread", Title: "Unread reports", Does: "How often nobody has acknowledged a signed report (11.4 % of second opinions are never opened: AJR 2020;215:934).",
+	share(Definition{ID: "unread", Title: "Unread reports", Late: true, Does: "How often nobody has acknowledged a signed report (11.4 % of second opinions are never opened: AJR 2020;215:934).",
 		Of: "signed cases", Counts: "not acknowledged by the as-of time", numerator: "acknowledged_at IS NULL", exclude: []exclusion{notSigned, cancelled, inError, sample}}),
 	{ID: "turnaround", Version: "1.0.0", Title: "Turnaround", Does: "How long it takes from the order to the first signature. Open cases are counted as open so far (Kaplan-Meier), neither left out nor taken for done.",
 		Of: "cases that were ordered in the period", Counts: "hours from the order to the first signature", basis: "opened_at", from: "opened_at", to: "signed_at", exclude: []exclusion{cancelled, inError, sample}},

@@ -14,6 +14,8 @@ const (
 	NoteMargins = "Prevalence and bias are indices of two categories (Byrt, Bishop, Carlin 1993). These are three grades, of which each pair would have its own, so neither is told. Whether reader and third reader give each grade as often is told instead, by the test of Stuart and Maxwell: where they do not, the highest kappa that they could reach is below 1."
 	// NotePart: which part stands beside it (measure-strata, measure-listed).
 	NotePart = "There are more groups than one answer lists. These are a part of them, those with the most cases first; the whole, and why cases are not in it, is of all of them. Ask for the others by page=2 and so on, of the same moment (asOf)."
+	// NoteRuns: figures of a period that is not over.
+	NoteRuns = "The period had not ended at this moment: these are the figures so far."
 )
 
 // NotesOf are those of the counts of a query.
@@ -30,6 +32,9 @@ func NotesOf(q Query, t Table) (notes []string) {
 	}
 	if t.Part != nil {
 		notes = append(notes, NotePart)
+	}
+	if q.To.After(q.AsOf) {
+		notes = append(notes, NoteRuns)
 	}
 	return notes
 }
