@@ -63,9 +63,10 @@ type askedMeasure struct {
 	subject string // Patient/{id}
 	method  measure.Method
 	open    bool   // readers by who they are
-	reader  string // Practitioner/{id}
+	reader  string // Practitioner/{id}, or the pseudonym that was given
 	start   string // the days, as the report says them
 	end     string
+	called  map[string]string // by dimension: what the text of the query calls the reader that it names
 }
 
 // evaluate is Measure/{id}/$evaluate-measure and Measure/$evaluate-measure.
@@ -250,11 +251,14 @@ func (s *Server) askMeasure(ctx context.Context, tx pgx.Tx, d facts.Definition, 
 		return a, fault.At(fault.Value, paramAt("readers"), "readers is pseudonym or open")
 	}
 	for name, word := range a.Where {
-		if facts.IsReader(name) && word != "" && !a.open {
+		if facts.IsReader(name) && word != "" && !a.open && !readerPseudonym.MatchString(word) {
 			return a, fault.At(fault.Value, paramAt("filter"), "who asks for one reader opens who they are: ask with readers=open, which is recorded")
 		}
 	}
-	return a, a.readPeople(ctx, tx, in)
+	if err := a.readPeople(ctx, tx, in); err != nil {
+		return a, err
+	}
+	return a, a.callReaders(ctx, tx)
 }
 
 // zoneAsked is the zone that is asked for, else the tenant's.
@@ -371,6 +375,12 @@ var reportTypes = map[string]string{"summary": "population", "subject-list": "su
 
 // query is what was asked, in one form, and its SHA-256. It can be asked again as it is.
 func (a askedMeasure) query() string {
+	text := a.text()
+	sum := sha256.Sum256([]byte(text))
+	return text + " sha256:" + hex.EncodeToString(sum[:])
+}
+
+func (a askedMeasure) text() string {
 	parts := []string{
 		"measure=" + measureURL(a.Measure) + "|" + a.Measure.Version, "periodStart=" + a.start, "periodEnd=" + a.end, "zone=" + a.Zone.String(),
 		"asOf=" + instant(a.AsOf), "reportType=" + reportTypes[a.kind], "interval=" + string(a.method),
@@ -380,9 +390,8 @@ func (a askedMeasure) query() string {
 	}
 	var filters []string
 	for name, word := range a.Where {
-		if facts.IsReader(name) {
-			sum := sha256.Sum256([]byte(word))
-			word = "sha256:" + hex.EncodeToString(sum[:8]) // who it is stands in no report
+		if called := a.called[name]; called != "" {
+			word = called // who it is stands in no report
 		}
 		filters = append(filters, "filter="+name+"|"+word)
 	}
@@ -394,7 +403,5 @@ func (a askedMeasure) query() string {
 	if a.Page > 0 {
 		parts = append(parts, "page="+strconv.Itoa(a.Page))
 	}
-	text := strings.Join(parts, "&")
-	sum := sha256.Sum256([]byte(text))
-	return text + " sha256:" + hex.EncodeToString(sum[:])
+	return strings.Join(parts, "&")
 }

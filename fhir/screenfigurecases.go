@@ -44,6 +44,9 @@ func (s *Server) FigureCases(ctx context.Context, actor access.Actor, query url.
 			return page, err
 		}
 		ask.kind, ask.Page = "subject-list", 0
+		if err := ask.callReaders(ctx, tx); err != nil { // of this query
+			return page, err
+		}
 		page = screen.FigureCases{Title: d.Title, Of: d.Of, Counts: d.Counts, Timed: d.Timed(), From: ask.start, To: ask.end, AsOf: ask.AsOf, Query: ask.query(),
 			Zone: ask.Zone, Shown: cmp.Or(of, string(facts.MembersDenominator)), Withheld: actor.HidesOriginals()}
 		if page.Sites, err = siteNames(ctx, tx, actor, screen.Figures{By: []string{"site"}, Rows: []screen.FigureRow{{Values: []string{ask.Where["site"]}}}}); err != nil {
