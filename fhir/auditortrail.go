@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -28,6 +29,11 @@ var toldTypes = []string{
 	"CapabilityStatement", "StructureDefinition", "CodeSystem", "ValueSet", "ConceptMap", "OperationDefinition", "SearchParameter",
 }
 
+// orderTypes are those of which each order has its own, so that accesses to one of them count orders: how many
+// were placed, less the cases that figures tell, is how many are left out of these, which may be few. Of them
+// auditors are told searches by patient alone.
+var orderTypes = []string{"ServiceRequest", "DiagnosticReport", "ImagingStudy", "Encounter", "Condition", "DocumentReference"}
+
 // toldOperations are those of which auditors are told, on a resource of toldTypes or none.
 var toldOperations = []string{
 	"everything", "export", "export-file", "export-cancel", "patient-summary",
@@ -43,16 +49,18 @@ var toldParams = []string{
 	"encounter", "based-on", "basedOn", "imaging-study", "practitioner", "member",
 }
 
-// toldParamsOfReports are those for DiagnosticReports: which of them are ours tells what is signed.
-var toldParamsOfReports = []string{"patient", "subject", "_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_include", "_after"}
+// toldParamsOfOrders are those for orderTypes. An identifier or an id is of one order, and which
+// DiagnosticReports are ours tells what is signed.
+var toldParamsOfOrders = []string{"patient", "subject", "_count", "_sort", "_total", "_summary", "_elements", "_format", "_pretty", "_include", "_after"}
 
 // toldRoles are the roles whose accesses auditors are told of. Those who read, the role
 // quality and the server itself do what a grade makes them do.
 var toldRoles = []string{"", string(access.Placer), string(access.Coordinator), string(access.Director), string(access.Admin)}
 
 // forAuditors are the keys of what auditors may have. It is no search parameter: only
-// the view of auditors looks at it (sqlBuilder.visible).
-const forAuditors = "$auditors"
+// the view of auditors looks at it (sqlBuilder.visible). What was indexed by an earlier table has
+// another key, and is not there for them until it is indexed again.
+var forAuditors = fmt.Sprintf("$auditors of index %d", eventIndexVersion)
 
 func auditorsKey(tenant uuid.UUID) uuid.UUID {
 	return keySpace{tenant, auditEventType, forAuditors}.key(formPresent)
@@ -94,9 +102,13 @@ func toldToAuditors(event *Node) bool {
 	case target != "" && !slices.Contains(toldTypes, typ):
 		return false
 	case query != "":
-		return toldQuery(query)
-	case typ == "DiagnosticReport": // ours is written as its case goes on, and read when it is signed
-		return event.Text("action") != "R" && role == string(access.Placer)
+		return toldQuery(query, emergency)
+	case emergency: // reports are read when they are signed
+		return target != "" && typ != "DiagnosticReport"
+	case slices.Contains(orderTypes, typ):
+		return false
+	case event.Text("action") != "R": // an order is placed with its patient and with who asks for it
+		return role != string(access.Placer) && role != string(access.Coordinator)
 	}
 	return target != ""
 }
@@ -145,7 +157,7 @@ func whoseAccess(event *Node) (role string, emergency bool) {
 
 // toldQuery judges what an access has asked, as asText and callOf tell it. What is
 // told in other words (a desk, a worklist) finds cases by how they stand.
-func toldQuery(query string) bool {
+func toldQuery(query string, emergency bool) bool {
 	if name, ok := strings.CutPrefix(query, "$"); ok {
 		name, _, _ = strings.Cut(name, "?")
 		name, _, _ = strings.Cut(name, " ")
@@ -161,12 +173,15 @@ func toldQuery(query string) bool {
 	if !ok || !found || method != strings.ToUpper(method) {
 		return false
 	}
-	if parts := strings.Split(below, "/"); parts[0] == auditEventType { // finds nobody
+	parts := strings.Split(strings.Trim(below, "/"), "/")
+	if parts[0] == auditEventType { // finds nobody
 		return true
 	}
-	told := toldParams
-	if strings.HasPrefix(below, "DiagnosticReport") {
-		told = toldParamsOfReports
+	told, named := toldParams, true
+	if slices.Contains(orderTypes, parts[0]) && (!emergency || parts[0] == "DiagnosticReport") {
+		if told, named = toldParamsOfOrders, false; len(parts) > 1 && parts[1] != "_search" { // one of them
+			return false
+		}
 	}
 	for _, text := range []string{params, form} {
 		asked, err := url.ParseQuery(text)
@@ -177,12 +192,13 @@ func toldQuery(query string) bool {
 			if base, _, _ := strings.Cut(name, ":"); strings.Contains(name, ".") || !slices.Contains(told, base) {
 				return false
 			}
+			named = named || name == "patient" || name == "subject"
 			if name == "_type" && slices.ContainsFunc(strings.Split(strings.Join(values, ","), ","), func(typ string) bool { return !slices.Contains(toldTypes, typ) }) {
 				return false
 			}
 		}
 	}
-	return toldPath(strings.Split(strings.Trim(below, "/"), "/"))
+	return named && toldPath(parts) // all orders there are tell how many
 }
 
 // toldPath judges an address below /fhir: each type in it must be one of toldTypes, and

@@ -29,7 +29,7 @@ func (c *clinic) twoOutcomes() (agreed, disagreed string) {
 	for _, task := range []string{agreed, disagreed} {
 		patient, report := c.task(task).Text("for", "reference"), "DiagnosticReport/"+c.report(task).Text("id")
 		for _, who := range []access.Role{access.Placer, access.Coordinator, access.Director} {
-			everything := append([]string{"Task/" + task, patient, report, report + "/_history", "Provenance?target=" + report, "DiagnosticReport?patient=" + patient,
+			everything := append([]string{"Task/" + task, patient, report, report + "/_history", "Provenance?target=" + report, "DiagnosticReport?patient=" + patient, "ServiceRequest?patient=" + patient,
 				"Observation?code=agreement&subject=" + patient, patient + "/$everything", "Task/" + task + "/$everything"}, c.report(task).refersTo("result")...)
 			for _, path := range everything {
 				if got := c.do(who, "GET", "/fhir/"+path, ""); got.status != http.StatusOK {

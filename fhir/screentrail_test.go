@@ -118,14 +118,18 @@ func TestAnEventOnItsPageIsWhoAndWhatAndWhereItStandsInTheLog(t *testing.T) {
 	c := startClinic(t)
 	c.addDirector()
 	agreed, _ := c.twoOutcomes()
+	patient := c.task(agreed).Text("for", "reference")
+	if err := c.server.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.settle()
 	if _, err := auditlog.Sequence(t.Context(), c.db.DB); err != nil {
 		t.Fatal(err)
 	}
-	patient := c.task(agreed).Text("for", "reference")
 	for _, role := range []access.Role{access.Auditor, access.Director} {
-		id := c.trailOf(role, screen.TrailAsk{Record: patient, Action: "C"}).Events[0].ID
+		id := c.trailOf(role, screen.TrailAsk{Record: patient, Action: "R", Role: "placer"}).Events[0].ID
 		e, err := c.server.TrailEvent(t.Context(), c.somebody(role), id, Asked{})
-		if err != nil || e.Code != "create" || e.Role == "" || e.Person == "" || e.Text == "" || e.Failed || !slices.ContainsFunc(e.Records, func(r screen.TrailRecord) bool { return r.Reference == patient }) {
+		if err != nil || e.Code != "read" || e.Role == "" || e.Person == "" || e.Text == "" || e.Failed || !slices.ContainsFunc(e.Records, func(r screen.TrailRecord) bool { return r.Reference == patient }) {
 			t.Errorf("%s: %+v %v", role, e, err)
 		}
 		if (e.Index >= 0) != (role == access.Director) {
