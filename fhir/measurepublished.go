@@ -55,7 +55,11 @@ func (s *Server) evaluatePublished(ctx context.Context, tx pgx.Tx, actor access.
 	if err != nil {
 		return nil, err
 	}
-	return s.reportHead(ctx, tx, actor, ask, groups, nil, facts.NotesOf(ask.Query, facts.Table{})...)
+	notes := facts.NotesOf(ask.Query, facts.Table{})
+	if d.Pairs || d.ID == "agreement" && len(ask.By) == 0 { // where one looks for it
+		notes = append(notes, facts.NoteKappa)
+	}
+	return s.reportHead(ctx, tx, actor, ask, groups, nil, notes...)
 }
 
 // askPublished reads the parameters, and finds what was published of the period.

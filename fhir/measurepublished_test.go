@@ -391,3 +391,24 @@ func TestASmallServiceShowsMoreOfAYearAtOnce(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
+
+// An auditor who looks for a kappa is told why there is none, and who has it; and who has it has it.
+func TestAnAuditorIsToldWhyThereIsNoKappaAndWhoHasIt(t *testing.T) {
+	t.Parallel()
+	c := croydon(t)
+	for _, measure := range []string{"agreement", "adjudication-overturn"} {
+		for role, times := range map[access.Role]int{access.Auditor: 1, access.Quality: 0} {
+			got := c.stat(role, measure+"/$evaluate-measure")
+			if got.status != http.StatusOK || strings.Count(got.body, facts.NoteKappa) != times {
+				t.Errorf("%s for %s: %d %s", measure, role, got.status, got.body)
+			}
+		}
+	}
+	refused := c.stat(access.Auditor, "agreement/$agreement-of-readers")
+	if refused.want(t, http.StatusForbidden, "forbidden"); !strings.Contains(refused.body, "role quality") {
+		t.Errorf("%s", refused.body)
+	}
+	if got := c.stat(access.Quality, "agreement/$agreement-of-readers"); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}

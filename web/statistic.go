@@ -60,7 +60,7 @@ func statisticTexts() (all []string) {
 			all = append(all, text)
 		}
 	}
-	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry, facts.NoteMargins, facts.NotePart, facts.NoteRuns)
+	all = append(all, facts.NoteSelected, facts.NoteRatings, facts.NoteAsymmetry, facts.NoteMargins, facts.NotePart, facts.NoteRuns, facts.NoteKappa)
 	all = append(all, "Limits of the funnel", "Comparison", "Control charts", "Observed over expected", "Agreement of readers")
 	slices.Sort(all)
 	return slices.Compact(all)

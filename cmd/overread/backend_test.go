@@ -109,11 +109,11 @@ func TestASystemWorksWithAKeyOfItsOwn(t *testing.T) {
 		t.Errorf("listed: %+v", listed)
 	}
 
-	// An auditor goes from an access to the token's issue, and finds who let the client in.
-	auditor := client{base: base, token: must("token", "add", "north", "auditor", "--database-url", db.URL)}
+	// A director goes from an access to the token's issue, and finds who let the client in.
+	director := client{base: base, token: must("token", "add", "north", "director", "--database-url", db.URL)}
 	found := func(question string) int {
 		t.Helper()
-		page, err := auditor.get(t.Context(), "AuditEvent?"+question)
+		page, err := director.get(t.Context(), "AuditEvent?"+question)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,8 @@ const (
 	NoteMargins = "Prevalence and bias are indices of two categories (Byrt, Bishop, Carlin 1993). These are three grades, of which each pair would have its own, so neither is told. Whether reader and third reader give each grade as often is told instead, by the test of Stuart and Maxwell: where they do not, the highest kappa that they could reach is below 1."
 	// NotePart: which part stands beside it (measure-strata, measure-listed).
 	NotePart = "There are more groups than one answer lists. These are a part of them, those with the most cases first; the whole, and why cases are not in it, is of all of them. Ask for the others by page=2 and so on, of the same moment (asOf)."
+	// NoteKappa: why auditors are shown no kappa, and who has it (docs/disclosure.md, Kappa).
+	NoteKappa = "No kappa is published. That of two readers comes of a table of four counts, of which those of disagreement are mostly few, and these can be computed from it, the number of cases and the agreement, even when it is rounded. Who has the role quality here has it: Cohen's kappa of the two who read a case without knowing of each other, with its interval and the indices of prevalence and bias, below the figures of Adjudication overturn."
 	// NoteRuns: figures of a period that is not over.
 	NoteRuns = "The period had not ended at this moment: these are the figures so far."
 )
