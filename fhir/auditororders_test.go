@@ -142,9 +142,7 @@ func TestAnAuditorCountsNoOrdersByTheTrail(t *testing.T) {
 	for _, task := range []string{first, second, third} {
 		records = append(records, "Task/"+task, orderOf(task))
 	}
-	for _, e := range c.get("/fhir/ImagingStudy?_count=50").refs() {
-		records = append(records, e)
-	}
+	records = append(records, c.get("/fhir/ImagingStudy?_count=50").refs()...)
 	for _, record := range records {
 		if n := total(access.Auditor, "entity="+record+"&actor-role=placer,coordinator,director,reader"); n != "0 0" {
 			t.Errorf("an auditor is told of %s: %s", record, n)

@@ -62,8 +62,15 @@ func (a askedMeasure) unfinished(month string, stratum *Node) (string, error) {
 	case !a.Measure.Timed():
 		return "", nil
 	}
-	hours, err := strconv.ParseFloat(stratum.Text("measureScore", "value"), 64)
-	if err != nil || ends.Add(time.Duration(hours*float64(time.Hour))).After(a.AsOf) { // not reached, or not by all
+	score := stratum.Text("measureScore", "value")
+	if score == "" { // not reached
+		return moreToFollow, nil
+	}
+	hours, err := strconv.ParseFloat(score, 64)
+	if err != nil {
+		return "", err
+	}
+	if ends.Add(time.Duration(hours * float64(time.Hour))).After(a.AsOf) {
 		return moreToFollow, nil
 	}
 	return "", nil
