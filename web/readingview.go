@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -94,9 +95,7 @@ var codeTexts = withMeanings(map[string]string{
 // withMeanings adds what the codes of a discrepancy mean; those of its nature say themselves
 // too, since a list has nothing else to tell them by.
 func withMeanings(texts map[string]string) map[string]string {
-	for code, meaning := range workflow.Meanings {
-		texts[code] = meaning
-	}
+	maps.Copy(texts, workflow.Meanings)
 	for _, code := range []string{"detection", "interpretation", "communication"} {
 		texts[code] = code + ": " + texts[code]
 	}

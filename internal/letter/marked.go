@@ -1,6 +1,7 @@
 package letter
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"unicode/utf16"
@@ -125,7 +126,7 @@ func (s *sheet) putRuns(x float64, line []Run, t func(string, ...any) string) {
 func textString(text string) string {
 	raw := []byte{0xfe, 0xff}
 	for _, unit := range utf16.Encode([]rune(text)) {
-		raw = append(raw, byte(unit>>8), byte(unit))
+		raw = binary.BigEndian.AppendUint16(raw, unit)
 	}
 	return hex.EncodeToString(raw)
 }
