@@ -29,7 +29,7 @@ type figuresRow struct {
 }
 
 var figuresFileLink = regexp.MustCompile(`<a class="button small" href="([^"]+)" download>(\w+)</a>`)
-var groupLink = regexp.MustCompile(`<th scope="row"><a href="(\?[^"]+)">([^<]+)</a></th>`)
+var groupLink = regexp.MustCompile(`<th scope="row"><a href="(\?[^"]+)">([^<]+)</a>(?: <small[^<]*</small>)?</th>`)
 
 // The files that a page of figures links have its measure and its groups, and each group
 // leads to the figures narrowed to it: all by the links as the page writes them.
