@@ -174,10 +174,11 @@ func (k *chartRecords) sources(c workflow.Case) (src reportSources, signed bool)
 	src = reportSources{
 		Case: c, Report: all[last], History: all[:last],
 		Reader: k.reader(c.ReaderID), Other: k.reader(c.OtherReaderID), Adjudicator: k.reader(c.AdjudicatorID), Supervisor: k.reader(c.SupervisorID),
-		names: map[uuid.UUID]string{},
+		names: map[uuid.UUID]string{}, others: map[uuid.UUID]*Node{},
 	}
 	for _, r := range all {
 		src.names[r.SignedBy] = displayOf(k.reader(&r.SignedBy))
+		src.others[r.SignedBy] = k.reader(&r.SignedBy)
 	}
 	return src, true
 }

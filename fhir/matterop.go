@@ -119,6 +119,11 @@ var answered = []parameter{
 	{Name: "answer", Type: "string", Min: 1, Doc: "The answer. It becomes an addendum of the report, signed in this moment.", Set: func(r *request, v *Node) { r.Answer = v.Text() }},
 }
 
+// amendmentOf keeps what one has written from being signed over what another has signed meanwhile.
+var amendmentOf = parameter{Name: "amends", Type: "positiveInt",
+	Doc: "The version of the report that the amendment was written against, by its number: 1 is the first that was signed. Is another in force by then, nothing is signed.",
+	Set: func(r *request, v *Node) { r.Amends = smallNumber(v) }}
+
 var amendmentVerifies = parameter{Name: "verifies", Type: "boolean",
 	Doc: "This version takes into account what the study has become since the signature; that settles its re-verification.",
 	Set: func(r *request, v *Node) { r.amendment().Verifies = v.Text() == "true" }}

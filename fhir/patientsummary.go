@@ -97,6 +97,9 @@ func (s *Server) plainly(ctx context.Context, tx pgx.Tx, report string) (p lette
 	}
 	last := len(reports) - 1
 	src.Report, src.History = reports[last], reports[:last]
+	if err := s.loadSigners(ctx, tx, &src); err != nil {
+		return p, err
+	}
 	l := letterOf(src, "en")
 	p = letter.Plain{
 		From: l.From, Name: humanName(src.Patient), Born: src.Patient.Text("birthDate"), Exam: l.Exam, Made: effective(src),

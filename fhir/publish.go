@@ -164,6 +164,9 @@ func (s *Server) release(ctx context.Context, tx pgx.Tx, ch workflow.Change, bef
 		return err
 	}
 	src.History = src.History[:ch.Report.No-1] // the last one is this version
+	if err := s.loadSigners(ctx, tx, &src); err != nil {
+		return err
+	}
 	for _, f := range src.Report.Findings {
 		who := []*uuid.UUID{f.RaisedBy, f.StandsBy}
 		for _, call := range f.Calls {

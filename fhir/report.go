@@ -207,6 +207,7 @@ func (src reportSources) people() []author {
 	}
 	answer = append(answer, src.Report.SignedBy)
 	var all []author
+	var named []uuid.UUID
 	for _, p := range []struct {
 		id   *uuid.UUID
 		n    *Node
@@ -217,6 +218,13 @@ func (src reportSources) people() []author {
 	} {
 		if p.id != nil && p.n != nil && slices.Contains(answer, *p.id) {
 			all = append(all, author{p.n, p.role, slices.Contains(answer[:texts], *p.id), *p.id == src.Report.SignedBy})
+			named = append(named, *p.id)
+		}
+	}
+	for _, r := range src.History {
+		if n := src.others[r.SignedBy]; n != nil && !slices.Contains(named, r.SignedBy) {
+			all = append(all, author{n, "Supervisor", slices.Contains(answer[:texts], r.SignedBy), false})
+			named = append(named, r.SignedBy)
 		}
 	}
 	return all

@@ -316,7 +316,7 @@ func (p *readingPage) theReport(ctx context.Context) error {
 	}
 	last := len(all) - 1
 	all[last].SignedAt = all[last].SignedAt.In(p.page.Zone)
-	p.page.Report, p.page.Signed = &all[last], all[last].SignedBy == p.actor.ID
+	p.page.Report, p.page.Signed = &all[last], all[last].SignedBy == p.actor.ID || all[0].SignedBy == p.actor.ID
 	if last > 0 {
 		p.page.Changed = workflow.Changes(all[last-1], all[last])
 	}

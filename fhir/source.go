@@ -37,6 +37,21 @@ func (s *Server) reportSources(ctx context.Context, tx pgx.Tx, c workflow.Case) 
 	return src, nil
 }
 
+// loadSigners loads who has signed a version and has no role in the case any more, since
+// somebody else has stood in after them, or whose report it is has signed again.
+func (s *Server) loadSigners(ctx context.Context, tx pgx.Tx, src *reportSources) error {
+	for _, r := range src.History {
+		if _, known := src.names[r.SignedBy]; known {
+			continue
+		}
+		if err := s.loadPeople(ctx, tx, src, &r.SignedBy); err != nil {
+			return err
+		}
+		src.names[r.SignedBy] = displayOf(src.others[r.SignedBy])
+	}
+	return nil
+}
+
 // sources are the references of a report, and the resources behind them.
 func (d *dossier) sources() reportSources {
 	c := d.c

@@ -124,6 +124,8 @@ type Exam struct {
 	OriginalUnclear []string      `json:"originalUnclear,omitempty"` // of a signed case: who may have read it first, or made a report of it since, as the coordinator was told
 	OriginalSaid    string        `json:"originalSaid,omitempty"`    // a digest of what that version says
 	OriginalCame    *time.Time    `json:"originalCame,omitempty"`    // where it came after the reveal: what was graded before compares nothing
+	AmendedBy       *uuid.UUID    `json:"amendedBy,omitempty"`       // who has the amendment that is open: has begun it, taken it over or been given it
+	Signer          *uuid.UUID    `json:"signer,omitempty"`          // who signed the version in force, where anybody has ever signed one in the place of whose report it is
 	OriginalRevised *time.Time    `json:"originalRevised,omitempty"` // where it says something else than when it was revealed: what was graded before compares what is no more said
 }
 
@@ -183,6 +185,7 @@ type Report struct {
 	SupervisorID  *uuid.UUID        `json:"supervisorId,omitempty"`
 	Cosigned      []string          `json:"cosigned,omitempty"` // the sections that the supervisor has changed
 	SignedBy      uuid.UUID         `json:"signedBy"`
+	StandIn       WhyStandIn        `json:"standIn,omitempty"` // why it was not signed by whose report it is (signatory.go)
 	SignedAt      time.Time         `json:"signedAt"`
 	GradeNo       int               `json:"gradeNo,omitempty"` // the grade that it was compared by; 0 when there was nothing to compare with
 	OpinionSHA256 string            `json:"opinionSha256"`     // of the locked opinion, hex
@@ -213,6 +216,7 @@ type Input struct {
 	Grade        *Grade           // grade, adjudicate; sign, at co-signature or of an amendment: a new one
 	GradeStands  bool             // sign, at co-signature: the reader's grade holds for the changed text
 	Amendment    *Amendment       // sign, when amending
+	Amends       int              // sign, when amending: the version that it was written against; 0: it is not said
 	Judgement    *Judgement       // judge-management
 	Truth        *Truth           // outcome
 	Point        *LearningPoint   // add-learning-point, withdraw-learning-point

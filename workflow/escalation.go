@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -114,7 +113,7 @@ func (p Policy) escalationFaults() (wrong PolicyErrors) {
 func (c *Case) responsible(clock ClockName) *uuid.UUID {
 	switch {
 	case c.ReportNo > 0 && (clock.OfMatter() || c.State == Amending):
-		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID) // who signed, or stands in
+		return c.signerOrStandIn()
 	case c.State == Conferring:
 		return c.ReaderID
 	case clock == ClockAdjudicate || c.State == Adjudication || c.State == Arbitration:
@@ -131,7 +130,7 @@ func (c *Case) responsible(clock ClockName) *uuid.UUID {
 // raised it, whoever reads now, who may know nothing of it. Nobody, where it is that the
 // reader is not independent.
 func (t *turn) answers(ctx context.Context, clock ClockName) (*uuid.UUID, error) {
-	if !clock.OfMatter() {
+	if !clock.OfMatter() && t.c.State != Amending {
 		return t.c.responsible(clock), nil
 	}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
@@ -140,7 +139,7 @@ func (t *turn) answers(ctx context.Context, clock ClockName) (*uuid.UUID, error)
 	case err != nil || i >= 0 && all[i].Content.SameReader: // whom it is about may do nothing of it
 		return nil, err
 	case t.c.ReportNo > 0:
-		return t.c.responsible(clock), nil
+		return t.whoAnswers(ctx, clock)
 	case i < 0:
 		return nil, nil
 	}

@@ -83,23 +83,28 @@ var findingsReported = Guard{"findingsReported", "the report in force tells of e
 		if err == nil && slices.ContainsFunc(all, func(m Matter) bool {
 			return m.isFinding() && !report.tells(m)
 		}) {
-			err = t.tellFirst(ctx, report, refuse("%s", Phrase("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")))
+			err = t.tellFirst(ctx, refuse("%s", Phrase("no version of the report tells of a finding that was raised meanwhile: sign the amendment, or take the finding back ($withdraw-finding)")))
 		}
 		if err == nil && slices.ContainsFunc(all, func(m Matter) bool { return m.Kind == FindingMatter && m.Withdrawn() && report.tells(m) }) {
-			err = t.tellFirst(ctx, report, refuse("%s", Phrase("the report in force tells of a finding that was taken back meanwhile: sign the amendment")))
+			err = t.tellFirst(ctx, refuse("%s", Phrase("the report in force tells of a finding that was taken back meanwhile: sign the amendment")))
 		}
 		return err
 	}}
 
 // tellFirst is the refusal to drop an amendment that is to be signed; where nobody is there
 // who may sign it, it says how somebody comes to be, and what else leads out.
-func (t *turn) tellFirst(ctx context.Context, report Report, signIt error) error {
+func (t *turn) tellFirst(ctx context.Context, signIt error) error {
 	if t.tx == nil {
 		return signIt
 	}
-	gone, err := t.cannotAct(ctx, report.SignedBy)
-	if err != nil || !gone {
-		return cmp.Or(err, signIt)
+	s, err := t.signatories(ctx)
+	if err != nil {
+		return err
+	}
+	for _, who := range []uuid.UUID{s.first, s.last} {
+		if gone, err := t.cannotAct(ctx, who); err != nil || !gone {
+			return cmp.Or(err, signIt)
+		}
 	}
 	instead, err := StandInsTx(ctx, t.tx, *t.c, t.now)
 	if err != nil || len(instead) > 0 {

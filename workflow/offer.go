@@ -30,7 +30,7 @@ func (o *Offers) Knowing(f Facts) { o.facts = &f }
 // can be told before, but what beforehand has. Every other one is asked; each test that fires something (house.fire) holds that it was offered.
 var ofWhatIsGiven = []Guard{
 	reasonGiven, candidateEligible, standInEligible, declineCodeKnown, independenceAttested, draftFollows, opinionGiven, opinionComplete, proposalComplete, knowsTheText,
-	gradeComplete, decisionGiven, decidesForIndependent, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, findingsJudged, sameImages,
+	gradeComplete, decisionGiven, decidesForIndependent, amendsInForce, amendmentComplete, amendmentGraded, verifiesWhatIsOpen, comparesFirstReport, editComplete, editGraded, findingsJudged, sameImages,
 	findingComplete, callComplete, questionGiven, answerGiven, priorityGiven, judgementGiven, truthGiven, pointGiven, concluded,
 }
 
@@ -201,6 +201,10 @@ func (r recollection) lastGrade(ctx context.Context, id uuid.UUID) (GivenGrade, 
 
 func (r recollection) lastReport(ctx context.Context, id uuid.UUID) (Report, error) {
 	return recalled(r, "report", func() (Report, error) { return r.ledger.lastReport(ctx, id) })
+}
+
+func (r recollection) report(ctx context.Context, id uuid.UUID, no int) (Report, error) {
+	return recalled(r, fmt.Sprint("report ", no), func() (Report, error) { return r.ledger.report(ctx, id, no) })
 }
 
 func (r recollection) matters(ctx context.Context, id uuid.UUID) ([]Matter, error) {

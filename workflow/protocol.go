@@ -139,7 +139,7 @@ func (c Case) Owner() *uuid.UUID {
 	case c.Unsettled():
 		return nil
 	case c.ReportNo > 0:
-		return cmp.Or(c.SupervisorID, c.AdjudicatorID, c.ReaderID)
+		return c.signerOrStandIn()
 	}
 	return cmp.Or(c.AdjudicatorID, c.ReaderID)
 }

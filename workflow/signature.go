@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/overread/overread/internal/fault"
 )
 
 // reportStatus is the status (FHIR R4 diagnostic-report-status) of a report
@@ -79,6 +81,15 @@ var amendmentGraded = Guard{"amendmentGraded", "where an amendment changes findi
 		}
 		if after, ok := t.amendedOpinion(report.Opinion); ok && changesWeight(report.Opinion, after) {
 			return errRegradeChange
+		}
+		return nil
+	}}
+
+// Of two who may sign an amendment each has a text of their own before them.
+var amendsInForce = Guard{"amendsInForce", "the version against which the amendment was written, where that is said, is the one in force",
+	func(_ context.Context, t *turn) error {
+		if no := t.in.Amends; no != 0 && no != t.c.ReportNo {
+			return fault.New(fault.Conflict, "this was written against version %d of the report, and version %d is in force by now: read it, and write the amendment against it (amends = %d); nothing was signed", no, t.c.ReportNo, t.c.ReportNo)
 		}
 		return nil
 	}}
@@ -163,6 +174,9 @@ func (t *turn) sign(ctx context.Context, r Report) error {
 	r.No = c.ReportNo
 	r.Actionable = r.urgency()
 	if err := t.tellFindings(ctx, &r); err != nil {
+		return err
+	}
+	if err := t.noteWhose(ctx, &r); err != nil {
 		return err
 	}
 	authors := r.AuthoredBy()

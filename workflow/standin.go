@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,7 +12,7 @@ import (
 	"github.com/overread/overread/internal/access"
 )
 
-// Who signed a report answers for it, and changes it. Where they cannot (they are
+// Whose report it is answers for it, and changes it (signatory.go). Where they cannot (they are
 // no reader here any more, may not practise, are absent, or turn out to have read the study first), or where the
 // coordinator has given the amendment to somebody else, a supervisor or an
 // adjudicator stands in who is eligible for the case. Whoever stands in is the
@@ -30,68 +29,17 @@ func standInDuty(r access.Role) (Duty, bool) {
 	return "", false
 }
 
-var isSignatory = Guard{"isSignatory", "the actor signed the report in force, and has not turned out to be the original reader; or stands in for who did: as the one whom the coordinator has named, or as an eligible supervisor or adjudicator where who signed is no reader here any more, may not practise, is absent or has turned out to be the original reader",
-	func(ctx context.Context, t *turn) error {
-		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
-		if err != nil {
-			return err
-		}
-		if report.SignedBy == t.actor.ID {
-			why, err := t.readFirst(ctx, t.actor.ID)
-			if err == nil && why != "" {
-				err = forbid("the original report, which came or changed late, may be your own (the reader %s): a supervisor or adjudicator who is independent stands in for you", why)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		duty, mayStandIn := standInDuty(t.actor.Role)
-		if !mayStandIn || report.SignedBy == t.actor.ID {
-			return t.actorIs(&report.SignedBy, "only who signed the report may change it")
-		}
-		gone, err := t.cannotAct(ctx, report.SignedBy)
-		switch {
-		case err != nil:
-			return err
-		case t.isStandIn(report), gone:
-			return t.eligible(ctx, t.actor.ID, duty)
-		}
-		return forbid("only who signed the report may change it; while they are here, a supervisor stands in where the coordinator says so (reassign, once the amendment is open)")
-	}}
-
-// isStandIn: the actor is the one whom the amendment was given to.
-func (t *turn) isStandIn(signed Report) bool {
-	who := t.c.SupervisorID
-	return t.c.State == Amending && who != nil && *who == t.actor.ID && (signed.SupervisorID == nil || *signed.SupervisorID != *who)
-}
-
-// cannotAct: somebody is no reader here any more, may not practise on the case's
-// exam today, is absent, or has turned out to be the original reader. Who is merely off
-// shift comes back in time.
-func (t *turn) cannotAct(ctx context.Context, who uuid.UUID) (bool, error) {
-	r, err := t.ledger.reader(ctx, who)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	today := DateOf(r.local(t.now))
-	_, absent := r.absence(today)
-	return absent || len(unlicensed(t.c.Exam, r, today)) > 0 || t.c.doubtedOf().readFirst(r, t.c.Policy.unnamed()) != "", nil
-}
-
 var standInEligible = Guard{"standInEligible", "the one to whom the amendment is given may supervise the case, or adjudicate it",
 	func(ctx context.Context, t *turn) error {
 		if t.in.ReaderID == nil {
 			return refuse("reassign needs the reader to whom")
 		}
-		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		report, err := t.ledger.report(ctx, t.c.CaseID, 1)
 		if err != nil {
 			return err
 		}
 		if *t.in.ReaderID == report.SignedBy {
-			return refuse("that is who signed the report, and has the amendment anyway")
+			return refuse("that is whose report it is, and has the amendment anyway")
 		}
 		wrong := t.eligible(ctx, *t.in.ReaderID, ToSupervise)
 		if wrong != nil && t.eligible(ctx, *t.in.ReaderID, ToAdjudicate) == nil {
@@ -103,7 +51,11 @@ var standInEligible = Guard{"standInEligible", "the one to whom the amendment is
 // StandInsTx are those to whom the amendment of a signed case can be given, as
 // standInEligible has it.
 func StandInsTx(ctx context.Context, tx pgx.Tx, c Case, now time.Time) (all []uuid.UUID, err error) {
-	report, err := lastReportTx(ctx, tx, c.CaseID)
+	reports, err := ReportsTx(ctx, tx, c.CaseID)
+	if err != nil {
+		return nil, err
+	}
+	first, err := versionOf(reports, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +69,7 @@ func StandInsTx(ctx context.Context, tx pgx.Tx, c Case, now time.Time) (all []uu
 			return nil, err
 		}
 		for _, r := range readers {
-			if r.ID != report.SignedBy && !slices.Contains(all, r.ID) && len(Eligible(need, r, now)) == 0 {
+			if r.ID != first.SignedBy && !slices.Contains(all, r.ID) && len(Eligible(need, r, now)) == 0 {
 				all = append(all, r.ID)
 			}
 		}
@@ -127,17 +79,17 @@ func StandInsTx(ctx context.Context, tx pgx.Tx, c Case, now time.Time) (all []uu
 
 var nameStandIn = Effect{"nameStandIn", "the amendment is the one's to whom it is given; of a quality sample's finding they are told what it is",
 	func(ctx context.Context, t *turn) error {
-		t.c.SupervisorID = t.in.ReaderID
+		t.c.SupervisorID, t.c.Exam.AmendedBy = t.in.ReaderID, t.in.ReaderID
 		t.detail["standIn"] = t.in.ReaderID
 		return t.tellStandIn(ctx, *t.in.ReaderID)
 	}}
 
-var noteStandIn = Effect{"noteStandIn", "who amends for somebody is the case's supervisor; of a quality sample's finding they are told what it is",
+var noteStandIn = Effect{"noteStandIn", "who amends for somebody is the case's supervisor, and has the amendment until it is signed or dropped; of a quality sample's finding they are told what it is",
 	func(ctx context.Context, t *turn) error {
-		if _, ok := standInDuty(t.actor.Role); !ok {
-			return nil
+		if t.event == "amend" {
+			t.c.Exam.AmendedBy = &t.actor.ID
 		}
-		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
+		report, err := t.ledger.report(ctx, t.c.CaseID, 1)
 		if err != nil || report.SignedBy == t.actor.ID {
 			return err
 		}
@@ -148,6 +100,7 @@ var noteStandIn = Effect{"noteStandIn", "who amends for somebody is the case's s
 
 var dropStandIn = Effect{"dropStandIn", "who was to stand in does so no more: the supervisor is that of the report in force",
 	func(ctx context.Context, t *turn) error {
+		t.c.Exam.AmendedBy = nil
 		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err == nil {
 			t.c.SupervisorID = report.SupervisorID
@@ -181,7 +134,7 @@ func (t *turn) tellStandIn(ctx context.Context, who uuid.UUID) error {
 // Whether an amendment is dropped is a physician's decision where something was
 // found that opened it, or a changed study waits to be looked at: the coordinator
 // drops only one of which nothing of the kind is open.
-var mayDropAmendment = Guard{"mayDropAmendment", "the actor signed the report in force, stands in for who did, or is a director; a coordinator only where neither a finding of quality work nor a change of the study is the reason for it",
+var mayDropAmendment = Guard{"mayDropAmendment", "the report is the actor's, they stand in for whose it is, or are a director; a coordinator only where neither a finding of quality work nor a change of the study is the reason for it",
 	func(ctx context.Context, t *turn) error {
 		switch t.actor.Role {
 		case access.Director:
@@ -192,7 +145,7 @@ var mayDropAmendment = Guard{"mayDropAmendment", "the actor signed the report in
 				open, err = hasOpen(ctx, t.ledger, t.c.CaseID, Matter.isVerification)
 			}
 			if err == nil && open {
-				err = forbid("this amendment waits for a physician's decision: who signed, a supervisor who stands in, or a director may drop it; you may give it to another (reassign)")
+				err = forbid("this amendment waits for a physician's decision: whose report it is, a supervisor who stands in, or a director may drop it; you may give it to another (reassign)")
 			}
 			return err
 		}

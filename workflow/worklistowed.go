@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -44,21 +45,36 @@ var signedInRole = map[access.Role]string{
 	access.Supervisor:  `reader_id IS DISTINCT FROM @me AND other_reader_id IS DISTINCT FROM @me AND adjudicator_id IS DISTINCT FROM @me`,
 }
 
-// owedTx are the signed cases on which something is open that the actor, who signed the
-// version in force, can settle: each with the first of it that is due.
-func owedTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []WorkItem, err error) {
-	whose, ok := signedInRole[actor.Role]
-	if !ok || actor.ID == uuid.Nil {
-		return nil, nil
+// whoseSigned is signedInRole of somebody. Who stood in for another, and may adjudicate
+// alone, has it where they adjudicate.
+func whoseSigned(role access.Role, me Reader, today Date) string {
+	if role == access.Adjudicator && !me.is(IsSupervisor, today) {
+		return "(" + signedInRole[access.Adjudicator] + " OR " + signedInRole[access.Supervisor] + ")"
 	}
-	items, err := workItems(ctx, tx, signed, whose+`
-		      AND EXISTS (SELECT 1 FROM matter m WHERE m.tenant_id = c.tenant_id AND m.case_id = c.case_id AND m.settled_at IS NULL)
-		      AND @me = (SELECT r.signed_by FROM signed_report r WHERE r.tenant_id = c.tenant_id AND r.case_id = c.case_id ORDER BY r.report_no DESC LIMIT 1)`, actor, mostLooked)
-	if err != nil || len(items) == 0 {
-		return nil, err
+	return signedInRole[role]
+}
+
+// owedTx are the signed cases on which something is open that the actor, whose report it is
+// or who signed the version in force, can settle: each with the first of it that is due.
+func owedTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []WorkItem, err error) {
+	if _, ok := signedInRole[actor.Role]; !ok || actor.ID == uuid.Nil {
+		return nil, nil
 	}
 	now, err := nowTx(ctx, tx)
 	if err != nil {
+		return nil, err
+	}
+	me, err := ReaderByIDTx(ctx, tx, actor.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	items, err := workItems(ctx, tx, signed, whoseSigned(actor.Role, me, DateOf(me.local(now)))+`
+		      AND EXISTS (SELECT 1 FROM matter m WHERE m.tenant_id = c.tenant_id AND m.case_id = c.case_id AND m.settled_at IS NULL)
+		      AND EXISTS (SELECT 1 FROM signed_report r WHERE r.tenant_id = c.tenant_id AND r.case_id = c.case_id AND r.signed_by = @me AND r.report_no IN (1, c.report_no))`, actor, mostLooked)
+	if err != nil || len(items) == 0 {
 		return nil, err
 	}
 	var ids []uuid.UUID

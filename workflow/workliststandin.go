@@ -51,7 +51,7 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 	if err != nil {
 		return nil, err
 	}
-	items, err := openForStandInTx(ctx, tx, actor, signers.fit(now))
+	items, err := openForStandInTx(ctx, tx, actor, whoseSigned(actor.Role, me, DateOf(me.local(now))), signers.fit(now))
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
@@ -80,12 +80,14 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 	for i, c := range cases {
 		signed := items[slices.Index(ids, c.CaseID)]
 		item := signed.WorkItem
-		if signed.SignedBy == actor.ID { // what they amend themselves
-			item.Owed = OwesAmendment
-			owed = append(owed, item)
+		who := signatoriesOf(Report{SignedBy: signed.FirstBy}, Report{SignedBy: signed.SignedBy, StandIn: signed.LastFor})
+		if actor.ID == who.first || actor.ID == who.last { // what they amend themselves
+			if item.Owed = OwesAmendment; actor.ID == who.first || signers.keeps(c, who, now) {
+				owed = append(owed, item)
+			}
 			continue
 		}
-		if item.StandIn = signers.why(c, signed.SignedBy, actor.ID, now); item.StandIn == "" || len(Eligible(needs[i], me, now)) > 0 {
+		if item.StandIn = signers.why(c, who, actor.ID, now); item.StandIn == "" || len(Eligible(needs[i], me, now)) > 0 {
 			continue
 		}
 		if c.owesInstead(&item, c.Choosable(matters[c.CaseID], actor), actor.Role); item.Owed != "" {
@@ -134,42 +136,69 @@ func (s signers) fit(now time.Time) []uuid.UUID {
 	return fit
 }
 
-// why somebody may stand in for who signed the case; "" where they may not (cannotAct, isStandIn).
-func (s signers) why(c *Case, signedBy, me uuid.UUID, now time.Time) WhyStandIn {
-	r, here := s[signedBy]
+// whyAway is why who signed cannot act on the case; "" where they can.
+func (s signers) whyAway(c *Case, who uuid.UUID, now time.Time) WhyStandIn {
+	r, here := s[who]
+	if !here {
+		return StandInGone
+	}
+	return c.whyAway(r, now)
+}
+
+func (c *Case) whyAway(r Reader, now time.Time) WhyStandIn {
 	today := DateOf(r.local(now))
 	_, absent := r.absence(today)
 	switch {
-	case !here:
-		return StandInGone
 	case absent:
 		return StandInAbsent
 	case len(unlicensed(c.Exam, r, today)) > 0:
 		return StandInUnlicensed
 	case c.doubtedOf().readFirst(r, c.Policy.unnamed()) != "":
 		return StandInFirstReader
-	case c.State == Amending && c.SupervisorID != nil && *c.SupervisorID == me:
-		return StandInNamed
 	}
 	return ""
 }
 
-// whoSignedLast is who signed the report in force of a case of the alias before it.
-const whoSignedLast = `CROSS JOIN LATERAL (
+// why somebody who has signed nothing may stand in; "" where they may not (mayStandIn).
+func (s signers) why(c *Case, signed signatories, me uuid.UUID, now time.Time) WhyStandIn {
+	why := s.whyAway(c, signed.first, now)
+	if signed.stoodIn() && s.whyAway(c, signed.last, now) == "" {
+		why = "" // who stands in is there
+	}
+	if why == "" && c.amendsInstead(me, signed) {
+		why = StandInNamed
+	}
+	return why
+}
+
+// keeps tells whether who signed the version in force in the place of another may go on.
+func (s signers) keeps(c *Case, signed signatories, now time.Time) bool {
+	return signed.given || s.whyAway(c, signed.first, now) != "" || c.amendsInstead(signed.last, signed)
+}
+
+// whoSigned are, of a case of the alias c before it, whose report it is, and who signed the
+// version in force, and why they did where it is another.
+const whoSigned = `CROSS JOIN LATERAL (
 				SELECT r.signed_by FROM signed_report r
+				WHERE r.tenant_id = overread_tenant() AND r.case_id = c.case_id AND r.report_no = 1) AS one
+			CROSS JOIN LATERAL (
+				SELECT r.signed_by, coalesce(r.content->>'standIn', '') AS stand_in FROM signed_report r
 				WHERE r.tenant_id = overread_tenant() AND r.case_id = c.case_id
 				ORDER BY r.report_no DESC
 				LIMIT 1) AS r`
 
-// signedItem is a signed case, and who signed the report in force.
+// signedItem is a signed case, and who signed it.
 type signedItem struct {
 	WorkItem
+
+	FirstBy  uuid.UUID
 	SignedBy uuid.UUID
+	LastFor  WhyStandIn
 }
 
 // openForStandInTx are the cases that may be the actor's to settle, the most pressing first.
 // OFFSET 0 keeps the planner from going through every case there is.
-func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []uuid.UUID) ([]signedItem, error) {
+func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, theirs string, fit []uuid.UUID) ([]signedItem, error) {
 	rows, err := tx.Query(ctx, `
 		WITH doubted AS MATERIALIZED (
 			SELECT case_id FROM matter
@@ -177,19 +206,20 @@ func openForStandInTx(ctx context.Context, tx pgx.Tx, actor access.Actor, fit []
 		), candidate AS MATERIALIZED (
 			SELECT c.case_id
 			FROM (SELECT DISTINCT case_id FROM matter WHERE tenant_id = overread_tenant() AND settled_at IS NULL OFFSET 0) AS c
-			`+whoSignedLast+`
-			WHERE r.signed_by <> ALL (@fit)
+			`+whoSigned+`
+			WHERE one.signed_by <> ALL (@fit)
 			UNION SELECT case_id FROM doubted
 			UNION SELECT case_id FROM case_file WHERE tenant_id = overread_tenant() AND state = 'amending'
 		)
 		SELECT c.case_id, c.task_id, c.patient_id, c.state, c.priority, c.opened_at, c.placer_value AS "order",
-		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality, r.signed_by,
+		       coalesce(c.exam->>'display', '') AS exam, coalesce(c.exam->>'modality', '') AS modality,
+		       one.signed_by AS first_by, r.signed_by, r.stand_in AS last_for,
 		       (SELECT min(m.due_at) FROM matter m WHERE m.tenant_id = overread_tenant() AND m.case_id = c.case_id AND m.settled_at IS NULL) AS due
 		FROM (SELECT f.case_id, f.task_id, f.patient_id, f.state, f.priority, f.opened_at, f.placer_value, f.exam, f.reader_id, f.other_reader_id, f.adjudicator_id, f.supervisor_id FROM candidate JOIN case_file f ON f.tenant_id = overread_tenant() AND f.case_id = candidate.case_id OFFSET 0) AS c
-		`+whoSignedLast+`
+		`+whoSigned+`
 		WHERE c.state IN ('final', 'closed', 'amending')
-		  AND CASE WHEN r.signed_by = @me THEN c.state = 'amending' AND `+signedInRole[actor.Role]+`
-		      ELSE r.signed_by <> ALL (@fit) OR c.state = 'amending' AND c.supervisor_id = @me OR c.case_id IN (SELECT case_id FROM doubted) END
+		  AND CASE WHEN @me IN (one.signed_by, r.signed_by) THEN c.state = 'amending' AND `+theirs+`
+		      ELSE one.signed_by <> ALL (@fit) OR c.state = 'amending' AND (c.supervisor_id = @me OR c.exam->>'amendedBy' = @me::text) OR c.case_id IN (SELECT case_id FROM doubted) END
 		ORDER BY `+rankOf+`, due NULLS LAST, c.opened_at
 		LIMIT @most`, pgx.NamedArgs{"me": actor.ID, "most": mostLooked, "fit": fit})
 	if err != nil {
