@@ -2,9 +2,6 @@ package fhir
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -98,24 +95,11 @@ func (d *dossier) originalFacts() *workflow.OriginalFacts {
 		Version: d.original.version,
 		Patient: d.originalPatient,
 		Final:   slices.Contains(signedStatuses, n.Text("status")),
-		Said:    digestOfSaid(n),
+		Status:  n.Text("status"),
+		Said:    d.saidOfOriginal(),
+		SaidOld: digestOfSaid(n),
 		Unclear: d.originalUnclear,
 	}
-}
-
-// whatIsSaid are the elements of a report that its words and codes are in.
-var whatIsSaid = []string{"conclusion", "conclusionCode", "presentedForm", "text", "result", "media"}
-
-// digestOfSaid tells versions apart that say something else, from those in which only
-// who read it, its status or its meta changed.
-func digestOfSaid(report *Node) string {
-	sum := sha256.New()
-	for _, element := range whatIsSaid {
-		for _, n := range report.Each(element) {
-			_, _ = fmt.Fprintf(sum, "%s %s\n", element, n.Bytes())
-		}
-	}
-	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // longestUID: DICOM PS3.5 section 9.1.

@@ -207,6 +207,7 @@ var topics = map[string]string{
 	"study-changed":      "The study changed after the report",
 	"same-reader":        "Who read this second opinion read the study first",
 	"first-report":       "The first report came after the second opinion",
+	"original-changed":   "The first report was changed after the second opinion",
 	"newer-version":      "A newer version of the report must be read",
 }
 
@@ -261,6 +262,9 @@ func verificationTopic(m workflow.Matter) string {
 	if m.Content.FirstReport && !m.Content.Ordered {
 		return "first-report"
 	}
+	if (m.Content.Rewritten || m.Content.Retracted) && !m.Content.Ordered {
+		return "original-changed"
+	}
 	return "study-changed"
 }
 
@@ -307,6 +311,10 @@ func asItWas(m workflow.Matter) string {
 		return "the report is of what was ordered before, and may be of the wrong side"
 	case m.Content.FirstReport:
 		return "the report does not say how the two differ"
+	case m.Content.Retracted:
+		return "what the report says of how the two differ does not hold"
+	case m.Content.Rewritten:
+		return "the report says how it differs from what the first one said before"
 	}
 	return "the report is of the study as it was before"
 }

@@ -123,6 +123,7 @@ type Exam struct {
 	OriginalNames   []string      `json:"originalNames,omitempty"`   // of readers whom only a name names
 	OriginalUnclear []string      `json:"originalUnclear,omitempty"` // of a signed case: who may have read it first, or made a report of it since, as the coordinator was told
 	OriginalSaid    string        `json:"originalSaid,omitempty"`    // a digest of what that version says
+	OriginalStatus  string        `json:"originalStatus,omitempty"`  // that it had
 	OriginalCame    *time.Time    `json:"originalCame,omitempty"`    // where it came after the reveal: what was graded before compares nothing
 	AmendedBy       *uuid.UUID    `json:"amendedBy,omitempty"`       // who has the amendment that is open: has begun it, taken it over or been given it
 	Signer          *uuid.UUID    `json:"signer,omitempty"`          // who signed the version in force, where anybody has ever signed one in the place of whose report it is

@@ -169,6 +169,9 @@ func (e *Engine) reconsiderSigned(ctx context.Context, j job) error {
 			return err
 		}
 	}
+	if err := e.originalRevised(ctx, j, facts); err != nil {
+		return err
+	}
 	return e.orderedElsewhere(ctx, j, facts)
 }
 

@@ -19,7 +19,7 @@ import (
 
 // physicians: whether nothing is to be done about it a physician must say.
 func (m MatterContent) physicians() bool {
-	return m.SameReader || m.FirstReport || m.Ordered || m.Parted
+	return m.SameReader || m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted
 }
 
 // ForDirector tells whether a director alone may dismiss what is open.
@@ -97,7 +97,7 @@ var dismissVerification = Effect{"dismissVerification", "that the report is not 
 // left to be looked at.
 func (m *MatterContent) foundIndependent() bool {
 	m.SameReader = false
-	return m.FirstReport || m.Ordered || m.Parted || m.Replaced || m.Images > m.ImagesThen
+	return m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted || m.Replaced || m.Images > m.ImagesThen
 }
 
 // namedAnew are those of the first readers whom the exam does not name. An organisation

@@ -62,7 +62,7 @@ var noteFacts = Effect{"noteFacts", "what the order refers to is kept with the c
 		c.Comparable = &there
 		if there {
 			c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
-			c.Exam.OriginalNow, c.Exam.OriginalSaid = f.Original.Version, f.Original.Said
+			c.noteWhatItSays(*f.Original)
 		}
 		if err := t.noteFirstReaders(ctx, f.First); err != nil {
 			return err

@@ -62,6 +62,8 @@ type OriginalFacts struct {
 	Version int64
 	Patient string
 	Final   bool   // status final, amended, corrected or appended
+	Status  string // of FHIR R4 diagnostic-report-status
 	Said    string // a digest of what it says: a version may say the same as the one before
+	SaidOld string // the same as an earlier release made it, which a case may have noted
 	Unclear bool   // of a signed case: nothing says that it was made before the second opinion
 }

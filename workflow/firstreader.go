@@ -96,11 +96,11 @@ var noteOriginal = Effect{"noteOriginal", "who read first is noted again, and wh
 	func(ctx context.Context, t *turn) error {
 		f, c := t.in.Facts, t.c
 		if o := f.Original; o != nil && c.comparable() {
-			if was := c.OriginalReportID; was != nil && c.RevealedAt != nil && (o.ID != *was || o.Said != c.Exam.OriginalSaid) {
+			if was := c.OriginalReportID; was != nil && c.RevealedAt != nil && (o.ID != *was || !o.says(c.Exam.OriginalSaid)) {
 				c.Exam.OriginalRevised = &t.now
 			}
 			c.OriginalReportID, c.OriginalReportVersion = &o.ID, &o.Version
-			c.Exam.OriginalNow, c.Exam.OriginalSaid = o.Version, o.Said
+			c.noteWhatItSays(*o)
 		}
 		return t.noteFirstReaders(ctx, f.First)
 	}}

@@ -22,7 +22,8 @@ var noteLateOriginal = Effect{"noteLateOriginal", "there is an original report n
 		f, c, there := t.in.Facts, t.c, true
 		c.Comparable = &there
 		c.OriginalReportID, c.OriginalReportVersion = &f.Original.ID, &f.Original.Version
-		c.Exam.OriginalNow, c.Exam.OriginalSaid, c.Exam.OriginalCame = f.Original.Version, f.Original.Said, &t.now
+		c.noteWhatItSays(*f.Original)
+		c.Exam.OriginalCame = &t.now
 		t.detail["comparable"] = true
 		return t.noteFirstReaders(ctx, f.First)
 	}}
@@ -48,16 +49,23 @@ func (c *Case) ofFormerOriginal(g GivenGrade) bool {
 // be compared, without a grade.
 func (t *turn) toCompare(ctx context.Context) error {
 	m, err := t.chosen(ctx, VerificationMatter)
-	if err == nil && m.Content.FirstReport && t.in.Grade == nil {
-		err = refuse("the first report of the study is to be compared with this one: open an amendment ($amend), and sign it ($sign) with verifies and the grade, also where both agree")
+	switch {
+	case err != nil || t.in.Grade != nil:
+		return err
+	case m.Content.FirstReport:
+		return refuse("the first report of the study is to be compared with this one: open an amendment ($amend), and sign it ($sign) with verifies and the grade, also where both agree")
+	case m.Content.Retracted:
+		return refuse("the hospital has taken its report of the study back, with which this one was compared: open an amendment ($amend), and sign it ($sign) with verifies and the grade, such as that no comparison is possible (noComparison)")
+	case m.Content.Rewritten && t.event == "sign" && !t.in.GradeStands:
+		return refuse("the first report of the study says something else now than when it was compared: say how the two compare (the grade), or that the grade in force stands (gradeStands)")
 	}
-	return err
+	return nil
 }
 
-var nothingToCompare = Guard{"nothingToCompare", "no first report has come that the report is to be compared with",
+var nothingToCompare = Guard{"nothingToCompare", "no first report has come that the report is to be compared with, and none was taken back with which it was compared",
 	func(ctx context.Context, t *turn) error { return t.toCompare(ctx) }}
 
-var comparesFirstReport = Guard{"comparesFirstReport", "an amendment that takes a first report into account which has come has the grade",
+var comparesFirstReport = Guard{"comparesFirstReport", "an amendment that takes a first report into account which has come, or was changed, has the grade; of one that was changed it may say that the grade in force stands",
 	func(ctx context.Context, t *turn) error {
 		if !t.in.Amendment.Verifies {
 			return nil

@@ -63,6 +63,8 @@ type MatterContent struct {
 	SameReader  bool      `json:"sameReader,omitempty"`  // who read it turns out to have read it first
 	FirstReport bool      `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
 	Parted      bool      `json:"parted,omitempty"`      // it was signed into the record of another patient
+	Rewritten   bool      `json:"rewritten,omitempty"`   // its first report says something else now than what it was compared with
+	Retracted   bool      `json:"retracted,omitempty"`   // or was taken back
 	Sealed      string    `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency
 	Uncosigned  bool      `json:"uncosigned,omitempty"`  // a finding of a reader whose report a supervisor signs, and nobody has yet
 	Stands      *LetStand `json:"stands,omitempty"`      // who signed another text and let the finding stand

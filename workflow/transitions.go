@@ -89,6 +89,7 @@ var Transitions = []Transition{
 	{From: in(Comparing, AwaitingCosign), Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteLateOriginal)},
 	{From: join(signed, in(Amending)), Event: "original-arrives", To: Same, By: by(role.System), Effects: do(noteLateOriginal, compareLate)},
 	{From: join(betweenTwo, in(OnHold), atWork), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteOriginal)},
+	{From: join(signed, in(Amending)), Event: "original-changes", To: Same, By: by(role.System), Effects: do(noteRewritten, openVerification)},
 	{From: join(betweenTwo, in(OnHold), atWork), Event: "question-changes", To: Same, By: by(role.System), Effects: do(noteQuestion)},
 	{From: in(Locked), Event: "reveal", To: Comparing, By: by(role.Reader, role.Adjudicator), Guards: check(isReader, stillIndependent, mayPractise), Effects: do(revealOriginal)},
 	{From: in(Comparing), Event: "grade", To: Adjudication, By: by(role.Reader, role.Adjudicator), When: policyDemandsThirdReader, Guards: check(isReader, stillIndependent, mayPractise, gradeComplete), Effects: do(recordGrade, startAdjudication, lookForThird)},

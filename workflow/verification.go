@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,9 @@ type StudyChange struct {
 	Same     bool // who read it turns out to have read it first (samereader.go)
 	Original bool // its first report has come, which nobody has compared (lateoriginal.go)
 	Parted   bool // it was signed into the record of another patient, from whose the records were parted since (parted.go)
+
+	Rewritten bool // the original says something else now than what it was compared with (rewritten.go)
+	Retracted bool // the hospital has taken the original back
 }
 
 // key tells changes apart, so that each is looked at once.
@@ -37,6 +41,9 @@ func (s StudyChange) key() string {
 	if s.Parted {
 		key += " parted"
 	}
+	if s.Rewritten || s.Retracted {
+		key += " rewritten"
+	}
 	return key
 }
 
@@ -44,38 +51,24 @@ func (s StudyChange) key() string {
 var orderedWords = Phrase("the order was corrected, and names another exam, or another part or side of the body now")
 
 func (s StudyChange) words() string {
-	grown := s.Replaced || s.Images > s.Then
-	switch {
-	case s.Parted && (grown || s.Same || s.Ordered || s.Original):
-		rest := s
-		rest.Parted = false
-		return partedWords + "; " + rest.words()
-	case s.Parted:
-		return partedWords
-	case s.Same && (grown || s.Ordered || s.Original):
-		rest := s
-		rest.Same = false
-		return notIndependent + "; " + rest.words()
-	case s.Same:
-		return notIndependent
-	case s.Ordered && (grown || s.Original):
-		rest := s
-		rest.Ordered = false
-		return orderedWords + "; " + rest.words()
-	case s.Ordered:
-		return orderedWords
-	case s.Original && grown:
-		rest := s
-		rest.Original = false
-		return originalCame + "; " + rest.words()
-	case s.Original:
-		return originalCame
-	case s.Replaced:
-		return Phrase("images of the study were replaced")
-	case s.Then > 0:
-		return Phrase("the study has %d images now, and had %d", s.Images, s.Then)
+	var all []string
+	for _, of := range []struct {
+		so    bool
+		words string
+	}{{s.Parted, partedWords}, {s.Same, notIndependent}, {s.Ordered, orderedWords}, {s.Original, originalCame},
+		{s.Retracted, originalRetracted}, {s.Rewritten && !s.Retracted, originalRewritten}, {s.Replaced, Phrase("images of the study were replaced")}} {
+		if of.so {
+			all = append(all, of.words)
+		}
 	}
-	return Phrase("the study has %d images now", s.Images)
+	if !s.Replaced && (all == nil || s.Images > s.Then) {
+		if s.Then > 0 {
+			all = append(all, Phrase("the study has %d images now, and had %d", s.Images, s.Then))
+		} else {
+			all = append(all, Phrase("the study has %d images now", s.Images))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 var openVerification = Effect{"openVerification", "the study is another than was read, or the order names another part of the body: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",
@@ -89,7 +82,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted, Rewritten: s.Rewritten, Retracted: s.Retracted}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
@@ -99,6 +92,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
 			content.SameReader, content.FirstReport = m.Content.SameReader || s.Same, m.Content.FirstReport || s.Original
 			content.Parted = m.Content.Parted || s.Parted
+			content.Rewritten, content.Retracted = m.Content.Rewritten || s.Rewritten || s.Retracted, (m.Content.Retracted || s.Retracted) && !s.Rewritten
 			if !s.Same {
 				content.Independent = m.Content.Independent
 			}
@@ -151,8 +145,11 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 			reason = partedWords
 		case m.Content.Ordered:
 			reason = "the order was corrected after the signature"
+		case m.Content.Rewritten:
+			reason = originalRewritten
 		}
 		t.addendum = &Amendment{Kind: "addition", Reason: reason, Text: text}
+		t.c.comparedAsItIs(m.Content)
 		t.afterSigning = append(t.afterSigning, func(ctx context.Context) error {
 			return t.settleMatter(ctx, m, "valid", Closing{Text: t.in.Reason}, t.report.No)
 		})
@@ -160,7 +157,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 	}}
 
 func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport, Parted: m.Parted}
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport, Parted: m.Parted, Rewritten: m.Rewritten, Retracted: m.Retracted}
 }
 
 // Words say what has become of the study.
@@ -175,6 +172,7 @@ var settleVerified = Effect{"settleVerified", "an amendment that takes the chang
 		if err != nil {
 			return err
 		}
+		t.c.comparedAsItIs(m.Content)
 		return t.settleMatter(ctx, m, "amended", Closing{Text: t.in.Amendment.Text}, t.report.No)
 	}}
 

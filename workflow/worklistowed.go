@@ -18,7 +18,7 @@ type Owed string
 // What a matter that is open asks of who signed.
 const (
 	OwesAnswer     Owed = "answer"     // a clinician asks
-	OwesComparison Owed = "comparison" // the first report has come
+	OwesComparison Owed = "comparison" // the first report has come, or was taken back
 	OwesLook       Owed = "look"       // the study has changed since
 	OwesCall       Owed = "call"       // nobody has taken note of a pressing finding
 )
@@ -28,7 +28,7 @@ func (m Matter) owes() (Owed, Event) {
 	switch {
 	case m.Kind == QuestionMatter:
 		return OwesAnswer, "answer"
-	case m.isVerification() && m.Content.FirstReport:
+	case m.isVerification() && m.Content.toCompare():
 		return OwesComparison, "amend"
 	case m.isVerification():
 		return OwesLook, "verify"

@@ -21,25 +21,26 @@ type Reading struct {
 	Zone     *time.Location // of the hospital
 	Now      time.Time
 
-	Stage    Stage
-	May      map[string]bool // what the rules let them do now: nothing but what is given with it would have it refused
-	Barred   string          // why the next step of this stage would be refused to them, "" where it is offered
-	Mine     bool            // it is in their hands
-	Blinded  bool            // the protocol: the original is shown after the opinion is sealed
-	Hidden   bool            // and it is not shown yet
-	Alone    bool            // there is no original to compare with
-	Scored   bool            // expectedness may be graded
-	Graded   bool            // they have graded it
-	Grade    *workflow.Grade // theirs; else to the third reader who decides the reader's, for a beginning
-	Says     *Says           // what the report will say of the grade in force, to who signs
-	Returned bool            // a supervisor has returned it
-	Signed   bool            // the report in force has their signature
-	Verifies bool            // an amendment may say that it takes into account what the study has become
-	Judged   []Judged        // findings of which a signature may say whether they stand
-	Compares bool            // and is to compare the report with a first one that has come
-	OwnFirst bool            // as the third reader they read for themselves before they see the others
-	Reading  workflow.ReadingProtocol
-	Notices  []string // what others did under their hands
+	Stage     Stage
+	May       map[string]bool // what the rules let them do now: nothing but what is given with it would have it refused
+	Barred    string          // why the next step of this stage would be refused to them, "" where it is offered
+	Mine      bool            // it is in their hands
+	Blinded   bool            // the protocol: the original is shown after the opinion is sealed
+	Hidden    bool            // and it is not shown yet
+	Alone     bool            // there is no original to compare with
+	Scored    bool            // expectedness may be graded
+	Graded    bool            // they have graded it
+	Grade     *workflow.Grade // theirs; else to the third reader who decides the reader's, for a beginning
+	Says      *Says           // what the report will say of the grade in force, to who signs
+	Returned  bool            // a supervisor has returned it
+	Signed    bool            // the report in force has their signature
+	Verifies  bool            // an amendment may say that it takes into account what the study has become
+	Judged    []Judged        // findings of which a signature may say whether they stand
+	Compares  bool            // and is to compare the report with a first one that has come
+	Rewritten bool            // the first report says something else now, or was taken back, and nobody has looked
+	OwnFirst  bool            // as the third reader they read for themselves before they see the others
+	Reading   workflow.ReadingProtocol
+	Notices   []string // what others did under their hands
 
 	Patient  []Line
 	Question string
@@ -153,6 +154,7 @@ type Matter struct {
 	Settlement string          // "" while it is open
 	May        map[string]bool // what may be done about it now
 	Compare    bool            // a first report is to be compared: by an amendment with a grade alone
+	Retracted  bool            // since the hospital has taken it back
 	Answer     string
 	Told       []Told
 }
