@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,6 +39,33 @@ func TestAnOrderThatForbidsOrIsNotUnderstoodOpensNoCase(t *testing.T) {
 	}
 	task := coordinationTask(Object("reference", ehrBase+"/ServiceRequest/9"), "modifierExtension", stranger).jsonText()
 	c.post("/fhir/Task", task).want(t, http.StatusUnprocessableEntity, "business-rule")
+
+	// Neither does what is only proposed, and what was ordered does not become that again.
+	proposed := c.mustCreate("ServiceRequest", order("5", "intent", "proposal").jsonText())
+	if ids := c.get("/fhir/Task?focus=ServiceRequest/" + proposed).ids(); len(ids) != 0 {
+		t.Errorf("a proposal has %d Tasks", len(ids))
+	}
+	ordered := c.mustCreate("ServiceRequest", order("6").jsonText())
+	for _, intent := range []string{"proposal", "plan", "directive", "option"} {
+		got := c.put("/fhir/ServiceRequest/"+ordered, order("6", "id", ordered, "intent", intent).jsonText())
+		got.want(t, http.StatusUnprocessableEntity, "business-rule")
+		for _, says := range []string{`"ServiceRequest.intent"`, "does not become a " + intent, "set status revoked"} {
+			if !strings.Contains(got.body, says) {
+				t.Errorf("%s: it does not say %s: %s", intent, says, got.body)
+			}
+		}
+	}
+	c.wantState(c.taskOf("ServiceRequest/"+ordered), "received")
+	if intent := c.get("/fhir/ServiceRequest/" + ordered).node.Text("intent"); intent != "order" {
+		t.Errorf("it is a %s now", intent)
+	}
+	if got := c.put("/fhir/ServiceRequest/"+ordered, order("6", "id", ordered, "intent", "original-order").jsonText()); got.status != http.StatusOK {
+		t.Errorf("which kind of order it is: %d %s", got.status, got.body)
+	}
+	if got := c.put("/fhir/ServiceRequest/"+ordered, order("6", "id", ordered, "intent", "original-order", "status", "revoked").jsonText()); got.status != http.StatusOK {
+		t.Errorf("the remedy: %d %s", got.status, got.body)
+	}
+	c.wantState(c.taskOf("ServiceRequest/"+ordered), "cancelled")
 
 	id := c.mustCreate("ServiceRequest", order("4").jsonText())
 	turned := order("4", "id", id, "doNotPerform", true)

@@ -160,6 +160,9 @@ func (s *Server) sameOrder(ctx context.Context, tx pgx.Tx, c workflow.Case, befo
 			return err
 		}
 	}
+	if err := staysOrder(c, before, after); err != nil {
+		return err
+	}
 	if after.Text("doNotPerform") == "true" {
 		return fault.At(fault.BusinessRule, "ServiceRequest.doNotPerform", "a case runs on this order, and it cannot turn into its opposite; revoke it")
 	}
@@ -171,6 +174,20 @@ func (s *Server) sameOrder(ctx context.Context, tx pgx.Tx, c workflow.Case, befo
 		return fault.At(fault.BusinessRule, "ServiceRequest.identifier", "the placer's order number names the case and cannot change; revoke this order and send a new one")
 	}
 	return nil
+}
+
+// staysOrder: an order does not become a proposal or a plan again (FHIR R4
+// request-definitions.html#Request.intent: immutable, as a rule; another intent is another
+// resource, basedOn this one). Of one order it may still be said which kind of order it is.
+func staysOrder(c workflow.Case, before, after *Node) error {
+	intent := after.Text("intent")
+	if intent == before.Text("intent") || authorises[intent] || hasEnded(c) {
+		return nil
+	}
+	if c.ReportNo > 0 {
+		return fault.At(fault.BusinessRule, "ServiceRequest.intent", "the second opinion that was ordered is signed (the case is %s), and its order does not become a %s: leave intent as it was (%s)", c.State, intent, before.Text("intent"))
+	}
+	return fault.At(fault.BusinessRule, "ServiceRequest.intent", "the case of this order is %s, and an order does not become a %s: leave intent as it was (%s). Is it not to be done, set status revoked, which cancels it; a %s is a new ServiceRequest", c.State, intent, before.Text("intent"), intent)
 }
 
 // samePatientNow: the two orders are of one patient, whose records may have been merged.

@@ -107,6 +107,9 @@ var placerChanges = []placerChange{
 	{"order: another number", func(o *placedOrder) []errand {
 		return []errand{put(o.order, func(n *Node) { n.Each("identifier")[0].Set("value", "changed") })}
 	}},
+	{"order: intent proposal", func(o *placedOrder) []errand {
+		return []errand{put(o.order, func(n *Node) { n.Set("intent", "proposal") })}
+	}},
 	{"patient: merged into another", func(o *placedOrder) []errand { return []errand{o.merge()} }},
 	{"patient: merged, then parted", func(o *placedOrder) []errand {
 		return []errand{o.merge(), put(o.patient, func(*Node) {})}
