@@ -148,14 +148,14 @@ func TestAnAcknowledgementNamesAVersionThatWasSigned(t *testing.T) {
 		"another case's report":           c.versionRead(other, 1),
 		"no report":                       "Patient/1/_history/1",
 	} {
-		if got := c.act(access.Placer, id, "$acknowledge", "report", Object("valueReference", Object("reference", report))); got.status != http.StatusBadRequest {
+		if got := c.act(access.Placer, id, "$acknowledge", "clinician", "Dr Jones", "report", Object("valueReference", Object("reference", report))); got.status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
 	}
 	c.wantState(id, "final")
 
 	// Not told apart from the version in force: one that names the report and no version.
-	c.mustAct(access.Placer, id, "$acknowledge", "report", Object("valueReference", Object("reference", "DiagnosticReport/"+c.report(id).Text("id"))))
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones", "report", Object("valueReference", Object("reference", "DiagnosticReport/"+c.report(id).Text("id"))))
 	c.wantState(id, "closed")
 }
 

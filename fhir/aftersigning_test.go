@@ -125,13 +125,13 @@ func TestAnEmergentFindingThatNobodyKnowsOfKeepsTheCaseOpen(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
 	id := c.signed("62")
-	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
 	c.mustAct(access.Reader, id, "$raise-finding", "category", "emergent", "text", "Free air below the diaphragm.")
 	c.wantState(id, "final")
 	if r := c.report(id); r.Text("status") != "appended" || !strings.Contains(r.Text("conclusion"), "Free air below the diaphragm.") {
 		t.Errorf("after the signature it is an addendum: %s", r.Text("conclusion"))
 	}
-	c.act(access.Placer, id, "$acknowledge").want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.act(access.Placer, id, "$acknowledge", "clinician", "Dr Jones").want(t, http.StatusUnprocessableEntity, "business-rule")
 	alert := c.wantCount(access.Placer, "Communication?category=alert", 1)[0]
 
 	// The EHR acknowledges by a Communication of its own, twice.
@@ -146,7 +146,7 @@ func TestAnEmergentFindingThatNobodyKnowsOfKeepsTheCaseOpen(t *testing.T) {
 	if got := c.get("/fhir/Communication/" + alert.Text("id")).node; got.Text("status") != "completed" {
 		t.Errorf("%s", got.Bytes())
 	}
-	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
 	c.wantState(id, "closed")
 }
 
@@ -154,7 +154,7 @@ func TestAQuestionIsOneThreadHoweverOftenItIsSent(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
 	id := c.signed("63")
-	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
 	report := c.report(id)
 	question := Object("resourceType", "Communication", "status", "completed", "topic", concept(csTopic, "question", ""),
 		"identifier", []*Node{Object("system", "urn:ehr:message", "value", "q-1")},
@@ -189,7 +189,7 @@ func TestAQuestionIsOneThreadHoweverOftenItIsSent(t *testing.T) {
 	c.wantState(id, "final")
 	c.mustAct(access.Reader, id, "$answer", "answer", "9 mm.")
 	c.act(access.Reader, id, "$answer", "answer", "10 mm.").want(t, http.StatusUnprocessableEntity, "business-rule")
-	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
 	c.wantState(id, "closed")
 
 	// A further one is taken back by its Communication.
@@ -243,7 +243,7 @@ func TestAStudyThatGrowsAfterTheSignatureIsVerifiedAgain(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
 	id := c.signed("65")
-	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
 	ids := c.get("/fhir/ImagingStudy?identifier=urn:dicom:uid|1.2.3.65").ids()
 	study := c.get("/fhir/ImagingStudy/" + ids[0]).node
 	study.Set("numberOfInstances", 4)

@@ -39,7 +39,7 @@ func (c *clinic) twoOutcomes() (agreed, disagreed string) {
 		}
 		c.do(access.Reader, "GET", "/fhir/"+report, "")
 		c.do(access.Quality, "GET", "/fhir/Task/"+task+"/$quality", "")
-		c.mustAct(access.Placer, task, "$acknowledge")
+		c.mustAct(access.Placer, task, "$acknowledge", "clinician", "Dr Jones")
 	}
 	for _, code := range []string{"agreement", "discrepancy", "second-opinion-agreement"} { // finds patients by what they are asked for
 		c.get("/fhir/Observation?code=" + code)

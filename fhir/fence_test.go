@@ -489,6 +489,6 @@ func TestAPatientsTokenAcknowledgesThatPatientsReportOnly(t *testing.T) {
 			t.Errorf("the report by %s: %d", who, got.status)
 		}
 	}
-	c.mustAct("theirs", id, "$acknowledge")
+	c.mustAct("theirs", id, "$acknowledge", "clinician", "Dr Jones")
 	c.wantState(id, "closed")
 }

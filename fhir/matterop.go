@@ -88,7 +88,8 @@ func (r *request) call() *workflow.Call {
 
 // readBy is who has read something.
 var readBy = []parameter{
-	{Name: "clinician", Type: "string", Doc: "Who has read it, by name.", Set: func(r *request, v *Node) { r.Acknowledged.Person = v.Text() }},
+	{Name: "clinician", Type: "string", Doc: "Who has read it, by name. This, or practitioner, is needed of a system; a person who is signed in is that themselves.", Set: func(r *request, v *Node) { r.Acknowledged.Person = v.Text() }},
+	{Name: "practitioner", Type: "Reference", Doc: "The same by a reference to the Practitioner or PractitionerRole, here or at the EHR.", Set: func(r *request, v *Node) { r.readBy = v }},
 	{Name: "role", Type: "string", Doc: "The clinician's function, such as attending physician.", Set: func(r *request, v *Node) { r.Acknowledged.Role = v.Text() }},
 }
 

@@ -75,7 +75,7 @@ func TestADirectorDoesWithoutAThirdReaderAndTheClinicianReadsIt(t *testing.T) {
 	if !sent {
 		t.Error("what goes to the hospital does not say it")
 	}
-	c.mustAct(access.Placer, task, "$acknowledge")
+	c.mustAct(access.Placer, task, "$acknowledge", "clinician", "Dr Jones")
 	c.wantState(task, "closed")
 }
 

@@ -100,6 +100,9 @@ func (s *Server) perform(ctx context.Context, tx pgx.Tx, actor access.Actor, tas
 	if err := s.fillForm(ctx, tx, c, &r); err != nil {
 		return Stored{}, err
 	}
+	if err := s.namesReader(ctx, tx, actor, c, op, &r); err != nil {
+		return Stored{}, err
+	}
 	query := "$" + op.Name
 	if op.Name == "acknowledge" && c.ReportNo > 0 {
 		if err = s.namesReport(c, r.read); err == nil {

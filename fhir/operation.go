@@ -42,6 +42,7 @@ type request struct {
 	saved  *workflow.Draft // draft: what was saved, for the answer
 	agrees *bool           // grade, adjudicate, sign: what the parameter agreement says, nil where it is not given
 	form   *Node           // the QuestionnaireResponse that answers the template's form
+	readBy *Node           // acknowledge: the Reference to who has read it
 	read   *Node           // acknowledge: the Reference to the version that was read
 }
 

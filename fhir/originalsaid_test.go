@@ -28,7 +28,7 @@ func comparedReport(t *testing.T) (c *clinic, task, original string) {
 // comparedWith is the version of the first report that the Provenance of ours names.
 func (c *clinic) comparedWith(task, original string) (version string) {
 	c.t.Helper()
-	all := c.get("/fhir/Provenance?_sort=-_lastUpdated&target=DiagnosticReport/" + c.report(task).Text("id")).node.Each("entry", "resource")
+	all := c.get("/fhir/Provenance?_sort=-_lastUpdated&target=DiagnosticReport/"+c.report(task).Text("id")).node.Each("entry", "resource")
 	for _, what := range all[0].Each("entity", "what", "reference") {
 		if _, after, found := strings.Cut(what.Text(), "DiagnosticReport/"+original+"/_history/"); found {
 			version = after

@@ -323,7 +323,7 @@ func (c *clinic) walk(task string, state workflow.State) {
 		case "amend":
 			c.mustAct(access.Reader, task, "$amend", reason...)
 		case "acknowledge":
-			c.mustAct(access.Placer, task, "$acknowledge")
+			c.mustAct(access.Placer, task, "$acknowledge", "clinician", "Dr Jones")
 		case "trainee":
 			c.sql(`UPDATE reader SET credential = credential || '{"trainee": true}' WHERE reader_id = '` + c.readers[access.Reader].ID.String() + `'`)
 		default:

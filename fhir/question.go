@@ -96,9 +96,12 @@ func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c w
 // acknowledgedBy acknowledges what the Communication is in response to. What was
 // acknowledged before is said a second time.
 func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) error {
-	person, err := s.senderName(ctx, tx, actor, n)
+	person, named, err := s.personMeant(ctx, tx, actor, n.Get("sender"), n)
 	if err != nil {
 		return err
+	}
+	if !named {
+		return fault.At(fault.Required, "Communication.sender", "an acknowledgement says who has read it: a Practitioner or PractitionerRole, by reference or display")
 	}
 	in := workflow.Input{Acknowledged: workflow.Acknowledged{Person: person, Resource: "Communication/" + n.Text("id")}}
 	if n.Get("inResponseTo") == nil {

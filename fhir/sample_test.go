@@ -277,7 +277,7 @@ func TestAnEmergencyInASecondReadReachesTheClinicianAtOnce(t *testing.T) {
 		t.Errorf("who signed is told what was found, and not by whom: %s", got.body)
 	}
 	c.wantState(task, "final")
-	c.act(access.Placer, task, "$acknowledge").want(t, http.StatusUnprocessableEntity, "business-rule")
+	c.act(access.Placer, task, "$acknowledge", "clinician", "Dr Jones").want(t, http.StatusUnprocessableEntity, "business-rule")
 	c.mustAct(access.Placer, task, "$acknowledge-finding", "clinician", "Dr Jones")
 	c.sql(`UPDATE agenda SET due_at = now() WHERE kind = 'sample-told'`)
 	c.tick()

@@ -299,7 +299,7 @@ func TestASignedCaseRefusesToBeCancelled(t *testing.T) {
 	if got := c.put("/fhir/"+order, n.jsonText()); got.status != http.StatusOK {
 		t.Error(got.status, got.body)
 	}
-	c.mustAct(access.Placer, id, "$acknowledge")
+	c.mustAct(access.Placer, id, "$acknowledge", "clinician", "Dr Jones")
 	c.wantState(id, "closed")
 }
 

@@ -18,7 +18,7 @@ var (
 
 var beforeNoon = []scene{
 	{"07:30", "The first case of the day is as it should be: read, compared, signed, and read by the clinician.", "", "abdomen", asItShouldBe, "urgent",
-		chapters(then(workflow.Ready), read("haddad", "abdomen"), agreed("haddad"), []chapter{{"placer", "acknowledge", nil, workflow.Closed}}), signedOnce},
+		chapters(then(workflow.Ready), read("haddad", "abdomen"), agreed("haddad"), []chapter{{"placer", "acknowledge", readByWeiss(), workflow.Closed}}), signedOnce},
 
 	{"07:45", "An order says neither what is asked nor what is known. The coordinator telephones, and the case goes on.", "", "thyroid", noQuestion, "",
 		chapters(then(workflow.AwaitingInformation), []chapter{{"coordinator", "proceed", because("The ward told it by telephone."), workflow.Ready}}, read("okafor", "thyroid"), agreed("okafor")), signedOnce},
@@ -61,7 +61,7 @@ var beforeNoon = []scene{
 				{"placer", "may not acknowledge", nil, workflow.Final},
 				{"coordinator", "communicate", called(true), workflow.Final},
 				{"ehr", "sees it answered", nil, workflow.Final},
-				{"placer", "acknowledge", nil, workflow.Closed}}), signedOnce},
+				{"placer", "acknowledge", readByWeiss(), workflow.Closed}}), signedOnce},
 
 	{"10:00", "Nobody reads this kind of exam here. The coordinator lets others read it, and the case says so.", "lakeside", "pet", asItShouldBe, "",
 		chapters(then(workflow.Unassignable), []chapter{{"coordinator", "broaden", append(because("The only reader of it has left."), param("to", "valueCode", "general")), workflow.Offered}}, read(whoever, "pet")), nothing},
@@ -93,7 +93,7 @@ var beforeNoon = []scene{
 			{"petrov-adjudicator", "sign", nil, workflow.Final},
 			{"placer", "may not acknowledge", nil, workflow.Final}, // the bleeding has been told to nobody
 			{"petrov-adjudicator", "communicate", called(true), workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed}}), []string{"final", "appended"}},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed}}), []string{"final", "appended"}},
 }
 
 var afterNoon = []scene{
@@ -126,19 +126,19 @@ var afterNoon = []scene{
 
 	{"13:30", "A word was dictated wrongly. The report is corrected, and read again.", "", "knee", asItShouldBe, "",
 		chapters(then(workflow.Ready), read("tanaka", "knee"), agreed("tanaka"), []chapter{
-			{"placer", "acknowledge", nil, workflow.Closed},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed},
 			{"tanaka", "amend", because("The side was dictated wrongly."), workflow.Amending},
 			{"tanaka", "sign", append(because("The side was dictated wrongly."), param("kind", "valueCode", "correction"), param("text", "valueString", "It is the right knee throughout.")), workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed}}), []string{"final", "corrected"}},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed}}), []string{"final", "corrected"}},
 
 	{"13:45", "An earlier study has come. With it the report says something else, and the clinician reads it anew.", "", "prostate", asItShouldBe, "",
 		chapters(then(workflow.Ready), read("haddad", "prostate"), agreed("haddad"), []chapter{
-			{"placer", "acknowledge", nil, workflow.Closed},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed},
 			{"haddad", "amend", because("The study of last year has come."), workflow.Amending},
 			{"haddad", "sign", append(because("The study of last year has come."), param("kind", "valueCode", "amendment"), param("text", "valueString", "Compared with last year."),
 				param("comparison", "valueString", "MRI of last year."), param("impression", "valueString", samples["prostate"].Second.Impression+" Unchanged for a year."), param("gradeStands", "valueBoolean", true)), workflow.Final},
 			{"placer", "sees what changed", nil, workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed}}), []string{"final", "amended"}},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed}}), []string{"final", "amended"}},
 
 	{"14:00", "Another correction turns out to be none, and is withdrawn: the report stands.", "", "abdomen", asItShouldBe, "",
 		chapters(then(workflow.Ready), read("haddad", "abdomen"), agreed("haddad"), []chapter{
@@ -146,10 +146,10 @@ var afterNoon = []scene{
 
 	{"14:15", "The clinician asks which vessel it is. The answer is an addendum, and read as well.", "", "pulmonary-angio", asItShouldBe, "",
 		chapters(then(workflow.Ready), read("lindqvist", "pulmonary-angio"), agreed("lindqvist"), []chapter{
-			{"placer", "acknowledge", nil, workflow.Closed},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed},
 			{"placer", "ask", []*fhir.Node{param("question", "valueString", "Which vessel is it?"), param("clinician", "valueString", "Dr. Weiss")}, workflow.Closed},
 			{"lindqvist", "answer", []*fhir.Node{param("answer", "valueString", "The segmental artery of the left lower lobe.")}, workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed}}), []string{"final", "appended"}},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed}}), []string{"final", "appended"}},
 
 	{"15:00", "An order was made for the wrong patient, and found before it was signed.", "", "prostate", asItShouldBe, "",
 		chapters(then(workflow.Ready), read("haddad", "prostate")[:2], []chapter{{"director", "declare-error", because("The wrong patient."), workflow.EnteredInError}}), nothing},

@@ -217,7 +217,7 @@ var deeds = map[string]deed{
 	"adjudicate":         {"", func(s sample) []*fhir.Node { return gradeParameters(s.Diff) }},
 	"sign":               {"", nil},
 	"amend":              {"", said(param("reason", "valueString", "An earlier examination has come in and is to be compared."))},
-	"acknowledge":        {"placer", nil},
+	"acknowledge":        {"placer", said(param("clinician", "valueString", "Dr. Hannah Weiss"))},
 	"hold":               {"placer", said(param("reason", "valueString", "The patient wishes to think about it."))},
 	"cancel":             {"placer", said(param("reason", "valueString", "The patient has moved; the hospital there reads it again."))},
 	"reject":             {"coordinator", said(param("reason", "valueString", "Out of scope: a read for a legal dispute."))},

@@ -53,7 +53,7 @@ func tales() []tale {
 		{"agreement", "abdomen", asItShouldBe, slices.Concat(ready, reads("haddad", "abdomen"), []chapter{
 			{"haddad", "grade", agreement(), workflow.Comparing},
 			{"haddad", "sign", nil, workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed},
 		}), []string{"final"}, nil},
 		{"a major discrepancy with adjudication", "chest-ct", asItShouldBe, slices.Concat(ready, reads("lindqvist", "chest-ct"), []chapter{
 			{"lindqvist", "grade", gradeParameters(samples["chest-ct"].Diff), workflow.Adjudication},
@@ -69,14 +69,14 @@ func tales() []tale {
 		{"a correction, acknowledged anew", "knee", asItShouldBe, slices.Concat(ready, reads("tanaka", "knee"), []chapter{
 			{"tanaka", "grade", gradeParameters(samples["knee"].Diff), workflow.Comparing},
 			{"tanaka", "sign", nil, workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed},
 			{"tanaka", "amend", []*fhir.Node{text("reason", "The side was dictated wrongly.")}, workflow.Amending},
 			{"tanaka", "sign", []*fhir.Node{
 				param("kind", "valueCode", "correction"),
 				text("reason", "The side was dictated wrongly."),
 				text("text", "It is the right knee throughout."),
 			}, workflow.Final},
-			{"placer", "acknowledge", nil, workflow.Closed},
+			{"placer", "acknowledge", readByWeiss(), workflow.Closed},
 		}), []string{"final", "corrected"}, nil},
 		{"two readers, and a third who decides", "head-ct", twoRead, slices.Concat(ready, []chapter{
 			{"okafor", "claim", independent(), workflow.Accepted},
@@ -322,4 +322,9 @@ func checkForms(t *testing.T, report *fhir.Node) {
 	if len(starts) > 0 {
 		t.Errorf("missing forms: %v", starts)
 	}
+}
+
+// readByWeiss is who has read the report, as a system says it for them.
+func readByWeiss() []*fhir.Node {
+	return []*fhir.Node{param("clinician", "valueString", "Dr. Hannah Weiss")}
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/sha256"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -127,5 +128,10 @@ func tokenURN(sum []byte) string {
 	return OAuthPrefix + uuid.NewHash(sha256.New(), tokenSpace, sum, 8).String()
 }
 
+// IsPerson tells a person who is signed in from a system, which comes with a token.
+func (a Actor) IsPerson() bool { return strings.HasPrefix(a.Token, sessionURN) }
+
+const sessionURN = "urn:uuid:"
+
 // SessionURN names a session of a person.
-func SessionURN(id uuid.UUID) string { return "urn:uuid:" + id.String() }
+func SessionURN(id uuid.UUID) string { return sessionURN + id.String() }
