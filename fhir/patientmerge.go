@@ -296,6 +296,9 @@ func (s *Server) followPatients(ctx context.Context, tx pgx.Tx, tenant uuid.UUID
 		if err := s.reportOfAnother(ctx, tx, r, c, now); err != nil {
 			return err
 		}
+		if err := s.tellsOfAnother(ctx, tx, tenant, id); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -317,5 +320,5 @@ func (s *Server) reportOfAnother(ctx context.Context, tx pgx.Tx, r resolver, c w
 	if of, err = r.survivor(ctx, of); err != nil || of.id() == patient {
 		return err
 	}
-	return s.engine.PartedTx(ctx, tx, c.TenantID, c.CaseID)
+	return s.engine.PartedTx(ctx, tx, c.TenantID, c.CaseID, of.id())
 }

@@ -17,6 +17,9 @@ import (
 // never of an identifier; it says nothing of what the two reports differ in: what else a
 // verification is open for stays open.
 
+// leftElsewhere: nothing is dismissed that leaves a report in the record of another patient.
+var leftElsewhere = Phrase("the report stands in the record of another patient, and would stay there: who signed it, or an eligible supervisor or adjudicator who stands in, verifies it ($verify) or amends it ($amend, $sign with verifies), which brings it into the record of its patient and tells the EHR. Is it of neither, two directors declare it an error ($declare-error)")
+
 // physicians: whether nothing is to be done about it a physician must say.
 func (m MatterContent) physicians() bool {
 	return m.SameReader || m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted
@@ -25,7 +28,7 @@ func (m MatterContent) physicians() bool {
 // ForDirector tells whether a director alone may dismiss what is open.
 func (m Matter) ForDirector() bool { return m.isVerification() && m.Content.physicians() }
 
-var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image of the examination; whether a report is independent, of the right side or to be compared is for a director to judge who had no part in it and cannot have made the original",
+var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image of the examination; nobody dismisses what would leave the report in the record of another patient; whether a report is independent, of the right side or to be compared is for a director to judge who had no part in it and cannot have made the original",
 	func(ctx context.Context, t *turn) error {
 		m, err := t.chosen(ctx, VerificationMatter)
 		if err != nil || !m.Content.physicians() {
@@ -33,6 +36,9 @@ var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image o
 		}
 		if t.actor.Role != access.Director {
 			return forbid("whether the report is independent, of the right side, or has to be compared with the first one is for a physician to say: who signed, or an independent supervisor or adjudicator who stands in, verifies or amends it, or a director dismisses this")
+		}
+		if !m.Content.SameReader && t.c.standsElsewhere(m.Content) {
+			return refuse("%s", leftElsewhere)
 		}
 		report, err := t.ledger.lastReport(ctx, t.c.CaseID)
 		if err != nil {

@@ -63,6 +63,8 @@ type MatterContent struct {
 	SameReader  bool      `json:"sameReader,omitempty"`  // who read it turns out to have read it first
 	FirstReport bool      `json:"firstReport,omitempty"` // its first report has come, which nobody has compared
 	Parted      bool      `json:"parted,omitempty"`      // it was signed into the record of another patient
+	PartedIn    string    `json:"partedIn,omitempty"`    // whose that is
+	PartedNo    int       `json:"partedNo,omitempty"`    // the version that stands there
 	Rewritten   bool      `json:"rewritten,omitempty"`   // its first report says something else now than what it was compared with
 	Retracted   bool      `json:"retracted,omitempty"`   // or was taken back
 	Sealed      string    `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency

@@ -19,13 +19,20 @@ import (
 
 var partedWords = Phrase("the records of two patients were parted again, and the report was signed into the record of the other one")
 
-// PartedTx has a signed report looked at that stands in the record of another patient.
-func (e *Engine) PartedTx(ctx context.Context, tx pgx.Tx, tenant, caseID uuid.UUID) error {
+// PartedTx has a signed report looked at that stands in the record of another patient: whose it is.
+func (e *Engine) PartedTx(ctx context.Context, tx pgx.Tx, tenant, caseID uuid.UUID, whose string) error {
 	c, err := CaseByIDTx(ctx, tx, caseID)
 	if err != nil || c.SampleOf != nil || !slices.Contains(join(signed, in(Amending)), c.State) {
 		return err
 	}
 	read := c.Exam.imagesRead()
-	_, err = e.FireTx(ctx, tx, access.SystemActor(tenant), caseID, "study-changed", Input{Study: &StudyChange{Images: read, Then: read, Parted: true}})
+	_, err = e.FireTx(ctx, tx, access.SystemActor(tenant), caseID, "study-changed", Input{Study: &StudyChange{Images: read, Then: read, Parted: true, PartedIn: whose, PartedNo: c.ReportNo}})
 	return err
+}
+
+// standsElsewhere: no version of the report was signed since the records were parted, which
+// would stand in the record of its patient, and they are not merged again.
+func (c *Case) standsElsewhere(m MatterContent) bool {
+	again := m.PartedIn != "" && c.PatientID != nil && *c.PatientID == m.PartedIn
+	return m.Parted && !again && (m.PartedNo == 0 || c.ReportNo <= m.PartedNo)
 }

@@ -14,13 +14,15 @@ import (
 
 // StudyChange is what has become of a study that was reported.
 type StudyChange struct {
-	Images   int  // instances that the study has now
-	Then     int  // and had when it was read; 0: nobody said
-	Replaced bool // other images have come in the place of those that were read
-	Ordered  bool // the order names another part of the body, or another side, than when the report was signed
-	Same     bool // who read it turns out to have read it first (samereader.go)
-	Original bool // its first report has come, which nobody has compared (lateoriginal.go)
-	Parted   bool // it was signed into the record of another patient, from whose the records were parted since (parted.go)
+	Images   int    // instances that the study has now
+	Then     int    // and had when it was read; 0: nobody said
+	Replaced bool   // other images have come in the place of those that were read
+	Ordered  bool   // the order names another part of the body, or another side, than when the report was signed
+	Same     bool   // who read it turns out to have read it first (samereader.go)
+	Original bool   // its first report has come, which nobody has compared (lateoriginal.go)
+	Parted   bool   // it was signed into the record of another patient, from whose the records were parted since (parted.go)
+	PartedIn string // whose record that is
+	PartedNo int    // the version that stands there
 
 	Rewritten bool // the original says something else now than what it was compared with (rewritten.go)
 	Retracted bool // the hospital has taken the original back
@@ -82,7 +84,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted, Rewritten: s.Rewritten, Retracted: s.Retracted}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted, PartedIn: s.PartedIn, PartedNo: s.PartedNo, Rewritten: s.Rewritten, Retracted: s.Retracted}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
@@ -92,6 +94,9 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
 			content.SameReader, content.FirstReport = m.Content.SameReader || s.Same, m.Content.FirstReport || s.Original
 			content.Parted = m.Content.Parted || s.Parted
+			if !s.Parted {
+				content.PartedIn, content.PartedNo = m.Content.PartedIn, m.Content.PartedNo
+			}
 			content.Rewritten, content.Retracted = m.Content.Rewritten || s.Rewritten || s.Retracted, (m.Content.Retracted || s.Retracted) && !s.Rewritten
 			if !s.Same {
 				content.Independent = m.Content.Independent
