@@ -57,7 +57,7 @@ func TestAFirstReportThatCameLateIsComparedByTheFormsOfThePage(t *testing.T) {
 	}
 	amending := tanaka.does("/do/amend", url.Values{"reason": {"The first report has come."}})
 	r.is(workflow.Amending)
-	wants(t, amending, `value="amendment" checked`, `name="verifies" value="true" checked`, "It compares the report with the first one, which has come", "The two readings agree",
+	wants(t, amending, `name="amends" value="1"`, `value="amendment" checked`, `name="verifies" value="true" checked`, "It compares the report with the first one, which has come", "The two readings agree",
 		`id="beside"`, "<del>")
 	amendment := url.Values{"kind": {"amendment"}, "reason": {"The first report has come."}, "text": {"It was compared with the first report: they agree."}, "verifies": {"true"}}
 	if refused := tanaka.tries("/write/sign", amendment); refused.status == http.StatusOK {
