@@ -22,10 +22,8 @@ var acknowledges = []string{"acknowledge", "acknowledge-finding"}
 
 // namesReader completes who has read, and refuses a system that names nobody.
 func (s *Server) namesReader(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, op operation, r *request) error {
-	if !slices.Contains(acknowledges, op.Name) {
-		return nil
-	}
-	if workflow.MayFire(actor, c.State, workflow.Event(op.Name)) != nil { //nolint:nilerr // the table says why not, when it is fired
+	allowed := workflow.MayFire(actor, c.State, workflow.Event(op.Name)) == nil // else the table says why not, when it is fired
+	if !allowed || !slices.Contains(acknowledges, op.Name) {
 		return nil
 	}
 	who := &r.Acknowledged
