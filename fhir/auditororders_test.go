@@ -21,6 +21,7 @@ func TestAnAuditorCountsNoOrdersByTheTrail(t *testing.T) {
 	t.Parallel()
 	c := startClinic(t)
 	c.addDirector()
+	c.sql(`UPDATE tenant SET policy = '{"patientSummary": {"contact": "the outpatient desk"}}'`)
 	began := time.Now().UTC().Add(-time.Hour).Format(time.RFC3339)
 	var records []string // all that was written with orders
 	settled := func() {
@@ -46,7 +47,7 @@ func TestAnAuditorCountsNoOrdersByTheTrail(t *testing.T) {
 		for _, action := range []string{"C", "R", "U", "D", "E"} {
 			asked = append(asked, "action="+action+"&actor-role=placer", "action="+action+"&actor-role=coordinator")
 		}
-		for _, kind := range []string{"create", "update", "patch", "delete", "read", "vread", "search-type", "history-instance", "transaction", "operation"} {
+		for _, kind := range []string{"create", "update", "patch", "delete", "read", "vread", "search-type", "history-instance", "transaction", "operation", "images-opened", "launch"} {
 			asked = append(asked, "subtype="+kind+"&actor-role=placer", "subtype="+kind+"&actor-role=coordinator")
 		}
 		for _, record := range records {
@@ -119,6 +120,24 @@ func TestAnAuditorCountsNoOrdersByTheTrail(t *testing.T) {
 			c.mustAct(access.Reader, third, "$grade", "agreement", true)
 			c.mustAct(access.Reader, third, "$sign")
 		}},
+		{"what is asked of a single one", func() {
+			order, report, patient := orderOf(third), "DiagnosticReport/"+c.report(third).Text("id"), c.task(third).Text("for", "reference")
+			must(c.post("/fhir/"+order+"/$validate", `{"resourceType":"Parameters","parameter":[{"name":"mode","valueCode":"delete"}]}`), http.StatusOK)
+			must(c.do(access.Placer, "GET", "/fhir/"+report+"/$patient-summary?language=en", ""), http.StatusOK)
+			must(c.post("/fhir/"+report+"/$validate", `{"resourceType":"Parameters","parameter":[{"name":"mode","valueCode":"delete"}]}`), http.StatusOK)
+			must(c.do(access.Coordinator, "GET", "/fhir/"+patient+"/DiagnosticReport?based-on="+order, ""), http.StatusOK)
+			must(c.do(access.Coordinator, "GET", "/fhir/"+patient+"/ServiceRequest?identifier=three", ""), http.StatusOK)
+		}},
+		{"its images, and a launch for it", func() {
+			clinician := c.somebody(access.Placer)
+			if err := c.server.OpenImages(t.Context(), clinician, third, "1.2.3", Asked{}); err != nil {
+				t.Fatal(err)
+			}
+			launch := access.Event{Kind: access.Launch, Tenant: c.tenant, Actor: clinician, Patient: c.task(third).Text("for", "reference"), Case: "Task/" + third}
+			if err := c.server.RecordEvent(t.Context(), nil, launch); err != nil {
+				t.Fatal(err)
+			}
+		}},
 	}
 	settled()
 	none := attack(access.Auditor)
@@ -159,7 +178,12 @@ func TestAnAuditorCountsNoOrdersByTheTrail(t *testing.T) {
 	must(c.do(access.Placer, "GET", "/fhir/"+patient, ""), http.StatusOK)
 	must(c.do(access.Placer, "GET", "/fhir/ServiceRequest?patient="+patient, ""), http.StatusOK)
 	settled()
-	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?actor-role=placer&patient="+patient, ""); len(got.ids()) != 2 {
+	launch := access.Event{Kind: access.Launch, Tenant: c.tenant, Actor: c.somebody(access.Placer), Patient: patient}
+	if err := c.server.RecordEvent(t.Context(), nil, launch); err != nil {
+		t.Fatal(err)
+	}
+	settled()
+	if got := c.do(access.Auditor, "GET", "/fhir/AuditEvent?actor-role=placer&patient="+patient, ""); len(got.ids()) != 3 {
 		t.Errorf("who has looked at a patient: %s", got.body)
 	}
 	if told := slices.Compact([]string{total(access.Director, "entity="+orderOf(first))}); told[0] == "0 0" {

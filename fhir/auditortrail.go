@@ -101,12 +101,12 @@ func toldToAuditors(event *Node) bool {
 	switch {
 	case target != "" && !slices.Contains(toldTypes, typ):
 		return false
+	case slices.Contains(orderTypes, typ) && (!emergency || typ == "DiagnosticReport"): // one of them, also for an operation; reports are read when they are signed
+		return false
 	case query != "":
 		return toldQuery(query, emergency)
-	case emergency: // reports are read when they are signed
-		return target != "" && typ != "DiagnosticReport"
-	case slices.Contains(orderTypes, typ):
-		return false
+	case emergency:
+		return target != ""
 	case event.Text("action") != "R": // an order is placed with its patient and with who asks for it
 		return role != string(access.Placer) && role != string(access.Coordinator)
 	}
@@ -137,9 +137,11 @@ func toldOfDoor(event *Node) bool {
 			kind = access.EventKind(c.Text("code"))
 		}
 	}
-	role, emergency := whoseAccess(event)
-	if kind == access.ImagesOpened { // as an access is
-		return emergency || role == string(access.Auditor) || slices.Contains(toldRoles, role)
+	switch _, emergency := whoseAccess(event); kind {
+	case access.ImagesOpened: // of a single study, as an access to one is
+		return emergency
+	case access.Launch: // for a single order
+		return !slices.ContainsFunc(event.Each("entity", "what", "reference"), func(n *Node) bool { return parseReference(n.Text()).typ == "Task" })
 	}
 	return slices.Contains(toldDoors, kind)
 }
@@ -178,8 +180,11 @@ func toldQuery(query string, emergency bool) bool {
 		return true
 	}
 	told, named := toldParams, true
-	if slices.Contains(orderTypes, parts[0]) && (!emergency || parts[0] == "DiagnosticReport") {
-		if told, named = toldParamsOfOrders, false; len(parts) > 1 && parts[1] != "_search" { // one of them
+	if at := slices.IndexFunc(parts, func(part string) bool {
+		return slices.Contains(orderTypes, part) && (!emergency || part == "DiagnosticReport")
+	}); at >= 0 {
+		told, named = toldParamsOfOrders, parts[0] == "Patient" // whose compartment it may be
+		if at == 0 && len(parts) > 1 && parts[1] != "_search" { // one of them
 			return false
 		}
 	}

@@ -314,7 +314,7 @@ func supersede(args pgx.NamedArgs) *pgx.Batch {
 // AuditEvents, and audit_event_not_indexed.
 const (
 	indexVersion      = 2
-	eventIndexVersion = 5
+	eventIndexVersion = 6
 )
 
 // indexVersionOf is that by which a resource of the type is indexed.
