@@ -339,14 +339,14 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 			return err
 		}
 		if p.c.State == workflow.Amending && p.page.May["sign"] && m.Kind == workflow.VerificationMatter && m.Open() {
-			p.page.Verifies, p.page.Compares = true, m.Content.FirstReport || m.Content.Retracted
+			p.page.Verifies, p.page.Compares = true, m.Content.ToCompare()
 		}
 		if !p.c.MayKnow(m.Matter, p.actor) && !may["answer"] && !may["verify"] {
 			continue
 		}
 		row := screen.Matter{No: m.Number, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text, May: may}
 		if m.Kind == workflow.VerificationMatter {
-			row.Text, row.Compare, row.Retracted = m.Content.Words(), m.Content.FirstReport || m.Content.Retracted, m.Content.Retracted
+			row.Text, row.Compare, row.Retracted = m.Content.Words(), m.Content.ToCompare(), m.Content.Retracted
 			p.page.Rewritten = p.page.Rewritten || m.Open() && (m.Content.Rewritten || m.Content.Retracted)
 		}
 		if m.Settlement != nil {

@@ -12,8 +12,9 @@ import (
 // dismissed, the report is compared with the version of before, and says so by its number.
 
 var (
-	originalRewritten = Phrase("the first report of the study was changed after this second opinion was signed, which was compared with what it said before")
-	originalRetracted = Phrase("the hospital has taken the first report of the study back, with which this second opinion was compared")
+	originalRewritten   = Phrase("the first report of the study was changed after this second opinion was signed, which was compared with what it said before")
+	originalRetracted   = Phrase("the hospital has taken the first report of the study back, with which this second opinion was compared")
+	originalCameAndWent = Phrase("the first report of the study has come, and the hospital has taken it back before this second opinion was compared with it")
 )
 
 // retracted are the statuses of a report that does not hold (FHIR R4 diagnostic-report-status).
@@ -65,10 +66,10 @@ var noteRewritten = Effect{"noteRewritten", "what the original says now is noted
 
 // comparedAsItIs: the report was compared with what the original says now.
 func (c *Case) comparedAsItIs(m MatterContent) {
-	if now := c.Exam.OriginalNow; now > 0 && (m.Rewritten || m.Retracted) {
+	if now := c.Exam.OriginalNow; now > 0 && (m.FirstReport || m.Rewritten || m.Retracted) {
 		c.OriginalReportVersion = &now
 	}
 }
 
-// toCompare: it is settled by an amendment with a grade alone.
-func (m MatterContent) toCompare() bool { return m.FirstReport || m.Retracted }
+// ToCompare: it is settled by an amendment with a grade alone.
+func (m MatterContent) ToCompare() bool { return m.FirstReport || m.Retracted }

@@ -131,3 +131,44 @@ func TestAStatusThatTellsOfAChangeIsLookedAt(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A first report that came after the signature may change, or be taken back, before anybody
+// has compared it. Then nobody is told that it was compared with what it said before.
+func TestAFirstReportThatChangesBeforeItIsComparedHasNotBeenComparedBefore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	c := h.unreported()
+	h.comparing(h.anna, c)
+	h.fire(h.anna, c, "grade", Input{Grade: &verdict})
+	h.fire(h.anna, c, "sign", Input{})
+	f, whole := h.facts[c.PlacerValue], wholeFacts()
+	f.Original, f.Reported, f.First = whole.Original, true, whole.First
+	f.Original.Said, f.Original.Status = "a tear", "final"
+	h.lookAt(c)
+	words := func() string {
+		t.Helper()
+		all := h.matters(c)
+		if len(all) != 1 || !all[0].Content.FirstReport || !all[0].Open() {
+			t.Fatalf("%+v", all)
+		}
+		return all[0].Content.Words()
+	}
+	h.rewritten(c, "two tears")
+	if got := words(); got != originalCame {
+		t.Error(got)
+	}
+	h.originalIs(c, "entered-in-error")
+	if got := words(); got != originalCameAndWent {
+		t.Error(got)
+	}
+	h.originalIs(c, "corrected")
+	if got := words(); got != originalCame {
+		t.Error(got)
+	}
+	h.fire(h.anna, c, "amend", Input{Reason: "it came"})
+	h.fire(h.anna, c, "sign", Input{Amendment: &Amendment{Kind: "amendment", Reason: "it came", Text: "They agree.", Verifies: true}, Grade: &agreement})
+	if now := h.facts[c.PlacerValue].Original.Version; h.comparedWith(c) != now {
+		t.Errorf("it is compared with version %d of %d", h.comparedWith(c), now)
+	}
+	h.replays(c)
+}

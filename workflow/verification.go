@@ -57,8 +57,8 @@ func (s StudyChange) words() string {
 	for _, of := range []struct {
 		so    bool
 		words string
-	}{{s.Parted, partedWords}, {s.Same, notIndependent}, {s.Ordered, orderedWords}, {s.Original, originalCame},
-		{s.Retracted, originalRetracted}, {s.Rewritten && !s.Retracted, originalRewritten}, {s.Replaced, Phrase("images of the study were replaced")}} {
+	}{{s.Parted, partedWords}, {s.Same, notIndependent}, {s.Ordered, orderedWords}, {s.Original && !s.Retracted, originalCame},
+		{s.Original && s.Retracted, originalCameAndWent}, {s.Retracted && !s.Original, originalRetracted}, {s.Rewritten && !s.Retracted, originalRewritten}, {s.Replaced, Phrase("images of the study were replaced")}} {
 		if of.so {
 			all = append(all, of.words)
 		}
@@ -97,7 +97,8 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 			if !s.Parted {
 				content.PartedIn, content.PartedNo = m.Content.PartedIn, m.Content.PartedNo
 			}
-			content.Rewritten, content.Retracted = m.Content.Rewritten || s.Rewritten || s.Retracted, (m.Content.Retracted || s.Retracted) && !s.Rewritten
+			content.Retracted = (m.Content.Retracted || s.Retracted) && !s.Rewritten
+			content.Rewritten = (m.Content.Rewritten || s.Rewritten) && !content.FirstReport // which nobody has compared as it was before
 			if !s.Same {
 				content.Independent = m.Content.Independent
 			}

@@ -28,7 +28,7 @@ func (m Matter) owes() (Owed, Event) {
 	switch {
 	case m.Kind == QuestionMatter:
 		return OwesAnswer, "answer"
-	case m.isVerification() && m.Content.toCompare():
+	case m.isVerification() && m.Content.ToCompare():
 		return OwesComparison, "amend"
 	case m.isVerification():
 		return OwesLook, "verify"

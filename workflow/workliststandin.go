@@ -101,7 +101,7 @@ func standInsTx(ctx context.Context, tx pgx.Tx, actor access.Actor) (owed []Work
 func (c *Case) owesInstead(item *WorkItem, known []KnownMatter, role access.Role) {
 	may := EventsFor(c.State, role)
 	item.Due = nil
-	compares := slices.ContainsFunc(known, func(m KnownMatter) bool { return m.Open() && m.isVerification() && m.Content.toCompare() })
+	compares := slices.ContainsFunc(known, func(m KnownMatter) bool { return m.Open() && m.isVerification() && m.Content.ToCompare() })
 	for _, m := range known {
 		what, event := m.owes()
 		if !m.Open() || what == "" || !may[string(event)] || what == OwesLook && compares || item.Due != nil && !m.DueAt.Before(*item.Due) {

@@ -33,10 +33,10 @@ type Reading struct {
 	Grade     *workflow.Grade // theirs; else to the third reader who decides the reader's, for a beginning
 	Says      *Says           // what the report will say of the grade in force, to who signs
 	Returned  bool            // a supervisor has returned it
-	Signed    bool            // the report in force has their signature
+	Signed    bool            // the report is theirs, or its version in force has their signature
 	Verifies  bool            // an amendment may say that it takes into account what the study has become
 	Judged    []Judged        // findings of which a signature may say whether they stand
-	Compares  bool            // and is to compare the report with a first one that has come
+	Compares  bool            // and is to compare the report with a first one, which has come or was taken back
 	Rewritten bool            // the first report says something else now, or was taken back, and nobody has looked
 	OwnFirst  bool            // as the third reader they read for themselves before they see the others
 	Reading   workflow.ReadingProtocol
