@@ -225,8 +225,9 @@ var (
 // knows the address that has refused it.
 const triedField = "tried"
 
-// givenAnew are the fields of a form that are the page's own.
-var givenAnew = []string{session.CSRFField, "then", "task-version", triedField}
+// givenAnew are the fields of a form that are the page's own: of the version that is amended
+// too it shows the one in force.
+var givenAnew = []string{session.CSRFField, "then", "task-version", "amends", triedField}
 
 // isOf tells whether it is the form that was sent: there are several to one address where
 // each is of another thing, which its hidden fields name.

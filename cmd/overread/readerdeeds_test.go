@@ -64,6 +64,15 @@ func TestAFirstReportThatCameLateIsComparedByTheFormsOfThePage(t *testing.T) {
 		t.Error("it is signed without a grade")
 	}
 	amendment.Set("agreement", "true")
+
+	// What was written against another version is there again, now against the one in force.
+	amendment.Set("amends", "7")
+	stale := tanaka.tries("/write/sign", amendment)
+	if stale.status != http.StatusConflict {
+		t.Errorf("an amendment of another version is signed: %d", stale.status)
+	}
+	wants(t, stale, `id="refused"`, "written against version 7", "they agree.</textarea>", `name="amends" value="1"`)
+	amendment.Del("amends")
 	signed := tanaka.does("/write/sign", amendment)
 	r.is(workflow.Final)
 	wants(t, signed, "It was compared with the first report: they agree.", "Amend this report")
