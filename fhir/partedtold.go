@@ -40,8 +40,7 @@ func (s *Server) tellsOfAnother(ctx context.Context, tx pgx.Tx, tenant, caseID u
 	for _, a := range asked {
 		told = append(told, a.n)
 	}
-	var moved []*Node
-	var src reportSources
+	var astray []*Node
 	for _, n := range told {
 		of, err := r.follow(ctx, n.Get("subject"), n)
 		if err == nil && of.id() != "" {
@@ -50,14 +49,19 @@ func (s *Server) tellsOfAnother(ctx context.Context, tx pgx.Tx, tenant, caseID u
 		if err != nil {
 			return err
 		}
-		if of.id() == "" || of.id() == *c.PatientID {
-			continue
+		if of.id() != "" && of.id() != *c.PatientID {
+			astray = append(astray, n)
 		}
-		if moved == nil {
-			if src, err = s.reportSources(ctx, tx, c); err != nil {
-				return err
-			}
-		}
+	}
+	if astray == nil {
+		return nil
+	}
+	src, err := s.reportSources(ctx, tx, c)
+	if err != nil {
+		return err
+	}
+	var moved []*Node
+	for _, n := range astray {
 		n = n.Clone()
 		n.Set("subject", src.Subject.Clone())
 		if _, err := s.putOf(ctx, tx, c, access.SystemActor(tenant), n); err != nil {

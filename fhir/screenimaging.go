@@ -166,17 +166,12 @@ func (p *readingPage) reportText(ctx context.Context, report *Node) (text string
 	return strings.Join(all, "\n\n"), files, err
 }
 
-// partCalled is what a result of a report is called: by the words of a report's headings
-// where we know its code.
+// partCalled is what a result of a report is called: by the word of a report's heading
+// where it has the code of one.
 func partCalled(o *Node) string {
-	for _, coding := range o.Each("code", "coding") {
-		switch coding.Text("code") {
-		case "59776-5":
-			return "Findings"
-		case "19005-8":
-			return "Impression"
-		case "18783-1":
-			return "Recommendation"
+	for _, s := range sections {
+		if hasCode(o.Get("code"), s.code.System, s.code.Code) {
+			return capitalised(s.slot)
 		}
 	}
 	return conceptText(o.Get("code"))

@@ -125,9 +125,10 @@ type Exam struct {
 	OriginalSaid    string        `json:"originalSaid,omitempty"`    // a digest of what that version says
 	OriginalStatus  string        `json:"originalStatus,omitempty"`  // that it had
 	OriginalCame    *time.Time    `json:"originalCame,omitempty"`    // where it came after the reveal: what was graded before compares nothing
-	AmendedBy       *uuid.UUID    `json:"amendedBy,omitempty"`       // who has the amendment that is open: has begun it, taken it over or been given it
-	Signer          *uuid.UUID    `json:"signer,omitempty"`          // who signed the version in force, where anybody has ever signed one in the place of whose report it is
 	OriginalRevised *time.Time    `json:"originalRevised,omitempty"` // where it says something else than when it was revealed: what was graded before compares what is no more said
+
+	AmendedBy *uuid.UUID `json:"amendedBy,omitempty"` // who has the amendment that is open: has begun it, taken it over or been given it
+	Signer    *uuid.UUID `json:"signer,omitempty"`    // who signed the version in force, where anybody has ever signed one in the place of whose report it is
 }
 
 // Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -34,5 +35,15 @@ func sayHere(db *pg.DB, r *administration.Replica, dir string) func(context.Cont
 	return func(ctx context.Context) (int, error) {
 		r.DiskFree, r.DiskSize = diskAt(cmp.Or(dir, "."))
 		return 0, r.Say(ctx, db)
+	}
+}
+
+// leave says that this server ends in order, or else its page of health would have it gone
+// without a word for a day. Where the database does not answer any more it ends all the same.
+func (o *overread) leave(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), min(patience, 2*time.Second))
+	defer cancel()
+	if err := o.replica.Leave(ctx, o.db); err != nil {
+		o.log.Warn("the database was not told that this server ends", "error", pg.Describe(err))
 	}
 }

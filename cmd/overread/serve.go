@@ -258,16 +258,6 @@ func (o *overread) serve(ctx context.Context, listener net.Listener, patience ti
 	return err
 }
 
-// leave says that this server ends in order, or else its page of health would have it gone
-// without a word for a day. Where the database does not answer any more it ends all the same.
-func (o *overread) leave(patience time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), min(patience, 2*time.Second))
-	defer cancel()
-	if err := o.replica.Leave(ctx, o.db); err != nil {
-		o.log.Warn("the database was not told that this server ends", "error", pg.Describe(err))
-	}
-}
-
 // flush writes the records of reads that still wait. The database is still open.
 func (o *overread) flush(patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
