@@ -144,7 +144,7 @@ func (d *demo) checkFigures(t *testing.T, data string) {
 			}
 		}
 	}
-	if n := told("quality", now.AddDate(0, -pastMonths, 0).Format("2006-01"), now.Format("2006-01"), "month"); n < pastMonths {
+	if n := told("quality", now.AddDate(0, -pastMonths, 1-now.Day()).Format("2006-01"), now.Format("2006-01"), "month"); n < pastMonths {
 		t.Errorf("the past has %d months", n)
 	}
 	d.checkKappa(t, data, now)
@@ -158,7 +158,7 @@ func (d *demo) checkKappa(t *testing.T, data string, now time.Time) {
 		t.Fatal(err)
 	}
 	c := client{base: regexp.MustCompile(`BASE=(\S+)`).FindStringSubmatch(d.script)[1], token: strings.TrimSpace(string(token))}
-	answer, err := c.get(t.Context(), "Measure/agreement/$agreement-of-readers?periodStart="+now.AddDate(0, -pastMonths, 0).Format("2006-01")+"&periodEnd="+now.Format("2006-01"))
+	answer, err := c.get(t.Context(), "Measure/agreement/$agreement-of-readers?periodStart="+now.AddDate(0, -pastMonths, 1-now.Day()).Format("2006-01")+"&periodEnd="+now.Format("2006-01"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (p *past) settleSites(ctx context.Context) error {
 // write draws the cases and writes what there is of each.
 func (p *past) write(ctx context.Context, tx pgx.Tx) error {
 	now := p.seeder.now.UTC()
-	first := now.AddDate(0, -pastMonths, 0)
+	first := now.AddDate(0, -pastMonths, 1-now.Day()) // from its first day, since not every month has a 31st
 	begin := time.Date(first.Year(), (first.Month()-1)/3*3+1, 1, 0, 0, 0, 0, time.UTC)
 	var all []pastCase
 	for day, end := begin, now.AddDate(0, 0, -pastEnds); day.Before(end); day = day.AddDate(0, 0, 1) {
