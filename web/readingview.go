@@ -86,7 +86,7 @@ var codeTexts = withMeanings(map[string]string{
 	"reader-knew-original": "I knew the first report", "other": "another reason",
 	"phone": "by telephone", "in-person": "in person", "secure-message": "by secure message",
 	"first": "first reader", "second": "second reader", "proposal": "proposal", "arbitration": "third reader", "adjudication": "third reader", "revision": "revised", "cosign": "supervisor", "amendment": "amendment",
-	"finding": "Finding", "question": "Question", "verification": "The study has changed",
+	"finding": "Finding", "question": "Question", "verification": "Changed since the signature",
 	"workload": "too much to do", "off-duty": "off duty", "outside-expertise": "not my field", "conflict": "conflict of interest",
 	"acknowledged": "acknowledged", "answered": "answered", "valid": "still valid", "amended": "amended", "withdrawn": "withdrawn",
 	"final": "final", "appended": "appended", "corrected": "corrected", "addition": "Addition", "correction": "Correction", "error": "Error",

@@ -101,7 +101,7 @@ func urgency(i workflow.WorkItem, now time.Time) string {
 var owedWords = map[workflow.Owed]string{
 	workflow.OwesAnswer: "A clinician asks: answer the question", workflow.OwesComparison: "The first report has come: compare it",
 	workflow.OwesAmendment: "The report is being amended: go on with it",
-	workflow.OwesLook:      "The study has changed: look whether the report holds", workflow.OwesCall: "A finding that cannot wait: nobody has taken note of it yet",
+	workflow.OwesLook:      "Something has changed since the signature: look whether the report holds", workflow.OwesCall: "A finding that cannot wait: nobody has taken note of it yet",
 }
 
 // standInWords say why somebody has what another would do who signed.

@@ -125,6 +125,7 @@ type Exam struct {
 	OriginalSaid    string        `json:"originalSaid,omitempty"`    // a digest of what that version says
 	OriginalStatus  string        `json:"originalStatus,omitempty"`  // that it had
 	OriginalCame    *time.Time    `json:"originalCame,omitempty"`    // where it came after the reveal: what was graded before compares nothing
+	Strayed         string        `json:"strayed,omitempty"`         // of a signed case: what of it is another patient's now, as was told
 	OriginalRevised *time.Time    `json:"originalRevised,omitempty"` // where it says something else than when it was revealed: what was graded before compares what is no more said
 
 	AmendedBy *uuid.UUID `json:"amendedBy,omitempty"` // who has the amendment that is open: has begun it, taken it over or been given it

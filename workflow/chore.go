@@ -172,6 +172,9 @@ func (e *Engine) reconsiderSigned(ctx context.Context, j job) error {
 	if err := e.originalRevised(ctx, j, facts); err != nil {
 		return err
 	}
+	if err := e.strayed(ctx, j, facts); err != nil {
+		return err
+	}
 	return e.orderedElsewhere(ctx, j, facts)
 }
 

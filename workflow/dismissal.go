@@ -22,7 +22,7 @@ var leftElsewhere = Phrase("the report stands in the record of another patient, 
 
 // physicians: whether nothing is to be done about it a physician must say.
 func (m MatterContent) physicians() bool {
-	return m.SameReader || m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted
+	return m.SameReader || m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted || m.strayed()
 }
 
 // ForDirector tells whether a director alone may dismiss what is open.
@@ -35,7 +35,7 @@ var mayDismiss = Guard{"mayDismiss", "a coordinator dismisses what is no image o
 			return err
 		}
 		if t.actor.Role != access.Director {
-			return forbid("whether the report is independent, of the right side, or has to be compared with the first one is for a physician to say: who signed, or an independent supervisor or adjudicator who stands in, verifies or amends it, or a director dismisses this")
+			return forbid("whether the report is independent, of the right patient and side, or has to be compared with the first one is for a physician to say: who signed, or an independent supervisor or adjudicator who stands in, verifies or amends it, or a director dismisses this")
 		}
 		if !m.Content.SameReader && t.c.standsElsewhere(m.Content) {
 			return refuse("%s", leftElsewhere)
@@ -103,7 +103,12 @@ var dismissVerification = Effect{"dismissVerification", "that the report is not 
 // left to be looked at.
 func (m *MatterContent) foundIndependent() bool {
 	m.SameReader = false
-	return m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted || m.Replaced || m.Images > m.ImagesThen
+	return m.asksAnything()
+}
+
+// asksAnything tells whether a verification is open for anything.
+func (m MatterContent) asksAnything() bool {
+	return m.physicians() || m.Replaced || m.Images > m.ImagesThen
 }
 
 // namedAnew are those of the first readers whom the exam does not name. An organisation

@@ -26,6 +26,10 @@ type StudyChange struct {
 
 	Rewritten bool // the original says something else now than what it was compared with (rewritten.go)
 	Retracted bool // the hospital has taken the original back
+
+	Strayed         bool // the study is filed under another patient now, or is an error (strayed.go)
+	StrayedOriginal bool // the original is filed under another patient now
+	Returned        bool // both are their patient's again
 }
 
 // key tells changes apart, so that each is looked at once.
@@ -46,6 +50,9 @@ func (s StudyChange) key() string {
 	if s.Rewritten || s.Retracted {
 		key += " rewritten"
 	}
+	if s.Strayed || s.StrayedOriginal {
+		key += " strayed"
+	}
 	return key
 }
 
@@ -57,7 +64,7 @@ func (s StudyChange) words() string {
 	for _, of := range []struct {
 		so    bool
 		words string
-	}{{s.Parted, partedWords}, {s.Same, notIndependent}, {s.Ordered, orderedWords}, {s.Original && !s.Retracted, originalCame},
+	}{{s.Strayed, strayedWords}, {s.StrayedOriginal, strayedOriginalWords}, {s.Parted, partedWords}, {s.Same, notIndependent}, {s.Ordered, orderedWords}, {s.Original && !s.Retracted, originalCame},
 		{s.Original && s.Retracted, originalCameAndWent}, {s.Retracted && !s.Original, originalRetracted}, {s.Rewritten && !s.Retracted, originalRewritten}, {s.Replaced, Phrase("images of the study were replaced")}} {
 		if of.so {
 			all = append(all, of.words)
@@ -74,7 +81,17 @@ func (s StudyChange) words() string {
 }
 
 var openVerification = Effect{"openVerification", "the study is another than was read, or the order names another part of the body: who signed must say whether the report holds; the clock runs. What changes until then is the same verification",
-	func(ctx context.Context, t *turn) error { return t.openVerification(ctx, *t.in.Study) }}
+	func(ctx context.Context, t *turn) error {
+		s := *t.in.Study
+		t.noteStrayed(s)
+		if s.Returned {
+			return t.returned(ctx)
+		}
+		if err := t.openVerification(ctx, s); err != nil || !s.Strayed && !s.StrayedOriginal {
+			return err
+		}
+		return t.tellStrayed(ctx, s.Strayed)
+	}}
 
 // openVerification has a change of the study looked at, with what changed before it
 // and nobody has looked at yet.
@@ -84,7 +101,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted, PartedIn: s.PartedIn, PartedNo: s.PartedNo, Rewritten: s.Rewritten, Retracted: s.Retracted}
+	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted, PartedIn: s.PartedIn, PartedNo: s.PartedNo, Rewritten: s.Rewritten, Retracted: s.Retracted, Strayed: s.Strayed, StrayedOriginal: s.StrayedOriginal}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
@@ -99,6 +116,9 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 			}
 			content.Retracted = (m.Content.Retracted || s.Retracted) && !s.Rewritten
 			content.Rewritten = (m.Content.Rewritten || s.Rewritten) && !content.FirstReport // which nobody has compared as it was before
+			if !s.Strayed && !s.StrayedOriginal {
+				content.Strayed, content.StrayedOriginal = m.Content.Strayed, m.Content.StrayedOriginal
+			}
 			if !s.Same {
 				content.Independent = m.Content.Independent
 			}
@@ -147,6 +167,10 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 		switch {
 		case m.Content.SameReader:
 			reason = notIndependent
+		case m.Content.Strayed:
+			reason = strayedWords
+		case m.Content.StrayedOriginal:
+			reason = strayedOriginalWords
 		case m.Content.Parted:
 			reason = partedWords
 		case m.Content.Ordered:
@@ -163,7 +187,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 	}}
 
 func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport, Parted: m.Parted, Rewritten: m.Rewritten, Retracted: m.Retracted}
+	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport, Parted: m.Parted, Rewritten: m.Rewritten, Retracted: m.Retracted, Strayed: m.Strayed, StrayedOriginal: m.StrayedOriginal}
 }
 
 // Words say what has become of the study.

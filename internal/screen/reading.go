@@ -155,6 +155,7 @@ type Matter struct {
 	May        map[string]bool // what may be done about it now
 	Compare    bool            // a first report is to be compared: by an amendment with a grade alone
 	Retracted  bool            // since the hospital has taken it back
+	Strayed    bool            // what was read may be another patient's
 	Answer     string
 	Told       []Told
 }
