@@ -298,6 +298,24 @@ func TestOurTreeIsTheOneOfTlog(t *testing.T) {
 	}
 }
 
+// Who takes the checkpoints of another hospital is told that, and not that something was altered.
+func TestCheckpointsOfAnotherLogAreNoTampering(t *testing.T) {
+	t.Parallel()
+	records, checkpoints := logOf(30, 10)
+	for i := range checkpoints {
+		checkpoints[i].Origin = Origin(uuid.Max)
+	}
+	var other *OtherLog
+	if _, err := Verify(bytes.NewReader(exportOf(records)), checkpoints, false); !errors.As(err, &other) || other.Export != Origin(Installation) || other.Checkpoints != Origin(uuid.Max) {
+		t.Errorf("%v", err)
+	}
+	var broken *Broken
+	bare := bytes.SplitN(exportOf(records), []byte("\n"), 2)[1]
+	if _, err := Verify(bytes.NewReader(bare), checkpoints, false); !errors.As(err, &broken) { // its first line says nothing
+		t.Errorf("%v", err)
+	}
+}
+
 func TestCheckpointsMustBeSignedByTheKeyAndGrow(t *testing.T) {
 	t.Parallel()
 	private, public, err := NewKey()
