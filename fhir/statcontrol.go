@@ -27,7 +27,7 @@ func controlKind() statKind {
 		heads: slices.Concat([]flat.Column{{Name: "limitsMethod", Kind: flat.Text, Doc: "How the limits of charts were found: three-sigma (p-chart: of a proportion; XmR: 2.66 times the mean moving range)."}, {Name: "baseline", Kind: flat.Integer, Doc: "Months that are the baseline."}},
 			decimals("centre", "Of the p-chart: the rate of the baseline, per cent.", "mean", "Of the XmR chart: the mean of the baseline, per cent or hours.", "meanRange", "The mean moving range.", "rangeLimit", "A step above it is no chance.",
 				"odds", "For which change CUSUM watches.", "threshold", "At which it signals.", "monthSize", "The mean number of cases of a charted month.", "runLengthIn", "The mean number of months, as large as those that are charted, until it signals without a cause (Brook, Evans 1972, of binomial counts: Gan 1993; the centre taken as known); left out where hardly ever, and where it is not found within 2 %.", "runLengthOut", "And until it signals when the odds have changed as it watches for."),
-			[]flat.Column{{Name: "notTold", Kind: flat.Integer, Doc: "Months whose figures are not told: in no chart."}, {Name: "notFinished", Kind: flat.Integer, Doc: "Months that are shown and not judged, since they are not finished."}, {Name: "signals", Kind: flat.Integer, Doc: "Months with a signal of any chart."}}),
+			[]flat.Column{{Name: "notTold", Kind: flat.Integer, Doc: "Months whose figures are not told: in no chart."}, {Name: "notFinished", Kind: flat.Integer, Doc: "Months that are shown and not judged, since they are not finished."}, {Name: "roughLimits", Kind: flat.Integer, Doc: "Charted months of which fewer than 5 cases are expected to be counted, or not to be. Three sigma is rough there, and a rate beyond it by chance is more frequent than once in 370 months: look at CUSUM, or chart longer periods."}, {Name: "signals", Kind: flat.Integer, Doc: "Months with a signal of any chart."}}),
 		rows: slices.Concat(groupColumns, []flat.Column{{Name: "notFinished", Kind: flat.Text, Doc: "Why the month is shown and not judged: month-runs (it had not ended at the as-of moment), part-of-month (the period begins or ends within it), to-follow (what the measure counts of its cases is not known yet: of unread, adjudication-overturn and second-opinion-correct until 30 days after its end; of a time until each of its cases has been followed for its median)."}},
 			decimals("low", "Limit of the p-chart.", "high", "Limit of the p-chart."), []flat.Column{{Name: "signal", Kind: flat.Text, Doc: "Of the p-chart: beyond-limits, run."}},
 			decimals("x", "What the XmR chart charts: the rate in per cent, or the median hours.", "xLow", "Its limit, not below 0.", "xHigh", "Its limit; of a rate not above 100.", "range", "From the month before."), []flat.Column{{Name: "xSignal", Kind: flat.Text, Doc: "Of the XmR chart: beyond-limits, run, wide-step."}},
@@ -69,7 +69,10 @@ func (s *Server) control(ctx context.Context, tx pgx.Tx, q statQuery) (*statisti
 func controlOf(report *Node, baseline int, odds, threshold float64) (*statistic, error) {
 	_, _, groups := units(report)
 	slices.SortFunc(groups, func(a, b statUnit) int { return strings.Compare(a.name(), b.name()) })
-	st := &statistic{report: report, heads: map[string]any{"limitsMethod": "three-sigma", "odds": odds, "threshold": threshold}}
+	st := &statistic{report: report, heads: map[string]any{"limitsMethod": "three-sigma"}}
+	if !timedReport(report) { // of a time there is no CUSUM
+		st.heads["odds"], st.heads["threshold"] = odds, threshold
+	}
 	var shares, values []int // rows that are charted
 	var rates []measure.Unit
 	var singles []float64
@@ -102,7 +105,7 @@ func controlOf(report *Node, baseline int, odds, threshold float64) (*statistic,
 	}
 	st.heads["notTold"], st.heads["notFinished"] = untold, notFinished
 	if len(values) < 2 || baseline > len(values) {
-		return nil, fault.New(fault.BusinessRule, "there are %d finished months to chart: of fewer than two, or than the baseline, there is no chart. A month that had not ended at the as-of moment, or of which the period has a part, is not judged", len(values))
+		return nil, fault.New(fault.BusinessRule, "there are %d finished months with a figure to chart: of fewer than two, or than the baseline, there is no chart. A month that had not ended at the as-of moment, or of which the period has a part, is not judged, nor is one without a case that the measure is of, or whose figures are not told", len(values))
 	}
 	st.heads["baseline"] = len(values)
 	if baseline > 0 {
@@ -171,13 +174,18 @@ func (st *statistic) rates(at []int, units []measure.Unit, baseline int, odds, t
 	}
 	centre := *chart.Centre
 	st.heads["centre"] = 100 * centre
+	rough := 0
 	for i, p := range chart.Points {
 		row := st.rows[at[i]]
+		if chart.Rough(units[i]) {
+			rough++
+		}
 		putInterval(row, "low", "high", p.Limits)
 		if text := signalText(p.Signals); text != "" {
 			row["signal"] = text
 		}
 	}
+	st.heads["roughLimits"] = rough
 	if centre == 0 || centre == 1 {
 		return nil
 	}

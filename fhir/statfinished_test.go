@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +79,36 @@ func TestAMonthThatIsNotFinishedIsShownAndNotJudged(t *testing.T) {
 		if rows := monthsOf(c.stat(access.Quality, measure+"/$control-chart", "asOf", "2025-05-02T00:00:00Z").node); rows["2025-03"]["notFinished"] != "" || rows["2025-03"]["xLow"] == "" {
 			t.Errorf("%s: %v", measure, rows)
 		}
+	}
+	// Where fewer than 5 are expected three sigma is rough, and the answer says of how many months.
+	for measure, rough := range map[string]string{"discrepancy-any": "", "turnaround": ""} {
+		got := c.stat(access.Quality, measure+"/$control-chart", "asOf", "2025-05-02T00:00:00Z")
+		if rate := headOf(got.node, "centre"); rate != "" {
+			p, err := strconv.ParseFloat(rate, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for _, row := range monthsOf(got.node) {
+				if cases, _ := strconv.Atoi(row["cases"]); float64(cases)*min(p/100, 1-p/100) < 5 {
+					n++
+				}
+			}
+			rough = strconv.Itoa(n)
+		}
+		if headOf(got.node, "roughLimits") != rough {
+			t.Errorf("%s: %s", measure, got.body)
+		}
+		if timed := measure == "turnaround"; (headOf(got.node, "odds") == "") != timed {
+			t.Errorf("%s: %s", measure, got.body)
+		}
+	}
+	if got := c.stat(access.Quality, "no-comparison/$control-chart", "asOf", "2025-05-02T00:00:00Z"); headOf(got.node, "roughLimits") != "3" {
+		t.Errorf("%s", got.body)
+	}
+	// A month without a case of the measure is no month that has not ended.
+	if none := c.stat(access.Quality, "discrepancy-any/$control-chart", "filter", "modality|none"); none.status != http.StatusUnprocessableEntity || !strings.Contains(none.body, "without a case") {
+		t.Errorf("%d %s", none.status, none.body)
 	}
 	// Published months are all finished.
 	if got := c.stat(access.Auditor, "discrepancy-any/$evaluate-measure", "stratifier", "month"); got.status != http.StatusOK || !strings.Contains(got.body, "2025-03") || strings.Contains(got.body, "not-finished") {

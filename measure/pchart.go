@@ -35,7 +35,7 @@ type PChart struct {
 //	centre ± 3·sqrt(centre(1 - centre)/n),   within 0 and 1
 //
 // These are limits of where rates of a stable process fall, not an interval of a rate.
-// Where centre·n is below 5 they are rough: chart longer periods, or use CUSUM. Periods
+// Where centre·n or (1 - centre)·n is below 5 they are rough (Rough): chart longer periods, or use CUSUM. Periods
 // without a trial have no value; they and values on the centre neither make nor break a
 // run.
 // Source: Shewhart 1931, Economic Control of Quality of Manufactured Product; Montgomery
@@ -69,6 +69,12 @@ func NewPChart(periods []Unit, baseline int) (*PChart, error) {
 	}
 	markSignals(chart.Points, centre)
 	return chart, nil
+}
+
+// Rough tells whether the limits of a period are: fewer than 5 of its cases are expected to be
+// counted, or not to be, so that three sigma of a normal distribution are not those of so few.
+func (c *PChart) Rough(u Unit) bool {
+	return u.Trials > 0 && c.Centre != nil && float64(u.Trials)*min(*c.Centre, 1-*c.Centre) < 5
 }
 
 func checkBaseline(baseline, points int) (int, error) {

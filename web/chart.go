@@ -135,6 +135,12 @@ func (p *figuresPage) charts(in *catalogue) {
 	if len(p.Figures.Curve) > 0 {
 		p.Curve = curveChart(in, p.Figures.Curve)
 	}
+	if len(p.By) == 1 && p.By[0] == facts.Month && len(p.Whole) > 0 && p.Whole[0].Unit == "h" {
+		if p.Control = timeControlChart(in, p.Rows); p.Control != nil {
+			p.Control.crowded()
+		}
+		return
+	}
 	if len(p.By) != 1 || len(p.Whole) != 1 || p.Whole[0].Unit != "%" {
 		return
 	}
@@ -262,14 +268,25 @@ func figureNamed(row []screen.StatisticFigure, name string) screen.StatisticFigu
 	return screen.StatisticFigure{}
 }
 
+// charted is a month as a control chart shows it: as a share, or in hours.
+type charted struct {
+	row   screen.FigureRow
+	value float64
+	text  string
+}
+
 // controlChart is a p-chart of the months in their order. Those that are not finished
 // are drawn as rings: they are in no centre and no limit, have none, and are not flagged.
 func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
+	c := &chart{in: in, Unit: "%", Horizontal: "months"}
 	var units []measure.Unit
+	var months []charted
 	for _, r := range rows {
 		if r.NotFinished == "" {
 			units = append(units, measure.Unit{Events: *r.Numerator, Trials: *r.Counted})
 		}
+		rate := float64(*r.Numerator) / float64(*r.Counted)
+		months = append(months, charted{r, rate, c.percent(rate)})
 	}
 	if len(units) < 2 {
 		return nil
@@ -278,21 +295,58 @@ func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
 	if err != nil || p.Centre == nil {
 		return nil
 	}
-	c := &chart{in: in, Unit: "%", Horizontal: "months"}
-	most := *p.Centre
-	for _, pt := range p.Points {
+	most := c.months(months, p.Points, *p.Centre, 1)
+	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, c.percent)
+	return c
+}
+
+// timeControlChart is an XmR chart of the months' median hours, drawn likewise. Of a month of which
+// half have not ended there is none.
+func timeControlChart(in *catalogue, rows []screen.FigureRow) *chart {
+	c := &chart{in: in, Unit: "h", Horizontal: "months"}
+	var values []float64
+	var months []charted
+	for _, r := range rows {
+		if r.Percentile != medianPercentile || r.Score == nil || r.Numerator == nil || r.Counted == nil {
+			continue
+		}
+		if r.NotFinished == "" {
+			values = append(values, *r.Score)
+		}
+		months = append(months, charted{r, *r.Score, c.plain(*r.Score) + " h"})
+	}
+	x, err := measure.NewXmR(values, 0)
+	if err != nil || x == nil {
+		return nil
+	}
+	x.Within(0, math.Inf(1))
+	most := c.months(months, x.Points, x.Centre, math.Inf(1))
+	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, func(v float64) string { return c.plain(v) + " h" })
+	return c
+}
+
+// medianPercentile is which percentile of a time is charted, as $control-chart does.
+const medianPercentile = "50"
+
+// months draws them with the points of those that are finished, and returns the top of the box,
+// which is not above the limit.
+func (c *chart) months(months []charted, points []measure.ChartPoint, centre, limit float64) float64 {
+	most := centre
+	for _, pt := range points {
 		most = max(most, pt.Limits.High)
 	}
-	for _, r := range rows {
-		most = max(most, float64(*r.Numerator)/float64(*r.Counted))
+	for _, m := range months {
+		most = max(most, m.value)
 	}
-	most = min(1, most*1.1)
-	x := func(i int) float64 { return scale(float64(i), -0.5, float64(len(rows))-0.5, left, right) }
+	most = min(limit, most*1.1)
+	if most == 0 {
+		most = 1
+	}
+	x := func(i int) float64 { return scale(float64(i), -0.5, float64(len(months))-0.5, left, right) }
 	var path, high, low strings.Builder
-	points := p.Points
-	for i, r := range rows {
-		rate := float64(*r.Numerator) / float64(*r.Counted)
-		m := mark{X: x(i), Y: c.y(rate, most), Name: r.Values[0], Events: *r.Numerator, Trials: *r.Counted, Rate: c.percent(rate), Class: "unit"}
+	for i, of := range months {
+		r := of.row
+		m := mark{X: x(i), Y: c.y(of.value, most), Name: r.Values[0], Events: *r.Numerator, Trials: *r.Counted, Rate: of.text, Class: "unit"}
 		if r.NotFinished != "" {
 			m.Class, m.Unfinished = "unit unfinished", true
 			c.Unfinished++
@@ -308,13 +362,12 @@ func controlChart(in *catalogue, rows []screen.FigureRow) *chart {
 			}
 		}
 		c.Points = append(c.Points, m)
-		if len(rows) <= 12 || i%(len(rows)/12+1) == 0 {
+		if len(months) <= 12 || i%(len(months)/12+1) == 0 {
 			c.Marks = append(c.Marks, tick{x(i), c.in.date(r.Values[0])})
 		}
 	}
-	c.Lines = []line{{high.String(), "alarm"}, {low.String(), "alarm"}, {fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(*p.Centre, most), right, c.y(*p.Centre, most)), "centre"}, {path.String(), "course"}}
-	c.Ticks = ticks(most, func(v float64) float64 { return c.y(v, most) }, c.percent)
-	return c
+	c.Lines = []line{{high.String(), "alarm"}, {low.String(), "alarm"}, {fmt.Sprintf("M%.1f %.1fL%.1f %.1f", left, c.y(centre, most), right, c.y(centre, most)), "centre"}, {path.String(), "course"}}
+	return most
 }
 
 // mostSteps is about how many rows the table of a curve has.

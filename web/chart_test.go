@@ -139,6 +139,65 @@ func TestAMonthThatIsNotFinishedIsDrawnAndIsInNoLimit(t *testing.T) {
 	}
 }
 
+// Of a time the median hours of the months are charted, of all that are finished, and of no
+// other percentile.
+func TestTheMonthsOfATimeHaveAControlChart(t *testing.T) {
+	t.Parallel()
+	var rows []screen.FigureRow
+	month := func(name, percentile string, hours float64, notFinished string) {
+		r := row(name, 100, 100)
+		r.Percentile, r.Unit, r.Score, r.NotFinished = percentile, "h", &hours, notFinished
+		rows = append(rows, r)
+	}
+	for _, percentile := range []string{"50", "90"} {
+		for i, hours := range []float64{20, 22, 19, 21, 20, 60, 21, 20} {
+			month(fmt.Sprintf("2026-%02d", i+1), percentile, hours*map[string]float64{"50": 1, "90": 3}[percentile], "")
+		}
+		month("2026-09", percentile, 5, "month-runs")
+	}
+	whole := row("", 800, 900)
+	whole.Unit = "h"
+	p := figuresBy("month", whole, rows...)
+	if p.Control == nil || p.Control.Unit != "h" || len(p.Control.Points) != 9 || p.Control.Unfinished != 1 || p.Control.Points[8].Class != "unit unfinished" {
+		t.Fatalf("%+v", p.Control)
+	}
+	x, err := measure.NewXmR([]float64{20, 22, 19, 21, 20, 60, 21, 20}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flagged := 0
+	for i, pt := range x.Points {
+		if outside := len(pt.Signals) > 0; outside {
+			flagged++
+		}
+		if strings.Contains(p.Control.Points[i].Class, "outside") != (len(pt.Signals) > 0) {
+			t.Errorf("month %d: %+v, and the chart has %v", i+1, p.Control.Points[i], pt.Signals)
+		}
+	}
+	if p.Control.Flagged != flagged || flagged == 0 {
+		t.Errorf("%d flagged, and the chart has %d", p.Control.Flagged, flagged)
+	}
+	most := 1.1 * max(60, x.Points[0].Limits.High)
+	if want := fmt.Sprintf("M56.0 %.1fL", p.Control.y(x.Centre, most)); !strings.HasPrefix(p.Control.Lines[2].Path, want) {
+		t.Errorf("the centre is %s, not %s", p.Control.Lines[2].Path, want)
+	}
+	if one := figuresBy("month", whole, rows[0], rows[8]); one.Control != nil {
+		t.Error("a chart of one finished month")
+	}
+}
+
+// A month is a period: as a filter it would be refused, so it is not among what may be chosen.
+func TestNoMonthIsOfferedAsAFilter(t *testing.T) {
+	t.Parallel()
+	p := figuresBy("month", row("", 87, 1600), row("2026-01", 10, 200), row("2026-02", 10, 200))
+	p.Choices.Dimensions = []string{"month", "modality"}
+	p.Choices.Words = map[string][]string{"modality": {"CT"}}
+	p.only(nil)
+	if len(p.Only) != 1 || p.Only[0].Dimension != "modality" {
+		t.Errorf("%+v", p.Only)
+	}
+}
+
 func TestOfHiddenOrFewFiguresThereIsNoPicture(t *testing.T) {
 	t.Parallel()
 	hidden := screen.FigureRow{Values: []string{"a"}, Masked: true, Unit: "%"}

@@ -264,6 +264,9 @@ func (p *figuresPage) only(chosen []string) {
 		}
 	}
 	for _, name := range p.Choices.Dimensions {
+		if name == facts.Month { // a month is a period, and no filter
+			continue
+		}
 		words := slices.Clone(p.Choices.Words[name])
 		if len(words) > mostGroups {
 			words = nil

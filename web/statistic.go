@@ -8,7 +8,7 @@ import (
 
 // statisticWords are the names of figures of statistics as a page says them.
 var statisticWords = map[string]string{
-	"target": "Target (%)", "phi": "φ (1: chance only)", "tau2": "τ², between groups", "overdispersed": "More than chance", "q": "Q", "qP": "P (Q)", "judgedBy": "Limits that count", "judgedWhy": "Why these", "units": "Groups", "notTold": "Groups not told", "notFinished": "Not finished", "outside": "Outside of the limits that count",
+	"target": "Target (%)", "phi": "φ (1: chance only)", "tau2": "τ², between groups", "overdispersed": "More than chance", "q": "Q", "qP": "P (Q)", "judgedBy": "Limits that count", "judgedWhy": "Why these", "units": "Groups", "notTold": "Groups not told", "notFinished": "Not finished", "roughLimits": "Months with rough limits (fewer than 5 expected)", "outside": "Outside of the limits that count",
 	"value": "Group", "cases": "Cases", "events": "Counted", "rate": "Rate (%)", "low95": "unadjusted 95 % from", "high95": "unadjusted 95 % to", "low998": "unadjusted 99.8 % from", "high998": "unadjusted 99.8 % to",
 	"wideLow95": "adjusted 95 % from", "wideHigh95": "adjusted 95 % to", "wideLow998": "adjusted 99.8 % from", "wideHigh998": "adjusted 99.8 % to", "z": "z", "standing": "In the unadjusted limits", "wideStanding": "In the adjusted limits",
 	"limitsMethod": "Limits and intervals", "outsideUnadjusted": "Outside of the unadjusted limits", "note": "Note",
@@ -26,7 +26,7 @@ var statisticWords = map[string]string{
 var standingWords = map[string]string{
 	"inside": "inside", "high-warning": "above 95 %", "high-alarm": "above 99.8 %", "low-warning": "below 95 %", "low-alarm": "below 99.8 %", "not-judged": "not judged: under 200 cases",
 	"high": "more than expected", "low": "fewer than expected", "yes": "yes", "no": "no", "beyond-limits": "beyond the limits", "run": "eighth on one side", "wide-step": "a wide step", "beyond-limits run": "beyond the limits, eighth on one side",
-	"beyond-limits wide-step": "beyond the limits, a wide step", "actionable": "how soon somebody must act", "anybody": "whether anybody must act", "significance": "significance",
+	"beyond-limits wide-step": "beyond the limits, a wide step", "run wide-step": "eighth on one side, a wide step", "beyond-limits run wide-step": "beyond the limits, eighth on one side, a wide step", "actionable": "how soon somebody must act", "anybody": "whether anybody must act", "significance": "significance",
 	"month-runs": "not finished: the month had not ended", "part-of-month": "not finished: the period has a part of the month", "to-follow": "not finished: more of its cases is to become known",
 	"exact-limits": "the exact, unadjusted ones", "adjusted-limits": "those adjusted for over-dispersion", "few-groups": "fewer than 10 groups, too few to tell over-dispersion from one that stands out",
 	"no-heterogeneity": "the groups do not differ significantly more than chance makes them (Q, 5 %)", "heterogeneity": "the groups differ significantly more than chance makes them (Q, 5 %)",
