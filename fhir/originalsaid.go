@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"html"
@@ -33,12 +34,16 @@ func (d *dossier) saidOfOriginal() string {
 		say("conclusionCode", coded(code))
 	}
 	for _, form := range n.Each("presentedForm") {
-		say("presentedForm", form.Text("contentType"))
-		if data := form.Text("data"); data != "" {
-			say("data", data)
-			continue
+		kind, _, _ := strings.Cut(strings.ToLower(form.Text("contentType")), ";") // "text/plain; charset=utf-8" is text/plain
+		say("presentedForm", kind)
+		switch data, hash := form.Text("data"), form.Text("hash"); {
+		case data != "":
+			say("data", formData(kind, data))
+		case hash != "": // of the same content, which an EHR may keep under an address that is new each time
+			say("hash", hash)
+		default:
+			say("elsewhere", form.Text("url"))
 		}
-		say("elsewhere", form.Text("hash"), form.Text("url"))
 	}
 	for _, picture := range n.Each("media") {
 		say("media", picture.Text("comment"), picture.Text("link", "reference"))
@@ -63,6 +68,20 @@ func (d *dossier) saidOfOriginal() string {
 		say("text", html.UnescapeString(tags.ReplaceAllString(n.Text("text", "div"), " ")))
 	}
 	return saidAs + hex.EncodeToString(sum.Sum(nil))
+}
+
+// formData is what is in a form: of a text its words, whichever way its lines end (FHIR R4
+// Attachment.data: base64, which an EHR may break into lines).
+func formData(kind, data string) string {
+	data = strings.Join(strings.Fields(data), "")
+	if !strings.HasPrefix(kind, "text/") {
+		return data
+	}
+	text, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		return data
+	}
+	return string(text)
 }
 
 // saidAs tells this digest from the one of earlier releases, which cases have noted.

@@ -129,3 +129,42 @@ func TestAFirstReportThatIsChangedAfterTheSignatureIsComparedAgain(t *testing.T)
 		})
 	}
 }
+
+// Each of these is an alarm for a reader, and another version for a clinician to read, or
+// it is not.
+func TestFormsThatSayTheSameAreTheSame(t *testing.T) {
+	t.Parallel()
+	text := func(kind, says string) *Node {
+		return Object("contentType", kind, "data", base64.StdEncoding.EncodeToString([]byte(says)))
+	}
+	at := func(url, hash string) *Node {
+		form := Object("contentType", "application/pdf", "url", url)
+		if hash != "" {
+			form.Set("hash", hash)
+		}
+		return form
+	}
+	broken := text("text/plain", "A nodule. No effusion.")
+	broken.Set("data", broken.Text("data")[:8]+"\n"+broken.Text("data")[8:])
+	for name, forms := range map[string]struct {
+		one, other *Node
+		same       bool
+	}{
+		"lines of a text":          {text("text/plain", "A nodule.\nNo effusion."), text("text/plain", "A nodule.\r\nNo effusion.\r\n"), true},
+		"content type":             {text("text/plain", "A nodule."), text("text/plain; charset=UTF-8", "A nodule."), true},
+		"lines of base64":          {text("text/plain", "A nodule. No effusion."), broken, true},
+		"words of a text":          {text("text/plain", "A nodule."), text("text/plain", "No nodule."), false},
+		"case of a binary":         {text("application/pdf", "AAAA"), text("application/pdf", "AAAa"), false},
+		"spaces in a binary":       {text("application/pdf", "A A"), text("application/pdf", "A  A"), false},
+		"address of the same":      {at("https://ehr.example/Binary/1?key=1", "YQ=="), at("https://ehr.example/Binary/1?key=2", "YQ=="), true},
+		"another at the address":   {at("https://ehr.example/Binary/1", "YQ=="), at("https://ehr.example/Binary/1", "Yg=="), false},
+		"at another, with no hash": {at("https://ehr.example/Binary/1", ""), at("https://ehr.example/Binary/2", ""), false},
+	} {
+		said := func(form *Node) string {
+			return (&dossier{original: found{Node: Object("resourceType", "DiagnosticReport", "conclusion", "A nodule.", "presentedForm", []*Node{form})}}).saidOfOriginal()
+		}
+		if got := said(forms.one) == said(forms.other); got != forms.same {
+			t.Errorf("%s: the same is %t", name, got)
+		}
+	}
+}
