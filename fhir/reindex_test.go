@@ -69,7 +69,7 @@ func TestWhatAnEarlierReleaseStoredIsFoundAgain(t *testing.T) {
 			t.Errorf("%s finds %d, want %d", question, len(got.ids()), want)
 		}
 	}
-	if got := r.do(access.Auditor, "GET", "/fhir/AuditEvent?_count=500&action=C", ""); got.status != http.StatusOK || len(got.ids()) != patients+1 {
+	if got := r.do(access.Director, "GET", "/fhir/AuditEvent?_count=500&action=C", ""); got.status != http.StatusOK || len(got.ids()) != patients+1 {
 		t.Errorf("%d AuditEvents of creates are found", len(got.ids()))
 	}
 }
