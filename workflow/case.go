@@ -129,7 +129,7 @@ type Exam struct {
 	OriginalRevised *time.Time    `json:"originalRevised,omitempty"` // where it says something else than when it was revealed: what was graded before compares what is no more said
 
 	AmendedBy *uuid.UUID `json:"amendedBy,omitempty"` // who has the amendment that is open: has begun it, taken it over or been given it
-	Signer    *uuid.UUID `json:"signer,omitempty"`    // who signed the version in force, where anybody has ever signed one in the place of whose report it is
+	Signer    *uuid.UUID `json:"signer,omitempty"`    // who signed the version in force, where it is not the first
 }
 
 // Order is what a placer sends, mapped from FHIR (or, later, HL7 v2).

@@ -157,16 +157,13 @@ func (t *turn) noteWhose(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	c.Exam.Signer = &t.actor.ID
 	if first.SignedBy == t.actor.ID {
-		if c.Exam.Signer != nil {
-			c.Exam.Signer = &t.actor.ID
-		}
 		if is := first.SupervisorID; is != nil && *is == t.actor.ID {
 			c.SupervisorID = is
 		}
 		return nil
 	}
-	c.Exam.Signer = &t.actor.ID
 	r.StandIn, err = t.whyAway(ctx, first.SignedBy)
 	if err == nil && r.StandIn == "" {
 		r.StandIn = StandInNamed

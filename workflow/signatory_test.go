@@ -140,6 +140,29 @@ func TestWhoWasGivenAnAmendmentKeepsTheReportUntilTheAuthorSigns(t *testing.T) {
 	h.replays(c)
 }
 
+// Whose report it is may sign an amendment that was given to another; then the case is theirs,
+// and whom it was given to is told nothing more of it.
+func TestWhoSignsWhatWasGivenAwayHasTheCase(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, `{"assignment": "pool"}`)
+	c := h.ready()
+	h.signed(c)
+	h.fire(h.anna, c, "amend", Input{Reason: "a prior came"})
+	h.fire(h.coordinator, c, "reassign", Input{Reason: "it is late", ReaderID: &h.carl.ID})
+	h.fire(h.anna, c, "sign", nodule)
+	h.fire(h.placer, c, "ask", Input{Question: &Asked{Text: "Since when?"}})
+	if got := *h.find(c).Owner(); got != h.anna.ID {
+		t.Errorf("%s has the case", got)
+	}
+	if got := h.toldOf(c, ClockQuestion); got != h.anna.ID {
+		t.Errorf("%s is told of the question", got)
+	}
+	if got := h.owes(as(h.carl, access.Supervisor)); got != "" {
+		t.Errorf("to whom it was given has %q", got)
+	}
+	h.replays(c)
+}
+
 // An amendment that was begun for somebody who comes back meanwhile is finished by either,
 // and not by both: what was written against a version that is no more in force is not signed.
 func TestTwoDoNotSignOneAmendment(t *testing.T) {
