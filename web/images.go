@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -124,7 +125,8 @@ type imageView struct {
 	screen.Image
 
 	Small, Large string
-	Before       bool // of an earlier examination
+	Before       bool // of another examination, mostly an earlier one
+	Later        bool // of one that came later
 	Stays        bool // it opens where the page is
 }
 
@@ -132,11 +134,15 @@ type imageView struct {
 // large.
 func viewOfGallery(g screen.Gallery, root, again string) *galleryView {
 	v := &galleryView{Gallery: g, Again: again, ViewerAt: strings.TrimSuffix(root, "/dicomweb") + "/viewer"}
+	var own time.Time // of the study of the case, where it is known
+	if len(g.Strips) > 0 && !g.Strips[0].Prior {
+		own = g.Strips[0].On
+	}
 	for _, strip := range g.Strips {
-		view := stripView{Strip: strip, Later: strip.Prior && !g.Strips[0].Prior && strip.On.After(g.Strips[0].On)}
+		view := stripView{Strip: strip, Later: strip.Prior && !own.IsZero() && strip.On.After(own)}
 		for _, i := range strip.Images {
 			at := root + i.Path + "?viewport="
-			view.Images = append(view.Images, imageView{Image: i, Small: at + strconv.Itoa(2*i.Width) + "," + strconv.Itoa(2*i.Height), Large: at + "1600,1600", Before: strip.Prior})
+			view.Images = append(view.Images, imageView{Image: i, Small: at + strconv.Itoa(2*i.Width) + "," + strconv.Itoa(2*i.Height), Large: at + "1600,1600", Before: strip.Prior, Later: view.Later})
 		}
 		if strip.Prior {
 			v.Earlier = append(v.Earlier, view)
