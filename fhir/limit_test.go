@@ -67,7 +67,8 @@ func TestALargeBodyIsRefusedWithoutReadingItWhole(t *testing.T) {
 	}
 }
 
-// Deep nesting is found by the scan, before anything is built of it.
+// Deep nesting is found by the scan, before anything is built of it: google/fhir alone would
+// take 1.75 s and 805 MB.
 func TestNestedExtensionsAreRefusedFastAndInLittleMemory(t *testing.T) {
 	body := []byte(nestedExtensions(3800)) // 99 KB
 	if len(body) < 98_000 {

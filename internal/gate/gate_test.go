@@ -133,16 +133,17 @@ func TestAHandlerMayTakeItsTimeAfterTheBody(t *testing.T) {
 // Nor may the time count for which a handler lets the body lie.
 func TestAHandlerMayTakeItsTimeBeforeTheBody(t *testing.T) {
 	t.Parallel()
+	const wait = time.Second
 	for _, http2 := range []bool{false, true} {
 		read := make(chan error, 1)
 		s := httptest.NewUnstartedServer(gate.Bodies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(wait)
 			half := make([]byte, 50_000)
 			_, err := io.ReadFull(r.Body, half)
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(wait)
 			_, rest := io.Copy(io.Discard, r.Body)
 			read <- errors.Join(err, rest)
-		}), gate.Pace{Rate: 10_000_000, Grace: 100 * time.Millisecond}))
+		}), gate.Pace{Rate: 10_000_000, Grace: wait / 2})) // a busy machine may read slowly, too
 		s.EnableHTTP2 = http2
 		s.StartTLS()
 		t.Cleanup(s.Close)
