@@ -189,3 +189,38 @@ func unread(c workflow.Case, read []workflow.Acknowledgement) string {
 	}
 	return fmt.Sprintf("Version %d is in force and has not been acknowledged; version %d was.", c.ReportNo, read[len(read)-1].ReportNo)
 }
+
+// acknowledgedBefore is the Communication that is here already under the identifier of one
+// that acknowledges: an EHR which has lost the answer sends it again, perhaps when a newer
+// version of the report is there, which nobody has read by that. It returns nil where
+// there is none, and a fault of kind Conflict where that one says something else.
+func (s *Server) acknowledgedBefore(ctx context.Context, tx pgx.Tx, actor access.Actor, n *Node) (*Stored, error) {
+	r, err := s.resolver(ctx, tx, actor.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	space := keySpace{r.tenant, "Communication", "identifier"}
+	for _, id := range n.Each("identifier") {
+		if id.Text("value") == "" {
+			continue
+		}
+		all, err := r.search(ctx, "Communication", space.key(formSystemCode, id.Text("system"), bareUID(id.Text("value"))))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range all {
+			if f.id() == n.Text("id") || !isSaid(f.Node) || !hasCode(f.Get("topic"), csTopic, "acknowledgement") {
+				continue
+			}
+			switch same, err := r.sameContent(ctx, f.Node, n); {
+			case err != nil:
+				return nil, err
+			case !same:
+				return nil, fault.At(fault.Conflict, "Communication.identifier", "Communication/%s has this identifier, and says something else: give each acknowledgement an identifier of its own; only the same again is answered as a repetition", f.id())
+			}
+			stored, err := s.store.Get(ctx, tx, "Communication", f.id())
+			return &stored, err
+		}
+	}
+	return nil, nil
+}

@@ -249,3 +249,40 @@ func TestTheVersionInForceMayBeAcknowledgedWhileItIsAmended(t *testing.T) {
 		})
 	}
 }
+
+// An EHR that has lost the answer sends its Communication again. Comes that after a
+// correction, nobody has read the correction by it.
+func TestAnAcknowledgementThatIsSentAgainIsNoneOfANewerVersion(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	id := c.signed("84")
+	said := c.readOf(id, time.Time{}, refer("DiagnosticReport/"+c.report(id).Text("id"), "DiagnosticReport", ""))
+	said.Set("identifier", []*Node{Object("system", "urn:ehr:message", "value", "a-1")})
+	first := c.post("/fhir/Communication", said.jsonText())
+	if first.status != http.StatusCreated {
+		t.Fatal(first.status, first.body)
+	}
+	c.wantState(id, "closed")
+	again := func(when string) {
+		t.Helper()
+		if got := c.post("/fhir/Communication", said.jsonText()); got.status != http.StatusOK || got.node.Text("id") != first.node.Text("id") {
+			t.Errorf("%s: %d %s", when, got.status, got.body)
+		}
+	}
+	again("at once")
+	c.correct(id, "Solitary pulmonary nodule on the right, 9 mm.")
+	again("after a correction")
+	c.wantState(id, "final")
+	if got := c.outputs(id, "acknowledged"); len(got) != 1 || !strings.HasPrefix(got[0], "Version 1 ") {
+		t.Errorf("who has read which: %q", got)
+	}
+
+	// Something else under the same identifier is not taken for a repetition, nor kept in silence.
+	said.Set("sender", Object("display", "Dr Smith"))
+	c.post("/fhir/Communication", said.jsonText()).want(t, http.StatusConflict, "conflict")
+	said.Set("identifier", []*Node{Object("system", "urn:ehr:message", "value", "a-2")})
+	if got := c.post("/fhir/Communication", said.jsonText()); got.status != http.StatusCreated {
+		t.Error(got.status, got.body)
+	}
+	c.wantState(id, "closed")
+}

@@ -34,6 +34,9 @@ func (s *Server) communicationCreated(ctx context.Context, tx pgx.Tx, actor acce
 	if asks {
 		return s.askedBy(ctx, tx, actor, c, n)
 	}
+	if before, err := s.acknowledgedBefore(ctx, tx, actor, n); err != nil || before != nil {
+		return before, err
+	}
 	return nil, s.acknowledgedBy(ctx, tx, actor, c, n)
 }
 
@@ -94,7 +97,7 @@ func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c w
 }
 
 // acknowledgedBy acknowledges what the Communication is in response to. What was
-// acknowledged before is said a second time.
+// acknowledged before by another Communication is said a second time.
 func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) error {
 	person, named, err := s.personMeant(ctx, tx, actor, n.Get("sender"), n)
 	if err != nil {
