@@ -91,6 +91,32 @@ func eventsAsShape(n *Node) (all []string) {
 	return all
 }
 
+// A part of the trail says that it is one, and who has the whole.
+func TestAnAuditorIsToldThatThereIsMore(t *testing.T) {
+	t.Parallel()
+	c := startClinic(t)
+	c.addDirector()
+	c.signed("one")
+	said := func(who access.Role, query string) bool {
+		t.Helper()
+		got := c.do(who, "GET", "/fhir/AuditEvent?"+query, "")
+		if got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		for _, e := range got.node.Each("entry") {
+			if e.Text("search", "mode") == "outcome" && e.Text("resource", "issue", "code") == "suppressed" && strings.Contains(e.Text("resource", "issue", "details", "text"), "medical director") {
+				return true
+			}
+		}
+		return false
+	}
+	for _, query := range []string{"_count=5", "_summary=count", "subtype=create", "date=lt2001-01-01"} {
+		if !said(access.Auditor, query) || said(access.Director, query) {
+			t.Errorf("%s: told to the auditor %v, to the director %v", query, said(access.Auditor, query), said(access.Director, query))
+		}
+	}
+}
+
 // The whole of what an auditor may be given of two cases is the same for both, and for
 // who has all of the trail it is not: so the test would see a difference.
 func TestTheTrailOfAnAuditorIsTheSameWhateverTheGrade(t *testing.T) {

@@ -37,6 +37,7 @@ type inquiry struct {
 	includes []include
 	view     view
 	ignored  []*unknownParamError // of a lenient search
+	partly   bool                 // of the audit trail, who asks has a part: that is said
 	used     url.Values           // what of the question was used, for the links
 	fence    string               // of who asks: a link is good for who sees the same
 	patients []string             // whom the answer is about, for the audit

@@ -16,6 +16,7 @@ import (
 
 // searchset is the answer to a question: the Bundle of one page.
 func (s *Server) searchset(ctx context.Context, tx pgx.Tx, actor access.Actor, a *inquiry) ([]byte, error) {
+	a.partly = !trailWhole(actor) && slices.ContainsFunc(a.queries, func(q *query) bool { return q.row.name == auditEventType })
 	if a.refers() {
 		if err := mustBeIndexed(ctx, tx); err != nil {
 			return nil, err
@@ -115,7 +116,7 @@ func (s *Server) totalOf(ctx context.Context, tx pgx.Tx, actor access.Actor, a *
 func (s *Server) counted(a *inquiry, total int) []byte {
 	b := Object("resourceType", "Bundle", "type", "searchset", "total", total,
 		"link", []*Node{Object("relation", "self", "url", s.searchURL(a, a.used))})
-	if len(a.ignored) > 0 {
+	if len(a.ignored) > 0 || a.partly {
 		b.Set("entry", []*Node{Object("resource", a.remarks(nil), "search", Object("mode", "outcome"))})
 	}
 	return b.Bytes()
@@ -135,7 +136,7 @@ func (s *Server) bundle(a *inquiry, matches []Stored, g *company, total *int, ne
 		}
 		w.add(r.Reference(), body, why)
 	}
-	if len(a.ignored) > 0 || g.cut {
+	if len(a.ignored) > 0 || g.cut || a.partly {
 		w.add("", a.remarks(g).Bytes(), asOutcome)
 	}
 	return w.end(), nil
@@ -172,6 +173,10 @@ func (a *inquiry) remarks(g *company) *Node {
 	if g != nil && g.cut {
 		issues = append(issues, issue("warning", "incomplete",
 			fmt.Sprintf("there is more to include than %d resources, or further away than %d references; the rest was left out: ask for fewer with _count, or search for it", maxIncluded, maxRounds), "", ""))
+	}
+	if a.partly {
+		issues = append(issues, issue("information", "suppressed",
+			"auditors are told of a part of the audit trail, since the whole counts cases: not of what those who read did, of single orders and what is placed with them, of Tasks and results. The medical director has all of it, and the proof of the log covers all of it (overread audit verify)", "", ""))
 	}
 	return outcome(issues...)
 }
