@@ -224,7 +224,9 @@ func sidesOf(first originalSaid, second workflow.Opinion) (sides []bedside.Side)
 // tellMatters adds what is open on the case besides its state, as Task/{id}/$matters
 // tells a placer.
 func tellMatters(c workflow.Case, all []workflow.Matter, o *bedside.Opinion) {
-	_, o.Changed = openStudyChange(all)
+	if m, open := openStudyChange(all); open {
+		o.Changed, o.Astray = m.Content.Words(), m.Content.Strayed || m.Content.StrayedOriginal
+	}
 	for _, m := range all {
 		switch {
 		case c.WaitsForSignature(m):

@@ -53,7 +53,7 @@ var boardWords = map[string]map[string]string{
 	},
 	"way":      {string(workflow.ByPage): "on the worklist", string(workflow.ByNotification): "notification to the EHR", string(workflow.ByMail): "by mail"},
 	"part":     {"offered to": "Offered to", "reader": "Reader", "second reader": "Second reader", "third reader": "Third reader", "supervisor": "Supervisor"},
-	"matter":   {"finding": "Finding", "question": "Question", "verification": "Changed study"},
+	"matter":   {"finding": "Finding", "question": "Question", "verification": "Changed since the signature"},
 	"category": {"emergent": "emergent", "urgent": "urgent", "non-critical": "non-critical"},
 	"settled":  {"acknowledged": "acknowledged", "answered": "answered", "valid": "the report holds", "amended": "the report was amended", "withdrawn": "withdrawn"},
 	"request":  {"active": "asked for, open", "on-hold": "on hold", "completed": "it came", "revoked": "no longer needed"},

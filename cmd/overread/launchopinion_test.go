@@ -227,3 +227,37 @@ func TestASummaryForThePatientIsThereWhereThePolicyHasIt(t *testing.T) {
 		t.Error("the API gives what the policy has not")
 	}
 }
+
+// What has become of a signed report is said to the clinician in the words in which it is
+// said to whoever looks at it again, and that it may be another patient's above all.
+func TestAClinicianIsToldWhatHasChangedSinceTheSignature(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t)
+	o := c.order(t, "mercy", "L-9", ada)
+	c.sign(t, o)
+	placer := c.clients["mercy-placer"]
+	first := func(path string) *fhir.Node {
+		found, err := placer.get(t.Context(), path)
+		if err != nil || len(found.Each("entry", "resource")) == 0 {
+			t.Fatal(path, err)
+		}
+		return found.Each("entry", "resource")[0]
+	}
+	put := func(n *fhir.Node) {
+		if _, err := placer.send(t.Context(), http.MethodPut, n.Text("resourceType")+"/"+n.Text("id"), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := first("DiagnosticReport?identifier=" + o.number)
+	report.Set("status", "corrected")
+	put(report)
+	b := newBrowser(t)
+	seen := c.opened(b, c.launch(b, "mercy", o))
+	seen.wants(t, http.StatusOK, "Changed since this report was signed: the first report of the study was changed after", "Who signed it has been asked to look again.")
+	seen.lacks(t, "may be of another patient")
+
+	study := first("ImagingStudy?_id=" + strings.TrimPrefix(report.Each("imagingStudy")[0].Text("reference"), "ImagingStudy/"))
+	study.Set("status", "entered-in-error")
+	put(study)
+	c.opened(b, c.launch(b, "mercy", o)).wants(t, http.StatusOK, "the hospital has filed the study under another patient, or declared it an error", "The report may be of another patient.")
+}

@@ -46,8 +46,9 @@ type Opinion struct {
 	CanTell  bool // the clinician may acknowledge it now
 	CanAsk   bool // about the signed report
 	SeenAt   *time.Time
-	Amending bool // another version is being written, and this one holds meanwhile
-	Changed  bool // the study has changed since the signature, and nobody has looked at it again
+	Amending bool   // another version is being written, and this one holds meanwhile
+	Changed  string // what has changed since the signature, and nobody has looked at again
+	Astray   bool   // and that the report may be of another patient by it
 
 	Findings  []Finding // actionable ones that were not taken back, those that wait first
 	Questions []Question
