@@ -143,7 +143,7 @@ func TestWhatIsEmittedKeepsFHIRAndOurProfiles(t *testing.T) {
 	}
 	for _, query := range []string{"discrepancy-any/$evaluate-measure?stratifier=modality&stratifier=month", "turnaround/$evaluate-measure?stratifier=priority", "no-comparison/$evaluate-measure?reportType=subject-list",
 		"adjudication-overturn/$evaluate-measure?interval=clopper-pearson", "agreement/$evaluate-measure?subject=" + c.task(amended).Text("for", "reference")} {
-		e.sound(c.server, []byte(c.do(access.Quality, "GET", "/fhir/Measure/"+query+"&periodStart=2026&periodEnd=2027", "").body))
+		e.sound(c.server, []byte(c.do(access.Quality, "GET", "/fhir/Measure/"+query+"&periodStart=2026&periodEnd=2070", "").body))
 	}
 	e.sound(c.server, []byte(c.post("/fhir", bundleJSON(entryJSON("", "POST", "Patient", "", patientJSON("9")))).body))
 	e.sound(c.server, []byte(c.post("/fhir", bundleJSON(entryJSON("", "POST", "Patient", "", `{"resourceType":"Patient","active":"x"}`))).body))

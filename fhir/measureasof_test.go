@@ -142,7 +142,7 @@ func TestWhatHappensLaterRestatesLaterMomentsAlone(t *testing.T) {
 	c, id, _ := counting(t)
 	ask := func(measure, by, asOf string) response {
 		t.Helper()
-		query := url.Values{"periodStart": {"2026"}, "periodEnd": {"2027"}, "stratifier": {by}}
+		query := url.Values{"periodStart": {"2026"}, "periodEnd": {"2070"}, "stratifier": {by}}
 		if asOf != "" {
 			query.Set("asOf", asOf)
 		}
@@ -154,7 +154,7 @@ func TestWhatHappensLaterRestatesLaterMomentsAlone(t *testing.T) {
 	}
 	file := func(measure, asOf string) string {
 		t.Helper()
-		got := c.do(access.Quality, "GET", "/fhir/Measure/$measure-table?format=csv&measure=Measure/"+measure+"&periodStart=2026&periodEnd=2027&stratifier=site&asOf="+asOf, "")
+		got := c.do(access.Quality, "GET", "/fhir/Measure/$measure-table?format=csv&measure=Measure/"+measure+"&periodStart=2026&periodEnd=2070&stratifier=site&asOf="+asOf, "")
 		if got.status != http.StatusOK {
 			t.Fatalf("%s: %d %s", measure, got.status, got.body)
 		}

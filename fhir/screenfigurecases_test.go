@@ -20,7 +20,7 @@ import (
 func TestTheCasesBehindAFigureAreListedForQualityAloneAndRecorded(t *testing.T) {
 	t.Parallel()
 	c, id, other := counting(t)
-	query := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2026"}, "periodEnd": {"2027"}}
+	query := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2026"}, "periodEnd": {"2070"}}
 	quality := access.Actor{Tenant: c.tenant, ID: uuid.New(), Role: access.Quality, Display: "somebody"}
 	list := func(as access.Actor, query url.Values, of, after string) (screen.FigureCases, []string, error) {
 		page, err := c.server.FigureCases(t.Context(), as, maps.Clone(query), of, after, Asked{RequestID: "cases"})

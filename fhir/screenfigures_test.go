@@ -17,7 +17,7 @@ import (
 func TestAPageOfFiguresHasThoseOfTheOperationAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	c, _, _ := counting(t)
-	query := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2026"}, "periodEnd": {"2027"}, "stratifier": {"modality"}}
+	query := url.Values{"measure": {"Measure/discrepancy-important"}, "periodStart": {"2026"}, "periodEnd": {"2070"}, "stratifier": {"modality"}}
 	as := func(role access.Role) access.Actor {
 		return access.Actor{Tenant: c.tenant, ID: uuid.New(), Role: role, Display: "somebody"}
 	}
