@@ -185,8 +185,8 @@ func standardOf(c *standardCells, dimension string) (*statistic, error) {
 		}
 		var strata []measure.Stratum
 		cases := 0
-		for stratum, all := range reference {
-			strata = append(strata, measure.Stratum{Observed: c.cells[name][stratum], Reference: all})
+		for _, stratum := range slices.Sorted(maps.Keys(reference)) { // in one order, since the last digit of a sum is that of its order
+			strata = append(strata, measure.Stratum{Observed: c.cells[name][stratum], Reference: reference[stratum]})
 			cases += c.cells[name][stratum].Trials
 		}
 		r, err := measure.Standardise(strata, measure.PoissonExact, confidence)
