@@ -71,5 +71,5 @@ func (c *Case) comparedAsItIs(m MatterContent) {
 	}
 }
 
-// ToCompare: it is settled by an amendment with a grade alone.
+// ToCompare tells whether it is settled by an amendment with a grade alone.
 func (m MatterContent) ToCompare() bool { return m.FirstReport || m.Retracted }
