@@ -37,8 +37,7 @@ func (c auditVerifyCmd) Run(t terminal) error {
 	}
 	defer export.Close()
 	proof, err := auditlog.Verify(export, checkpoints, c.Newer, before...)
-	var other *auditlog.OtherLog
-	if errors.As(err, &other) {
+	if other, ok := errors.AsType[*auditlog.OtherLogError](err); ok {
 		return fmt.Errorf("%w. Give the file of checkpoints that has the id of the export's log in its name", other)
 	}
 	if err != nil {

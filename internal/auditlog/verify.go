@@ -61,11 +61,11 @@ func (b *Broken) Error() string {
 	return fmt.Sprintf("index %d, or one after it up to %d, is wrong: %s", b.First, b.Last, b.Why)
 }
 
-// OtherLog says that the export is by its own word of another log than the checkpoints, as where
+// OtherLogError says that the export is by its own word of another log than the checkpoints, as where
 // somebody has taken the file of another tenant: nothing is proved, and nothing is found wrong.
-type OtherLog struct{ Export, Checkpoints string }
+type OtherLogError struct{ Export, Checkpoints string }
 
-func (o *OtherLog) Error() string {
+func (o *OtherLogError) Error() string {
 	return fmt.Sprintf("the export is of %s, and the checkpoints are of %s: nothing was compared", o.Export, o.Checkpoints)
 }
 
@@ -89,7 +89,7 @@ func Verify(export io.Reader, checkpoints []Checkpoint, newer bool, before ...[]
 	v.proof = Proof{Origin: checkpoints[0].Origin, Checkpoints: len(checkpoints), Last: checkpoints[len(checkpoints)-1].At}
 	var says struct{ Log string }
 	if json.Unmarshal(header, &says) == nil && says.Log != "" && says.Log != v.proof.Origin {
-		return v.proof, &OtherLog{Export: says.Log, Checkpoints: v.proof.Origin}
+		return v.proof, &OtherLogError{Export: says.Log, Checkpoints: v.proof.Origin}
 	}
 	for {
 		line, err := lines.ReadBytes('\n')

@@ -305,7 +305,7 @@ func TestCheckpointsOfAnotherLogAreNoTampering(t *testing.T) {
 	for i := range checkpoints {
 		checkpoints[i].Origin = Origin(uuid.Max)
 	}
-	var other *OtherLog
+	var other *OtherLogError
 	if _, err := Verify(bytes.NewReader(exportOf(records)), checkpoints, false); !errors.As(err, &other) || other.Export != Origin(Installation) || other.Checkpoints != Origin(uuid.Max) {
 		t.Errorf("%v", err)
 	}
