@@ -2,10 +2,18 @@
 // number without an address that tells it, an event is opened, the log is compared and its
 // proof explained. What a grade can change is not there for auditors, and is for directors.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { before, test } from 'node:test';
 import { judge, root, shot, signIn, visitor } from '../browser.mjs';
 
 const patient = process.env.OVERREAD_PATIENT;
+
+// Who looks at a patient is told to auditors, and not that an order came with one (decision 18).
+before(async () => {
+  const token = readFileSync(`${process.env.OVERREAD_DATA}/tokens/mercy-coordinator`, 'utf8').trim();
+  const read = await fetch(`${root}/fhir/Patient/${patient}`, { headers: { Authorization: `Bearer ${token}` } });
+  assert.equal(read.status, 200);
+});
 
 for (const [who, role] of Object.entries({ nowak: 'auditor', sorensen: 'director' })) {
   test(`the audit trail as ${role}`, async (t) => {
@@ -13,6 +21,7 @@ for (const [who, role] of Object.entries({ nowak: 'auditor', sorensen: 'director
     const addresses = [];
     page.on('framenavigated', (f) => addresses.push(f.url()));
     await signIn(page, who);
+    await page.waitForTimeout(1500); // what was done a moment ago is found within a second
     const trail = `${root}/at/mercy/${role}/trail`;
     await page.goto(trail);
     await judge(page, 'trail');
@@ -71,6 +80,7 @@ for (const [who, role] of Object.entries({ nowak: 'auditor', sorensen: 'director
       assert.equal(await page.locator('th', { hasText: 'Events' }).count(), role === 'director' ? 1 : 0);
       await page.getByRole('button', { name: 'Compare now' }).click();
       await page.getByText('Compared just now: all fits.').waitFor();
+      assert.equal(await page.getByText('never on this page').count(), 0, 'beside that it was compared just now');
       await judge(page, 'proof');
       await shot(page, `${role}-proof`);
       await page.waitForTimeout(1500); // the record of it is settled within a second
