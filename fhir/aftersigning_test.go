@@ -507,7 +507,7 @@ func TestWhoWasToldOfAFindingIsToldThatItMayBeAnotherPatients(t *testing.T) {
 		t.Errorf("the case is of %s", got)
 	}
 	told := c.messages()[before:]
-	if len(told) != 1 || !strings.Contains(string(told[0].Body), "The identity is in doubt: the order was corrected") {
+	if len(told) != 1 || !strings.Contains(string(told[0].Body), "The identity is in doubt: the order or its study was corrected") {
 		t.Errorf("the EHR was told %d times: %s", len(told), told)
 	}
 }

@@ -122,7 +122,7 @@ func alert(src reportSources, m workflow.Matter) *Node {
 func findingWords(m workflow.Matter) string {
 	text := capitalised(m.Category) + " finding: " + m.Content.Text
 	if m.Content.Doubtful {
-		text += "\nThe identity is in doubt: the order was corrected since the images were looked at, and they may be of another patient. Make sure whose they are."
+		text += "\nThe identity is in doubt: the order or its study was corrected since the images were looked at, and they may be of another patient. Make sure whose they are."
 	}
 	if m.Content.Uncosigned {
 		text += "\n" + notCountersigned

@@ -100,6 +100,10 @@ var noteCorrection = Effect{"noteCorrection", "what the placer has corrected wai
 		t.c.Correction = &Correction{Of: of, Held: held}
 		t.c.Findings = []Finding{{Code: OrderCorrected, Kind: Doubtful, Element: correctedElement[of[0]],
 			Text: Phrase("the %s of the order was corrected while it was read; the reading service looks whether the reading can go on", strings.Join(of, " and the "))}}
+		if of[0] == "patient" && len(of) == 1 && (t.c.PatientID == nil || !differ(*t.c.PatientID, t.in.Facts.OrderPatient)) { // the order is as it was
+			t.c.Findings[0].Element = correctedElement["study"]
+			t.c.Findings[0].Text = Phrase("the study, or its first report, was filed under another patient than the order's while it was read; the reading service looks whether the reading can go on")
+		}
 		t.detail["corrected"] = of
 		if !ofOthers(of) {
 			return nil

@@ -100,3 +100,24 @@ func TestAStudyThatIsItsPatientsAgainIsStillLookedAtForTheRest(t *testing.T) {
 	h.fire(as(h.director, access.Director), c, "dismiss-verification", Input{Reason: "the same in other words"})
 	h.replays(c)
 }
+
+// While it is read it is held, and whoever ordered is told what has changed: not the order.
+func TestAStudyThatIsFiledUnderAnotherPatientWhileItIsReadIsNoCorrectionOfTheOrder(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]func(h *house, c Case){
+		"the study, or its first report, was filed under another patient": func(h *house, c Case) { h.filed(c, "somebody else", "") },
+		"the patient of the order was corrected": func(h *house, c Case) {
+			h.facts[c.PlacerValue].OrderPatient = "somebody else"
+			h.lookAt(c)
+		},
+	} {
+		h := newHouse(t, `{"assignment": "pool"}`)
+		c := h.open()
+		h.tick()
+		h.comparing(h.anna, c)
+		is(h, c)
+		if got := h.find(c); got.State != OnHold || len(got.Findings) != 1 || !strings.HasPrefix(got.Findings[0].Text, name) {
+			t.Errorf("%s: %s %+v", name, got.State, got.Findings)
+		}
+	}
+}
