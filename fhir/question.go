@@ -99,7 +99,7 @@ func (s *Server) askedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c w
 // acknowledgedBy acknowledges what the Communication is in response to. What was
 // acknowledged before by another Communication is said a second time.
 func (s *Server) acknowledgedBy(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, n *Node) error {
-	person, named, err := s.personMeant(ctx, tx, actor, n.Get("sender"), n)
+	person, named, err := s.clinicianMeant(ctx, tx, actor, n.Get("sender"), n)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *Server) namesReader(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	}
 	who := &r.Acknowledged
 	if r.readBy != nil {
-		name, person, err := s.personMeant(ctx, tx, actor, r.readBy, r.readBy)
+		name, person, err := s.clinicianMeant(ctx, tx, actor, r.readBy, r.readBy)
 		if err != nil {
 			return err
 		}
@@ -47,9 +47,9 @@ func (s *Server) namesReader(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	return nil
 }
 
-// personMeant is somebody to whom a reference in a resource refers, by name where one is
-// known, else as the reference says it. It is no person where it refers to something else.
-func (s *Server) personMeant(ctx context.Context, tx pgx.Tx, actor access.Actor, ref, in *Node) (name string, person bool, err error) {
+// clinicianMeant is somebody to whom a reference in a resource refers, by name where one is
+// known, else as the reference says it. It is nobody where it refers to something else.
+func (s *Server) clinicianMeant(ctx context.Context, tx pgx.Tx, actor access.Actor, ref, in *Node) (name string, person bool, err error) {
 	r, err := s.resolver(ctx, tx, actor.Tenant)
 	if err != nil {
 		return "", false, err
@@ -61,13 +61,13 @@ func (s *Server) personMeant(ctx context.Context, tx pgx.Tx, actor access.Actor,
 	if f.Node != nil {
 		name = displayOf(f.Node)
 	}
-	if typ := cmp.Or(f.Type(), ref.Text("type"), parseReference(ref.Text("reference")).typ); typ != "" && !slices.Contains(people, typ) {
+	if typ := cmp.Or(f.Type(), ref.Text("type"), parseReference(ref.Text("reference")).typ); typ != "" && !slices.Contains(clinicians, typ) {
 		return "", false, nil
 	}
 	name = cmp.Or(strings.TrimSpace(ref.Text("display")), name, ref.Text("identifier", "value"), ref.Text("reference"))
 	return name, name != "", nil
 }
 
-// people are the types of resources that are somebody (FHIR R4 communication.html: sender may
-// be a Device or an Organization too).
-var people = []string{"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"}
+// clinicians are the types of resources that can have read: a patient who has does not end the
+// wait for somebody who acts on it (FHIR R4 communication.html lets any of these send).
+var clinicians = []string{"Practitioner", "PractitionerRole"}

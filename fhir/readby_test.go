@@ -36,6 +36,8 @@ func TestASystemAcknowledgesNothingForNobody(t *testing.T) {
 	said := Object("resourceType", "Communication", "status", "completed", "topic", concept(csTopic, "acknowledgement", ""),
 		"subject", c.report(id).Get("subject").Clone(), "about", []*Node{refer("Task/"+id, "Task", "")})
 	c.post("/fhir/Communication", said.jsonText()).want(t, http.StatusBadRequest, "required")
+	said.Set("sender", refer(c.task(id).Text("for", "reference"), "Patient", ""))
+	c.post("/fhir/Communication", said.jsonText()).want(t, http.StatusBadRequest, "required")
 	c.wantState(id, "final")
 
 	// By a reference it is somebody: whom we know by name, or whom the EHR does.
