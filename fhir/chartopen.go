@@ -225,7 +225,7 @@ func sidesOf(first originalSaid, second workflow.Opinion) (sides []bedside.Side)
 // tells a placer.
 func tellMatters(c workflow.Case, all []workflow.Matter, o *bedside.Opinion) {
 	if m, open := openStudyChange(all); open {
-		o.Changed, o.Astray = m.Content.Words(), m.Content.Strayed || m.Content.StrayedOriginal
+		o.Changed, o.Astray = m.Content.Words(), m.Content.Astray()
 	}
 	for _, m := range all {
 		switch {

@@ -259,7 +259,7 @@ func verificationTopic(m workflow.Matter) string {
 	if m.Content.SameReader {
 		return "same-reader"
 	}
-	if m.Content.Strayed || m.Content.StrayedOriginal {
+	if m.Content.Astray() {
 		return "study-changed"
 	}
 	if m.Content.FirstReport && !m.Content.Ordered {
@@ -306,7 +306,7 @@ func studyChangeCommunication(src reportSources, m workflow.Matter) *Node {
 // asItWas says what a report is of that nobody has looked at again.
 func asItWas(m workflow.Matter) string {
 	switch {
-	case m.Content.Strayed, m.Content.StrayedOriginal:
+	case m.Content.Astray():
 		return "the report may be of another patient, and does not follow by itself; is it of another patient, ask the medical director to declare it an error, and send a new order for the right one"
 	case m.Content.Parted:
 		return "the report stands in the record of another patient until it is signed anew"

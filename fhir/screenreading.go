@@ -347,7 +347,7 @@ func (p *readingPage) theMatters(ctx context.Context) error {
 		row := screen.Matter{No: m.Number, Kind: m.Kind, Category: m.Category, Text: m.Content.Text, Opened: m.OpenedAt.In(p.page.Zone), Due: m.DueAt.In(p.page.Zone), Answer: m.Closing.Text, May: may}
 		if m.Kind == workflow.VerificationMatter {
 			row.Text, row.Compare, row.Retracted = m.Content.Words(), m.Content.ToCompare(), m.Content.Retracted
-			row.Strayed = m.Content.Strayed || m.Content.StrayedOriginal
+			row.Strayed = m.Content.Astray()
 			p.page.Rewritten = p.page.Rewritten || m.Open() && (m.Content.Rewritten || m.Content.Retracted)
 		}
 		if m.Settlement != nil {

@@ -22,7 +22,7 @@ var leftElsewhere = Phrase("the report stands in the record of another patient, 
 
 // physicians: whether nothing is to be done about it a physician must say.
 func (m MatterContent) physicians() bool {
-	return m.SameReader || m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted || m.strayed()
+	return m.SameReader || m.FirstReport || m.Ordered || m.Parted || m.Rewritten || m.Retracted || m.Astray()
 }
 
 // ForDirector tells whether a director alone may dismiss what is open.

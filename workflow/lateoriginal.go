@@ -31,7 +31,7 @@ var noteLateOriginal = Effect{"noteLateOriginal", "there is an original report n
 var compareLate = Effect{"compareLate", "who signed must compare the report with the original: a verification is open, and its clock runs",
 	func(ctx context.Context, t *turn) error {
 		read := t.c.Exam.imagesRead()
-		return t.openVerification(ctx, StudyChange{Images: read, Then: read, Original: true})
+		return t.openVerification(ctx, StudyChange{Images: read, ImagesThen: read, FirstReport: true})
 	}}
 
 // olderThanOriginal: the grade was given when there was no original to compare with.

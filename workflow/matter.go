@@ -49,31 +49,20 @@ type Matter struct {
 
 // MatterContent is what a matter is about.
 type MatterContent struct {
-	Text            string    `json:"text,omitempty"`            // the finding or the question, in words
-	FromReport      bool      `json:"fromReport,omitempty"`      // a finding that nobody raised: the signed report says that it is pressing
-	Person          string    `json:"person,omitempty"`          // who asks, as the EHR says it
-	Resource        string    `json:"resource,omitempty"`        // "Communication/1": the EHR's own resource that asks
-	Earlier         []string  `json:"earlier,omitempty"`         // what the question said before it was corrected, the first one first
-	Follows         int       `json:"follows,omitempty"`         // the question of the same thread that was answered before
-	Images          int       `json:"images,omitempty"`          // how many the study has now
-	ImagesThen      int       `json:"imagesThen,omitempty"`      // and had for the report
-	Doubtful        bool      `json:"doubtful,omitempty"`        // a finding in images that may be of another patient: the order was corrected meanwhile
-	Replaced        bool      `json:"replaced,omitempty"`        // other images have come in the place of those that were read
-	Ordered         bool      `json:"ordered,omitempty"`         // the order names another part of the body now, or another side
-	SameReader      bool      `json:"sameReader,omitempty"`      // who read it turns out to have read it first
-	FirstReport     bool      `json:"firstReport,omitempty"`     // its first report has come, which nobody has compared
-	Parted          bool      `json:"parted,omitempty"`          // it was signed into the record of another patient
-	PartedIn        string    `json:"partedIn,omitempty"`        // whose that is
-	PartedNo        int       `json:"partedNo,omitempty"`        // the version that stands there
-	Rewritten       bool      `json:"rewritten,omitempty"`       // its first report says something else now than what it was compared with
-	Retracted       bool      `json:"retracted,omitempty"`       // or was taken back
-	Strayed         bool      `json:"strayed,omitempty"`         // the study is filed under another patient now, or is an error
-	StrayedOriginal bool      `json:"strayedOriginal,omitempty"` // the first report is
-	Sealed          string    `json:"sealed,omitempty"`          // the impression that its author sealed while the finding waited: the same emergency
-	Uncosigned      bool      `json:"uncosigned,omitempty"`      // a finding of a reader whose report a supervisor signs, and nobody has yet
-	Stands          *LetStand `json:"stands,omitempty"`          // who signed another text and let the finding stand
-	OwnNo           int       `json:"ownNo,omitempty"`           // by which who opened it knows it, where they did not know of others (known.go)
-	Independent     *Found    `json:"independent,omitempty"`     // a director has found it independent; what else it is open for stays open
+	StudyChange // of a verification
+
+	Text        string    `json:"text,omitempty"`        // the finding or the question, in words
+	FromReport  bool      `json:"fromReport,omitempty"`  // a finding that nobody raised: the signed report says that it is pressing
+	Person      string    `json:"person,omitempty"`      // who asks, as the EHR says it
+	Resource    string    `json:"resource,omitempty"`    // "Communication/1": the EHR's own resource that asks
+	Earlier     []string  `json:"earlier,omitempty"`     // what the question said before it was corrected, the first one first
+	Follows     int       `json:"follows,omitempty"`     // the question of the same thread that was answered before
+	Doubtful    bool      `json:"doubtful,omitempty"`    // a finding in images that may be of another patient: the order was corrected meanwhile
+	Sealed      string    `json:"sealed,omitempty"`      // the impression that its author sealed while the finding waited: the same emergency
+	Uncosigned  bool      `json:"uncosigned,omitempty"`  // a finding of a reader whose report a supervisor signs, and nobody has yet
+	Stands      *LetStand `json:"stands,omitempty"`      // who signed another text and let the finding stand
+	OwnNo       int       `json:"ownNo,omitempty"`       // by which who opened it knows it, where they did not know of others (known.go)
+	Independent *Found    `json:"independent,omitempty"` // a director has found it independent; what else it is open for stays open
 }
 
 // Found is what somebody has found of a part of a matter that goes on.

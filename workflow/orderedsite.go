@@ -45,5 +45,5 @@ func (e *Engine) orderedElsewhere(ctx context.Context, j job, facts Facts) error
 		return nil
 	}
 	read := j.c.Exam.imagesRead()
-	return e.fireSystem(ctx, j, "study-changed", Input{Facts: &facts, Study: &StudyChange{Images: read, Then: read, Ordered: true}})
+	return e.fireSystem(ctx, j, "study-changed", Input{Facts: &facts, Study: &StudyChange{Images: read, ImagesThen: read, Ordered: true}})
 }

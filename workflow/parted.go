@@ -26,7 +26,7 @@ func (e *Engine) PartedTx(ctx context.Context, tx pgx.Tx, tenant, caseID uuid.UU
 		return err
 	}
 	read := c.Exam.imagesRead()
-	_, err = e.FireTx(ctx, tx, access.SystemActor(tenant), caseID, "study-changed", Input{Study: &StudyChange{Images: read, Then: read, Parted: true, PartedIn: whose, PartedNo: c.ReportNo}})
+	_, err = e.FireTx(ctx, tx, access.SystemActor(tenant), caseID, "study-changed", Input{Study: &StudyChange{Images: read, ImagesThen: read, Parted: true, PartedIn: whose, PartedNo: c.ReportNo}})
 	return err
 }
 

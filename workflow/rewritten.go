@@ -55,7 +55,7 @@ func (e *Engine) originalRevised(ctx context.Context, j job, facts Facts) error 
 		return nil
 	}
 	read := j.c.Exam.imagesRead()
-	return e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts, Study: &StudyChange{Images: read, Then: read, Rewritten: rewritten, Retracted: gone}})
+	return e.fireSystem(ctx, j, "original-changes", Input{Facts: &facts, Study: &StudyChange{Images: read, ImagesThen: read, Rewritten: rewritten, Retracted: gone}})
 }
 
 var noteRewritten = Effect{"noteRewritten", "what the original says now is noted, so that nobody is told of it twice; the report is compared with the version of before until somebody has looked",

@@ -202,7 +202,7 @@ var doubtIndependence = Effect{"doubtIndependence", "the report is not independe
 	func(ctx context.Context, t *turn) error {
 		t.c.Waived = slices.DeleteFunc(t.c.Waived, func(code string) bool { return code == sameReader }) // which was said of others
 		read := t.c.Exam.imagesRead()
-		if err := t.openVerification(ctx, StudyChange{Images: read, Then: read, Same: true}); err != nil {
+		if err := t.openVerification(ctx, StudyChange{Images: read, ImagesThen: read, SameReader: true}); err != nil {
 			return err
 		}
 		m, err := t.chosen(ctx, VerificationMatter) // the open one

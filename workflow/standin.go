@@ -51,11 +51,7 @@ var standInEligible = Guard{"standInEligible", "the one to whom the amendment is
 // StandInsTx are those to whom the amendment of a signed case can be given, as
 // standInEligible has it.
 func StandInsTx(ctx context.Context, tx pgx.Tx, c Case, now time.Time) (all []uuid.UUID, err error) {
-	reports, err := ReportsTx(ctx, tx, c.CaseID)
-	if err != nil {
-		return nil, err
-	}
-	first, err := versionOf(reports, 1)
+	first, err := sqlLedger{tx}.report(ctx, c.CaseID, 1)
 	if err != nil {
 		return nil, err
 	}

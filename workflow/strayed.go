@@ -45,12 +45,12 @@ func (e *Engine) strayed(ctx context.Context, j job, facts Facts) error {
 	}
 	read := j.c.Exam.imagesRead()
 	return e.fireSystem(ctx, j, "study-changed", Input{Facts: &facts, Study: &StudyChange{
-		Images: read, Then: read, Strayed: study, StrayedOriginal: original, Returned: key == ""}})
+		Images: read, ImagesThen: read, Strayed: study, StrayedOriginal: original, Returned: key == ""}})
 }
 
 // noteStrayed notes what is another patient's, so that nobody is told of it twice.
 func (t *turn) noteStrayed(s StudyChange) {
-	if s.Strayed || s.StrayedOriginal || s.Returned {
+	if s.Astray() || s.Returned {
 		_, _, t.c.Exam.Strayed = t.c.strayedNow(*t.in.Facts)
 	}
 }
@@ -63,7 +63,7 @@ func (t *turn) returned(ctx context.Context) error {
 		return err
 	}
 	for _, m := range all {
-		if !m.isVerification() || !m.Open() || !m.Content.strayed() {
+		if !m.isVerification() || !m.Open() || !m.Content.Astray() {
 			continue
 		}
 		rest := m.Content
@@ -95,4 +95,5 @@ func (t *turn) tellStrayed(ctx context.Context, study bool) error {
 	return t.tellCoordinator(ctx, m.clock())
 }
 
-func (m MatterContent) strayed() bool { return m.Strayed || m.StrayedOriginal }
+// Astray tells whether the study, or the original, is another patient's.
+func (s StudyChange) Astray() bool { return s.Strayed || s.StrayedOriginal }

@@ -14,22 +14,39 @@ import (
 
 // StudyChange is what has become of a study that was reported.
 type StudyChange struct {
-	Images   int    // instances that the study has now
-	Then     int    // and had when it was read; 0: nobody said
-	Replaced bool   // other images have come in the place of those that were read
-	Ordered  bool   // the order names another part of the body, or another side, than when the report was signed
-	Same     bool   // who read it turns out to have read it first (samereader.go)
-	Original bool   // its first report has come, which nobody has compared (lateoriginal.go)
-	Parted   bool   // it was signed into the record of another patient, from whose the records were parted since (parted.go)
-	PartedIn string // whose record that is
-	PartedNo int    // the version that stands there
+	Images      int    `json:"images,omitempty"`      // instances that the study has now
+	ImagesThen  int    `json:"imagesThen,omitempty"`  // and had when it was read; 0: nobody said
+	Replaced    bool   `json:"replaced,omitempty"`    // other images have come in the place of those that were read
+	Ordered     bool   `json:"ordered,omitempty"`     // the order names another part of the body, or another side, than when the report was signed
+	SameReader  bool   `json:"sameReader,omitempty"`  // who read it turns out to have read it first (samereader.go)
+	FirstReport bool   `json:"firstReport,omitempty"` // its first report has come, which nobody has compared (lateoriginal.go)
+	Parted      bool   `json:"parted,omitempty"`      // it was signed into the record of another patient, from whose the records were parted since (parted.go)
+	PartedIn    string `json:"partedIn,omitempty"`    // whose record that is
+	PartedNo    int    `json:"partedNo,omitempty"`    // the version that stands there
 
-	Rewritten bool // the original says something else now than what it was compared with (rewritten.go)
-	Retracted bool // the hospital has taken the original back
+	Rewritten bool `json:"rewritten,omitempty"` // the original says something else now than what it was compared with (rewritten.go)
+	Retracted bool `json:"retracted,omitempty"` // the hospital has taken the original back
 
-	Strayed         bool // the study is filed under another patient now, or is an error (strayed.go)
-	StrayedOriginal bool // the original is filed under another patient now
-	Returned        bool // both are their patient's again
+	Strayed         bool `json:"strayed,omitempty"`         // the study is filed under another patient now, or is an error (strayed.go)
+	StrayedOriginal bool `json:"strayedOriginal,omitempty"` // the original is filed under another patient now
+	Returned        bool `json:"-"`                         // both are their patient's again
+}
+
+// since adds what changed before, and nobody has looked at yet.
+func (s StudyChange) since(before StudyChange) StudyChange {
+	all := s
+	all.ImagesThen = before.ImagesThen
+	all.Replaced, all.Ordered = before.Replaced || s.Replaced, before.Ordered || s.Ordered
+	all.SameReader, all.FirstReport = before.SameReader || s.SameReader, before.FirstReport || s.FirstReport
+	if !s.Parted {
+		all.Parted, all.PartedIn, all.PartedNo = before.Parted, before.PartedIn, before.PartedNo
+	}
+	all.Retracted = (before.Retracted || s.Retracted) && !s.Rewritten
+	all.Rewritten = (before.Rewritten || s.Rewritten) && !all.FirstReport // which nobody has compared as it was before
+	if !s.Astray() {
+		all.Strayed, all.StrayedOriginal = before.Strayed, before.StrayedOriginal
+	}
+	return all
 }
 
 // key tells changes apart, so that each is looked at once.
@@ -38,10 +55,10 @@ func (s StudyChange) key() string {
 	if s.Ordered {
 		key += " ordered"
 	}
-	if s.Same {
+	if s.SameReader {
 		key += " same reader"
 	}
-	if s.Original {
+	if s.FirstReport {
 		key += " first report"
 	}
 	if s.Parted {
@@ -50,7 +67,7 @@ func (s StudyChange) key() string {
 	if s.Rewritten || s.Retracted {
 		key += " rewritten"
 	}
-	if s.Strayed || s.StrayedOriginal {
+	if s.Astray() {
 		key += " strayed"
 	}
 	return key
@@ -59,20 +76,21 @@ func (s StudyChange) key() string {
 // orderedWords come first: a wrong side weighs more than one more image.
 var orderedWords = Phrase("the order was corrected, and names another exam, or another part or side of the body now")
 
-func (s StudyChange) words() string {
+// Words say what has become of the study.
+func (s StudyChange) Words() string {
 	var all []string
 	for _, of := range []struct {
 		so    bool
 		words string
-	}{{s.Strayed, strayedWords}, {s.StrayedOriginal, strayedOriginalWords}, {s.Parted, partedWords}, {s.Same, notIndependent}, {s.Ordered, orderedWords}, {s.Original && !s.Retracted, originalCame},
-		{s.Original && s.Retracted, originalCameAndWent}, {s.Retracted && !s.Original, originalRetracted}, {s.Rewritten && !s.Retracted, originalRewritten}, {s.Replaced, Phrase("images of the study were replaced")}} {
+	}{{s.Strayed, strayedWords}, {s.StrayedOriginal, strayedOriginalWords}, {s.Parted, partedWords}, {s.SameReader, notIndependent}, {s.Ordered, orderedWords}, {s.FirstReport && !s.Retracted, originalCame},
+		{s.FirstReport && s.Retracted, originalCameAndWent}, {s.Retracted && !s.FirstReport, originalRetracted}, {s.Rewritten && !s.Retracted, originalRewritten}, {s.Replaced, Phrase("images of the study were replaced")}} {
 		if of.so {
 			all = append(all, of.words)
 		}
 	}
-	if !s.Replaced && (all == nil || s.Images > s.Then) {
-		if s.Then > 0 {
-			all = append(all, Phrase("the study has %d images now, and had %d", s.Images, s.Then))
+	if !s.Replaced && (all == nil || s.Images > s.ImagesThen) {
+		if s.ImagesThen > 0 {
+			all = append(all, Phrase("the study has %d images now, and had %d", s.Images, s.ImagesThen))
 		} else {
 			all = append(all, Phrase("the study has %d images now", s.Images))
 		}
@@ -87,7 +105,7 @@ var openVerification = Effect{"openVerification", "the study is another than was
 		if s.Returned {
 			return t.returned(ctx)
 		}
-		if err := t.openVerification(ctx, s); err != nil || !s.Strayed && !s.StrayedOriginal {
+		if err := t.openVerification(ctx, s); err != nil || !s.Astray() {
 			return err
 		}
 		return t.tellStrayed(ctx, s.Strayed)
@@ -101,25 +119,15 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 		t.c.Exam.Ordered = t.in.Facts.Exam.Ordered
 		t.detail["corrected"] = []string{bodySite}
 	}
-	content := MatterContent{Images: s.Images, ImagesThen: s.Then, Replaced: s.Replaced, Ordered: s.Ordered, SameReader: s.Same, FirstReport: s.Original, Parted: s.Parted, PartedIn: s.PartedIn, PartedNo: s.PartedNo, Rewritten: s.Rewritten, Retracted: s.Retracted, Strayed: s.Strayed, StrayedOriginal: s.StrayedOriginal}
+	content := MatterContent{StudyChange: s}
 	all, err := t.ledger.matters(ctx, t.c.CaseID)
 	if err != nil {
 		return err
 	}
 	for _, m := range all {
 		if m.isVerification() && m.Open() {
-			content.ImagesThen, content.Replaced, content.Ordered = m.Content.ImagesThen, m.Content.Replaced || s.Replaced, m.Content.Ordered || s.Ordered
-			content.SameReader, content.FirstReport = m.Content.SameReader || s.Same, m.Content.FirstReport || s.Original
-			content.Parted = m.Content.Parted || s.Parted
-			if !s.Parted {
-				content.PartedIn, content.PartedNo = m.Content.PartedIn, m.Content.PartedNo
-			}
-			content.Retracted = (m.Content.Retracted || s.Retracted) && !s.Rewritten
-			content.Rewritten = (m.Content.Rewritten || s.Rewritten) && !content.FirstReport // which nobody has compared as it was before
-			if !s.Strayed && !s.StrayedOriginal {
-				content.Strayed, content.StrayedOriginal = m.Content.Strayed, m.Content.StrayedOriginal
-			}
-			if !s.Same {
+			content.StudyChange = s.since(m.Content.StudyChange)
+			if !s.SameReader {
 				content.Independent = m.Content.Independent
 			}
 			m.Content = content
@@ -135,7 +143,7 @@ func (t *turn) openVerification(ctx context.Context, s StudyChange) error {
 var noteGrowth = Effect{"noteGrowth", "more images have come: the reader is told, and where an opinion is sealed the report is verified at its signature",
 	func(_ context.Context, t *turn) error {
 		e := &t.c.Exam
-		t.detail["images"], t.detail["then"] = t.in.Study.Images, t.in.Study.Then
+		t.detail["images"], t.detail["then"] = t.in.Study.Images, t.in.Study.ImagesThen
 		if !t.c.isSealed() {
 			e.ImagesSeen = t.in.Study.Images
 			return nil
@@ -150,7 +158,7 @@ var verifyGrowth = Effect{"verifyGrowth", "images that came after the opinion wa
 		if since <= read {
 			return nil
 		}
-		return t.openVerification(ctx, StudyChange{Images: since, Then: read})
+		return t.openVerification(ctx, StudyChange{Images: since, ImagesThen: read})
 	}}
 
 var confirmReport = Effect{"confirmReport", "the report holds for the study as it is now; the report says so",
@@ -159,7 +167,7 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 		if err != nil {
 			return err
 		}
-		text := capital(m.Content.change().words()) + ". This was looked at, and the report stands as it is."
+		text := capital(m.Content.Words()) + ". This was looked at, and the report stands as it is."
 		if note := t.in.Reason; note != "" {
 			text += " " + note
 		}
@@ -185,13 +193,6 @@ var confirmReport = Effect{"confirmReport", "the report holds for the study as i
 		})
 		return nil
 	}}
-
-func (m MatterContent) change() StudyChange {
-	return StudyChange{Images: m.Images, Then: m.ImagesThen, Replaced: m.Replaced, Ordered: m.Ordered, Same: m.SameReader, Original: m.FirstReport, Parted: m.Parted, Rewritten: m.Rewritten, Retracted: m.Retracted, Strayed: m.Strayed, StrayedOriginal: m.StrayedOriginal}
-}
-
-// Words say what has become of the study.
-func (m MatterContent) Words() string { return m.change().words() }
 
 var settleVerified = Effect{"settleVerified", "an amendment that takes the changed study into account settles its verification",
 	func(ctx context.Context, t *turn) error {
@@ -258,9 +259,9 @@ func (e *Engine) studyChanged(ctx context.Context, j job, images int, replaced b
 		if images <= max(read, j.c.Exam.ImagesSince) || !j.c.beingRead() {
 			return nil
 		}
-		return e.fireSystem(ctx, j, "study-grows", Input{Study: &StudyChange{Images: images, Then: read}})
+		return e.fireSystem(ctx, j, "study-grows", Input{Study: &StudyChange{Images: images, ImagesThen: read}})
 	}
-	return e.fireSystem(ctx, j, "study-changed", Input{Study: &StudyChange{Images: max(images, read), Then: read, Replaced: replaced}})
+	return e.fireSystem(ctx, j, "study-changed", Input{Study: &StudyChange{Images: max(images, read), ImagesThen: read, Replaced: replaced}})
 }
 
 // isSealed tells that somebody has sealed an opinion on the case that may stand.
