@@ -34,6 +34,12 @@ var toldTypes = []string{
 // auditors are told searches by patient alone.
 var orderTypes = []string{"ServiceRequest", "DiagnosticReport", "ImagingStudy", "Encounter", "Condition", "DocumentReference"}
 
+// countsOrders tells whether accesses to one of a type count orders. In an emergency they are told,
+// but for reports, which are read when they are signed.
+func countsOrders(typ string, emergency bool) bool {
+	return slices.Contains(orderTypes, typ) && (!emergency || typ == "DiagnosticReport")
+}
+
 // toldOperations are those of which auditors are told, on a resource of toldTypes or none.
 var toldOperations = []string{
 	"everything", "export", "export-file", "export-cancel", "patient-summary",
@@ -101,7 +107,7 @@ func toldToAuditors(event *Node) bool {
 	switch {
 	case target != "" && !slices.Contains(toldTypes, typ):
 		return false
-	case slices.Contains(orderTypes, typ) && (!emergency || typ == "DiagnosticReport"): // one of them, also for an operation; reports are read when they are signed
+	case countsOrders(typ, emergency): // one of them, also for an operation
 		return false
 	case query != "":
 		return toldQuery(query, emergency)
@@ -180,9 +186,7 @@ func toldQuery(query string, emergency bool) bool {
 		return true
 	}
 	told, named := toldParams, true
-	if at := slices.IndexFunc(parts, func(part string) bool {
-		return slices.Contains(orderTypes, part) && (!emergency || part == "DiagnosticReport")
-	}); at >= 0 {
+	if at := slices.IndexFunc(parts, func(part string) bool { return countsOrders(part, emergency) }); at >= 0 {
 		told, named = toldParamsOfOrders, parts[0] == "Patient" // whose compartment it may be
 		if at == 0 && len(parts) > 1 && parts[1] != "_search" { // one of them
 			return false

@@ -19,6 +19,7 @@ type operation struct {
 	Name  string
 	Does  string
 	Takes []parameter
+	reads bool                                                                                                  // it says that a clinician has read: whom it names is completed (readby.go)
 	run   func(s *Server, ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, r request) error // nil: fires the event
 }
 
@@ -97,8 +98,8 @@ var operations = []operation{
 	{Name: "dismiss-verification", Does: "The report need not be looked at again, for what the verification is open for. A coordinator says so of more images; whether the report is independent, of the right side, or to be compared with a first report that came later, a director says who had no part in it. That it is independent is dismissed by itself: what else is open stays open. The same again within two minutes is the same.", Takes: list(reason(1)), run: (*Server).dismissVerification},
 
 	// The placer.
-	{Name: "acknowledge", Does: "The clinician has read a version of the report, and the findings that it tells of but for emergent ones. Of an older version than the one in force that is kept, and the one in force waits to be read as before: the Task (output unread-version) and a Communication say so.", Takes: slices.Concat(list(versionRead), readBy), run: (*Server).acknowledge},
-	{Name: "acknowledge-finding", Does: "A clinician has taken note of an actionable finding.", Takes: slices.Concat(list(numbered("finding")), readBy)},
+	{Name: "acknowledge", reads: true, Does: "The clinician has read a version of the report, and the findings that it tells of but for emergent ones. Of an older version than the one in force that is kept, and the one in force waits to be read as before: the Task (output unread-version) and a Communication say so.", Takes: slices.Concat(list(versionRead), readBy), run: (*Server).acknowledge},
+	{Name: "acknowledge-finding", reads: true, Does: "A clinician has taken note of an actionable finding.", Takes: slices.Concat(list(numbered("finding")), readBy)},
 	{Name: "ask", Does: "Asks who signed the report a question. The same again is the same question.", Takes: questionAsked, run: (*Server).askQuestion},
 	{Name: "correct-question", Does: "Words an open question anew. Its clock runs on, and what was asked before is kept with it. The EHR that asked by a Communication updates that.", Takes: append(list(numbered("number")), questionAsked[0])},
 	{Name: "withdraw-question", Does: "Takes a question back.", Takes: list(numbered("number"), reason(1))},

@@ -5,9 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"html"
 	"io"
-	"regexp"
 	"strings"
 )
 
@@ -65,7 +63,7 @@ func (d *dossier) saidOfOriginal() string {
 		something = true
 	}
 	if !something {
-		say("text", html.UnescapeString(tags.ReplaceAllString(n.Text("text", "div"), " ")))
+		say("text", wordsOf(n.Text("text", "div")))
 	}
 	return saidAs + hex.EncodeToString(sum.Sum(nil))
 }
@@ -86,8 +84,6 @@ func formData(kind, data string) string {
 
 // saidAs tells this digest from the one of earlier releases, which cases have noted.
 const saidAs = "2 "
-
-var tags = regexp.MustCompile(`<[^>]*>`)
 
 // observationSays are the elements of an Observation that say something.
 var observationSays = []string{"code", "valueQuantity", "valueCodeableConcept", "valueString", "valueBoolean", "valueInteger", "valueRange", "valueRatio",

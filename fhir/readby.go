@@ -17,13 +17,13 @@ import (
 // finding. A system that says so for nobody would end it with nobody having read:
 // it says who. A person who is signed in is who has read.
 
-// acknowledges are the operations that say that somebody has read.
-var acknowledges = []string{"acknowledge", "acknowledge-finding"}
-
 // namesReader completes who has read, and refuses a system that names nobody.
 func (s *Server) namesReader(ctx context.Context, tx pgx.Tx, actor access.Actor, c workflow.Case, op operation, r *request) error {
+	if !op.reads {
+		return nil
+	}
 	allowed := workflow.MayFire(actor, c.State, workflow.Event(op.Name)) == nil // else the table says why not, when it is fired
-	if !allowed || !slices.Contains(acknowledges, op.Name) {
+	if !allowed {
 		return nil
 	}
 	who := &r.Acknowledged
